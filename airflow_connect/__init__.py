@@ -1,0 +1,5 @@
+"""The Apache Airflow provider for Amazon Connect."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
