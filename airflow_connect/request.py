@@ -1,0 +1,897 @@
+"""
+What an author writes about a contact, checked in full, as the JSON of Amazon Connect's API.
+
+This module knows no Airflow, no client and no network. Lengths, enumerations, patterns and required
+members are read from botocore's model of Amazon Connect; what the model does not say but Amazon's
+documentation does is written here once, one function per rule.
+
+Both request classes work alike::
+
+    ContactRequest(instance_id="…", channel="TASK", name="Call back", attributes={"order": 17}).params()
+    StartTaskContactRequest(instance_id="…", name="Call back", contact_flow_id="…").params()
+
+**Text.** Wherever Amazon Connect takes text, the scalars that upstream data holds are taken too and written
+in one form:
+
+=====================  ==================================================================================
+given                  sent
+=====================  ==================================================================================
+``str``                as it is
+``bool``               ``true`` or ``false``
+``int``                its digits
+``float``              plain decimal notation, no exponent, no ``.0``: ``0.1``, ``12``, ``0.0000001``
+``Decimal``            plain decimal notation with its own trailing zeros: ``12.50``
+``date``               ISO 8601: ``2026-11-24``
+``datetime``           ISO 8601: ``2026-11-24T16:00:00+00:00``, without an offset if it has no time zone
+``UUID``               its 36 characters
+numpy, pandas scalar   as the Python value that it stands for
+=====================  ==================================================================================
+
+``None``, NaN, ``pandas.NA`` and ``NaT`` mean *not given*: the attribute, reference or parameter is left out.
+Lists, dicts, bytes and infinities are refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from airflow_connect.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from botocore.model import ServiceModel, Shape
+
+__all__ = [
+    "ATTRIBUTES_MAX_BYTES",
+    "REFERENCES_MAX_BYTES",
+    "ContactRequest",
+    "Fault",
+    "StartTaskContactRequest",
+]
+
+#: UTF-8 bytes over all keys and values of a contact's attributes.
+#: https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+ATTRIBUTES_MAX_BYTES: Final = 32_768
+
+#: UTF-8 bytes over all keys and values of a contact's references.
+#: https://docs.aws.amazon.com/connect/latest/APIReference/API_Reference.html
+REFERENCES_MAX_BYTES: Final = 4_096
+
+#: How far ahead StartTaskContact schedules a task, in seconds.
+#: https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
+SCHEDULE_MAX_SECONDS: Final = 6 * 24 * 3600
+
+_INITIATION_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
+    "TASK": ("API",),
+    "VOICE": ("TRANSFER",),
+    "EMAIL": ("OUTBOUND", "AGENT_REPLY", "FLOW"),
+}
+_TASK_REFERENCE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL", "ATTACHMENT")
+_ROUTED_TASK_REFERENCE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL")
+
+_ATTRIBUTE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+_SEGMENT_ATTRIBUTE_KEY: Final = re.compile(r"(?:connect:)?[A-Za-z0-9_-]+")
+_URL: Final = re.compile(r"https?://\S+", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# A number that survives being read as one: no leading zeros, which postcodes and order numbers have.
+_PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_EPOCH: Final = re.compile(r"-?[0-9]+")
+_ISO_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.,]+(?:Z|[+-][0-9:]+)?)?")
+# Years 1 to 9999. Above all this catches milliseconds given for seconds.
+_EPOCH_RANGE: Final = range(-62_135_596_800, 253_402_300_800)
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_:-]{1,64}")
+
+_ABSENT: Final = object()
+_NO_SCALAR: Final = object()
+
+_Converter = Callable[[Any, str, list["Fault"]], Any]
+
+
+class Fault(NamedTuple):
+    """
+    One thing that is wrong with a request.
+
+    :param field: where, as a path: ``attributes.order``, ``references['Due date'].Value``
+    :param rule: what Amazon Connect asks for there
+    :param given: what was found instead: a length, a count or a type, never the content
+    """
+
+    field: str
+    rule: str
+    given: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.rule} (given: {self.given})"
+
+
+class _Request:
+    """What the two requests that make a contact have in common."""
+
+    #: The API operation.
+    operation: ClassVar[str]
+    #: Every parameter of the operation, as authors write it.
+    parameters: ClassVar[tuple[str, ...]]
+    #: By parameter, its name in the API and its converter; and the required ones. Made when first needed.
+    _compiled: ClassVar[tuple[dict[str, tuple[str, _Converter]], tuple[tuple[str, str], ...]] | None] = None
+
+    __slots__ = ("_arguments",)
+
+    def __init__(self, **arguments: Any) -> None:
+        self._arguments = arguments
+
+    def params(self, *, now: float | None = None) -> dict[str, Any]:
+        """
+        Return the arguments as the parameters that botocore's client takes.
+
+        :param now: the present time in epoch seconds, for what may not lie in the past (default: the clock's)
+        :raises InvalidRequestError: with all faults of the request
+        """
+        params, faults = self.check(self._arguments, now=now)
+        if faults:
+            raise InvalidRequestError(self.operation, faults)
+        return params
+
+    @classmethod
+    def check(cls, arguments: Mapping[str, Any], *, now: float | None = None) -> tuple[dict[str, Any], list[Fault]]:
+        """
+        Return the parameters for botocore's client, and all faults; with faults the parameters are partial.
+
+        :param arguments: what :class:`ContactRequest` or :class:`StartTaskContactRequest` takes, as a mapping
+        :param now: the present time in epoch seconds (default: the clock's)
+        """
+        converters, required = cls._compiled or cls._compile()
+        faults: list[Fault] = []
+        params: dict[str, Any] = {}
+        for name, value in arguments.items():
+            if value is None:
+                continue
+            entry = converters.get(name)
+            if entry is None:
+                rule = f"no such parameter; {cls.operation} takes {', '.join(cls.parameters)}"
+                faults.append(Fault(_key_path("", name), rule, _given(value)))
+                continue
+            member, convert = entry
+            converted = convert(value, name, faults)
+            if converted is not _ABSENT:
+                params[member] = converted
+        faulty = {fault.field.partition(".")[0].partition("[")[0] for fault in faults} if faults else ()
+        cls._complete(params, faults)
+        for name, member in required:
+            if member not in params and name not in faulty:
+                faults.append(Fault(name, f"{cls.operation} requires it", "nothing"))
+        cls._check_together(params, faults, time.time() if now is None else now)
+        return params, faults
+
+    @classmethod
+    def _compile(cls) -> tuple[dict[str, tuple[str, _Converter]], tuple[tuple[str, str], ...]]:
+        shape = _service_model().operation_model(cls.operation).input_shape
+        special = cls._special_converters()
+        members = {_snake_case(member): member for member in shape.members}
+        converters = {
+            name: (members[name], special.get(name) or _convert(shape.members[members[name]]))
+            for name in cls.parameters
+        }
+        cls._compiled = converters, tuple((_snake_case(member), member) for member in shape.required_members)
+        return cls._compiled
+
+    @classmethod
+    def _special_converters(cls) -> dict[str, _Converter]:
+        """Converters for parameters about which Amazon's documentation says more than the model does."""
+        return {
+            "instance_id": _instance_id(_members(cls.operation)["InstanceId"]),
+            "attributes": _attributes(_members(cls.operation)["Attributes"]),
+            "references": _references(_members(cls.operation)["References"]),
+            "segment_attributes": _segment_attributes(_members(cls.operation)["SegmentAttributes"]),
+        }
+
+    @classmethod
+    def _complete(cls, params: dict[str, Any], faults: list[Fault]) -> None:
+        """Fill in what follows from the other parameters."""
+
+    @classmethod
+    def _check_together(cls, params: dict[str, Any], faults: list[Fault], now: float) -> None:
+        """Check the rules that bind several parameters, or a parameter and the time."""
+        raise AssertionError("each request says its own rules")
+
+
+class ContactRequest(_Request):
+    """
+    The request of CreateContact: a new VOICE, EMAIL or TASK contact.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+
+    :param instance_id: the instance's ID, or its ARN, which is cut down to the ID
+    :param channel: ``TASK``, ``VOICE`` or ``EMAIL``
+    :param initiation_method: default ``API`` for a TASK and ``TRANSFER`` for a VOICE contact; an EMAIL contact
+        must name ``OUTBOUND``, ``AGENT_REPLY`` or ``FLOW``
+    :param name: the contact's name, at most 1,024 characters
+    :param description: at most 4,096 characters
+    :param attributes: ``{key: scalar}``; keys of letters, digits, ``-`` and ``_``; at most 32,768 UTF-8 bytes
+        over all keys and values
+    :param references: what an agent sees beside the contact, ``{name: scalar}`` or, in the long form,
+        ``{name: {"Type": "URL", "Value": "https://…"}}``; at most 4,096 UTF-8 bytes over all names and values.
+        In the short form an http(s) URL becomes a URL reference, a number (also as text, unless it has leading
+        zeros) a NUMBER, a date, datetime or ISO 8601 text a DATE, an e-mail address an EMAIL, anything else a
+        STRING. A DATE goes to Amazon as epoch seconds; one without a time zone is UTC.
+    :param segment_attributes: ``{key: text or integer}``, a dict for a map, or the long form
+        ``{key: {"ValueString": …}}``
+    :param related_contact_id: a contact that this one belongs to
+    :param previous_contact_id: for VOICE (external audio) contacts only
+    :param user_info: the user's ID or ``{"UserId": …}``; required for EMAIL with ``OUTBOUND`` or ``AGENT_REPLY``
+    :param initiate_as: ``CONNECTED_TO_USER``, or for a TASK ``COMPLETED``
+    :param expiry_duration_in_minutes: a whole number of minutes, at least 1
+    :param client_token: at most 500 characters; the same token makes the same contact
+    """
+
+    operation = "CreateContact"
+    parameters = (
+        "instance_id",
+        "channel",
+        "initiation_method",
+        "name",
+        "description",
+        "attributes",
+        "references",
+        "segment_attributes",
+        "related_contact_id",
+        "previous_contact_id",
+        "user_info",
+        "initiate_as",
+        "expiry_duration_in_minutes",
+        "client_token",
+    )
+    __slots__ = ()
+
+    @classmethod
+    def _special_converters(cls) -> dict[str, _Converter]:
+        return super()._special_converters() | {
+            "channel": _choice(tuple(_INITIATION_METHODS)),
+            "user_info": _user_info(_members(cls.operation)["UserInfo"]),
+            "expiry_duration_in_minutes": _minutes,
+        }
+
+    @classmethod
+    def _complete(cls, params: dict[str, Any], faults: list[Fault]) -> None:
+        methods = _INITIATION_METHODS.get(params.get("Channel", ""), ())
+        given = "InitiationMethod" in params or any(fault.field == "initiation_method" for fault in faults)
+        if len(methods) == 1 and not given:
+            params["InitiationMethod"] = methods[0]
+
+    @classmethod
+    def _check_together(cls, params: dict[str, Any], faults: list[Fault], now: float) -> None:
+        channel = params.get("Channel")
+        method = params.get("InitiationMethod")
+        if channel is not None:
+            _check_initiation_method(channel, method, faults)
+            if channel == "TASK":
+                _check_reference_types(params, _TASK_REFERENCE_TYPES, faults)
+            else:
+                _check_initiated_as_completed(channel, params, faults)
+            if channel != "VOICE" and "PreviousContactId" in params:
+                rule = "only external audio contacts (channel VOICE) take it"
+                faults.append(Fault("previous_contact_id", rule, f"a value for a contact of channel {channel}"))
+            if channel == "EMAIL" and method in {"OUTBOUND", "AGENT_REPLY"} and "UserInfo" not in params:
+                rule = "EMAIL contacts initiated as OUTBOUND or AGENT_REPLY require it"
+                faults.append(Fault("user_info", rule, "nothing"))
+        if "ExpiryDurationInMinutes" in params and "connect:ContactExpiry" in params.get("SegmentAttributes", ()):
+            rule = "give the expiry once: here or as the segment attribute connect:ContactExpiry"
+            faults.append(Fault("expiry_duration_in_minutes", rule, "both"))
+
+
+class StartTaskContactRequest(_Request):
+    """
+    The request of StartTaskContact: a task that a flow routes to people.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
+
+    :param instance_id: the instance's ID, or its ARN, which is cut down to the ID
+    :param name: the task's name, at most 1,024 characters
+    :param contact_flow_id: the flow that the task runs through. Exactly one of this, ``task_template_id`` and
+        ``quick_connect_id`` is required.
+    :param task_template_id: a task template that has a flow
+    :param quick_connect_id: a quick connect, whose flow is run
+    :param scheduled_time: when the flow starts, at most six days ahead: a datetime, ISO 8601 text or epoch
+        seconds; UTC where no time zone is given
+    :param description: at most 4,096 characters
+    :param attributes: as for :class:`ContactRequest`
+    :param references: as for :class:`ContactRequest`, without ATTACHMENT
+    :param segment_attributes: as for :class:`ContactRequest`
+    :param previous_contact_id: a contact whose attributes this one shares; at most 12 contacts in a chain
+    :param related_contact_id: a contact whose attributes are copied
+    :param attachments: up to 5 of ``{"FileName": …, "S3Url": presigned URL}``
+    :param client_token: at most 500 characters; the same token makes the same contact
+    """
+
+    operation = "StartTaskContact"
+    parameters = (
+        "instance_id",
+        "name",
+        "contact_flow_id",
+        "task_template_id",
+        "quick_connect_id",
+        "scheduled_time",
+        "description",
+        "attributes",
+        "references",
+        "segment_attributes",
+        "previous_contact_id",
+        "related_contact_id",
+        "attachments",
+        "client_token",
+    )
+    __slots__ = ()
+
+    @classmethod
+    def _special_converters(cls) -> dict[str, _Converter]:
+        return super()._special_converters() | {"scheduled_time": _time}
+
+    @classmethod
+    def _check_together(cls, params: dict[str, Any], faults: list[Fault], now: float) -> None:
+        _check_reference_types(params, _ROUTED_TASK_REFERENCE_TYPES, faults)
+        routes = ("contact_flow_id", "task_template_id", "quick_connect_id")
+        count = sum(member in params for member in ("ContactFlowId", "TaskTemplateId", "QuickConnectId"))
+        if count != 1 and not any(fault.field in routes for fault in faults):
+            rule = "exactly one of contact_flow_id, task_template_id and quick_connect_id says how the task is routed"
+            faults.append(Fault("contact_flow_id", rule, "none" if count == 0 else f"{count} of them"))
+        scheduled = params.get("ScheduledTime")
+        if scheduled is not None:
+            ahead = scheduled - now
+            if ahead < 0:
+                faults.append(Fault("scheduled_time", "must not lie in the past", f"{-ahead:,.0f} s ago"))
+            elif ahead > SCHEDULE_MAX_SECONDS:
+                rule = "must lie within 6 days from now"
+                faults.append(Fault("scheduled_time", rule, f"{ahead / 86_400:,.1f} days ahead"))
+
+
+def _check_initiation_method(channel: str, method: str | None, faults: list[Fault]) -> None:
+    """Check what CreateContact supports: TRANSFER for VOICE, OUTBOUND, AGENT_REPLY or FLOW for EMAIL, API for TASK."""
+    methods = _INITIATION_METHODS[channel]
+    if method in methods or any(fault.field == "initiation_method" for fault in faults):
+        return
+    rule = f"a contact of channel {channel} takes {' or '.join(methods)}"
+    faults.append(Fault("initiation_method", rule, "nothing" if method is None else "another method"))
+
+
+def _check_initiated_as_completed(channel: str, params: Mapping[str, Any], faults: list[Fault]) -> None:
+    """Only TASK channel contacts can be initiated with COMPLETED state."""
+    if params.get("InitiateAs") == "COMPLETED":
+        rule = "only contacts of channel TASK can be initiated as COMPLETED"
+        faults.append(Fault("initiate_as", rule, f"COMPLETED for channel {channel}"))
+
+
+def _check_reference_types(params: Mapping[str, Any], types: tuple[str, ...], faults: list[Fault]) -> None:
+    """Tasks can have these reference types at the time of creation."""
+    for name, reference in params.get("References", {}).items():
+        if reference["Type"] not in types:
+            rule = f"a task's references at creation are of type {', '.join(types)}"
+            faults.append(Fault(_key_path("references", name) + ".Type", rule, "another type"))
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Amazon's model
+
+
+@functools.cache
+def _service_model() -> ServiceModel:
+    from botocore.loaders import create_loader
+    from botocore.model import ServiceModel
+
+    return ServiceModel(create_loader().load_service_model("connect", "service-2"), "connect")
+
+
+def _members(operation: str) -> Mapping[str, Shape]:
+    members: Mapping[str, Shape] = _service_model().operation_model(operation).input_shape.members
+    return members
+
+
+def _snake_case(member: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member).lower()
+
+
+def _convert(shape: Shape) -> _Converter:
+    """Make the converter of a shape that needs no more than the model says."""
+    if shape.type_name == "string":
+        return _string(shape)
+    if shape.type_name == "structure":
+        return _structure(shape)
+    if shape.type_name == "list":
+        return _list(shape)
+    raise AssertionError(f"no parameter has had the type {shape.type_name} so far")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Scalars
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy's and pandas' scalars into Python's, and every way to say *nothing* into ``_ABSENT``."""
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    if kind is not None and getattr(value, "shape", None) == ():
+        if kind == "f":  # by way of its text, since float(float32(0.1)) is 0.10000000149011612
+            value = float(str(value))
+        elif kind == "M":  # .item() of nanoseconds is an integer
+            value = value.astype("datetime64[us]").item()
+        else:
+            value = value.item()
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return _ABSENT
+    if isinstance(value, float) and math.isnan(value):
+        return _ABSENT
+    if isinstance(value, Decimal) and value.is_nan():
+        return _ABSENT
+    return value
+
+
+def _scalar_text(value: Any) -> Any:
+    """Return the documented text of a scalar, ``_ABSENT`` for one that is missing, ``_NO_SCALAR`` for the rest."""
+    if type(value) is str:
+        return value
+    value = _plain(value)
+    if value is _ABSENT:
+        return _ABSENT
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return _decimal_text(Decimal(float.__repr__(value))).removesuffix(".0") if math.isfinite(value) else _NO_SCALAR
+    if isinstance(value, Decimal):
+        return _decimal_text(value) if value.is_finite() else _NO_SCALAR
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    return _NO_SCALAR
+
+
+def _decimal_text(value: Decimal) -> str:
+    return format(value, "f")
+
+
+def _utf8_bytes(text: str) -> int | None:
+    """Return the length of ``text`` in UTF-8, ``None`` if it cannot be written in it (a lone surrogate)."""
+    if text.isascii():
+        return len(text)
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return None
+
+
+def _characters(count: float) -> str:
+    return f"{count:,} character{'' if count == 1 else 's'}"
+
+
+def _given(value: Any) -> str:
+    """Describe a value without telling it."""
+    if isinstance(value, str):
+        return f"text of {_characters(len(value))}"
+    if isinstance(value, Mapping):
+        return f"{type(value).__name__} of {len(value):,} items"
+    if isinstance(value, (list, tuple, set, bytes)):
+        return f"{type(value).__name__} of length {len(value):,}"
+    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+        return f"a {type(value).__name__} that is not finite"
+    return f"a value of type {type(value).__name__}"
+
+
+def _key_path(path: str, key: object) -> str:
+    """Name a place in a map; a key that could be anything is cut short and stripped of control characters."""
+    if isinstance(key, str) and _IDENTIFIER.fullmatch(key):
+        return f"{path}.{key}" if path else key
+    shown = repr(key if len(str(key)) <= 64 else f"{str(key)[:64]}…") if isinstance(key, str) else type(key).__name__
+    return f"{path}[{shown}]"
+
+
+def _text(value: Any, path: str, faults: list[Fault]) -> Any:
+    """Convert a scalar to text that UTF-8 can carry."""
+    text = _scalar_text(value)
+    if text is _NO_SCALAR:
+        rule = "must be text, a number, a boolean, a date or a datetime"
+        faults.append(Fault(path, rule, _given(value)))
+        return _ABSENT
+    if text is not _ABSENT and not text.isascii() and _utf8_bytes(text) is None:
+        faults.append(Fault(path, "must be Unicode text (no lone surrogates)", _given(text)))
+        return _ABSENT
+    return text
+
+
+def _string(shape: Shape) -> _Converter:
+    least: int = shape.metadata.get("min", 0)
+    most: int | float = shape.metadata.get("max", math.inf)
+    matches = _pattern(shape.metadata.get("pattern"))
+    if shape.metadata.get("enum"):
+        return _choice(tuple(shape.metadata["enum"]))
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        text = value if type(value) is str and value.isascii() else _text(value, path, faults)
+        if text is _ABSENT:
+            return text
+        length = len(text)
+        if length > most:
+            faults.append(Fault(path, f"at most {_characters(most)}", _characters(length)))
+        elif length < least:
+            faults.append(Fault(path, f"at least {_characters(least)}", _characters(length)))
+        elif matches is not None and not matches(text):
+            faults.append(Fault(path, f"must match {shape.metadata['pattern']}", _given(text)))
+        return text
+
+    return convert
+
+
+def _pattern(pattern: str | None) -> Callable[[str], bool] | None:
+    """Compile a pattern of the model, which are written for Java; as there, the whole text is meant."""
+    if pattern is None:
+        return None
+    if pattern == r"^\P{C}*$":
+        return lambda text: not any(unicodedata.category(character)[0] == "C" for character in text)
+    compiled = re.compile(pattern)
+    return lambda text: compiled.fullmatch(text) is not None
+
+
+def _choice(choices: tuple[str, ...]) -> _Converter:
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        text = _text(value, path, faults)
+        if text is _ABSENT or text in choices:
+            return text
+        faults.append(Fault(path, f"must be {', '.join(choices[:-1])} or {choices[-1]}", _given(value)))
+        return _ABSENT
+
+    return convert
+
+
+def _instance_id(shape: Shape) -> _Converter:
+    string = _string(shape)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if isinstance(value, str):
+            value = cut_instance_arn(value)
+        return string(value, path, faults)
+
+    return convert
+
+
+def cut_instance_arn(instance: str) -> str:
+    """
+    Return the instance ID of an instance's ARN; anything else as it is.
+
+    ``arn:aws:connect:us-east-1:123456789012:instance/d4b9…`` becomes ``d4b9…``.
+    https://docs.aws.amazon.com/connect/latest/adminguide/find-instance-arn.html
+    """
+    found = re.fullmatch(r"arn:[a-z0-9-]+:connect:[a-z0-9-]+:[0-9]+:instance/([^/]+)", instance)
+    return found[1] if found else instance
+
+
+def _minutes(value: Any, path: str, faults: list[Fault]) -> Any:
+    """Convert a positive whole number of minutes; templates make it text."""
+    plain = _plain(value)
+    if plain is _ABSENT:
+        return plain
+    if not isinstance(plain, bool):
+        if isinstance(plain, str) and re.fullmatch("[0-9]{1,10}", plain.strip(), re.ASCII):
+            plain = int(plain)
+        if isinstance(plain, (int, float, Decimal)) and plain == plain // 1 and 1 <= plain < 2**31:
+            return int(plain)
+    faults.append(Fault(path, "a whole number of minutes, at least 1", _given(value)))
+    return _ABSENT
+
+
+def _epoch(value: Any) -> int | None:
+    """Return a point in time as epoch seconds, ``None`` if it is none; UTC where no time zone is given."""
+    if isinstance(value, str):
+        text = value.strip()
+        if _EPOCH.fullmatch(text):
+            value = int(text) if len(text) < 20 else None
+        elif _ISO_DATE.fullmatch(text):
+            try:
+                value = datetime.fromisoformat(text)
+            except ValueError:
+                return None
+    if isinstance(value, datetime):
+        value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    elif isinstance(value, date):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or not math.isfinite(value):
+        return None
+    seconds = math.floor(value)
+    return seconds if seconds in _EPOCH_RANGE else None
+
+
+_TIME_RULE: Final = "must be a date, a datetime, ISO 8601 text or epoch seconds"
+
+
+def _time(value: Any, path: str, faults: list[Fault]) -> Any:
+    value = _plain(value)
+    if value is _ABSENT:
+        return value
+    seconds = _epoch(value)
+    if seconds is None:
+        faults.append(Fault(path, _TIME_RULE, _given(value)))
+        return _ABSENT
+    return seconds
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Maps and structures
+
+
+def _structure(shape: Shape) -> _Converter:
+    members = {name: _convert(member) for name, member in shape.members.items()}
+    required = tuple(shape.required_members)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, Mapping):
+            rule = f"must be a dict with {', '.join(members)}"
+            faults.append(Fault(path, rule, _given(value)))
+            return _ABSENT
+        converted = {}
+        for name, item in value.items():
+            member = members.get(name)
+            if member is None:
+                faults.append(Fault(_key_path(path, name), f"unknown; known are {', '.join(members)}", _given(item)))
+            elif (one := member(item, f"{path}.{name}", faults)) is not _ABSENT:
+                converted[name] = one
+        faults += [Fault(f"{path}.{name}", "is required", "nothing") for name in required if name not in value]
+        return converted
+
+    return convert
+
+
+def _list(shape: Shape) -> _Converter:
+    member = _convert(shape.member)
+    least, most = shape.metadata.get("min", 0), shape.metadata.get("max", math.inf)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, (list, tuple)):
+            faults.append(Fault(path, "must be a list", _given(value)))
+            return _ABSENT
+        if not least <= len(value) <= most:
+            faults.append(Fault(path, f"{least:,} to {most:,} of them", f"{len(value):,}"))
+        return [member(item, f"{path}[{index}]", faults) for index, item in enumerate(value)]
+
+    return convert
+
+
+def _user_info(shape: Shape) -> _Converter:
+    structure = _structure(shape)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if _plain(value) is _ABSENT:
+            return _ABSENT
+        return structure({"UserId": value} if isinstance(value, str) else value, path, faults)
+
+    return convert
+
+
+def _attributes(shape: Shape) -> _Converter:
+    value_most: int = shape.value.metadata["max"]
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, Mapping):
+            faults.append(Fault(path, "must be a dict of attribute keys and values", _given(value)))
+            return _ABSENT
+        converted: dict[str, str] = {}
+        total = 0
+        for key, item in value.items():
+            if not isinstance(key, str) or not _ATTRIBUTE_KEY.fullmatch(key):
+                rule = "attribute keys consist of letters, digits, - and _ (at least one)"
+                faults.append(Fault(_key_path(path, key), rule, f"as key: {_given(key)}"))
+                key = str(key)  # noqa: PLW2901  # its value is checked all the same: all faults at once
+            text = item if type(item) is str and item.isascii() else _text(item, _key_path(path, key), faults)
+            if text is _ABSENT:
+                continue
+            if len(text) > value_most:
+                rule = f"at most {_characters(value_most)}"
+                faults.append(Fault(_key_path(path, key), rule, _characters(len(text))))
+            total += len(key) + (len(text) if text.isascii() else len(text.encode()))
+            converted[key] = text
+        if total > ATTRIBUTES_MAX_BYTES:
+            rule = f"at most {ATTRIBUTES_MAX_BYTES:,} UTF-8 bytes over all keys and values; shorten or drop attributes"
+            faults.append(Fault(path, rule, f"{total:,} bytes"))
+        return converted
+
+    return convert
+
+
+def _references(shape: Shape) -> _Converter:
+    key_string = _string(shape.key)
+    reference = _reference(shape.value)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, Mapping):
+            faults.append(Fault(path, "must be a dict of names and references", _given(value)))
+            return _ABSENT
+        converted: dict[str, dict[str, str]] = {}
+        total = 0
+        for key, item in value.items():
+            where = _key_path(path, key)
+            if not isinstance(key, str):
+                faults.append(Fault(where, "a reference's name must be text", f"as name: {_given(key)}"))
+                continue
+            if key_string(key, where, faults) is _ABSENT:
+                continue
+            one = reference(item, where, faults)
+            if one is _ABSENT:
+                continue
+            total += (_utf8_bytes(key) or 0) + (_utf8_bytes(one.get("Value", "")) or 0)
+            converted[key] = one
+        if total > REFERENCES_MAX_BYTES:
+            rule = f"at most {REFERENCES_MAX_BYTES:,} UTF-8 bytes over all names and values; shorten or drop references"
+            faults.append(Fault(path, rule, f"{total:,} bytes"))
+        return converted
+
+    return convert
+
+
+def _reference(shape: Shape) -> _Converter:
+    members = {name: _string(member) for name, member in shape.members.items()}
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, Mapping):
+            reference_type, value = _infer_reference(value)
+            if value is _ABSENT:
+                return _ABSENT
+            text = _text(value, path, faults)
+            if text is _ABSENT:
+                return _ABSENT
+            return {"Type": reference_type, "Value": members["Value"](text, path, faults)}
+        converted = {}
+        for name, item in value.items():
+            member = members.get(name)
+            if member is None:
+                rule = f"unknown; a reference has {', '.join(members)}"
+                faults.append(Fault(_key_path(path, name), rule, _given(item)))
+            elif name != "Value" and (one := member(item, f"{path}.{name}", faults)) is not _ABSENT:
+                converted[name] = one
+        if "Type" not in value:
+            faults.append(Fault(f"{path}.Type", "is required", "nothing"))
+        given = _plain(value.get("Value"))
+        if given is _ABSENT:
+            # An attachment can be named by its ARN alone; any other reference without a value is none.
+            return converted if converted.get("Type") == "ATTACHMENT" and "Arn" in converted else _ABSENT
+        if "Type" not in converted:
+            return _ABSENT
+        text = _reference_text(converted["Type"], given, f"{path}.Value", faults)
+        if text is _ABSENT:
+            return _ABSENT
+        converted["Value"] = members["Value"](text, f"{path}.Value", faults)
+        return converted
+
+    return convert
+
+
+def _infer_reference(value: Any) -> tuple[str, Any]:
+    """Return the type of a reference written short, and its value, where it has another form on the wire."""
+    value = _plain(value)
+    if isinstance(value, str):
+        if _is_url(value):
+            return "URL", value
+        if _PLAIN_NUMBER.fullmatch(value):
+            return "NUMBER", value
+        if _ISO_DATE.fullmatch(value) and (seconds := _epoch(value)) is not None:
+            return "DATE", seconds
+        if _is_email_address(value):
+            return "EMAIL", value
+        return "STRING", value
+    if isinstance(value, (date, datetime)):
+        return "DATE", _epoch(value)
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return "NUMBER", value
+    return "STRING", value
+
+
+def _reference_text(reference_type: str, value: Any, path: str, faults: list[Fault]) -> Any:
+    """Return the text of a value whose type was given, if it is of that type."""
+    if reference_type == "DATE":
+        seconds = _time(value, path, faults)
+        return seconds if seconds is _ABSENT else str(seconds)
+    text = _text(value, path, faults)
+    if text is _ABSENT:
+        return text
+    check = _REFERENCE_RULES.get(reference_type)
+    if check is not None and not check[0](text):
+        faults.append(Fault(path, check[1], _given(value)))
+    return text
+
+
+def _is_url(text: str) -> bool:
+    if not _URL.fullmatch(text):
+        return False
+    try:
+        return bool(urlsplit(text).hostname)
+    except ValueError:
+        return False
+
+
+@functools.cache
+def _email_address() -> tuple[re.Pattern[str], int]:
+    shape = _service_model().shape_for("EmailAddress")
+    return re.compile(shape.metadata["pattern"]), shape.metadata["max"]
+
+
+def _is_email_address(text: str) -> bool:
+    if "@" not in text:
+        return False
+    pattern, most = _email_address()
+    return len(text) <= most and pattern.fullmatch(text) is not None
+
+
+_REFERENCE_RULES: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
+    "URL": (_is_url, "must be an http or https URL"),
+    "NUMBER": (lambda text: _NUMBER.fullmatch(text) is not None, "must be a number"),
+    "EMAIL": (_is_email_address, "must be an e-mail address of at most 255 characters"),
+}
+
+
+def _segment_attributes(shape: Shape) -> _Converter:
+    string = _string(shape.value.members["ValueString"])
+    key_most: int = shape.key.metadata["max"]
+    kinds = tuple(shape.value.members)
+
+    def convert_map(value: Any, path: str, faults: list[Fault], keys: re.Pattern[str]) -> Any:
+        if not isinstance(value, Mapping):
+            faults.append(Fault(path, "must be a dict of keys and values", _given(value)))
+            return _ABSENT
+        converted = {}
+        for key, item in value.items():
+            where = _key_path(path, key)
+            if not isinstance(key, str) or not keys.fullmatch(key):
+                rule = "segment attribute keys consist of letters, digits, - and _; Amazon's own begin with connect:"
+                faults.append(Fault(where, rule, f"as key: {_given(key)}"))
+            elif len(key) > key_most:
+                faults.append(Fault(where, f"keys of at most {_characters(key_most)}", _characters(len(key))))
+            one = convert_value(item, where, faults)
+            if one is not _ABSENT:
+                converted[str(key)] = one
+        return converted
+
+    def convert_value(value: Any, path: str, faults: list[Fault]) -> Any:
+        if isinstance(value, Mapping):
+            if any(key in kinds for key in value):
+                return convert_long(value, path, faults)
+            return {"ValueMap": convert_map(value, path, faults, _ATTRIBUTE_KEY)}
+        plain = _plain(value)
+        if isinstance(plain, int) and not isinstance(plain, bool):
+            return {"ValueInteger": _int32(plain, path, faults)}
+        text = string(plain if plain is not _ABSENT else None, path, faults)
+        return text if text is _ABSENT else {"ValueString": text}
+
+    def convert_long(value: Mapping[Any, Any], path: str, faults: list[Fault]) -> Any:
+        if len(value) != 1:
+            rule = f"exactly one of {', '.join(kinds)}"
+            faults.append(Fault(path, rule, _given(value)))
+            return _ABSENT
+        [(kind, item)] = value.items()
+        where = f"{path}.{kind}"
+        if kind == "ValueMap":
+            one = convert_map(item, where, faults, _ATTRIBUTE_KEY)
+        elif kind == "ValueList":
+            if not isinstance(item, (list, tuple)):
+                faults.append(Fault(where, "must be a list", _given(item)))
+                return _ABSENT
+            one = [convert_value(each, f"{where}[{index}]", faults) for index, each in enumerate(item)]
+        elif kind == "ValueInteger":
+            one = _int32(_plain(item), where, faults)
+        else:
+            one = string(item, where, faults)
+        return one if one is _ABSENT else {kind: one}
+
+    return lambda value, path, faults: convert_map(value, path, faults, _SEGMENT_ATTRIBUTE_KEY)
+
+
+def _int32(value: Any, path: str, faults: list[Fault]) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31:
+        return value
+    faults.append(Fault(path, "a whole number of 32 bits", _given(value)))
+    return _ABSENT
