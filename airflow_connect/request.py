@@ -5,7 +5,7 @@ This module knows no Airflow, no client and no network. Lengths, enumerations, p
 members are read from botocore's model of Amazon Connect; what the model does not say but Amazon's
 documentation does is written here once, one function per rule.
 
-Both request classes work alike::
+Each request class stands for one operation, and all work alike::
 
     ContactRequest(instance_id="…", channel="TASK", name="Call back", attributes={"order": 17}).params()
     StartTaskContactRequest(instance_id="…", name="Call back", contact_flow_id="…").params()
@@ -114,7 +114,7 @@ class Fault(NamedTuple):
 
 
 class _Request:
-    """What the two requests that make a contact have in common."""
+    """What all requests have in common: each parameter is converted and checked, then what binds several."""
 
     #: The API operation.
     operation: ClassVar[str]
@@ -145,7 +145,7 @@ class _Request:
         """
         Return the parameters for botocore's client, and all faults; with faults the parameters are partial.
 
-        :param arguments: what :class:`ContactRequest` or :class:`StartTaskContactRequest` takes, as a mapping
+        :param arguments: what the class takes, as a mapping
         :param now: the present time in epoch seconds (default: the clock's)
         """
         converters, required = cls._compiled or cls._compile()
@@ -174,24 +174,12 @@ class _Request:
     @classmethod
     def _compile(cls) -> tuple[dict[str, tuple[str, _Converter]], tuple[tuple[str, str], ...]]:
         shape = _service_model().operation_model(cls.operation).input_shape
-        special = cls._special_converters()
         members = {_snake_case(member): member for member in shape.members}
         converters = {
-            name: (members[name], special.get(name) or _convert(shape.members[members[name]]))
-            for name in cls.parameters
+            name: (members[name], _convert(shape.members[members[name]], members[name])) for name in cls.parameters
         }
         cls._compiled = converters, tuple((_snake_case(member), member) for member in shape.required_members)
         return cls._compiled
-
-    @classmethod
-    def _special_converters(cls) -> dict[str, _Converter]:
-        """Converters for parameters about which Amazon's documentation says more than the model does."""
-        return {
-            "instance_id": _instance_id(_members(cls.operation)["InstanceId"]),
-            "attributes": _attributes(_members(cls.operation)["Attributes"]),
-            "references": _references(_members(cls.operation)["References"]),
-            "segment_attributes": _segment_attributes(_members(cls.operation)["SegmentAttributes"]),
-        }
 
     @classmethod
     def _complete(cls, params: dict[str, Any], faults: list[Fault]) -> None:
@@ -200,7 +188,6 @@ class _Request:
     @classmethod
     def _check_together(cls, params: dict[str, Any], faults: list[Fault], now: float) -> None:
         """Check the rules that bind several parameters, or a parameter and the time."""
-        raise AssertionError("each request says its own rules")
 
 
 class ContactRequest(_Request):
@@ -250,14 +237,6 @@ class ContactRequest(_Request):
         "client_token",
     )
     __slots__ = ()
-
-    @classmethod
-    def _special_converters(cls) -> dict[str, _Converter]:
-        return super()._special_converters() | {
-            "channel": _choice(tuple(_INITIATION_METHODS)),
-            "user_info": _user_info(_members(cls.operation)["UserInfo"]),
-            "expiry_duration_in_minutes": _minutes,
-        }
 
     @classmethod
     def _complete(cls, params: dict[str, Any], faults: list[Fault]) -> None:
@@ -331,10 +310,6 @@ class StartTaskContactRequest(_Request):
     __slots__ = ()
 
     @classmethod
-    def _special_converters(cls) -> dict[str, _Converter]:
-        return super()._special_converters() | {"scheduled_time": _time}
-
-    @classmethod
     def _check_together(cls, params: dict[str, Any], faults: list[Fault], now: float) -> None:
         _check_reference_types(params, _ROUTED_TASK_REFERENCE_TYPES, faults)
         routes = ("contact_flow_id", "task_template_id", "quick_connect_id")
@@ -350,6 +325,134 @@ class StartTaskContactRequest(_Request):
             elif ahead > SCHEDULE_MAX_SECONDS:
                 rule = "must lie within 6 days from now"
                 faults.append(Fault("scheduled_time", rule, f"{ahead / 86_400:,.1f} days ahead"))
+
+
+class StopContactRequest(_Request):
+    """
+    The request of StopContact.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_StopContact.html
+
+    :param instance_id: the instance's ID, or its ARN
+    :param contact_id: the contact to end
+    """
+
+    operation = "StopContact"
+    parameters = ("instance_id", "contact_id")
+    __slots__ = ()
+
+
+class UpdateContactRequest(_Request):
+    """
+    The request of UpdateContact.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContact.html
+
+    :param instance_id: the instance's ID, or its ARN
+    :param contact_id: the contact
+    :param name: at most 1,024 characters
+    :param description: at most 4,096 characters
+    :param references: as for :class:`ContactRequest`
+    :param segment_attributes: as for :class:`ContactRequest`
+    :param queue_info: ``{"Id": …}``, for external audio contacts only
+    :param user_info: the user's ID or ``{"UserId": …}``, for external audio contacts only
+    :param customer_endpoint: ``{"Type": …, "Address": …}``, for external audio contacts only
+    :param system_endpoint: ``{"Type": …, "Address": …}``, for external audio contacts only
+    """
+
+    operation = "UpdateContact"
+    parameters = (
+        "instance_id",
+        "contact_id",
+        "name",
+        "description",
+        "references",
+        "segment_attributes",
+        "queue_info",
+        "user_info",
+        "customer_endpoint",
+        "system_endpoint",
+    )
+    __slots__ = ()
+
+    @classmethod
+    def _check_together(cls, params: dict[str, Any], faults: list[Fault], now: float) -> None:
+        """At least one field to be updated must be present in the request."""
+        if not faults and params.keys() <= {"InstanceId", "ContactId"}:
+            faults.append(Fault("name", "at least one field to update", "none"))
+
+
+class UpdateContactAttributesRequest(_Request):
+    """
+    The request of UpdateContactAttributes.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContactAttributes.html
+
+    :param instance_id: the instance's ID, or its ARN
+    :param initial_contact_id: the first contact of the chain; the contact itself unless it was transferred
+    :param attributes: as for :class:`ContactRequest`
+    """
+
+    operation = "UpdateContactAttributes"
+    parameters = ("instance_id", "initial_contact_id", "attributes")
+    __slots__ = ()
+
+
+class TagContactRequest(_Request):
+    """
+    The request of TagContact.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_TagContact.html
+
+    :param instance_id: the instance's ID, or its ARN
+    :param contact_id: the contact
+    :param tags: 1 to 6 tags; keys of at most 128 characters, values of at most 256
+    """
+
+    operation = "TagContact"
+    parameters = ("instance_id", "contact_id", "tags")
+    __slots__ = ()
+
+
+class UntagContactRequest(_Request):
+    """
+    The request of UntagContact.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_UntagContact.html
+
+    :param instance_id: the instance's ID, or its ARN
+    :param contact_id: the contact
+    :param tag_keys: 1 to 6 keys
+    """
+
+    operation = "UntagContact"
+    parameters = ("instance_id", "contact_id", "tag_keys")
+    __slots__ = ()
+
+
+class TransferContactRequest(_Request):
+    """
+    The request of TransferContact, for TASK and EMAIL contacts that have not ended.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
+
+    :param instance_id: the instance's ID, or its ARN
+    :param contact_id: the contact to transfer
+    :param contact_flow_id: the flow that takes it: an inbound, transfer-to-agent or transfer-to-queue flow
+    :param queue_id: the queue, if it goes to one
+    :param user_id: the user, if it goes to one; not together with ``queue_id``
+    :param client_token: at most 500 characters; the same token makes the same transfer
+    """
+
+    operation = "TransferContact"
+    parameters = ("instance_id", "contact_id", "contact_flow_id", "queue_id", "user_id", "client_token")
+    __slots__ = ()
+
+    @classmethod
+    def _check_together(cls, params: dict[str, Any], faults: list[Fault], now: float) -> None:
+        """Do not use both QueueId and UserId in the same call."""
+        if "QueueId" in params and "UserId" in params:
+            faults.append(Fault("queue_id", "a transfer goes to a queue or to a user", "both queue_id and user_id"))
 
 
 def _check_initiation_method(channel: str, method: str | None, faults: list[Fault]) -> None:
@@ -388,24 +491,16 @@ def _service_model() -> ServiceModel:
     return ServiceModel(create_loader().load_service_model("connect", "service-2"), "connect")
 
 
-def _members(operation: str) -> Mapping[str, Shape]:
-    members: Mapping[str, Shape] = _service_model().operation_model(operation).input_shape.members
-    return members
-
-
 def _snake_case(member: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member).lower()
 
 
-def _convert(shape: Shape) -> _Converter:
-    """Make the converter of a shape that needs no more than the model says."""
-    if shape.type_name == "string":
-        return _string(shape)
-    if shape.type_name == "structure":
-        return _structure(shape)
-    if shape.type_name == "list":
-        return _list(shape)
-    raise AssertionError(f"no parameter has had the type {shape.type_name} so far")
+def _convert(shape: Shape, member: str = "") -> _Converter:
+    """Make the converter of a member: one of ours where authors may write it shorter, else what the model says."""
+    if member == "Channel":
+        return _choice(tuple(_INITIATION_METHODS))
+    make = _BY_MEMBER.get(member) or _BY_TYPE[shape.type_name]
+    return make(shape)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -573,18 +668,20 @@ def cut_instance_arn(instance: str) -> str:
     return found[1] if found else instance
 
 
-def _minutes(value: Any, path: str, faults: list[Fault]) -> Any:
-    """Convert a positive whole number of minutes; templates make it text."""
-    plain = _plain(value)
-    if plain is _ABSENT:
-        return plain
-    if not isinstance(plain, bool):
+def _minutes(_shape: Shape) -> _Converter:
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        plain = _plain(value)
+        if plain is _ABSENT:
+            return plain
         if isinstance(plain, str) and re.fullmatch("[0-9]{1,10}", plain.strip(), re.ASCII):
-            plain = int(plain)
-        if isinstance(plain, (int, float, Decimal)) and plain == plain // 1 and 1 <= plain < 2**31:
+            plain = int(plain)  # a template makes text of every number
+        number = isinstance(plain, (int, float, Decimal)) and not isinstance(plain, bool)
+        if number and 1 <= plain < 2**31 and plain == int(plain):
             return int(plain)
-    faults.append(Fault(path, "a whole number of minutes, at least 1", _given(value)))
-    return _ABSENT
+        faults.append(Fault(path, "a whole number of minutes, at least 1", _given(value)))
+        return _ABSENT
+
+    return convert
 
 
 def _epoch(value: Any) -> int | None:
@@ -608,16 +705,13 @@ def _epoch(value: Any) -> int | None:
     return seconds if seconds in _EPOCH_RANGE else None
 
 
-_TIME_RULE: Final = "must be a date, a datetime, ISO 8601 text or epoch seconds"
-
-
 def _time(value: Any, path: str, faults: list[Fault]) -> Any:
     value = _plain(value)
     if value is _ABSENT:
         return value
     seconds = _epoch(value)
     if seconds is None:
-        faults.append(Fault(path, _TIME_RULE, _given(value)))
+        faults.append(Fault(path, "must be a date, a datetime, ISO 8601 text or epoch seconds", _given(value)))
         return _ABSENT
     return seconds
 
@@ -659,6 +753,27 @@ def _list(shape: Shape) -> _Converter:
         if not least <= len(value) <= most:
             faults.append(Fault(path, f"{least:,} to {most:,} of them", f"{len(value):,}"))
         return [member(item, f"{path}[{index}]", faults) for index, item in enumerate(value)]
+
+    return convert
+
+
+def _map(shape: Shape) -> _Converter:
+    key_string, value_string = _string(shape.key), _string(shape.value)
+    least, most = shape.metadata.get("min", 0), shape.metadata.get("max", math.inf)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, Mapping):
+            faults.append(Fault(path, "must be a dict", _given(value)))
+            return _ABSENT
+        if not least <= len(value) <= most:
+            faults.append(Fault(path, f"{least:,} to {most:,} of them", f"{len(value):,}"))
+        converted = {}
+        for key, item in value.items():
+            where = _key_path(path, key)
+            pair = key_string(key, where, faults), value_string(item, where, faults)
+            if _ABSENT not in pair:
+                converted[pair[0]] = pair[1]
+        return converted
 
     return convert
 
@@ -895,3 +1010,20 @@ def _int32(value: Any, path: str, faults: list[Fault]) -> Any:
         return value
     faults.append(Fault(path, "a whole number of 32 bits", _given(value)))
     return _ABSENT
+
+
+_BY_TYPE: Final[Mapping[str, Callable[[Shape], _Converter]]] = {
+    "string": _string,
+    "structure": _structure,
+    "list": _list,
+    "map": _map,
+}
+_BY_MEMBER: Final[Mapping[str, Callable[[Shape], _Converter]]] = {
+    "InstanceId": _instance_id,
+    "Attributes": _attributes,
+    "References": _references,
+    "SegmentAttributes": _segment_attributes,
+    "UserInfo": _user_info,
+    "ExpiryDurationInMinutes": _minutes,
+    "ScheduledTime": lambda _shape: _time,
+}
