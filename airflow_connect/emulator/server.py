@@ -1,0 +1,274 @@
+"""The emulator as a server in a thread, for tests and for the command line."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+import uvicorn
+
+from airflow_connect.emulator.app import ConnectAPI, create_app
+from airflow_connect.emulator.calls import Call, CallLog
+from airflow_connect.emulator.clock import Clock
+from airflow_connect.emulator.faults import Faults
+from airflow_connect.emulator.model import ServiceModel
+from airflow_connect.emulator.resources import (
+    DEFAULT_INSTANCE_ALIAS,
+    DEFAULT_INSTANCE_ID,
+    DEFAULT_REGION,
+    Instance,
+)
+from airflow_connect.emulator.service import DEFAULT_TOKEN_LIFETIME, OPERATIONS, Service
+from airflow_connect.emulator.store import State, Store
+from airflow_connect.emulator.throttle import DEFAULT_BURST, Throttle
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+_START_SECONDS = 30
+
+
+class Emulator:
+    """A local Amazon Connect. Usable as a context manager; all methods may be called from any thread::
+
+        with Emulator() as emulator:
+            client = boto3.client("connect", endpoint_url=emulator.url, region_name=emulator.region, …)
+
+    :param rate: calls per second and operation; None, the default here, is unlimited. Amazon's default is 2.
+    :param burst: calls that an operation takes at once before *rate* counts; Amazon's default is 5.
+    :param latency_ms: milliseconds that every answer takes.
+    :param faults: a plan of faults, see :mod:`airflow_connect.emulator.faults`.
+    :param seed: of the faults.
+    :param data: file that keeps the contacts; None keeps them in memory.
+    :param token_lifetime: seconds for which a client token is remembered, 7 days by default.
+    :param active_contacts: quota of contacts that have not ended; None is unlimited.
+    :param search_lag_seconds: how far SearchContacts is behind.
+    :param deny: operations that answer AccessDeniedException.
+    :param instance_id: the instance; None is the data file's, or ``b1000000-0000-4000-8000-000000000001``.
+    :param alias: the instance's alias.
+    :param region: AWS region of the instance.
+    :param host: address to listen on.
+    :param port: port to listen on; 0 takes a free one.
+    :param call_log: how many of the latest calls :meth:`calls` knows; 0 keeps none.
+    :raises ValueError: when an argument is outside its range, or *faults* cannot be read.
+    :raises DataFileError: when *data* cannot be used.
+    :raises OSError: when the port is taken or the address is not this machine's.
+    """
+
+    def __init__(
+        self,
+        *,
+        rate: float | None = None,
+        burst: int = DEFAULT_BURST,
+        latency_ms: float = 0,
+        faults: str = "",
+        seed: int = 0,
+        data: str | Path | None = None,
+        token_lifetime: float = DEFAULT_TOKEN_LIFETIME,
+        active_contacts: int | None = None,
+        search_lag_seconds: float = 0,
+        deny: Iterable[str] = (),
+        instance_id: str | None = None,
+        alias: str = DEFAULT_INSTANCE_ALIAS,
+        region: str = DEFAULT_REGION,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        call_log: int = 100_000,
+    ) -> None:
+        for name, value in (
+            ("latency_ms", latency_ms),
+            ("token_lifetime", token_lifetime),
+            ("active_contacts", active_contacts or 0),
+            ("search_lag_seconds", search_lag_seconds),
+            ("call_log", call_log),
+        ):
+            if value < 0:
+                raise ValueError(f"{name}: must not be negative; got {value}.")
+        self.clock = Clock()
+        self._as_built = {"rate": rate, "burst": burst, "faults": faults, "seed": seed}
+        self._throttle = Throttle(rate, burst)
+        self._faults = Faults(faults, seed, frozenset(OPERATIONS))
+        self._calls = CallLog(call_log)
+        self._socket = _listen(host, port)
+        try:
+            self._store = Store(
+                data, instance_id=instance_id, default_instance_id=DEFAULT_INSTANCE_ID, now=self.clock.now()
+            )
+        except BaseException:
+            self._socket.close()
+            raise
+
+        instance = Instance(self._store.instance_id, alias, region)
+        self.service = Service(
+            self._store,
+            self.clock,
+            instance,
+            token_lifetime=token_lifetime,
+            active_contacts=active_contacts,
+            search_lag=search_lag_seconds,
+        )
+        self.region = region
+        self.instance_id = instance.id
+        self.instance_alias = alias
+        bound_host, bound_port = self._socket.getsockname()[:2]
+        self.url = f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}"
+        self._thread: threading.Thread | None = None
+        try:
+            api = ConnectAPI(
+                self.service,
+                ServiceModel(),
+                self._throttle,
+                self._faults,
+                self._calls,
+                latency=latency_ms / 1000,
+                deny=deny,
+            )
+        except ValueError:
+            self.stop()
+            raise
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(api),
+                http=_connection_class(),
+                lifespan="off",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+    def __enter__(self) -> Self:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def start(self) -> Self:
+        """Serve, in a thread; returns when requests are answered."""
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="amazon-connect-emulator", daemon=True
+        )
+        self._thread.start()
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError("The local Amazon Connect did not start; its log says why.")
+            time.sleep(0.005)
+        return self
+
+    def stop(self) -> None:
+        """Stop serving, and close the data file. A stopped emulator cannot be started again."""
+        if self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+            self._thread = None
+        self._socket.close()
+        self._store.close()
+
+    def contacts(self, *states: str) -> list[dict[str, Any]]:
+        """All that is stored, oldest contact first.
+
+        :param states: only contacts in one of these: CREATED, SCHEDULED, QUEUED, CONNECTED, ENDED.
+        :return: one dict for each, with the fields of :class:`airflow_connect.emulator.store.Contact` as keys.
+        """
+        return [contact.as_dict() for contact in self.service.contacts(*map(State, states))]
+
+    def contact(self, contact_id: str) -> dict[str, Any]:
+        """One contact, as in :meth:`contacts`.
+
+        :raises ServiceError: ResourceNotFoundException when there is none.
+        """
+        return self.service.contact(contact_id).as_dict()
+
+    def accept(self, contact_id: str, agent: str | None = None) -> dict[str, Any]:
+        """An agent accepts a waiting contact.
+
+        :param agent: user ID or name; by default the one the contact is meant for, else the instance's first.
+        :raises ServiceError: when there is no such contact or agent, or the contact does not wait.
+        """
+        return self.service.accept(contact_id, agent).as_dict()
+
+    def complete(
+        self, contact_id: str, attributes: Mapping[str, str] | None = None, agent: str | None = None
+    ) -> dict[str, Any]:
+        """An agent fills in attributes and completes a contact, accepting it first where nobody has.
+
+        :param attributes: merged into the contact's.
+        :param agent: as in :meth:`accept`.
+        :raises ServiceError: when there is no such contact, it has ended, or attributes break a rule.
+        """
+        return self.service.complete(contact_id, attributes, agent).as_dict()
+
+    def set_faults(self, faults: str, seed: int = 0) -> None:
+        """Follow another plan of faults; empty for none. Calls are counted from 1 again.
+
+        :raises ValueError: when the plan cannot be read; the old one stays.
+        """
+        self._faults.set(faults, seed)
+
+    def set_rate(self, rate: float | None, burst: int = DEFAULT_BURST) -> None:
+        """Change the request quotas; None is unlimited. All buckets are full again.
+
+        :raises ValueError: when *rate* or *burst* is out of range; the old quotas stay.
+        """
+        self._throttle.set(rate, burst)
+
+    def calls(self, operation: str | None = None) -> list[Call]:
+        """The latest calls, oldest first, without their contents.
+
+        :param operation: only calls of this one.
+        """
+        return self._calls.list(operation)
+
+    def reset(self) -> None:
+        """As new: no contacts, tokens or calls, real time, faults and quotas as given at the start."""
+        self.clock.reset()
+        self._store.clear()
+        self.service.settle()
+        self._calls.clear()
+        self._throttle.set(self._as_built["rate"], self._as_built["burst"])
+        self._faults.set(self._as_built["faults"], self._as_built["seed"])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        # Listening at once, so that a taken port is seen now and not in the thread.
+        listener.listen(2048)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _connection_class() -> Any:
+    """Make uvicorn's HTTP protocol put its transport into each request's scope.
+
+    A fault has to close the connection, and ASGI has no message for that.
+    """
+    try:
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as Protocol
+    except ImportError:
+        from uvicorn.protocols.http.h11_impl import H11Protocol as Protocol  # type: ignore[assignment]
+
+    class Connection(Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            self.app_state = {**self.app_state, "transport": transport}
+            super().connection_made(transport)
+
+    return Connection

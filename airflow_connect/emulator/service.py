@@ -1,0 +1,693 @@
+"""The life of a contact: what each operation does, and what time and agents do.
+
+                     ┌─ SCHEDULED ─(its time)─┐
+    StartTaskContact ┴────────────────────────┴─► QUEUED ─┐
+    CreateContact ──────────────────────► CREATED ────────┴─(an agent accepts)─► CONNECTED ─► ENDED
+    from every state: ─(completed, stopped, transferred, expired)─► ENDED
+    TransferContact ends the contact and queues its successor, which names it as its previous one.
+
+Requests come in checked by the model (:mod:`.model`) and leave as plain dicts. Nothing here knows HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore import xform_name
+
+from airflow_connect.emulator import rules
+from airflow_connect.emulator.model import Request, ServiceError
+from airflow_connect.emulator.search import Search
+from airflow_connect.emulator.store import Contact, State, Store, Token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from airflow_connect.emulator.clock import Clock
+    from airflow_connect.emulator.resources import Flow, Instance
+
+R = TypeVar("R")
+
+#: The operations that there are; every other one of Amazon Connect's answers 501.
+OPERATIONS = (
+    "CreateContact",
+    "StartTaskContact",
+    "DescribeContact",
+    "StopContact",
+    "UpdateContact",
+    "UpdateContactAttributes",
+    "GetContactAttributes",
+    "TagContact",
+    "UntagContact",
+    "TransferContact",
+    "SearchContacts",
+    "DescribeInstance",
+)
+
+MINUTE, DAY = 60, 86_400
+#: "The token is valid for 7 days after creation" is what StartChatContact and StartOutboundVoiceContact promise;
+#: for CreateContact, StartTaskContact and TransferContact no lifetime is documented.
+DEFAULT_TOKEN_LIFETIME = 7 * DAY
+#: "The task expired automatically because it was not assigned or completed within 7 days."
+TASK_EXPIRY = 7 * DAY
+#: "It must be within up to 6 days in future."
+MAX_SCHEDULE_AHEAD = 6 * DAY
+#: "There can be a maximum of 12 linked task contacts in a chain."
+MAX_CHAIN = 12
+#: "A contact cannot be transferred more than 11 times."
+MAX_TRANSFERS = 11
+#: ContactTagMap's limit is for one call; tags of a contact add up over calls.
+MAX_TAGS = 6
+#: "The following flow types are supported: Inbound flow, Transfer to agent flow, and Transfer to queue flow."
+ROUTING_FLOWS = ("CONTACT_FLOW", "AGENT_TRANSFER", "QUEUE_TRANSFER")
+
+
+class Service:
+    """The operations of Amazon Connect on one instance. Safe to use from several threads.
+
+    :param store: where contacts are.
+    :param clock: the time.
+    :param instance: the instance and its resources.
+    :param token_lifetime: seconds for which a client token is remembered.
+    :param active_contacts: quota of contacts that have not ended; None is unlimited.
+    :param search_lag: seconds by which SearchContacts is behind.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        instance: Instance,
+        *,
+        token_lifetime: float = DEFAULT_TOKEN_LIFETIME,
+        active_contacts: int | None = None,
+        search_lag: float = 0.0,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.instance = instance
+        self._token_lifetime = token_lifetime
+        self._active_contacts = active_contacts
+        self._search = Search(store, instance, search_lag)
+        self._next_due = store.next_due()
+        self._operations: dict[str, Callable[[Request], dict[str, Any]]] = {
+            name: getattr(self, xform_name(name)) for name in OPERATIONS
+        }
+
+    def call(self, operation: str, request: Request) -> dict[str, Any]:
+        """Do one operation.
+
+        :param operation: one of :data:`OPERATIONS`.
+        :param request: checked by the model.
+        :raises ServiceError: with the codes that the operation's page lists. Nothing has changed then.
+        """
+        self.settle()
+        return self._operations[operation](request)
+
+    # --- operations -----------------------------------------------------------------------------------
+
+    def create_contact(self, request: Request) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html"""
+        self._check_instance(request)
+        _check(rules.CREATE_CONTACT, request)
+        return self._once("CreateContact", request, self._create_contact)
+
+    def _create_contact(self, request: Request, now: float) -> Contact:
+        user_id = request.get("UserInfo", {}).get("UserId")
+        user = None if user_id is None else _find(self.instance.users, user_id, "UserInfo.UserId")
+        initiate_as = request.get("InitiateAs")
+        minutes = request.get("ExpiryDurationInMinutes") or rules.expiry_in_segment_attributes(request)
+        contact = self._new_contact(
+            "CreateContact", request, now, channel=request["Channel"], method=request["InitiationMethod"], minutes=minutes
+        )
+        contact.user_id = user.id if user else None
+        contact.segment_attributes.setdefault("connect:Subtype", {"ValueString": _SUBTYPES[contact.channel]})
+        if initiate_as == "CONNECTED_TO_USER":
+            contact.state, contact.connected_at, contact.agent_id = State.CONNECTED, now, contact.user_id
+        elif initiate_as == "COMPLETED":
+            # "OTHER: this includes any reason not explicitly covered": no documented reason fits a task that
+            # never was active.
+            contact.state, contact.disconnected_at, contact.disconnect_reason = State.ENDED, now, "OTHER"
+        return contact
+
+    def start_task_contact(self, request: Request) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html"""
+        self._check_instance(request)
+        _check(rules.START_TASK_CONTACT, request)
+        answer = self._once("StartTaskContact", request, self._start_task_contact)
+        return {"ContactId": answer["ContactId"]}
+
+    def _start_task_contact(self, request: Request, now: float) -> Contact:
+        if "ScheduledTime" in request:
+            _check_scheduled_time(request["ScheduledTime"], now)
+        minutes = rules.expiry_in_segment_attributes(request)
+        contact = self._new_contact("StartTaskContact", request, now, channel="TASK", method="API", minutes=minutes)
+        contact.attachments = request.get("Attachments", [])
+        flow = self._flow_to_start(request, contact)
+        contact.flow_id = flow.id
+        if contact.scheduled_at is not None and contact.scheduled_at > now:
+            contact.state = State.SCHEDULED
+        else:
+            self._route(contact, flow, now)
+        return contact
+
+    def describe_contact(self, request: Request) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeContact.html"""
+        return {"Contact": self._describe(self._contact(request))}
+
+    def stop_contact(self, request: Request) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/connect/latest/APIReference/API_StopContact.html
+
+        "It does not work for voice contacts that use the following initiation methods: … TRANSFER."
+        """
+        with self.store.transaction():
+            contact = self._contact(request)
+            if contact.state is State.ENDED:
+                raise ServiceError("ContactNotFoundException", "ContactId: the contact has ended")
+            if contact.channel == "VOICE" and contact.initiation_method == "TRANSFER":
+                raise ServiceError("InvalidRequestException", "ContactId: voice contacts of TRANSFER cannot be stopped")
+            self._end(contact.id, "API", self.clock.now())
+        return {}
+
+    def update_contact(self, request: Request) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContact.html"""
+        self._check_instance(request)
+        _check(rules.UPDATE_CONTACT, request)
+        with self.store.transaction():
+            contact = self._contact(request)
+            now = self.clock.now()
+            self.store.update(contact.id, updated_at=now, **self._updates(request, contact, now))
+        return {}
+
+    def _updates(self, request: Request, contact: Contact, now: float) -> dict[str, Any]:
+        _check_may_update(request, contact)
+        columns: dict[str, Any] = {}
+        for member, column in _UPDATED_AS_THEY_ARE.items():
+            if member in request:
+                columns[column] = request[member]
+        if "References" in request:
+            columns["references"] = contact.references | request["References"]
+            _check((rules.reference_bytes,), {"References": columns["references"]})
+        if "SegmentAttributes" in request:
+            columns["segment_attributes"] = contact.segment_attributes | request["SegmentAttributes"]
+            minutes = rules.expiry_in_segment_attributes(request)
+            if minutes is not None and contact.state is not State.ENDED:
+                start = contact.scheduled_at or contact.initiated_at
+                columns |= {"expiry_minutes": minutes, "expires_at": start + minutes * MINUTE}
+                columns["segment_attributes"] |= _expiry_attribute(minutes, columns["expires_at"])
+                self._next_due = min(self._next_due, columns["expires_at"])
+        if "QueueInfo" in request:
+            columns["queue_id"] = _find(self.instance.queues, request["QueueInfo"].get("Id", ""), "QueueInfo.Id").id
+            columns["enqueued_at"] = now
+        if "UserInfo" in request:
+            columns["agent_id"] = _find(self.instance.users, request["UserInfo"].get("UserId", ""), "UserInfo.UserId").id
+            columns["connected_at"] = contact.connected_at or now
+        return columns
+
+    def update_contact_attributes(self, request: Request) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContactAttributes.html
+
+        "You can create or update user-defined attributes for both ongoing and completed contacts."
+        """
+        self._check_instance(request)
+        _check(rules.UPDATE_CONTACT_ATTRIBUTES, request)
+        with self.store.transaction():
+            self._set_attributes(self._contact(request, "InitialContactId"), request["Attributes"], self.clock.now())
+        return {}
+
+    def get_contact_attributes(self, request: Request) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/connect/latest/APIReference/API_GetContactAttributes.html"""
+        return {"Attributes": self._contact(request, "InitialContactId").attributes}
+
+    def tag_contact(self, request: Request) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/connect/latest/APIReference/API_TagContact.html"""
+        with self.store.transaction():
+            contact = self._contact(request)
+            tags = contact.tags | request["Tags"]
+            if len(tags) > MAX_TAGS:
+                raise ServiceError("InvalidRequestException", f"Tags: the contact would have {len(tags)}, at most {MAX_TAGS}")
+            self.store.update(contact.id, tags=tags, updated_at=self.clock.now())
+        return {}
+
+    def untag_contact(self, request: Request) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/connect/latest/APIReference/API_UntagContact.html"""
+        with self.store.transaction():
+            contact = self._contact(request)
+            tags = {key: value for key, value in contact.tags.items() if key not in request["TagKeys"]}
+            self.store.update(contact.id, tags=tags, updated_at=self.clock.now())
+        return {}
+
+    def transfer_contact(self, request: Request) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html"""
+        self._check_instance(request)
+        _check(rules.TRANSFER_CONTACT, request)
+        return self._once("TransferContact", request, self._transfer_contact, is_new_contact=False)
+
+    def _transfer_contact(self, request: Request, now: float) -> Contact:
+        contact = self._contact(request)
+        _check_may_transfer(contact)
+        flow = _find(self.instance.flows, request["ContactFlowId"], "ContactFlowId")
+        _check_routes(flow)
+        queue = user = None
+        if request.get("QueueId"):
+            queue = _find(self.instance.queues, request["QueueId"], "QueueId")
+        if request.get("UserId"):
+            user = _find(self.instance.users, request["UserId"], "UserId")
+        self._end(contact.id, "TRANSFERRED", now)
+        successor = replace(
+            contact,
+            id=str(uuid.uuid4()),
+            created_by="TransferContact",
+            initiation_method="TRANSFER",
+            state=State.QUEUED,
+            client_token=request.get("ClientToken"),
+            previous_contact_id=contact.id,
+            transfers=contact.transfers + 1,
+            flow_id=flow.id,
+            queue_id=queue.id if queue else None,
+            user_id=user.id if user else None,
+            agent_id=None,
+            initiated_at=now,
+            updated_at=now,
+            scheduled_at=None,
+            connected_at=None,
+        )
+        self._route(successor, flow, now)
+        return successor
+
+    def search_contacts(self, request: Request) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/connect/latest/APIReference/API_SearchContacts.html"""
+        self._check_instance(request)
+        return self._search.run(request, self.clock.now())
+
+    def describe_instance(self, request: Request) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeInstance.html"""
+        self._check_instance(request)
+        instance = self.instance
+        return {
+            "Instance": {
+                "Id": instance.id,
+                "Arn": instance.arn,
+                "IdentityManagementType": "CONNECT_MANAGED",
+                "InstanceAlias": instance.alias,
+                "CreatedTime": self.store.created_at,
+                "ServiceRole": f"arn:aws:iam::{instance.arn.split(':')[4]}:role/aws-service-role/connect.amazonaws.com/"
+                "AWSServiceRoleForAmazonConnect",
+                "InstanceStatus": "ACTIVE",
+                "InboundCallsEnabled": True,
+                "OutboundCallsEnabled": True,
+                "InstanceAccessUrl": f"https://{instance.alias}.my.connect.aws",
+            }
+        }
+
+    # --- what agents do -------------------------------------------------------------------------------
+
+    def accept(self, contact_id: str, agent: str | None = None) -> Contact:
+        """An agent accepts a contact that waits.
+
+        :param contact_id: of a contact that is created or queued.
+        :param agent: user ID or name; by default the user that the contact is meant for, else the first.
+        :raises ServiceError: ResourceNotFoundException when there is no such contact or agent,
+            InvalidRequestException when the contact does not wait, or waits for another agent.
+        """
+        self.settle()
+        with self.store.transaction():
+            self._accept(contact_id, agent)
+        return self._stored(contact_id)
+
+    def _accept(self, contact_id: str, agent: str | None) -> None:
+        contact = self._stored(contact_id)
+        if contact.state not in (State.CREATED, State.QUEUED):
+            raise ServiceError("InvalidRequestException", f"ContactId: the contact is {contact.state}, not waiting")
+        agent_id = self._agent_id(agent or contact.user_id)
+        if contact.user_id not in (None, agent_id):
+            raise ServiceError("InvalidRequestException", "ContactId: the contact waits for another agent")
+        now = self.clock.now()
+        self.store.update(contact_id, state=State.CONNECTED, agent_id=agent_id, connected_at=now, updated_at=now)
+
+    def complete(self, contact_id: str, attributes: Mapping[str, str] | None = None, agent: str | None = None) -> Contact:
+        """An agent fills in attributes and completes a contact, having accepted it first where nobody had.
+
+        :param contact_id: of a contact that has not ended.
+        :param attributes: merged into the contact's.
+        :param agent: as in :meth:`accept`; whoever has accepted the contact when it is connected.
+        :raises ServiceError: as :meth:`accept`; InvalidRequestException also when attributes break a rule.
+        """
+        given = dict(attributes or {})
+        _check((rules.attribute_keys, rules.attribute_bytes), {"Attributes": given})
+        self.settle()
+        with self.store.transaction():
+            if self._stored(contact_id).state is not State.CONNECTED:
+                self._accept(contact_id, agent)
+            now = self.clock.now()
+            if given:
+                self._set_attributes(self._stored(contact_id), given, now)
+            self._end(contact_id, "AGENT_COMPLETED", now)
+        return self._stored(contact_id)
+
+    def contact(self, contact_id: str) -> Contact:
+        """A contact as it is now.
+
+        :raises ServiceError: ResourceNotFoundException when there is none.
+        """
+        self.settle()
+        return self._stored(contact_id)
+
+    def contacts(self, *states: State) -> list[Contact]:
+        """All contacts, oldest first.
+
+        :param states: only contacts in one of these.
+        """
+        self.settle()
+        if not states:
+            return self.store.select()
+        return self.store.select(f"state IN ({', '.join('?' * len(states))})", states)
+
+    def _agent_id(self, agent: str | None) -> str:
+        if agent is None:
+            return next(iter(self.instance.users))
+        by_name = {user.name: user.id for user in self.instance.users.values()}
+        return _find(self.instance.users, by_name.get(agent, agent), "agent").id
+
+    # --- what time does -------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Do what the clock has made due: start scheduled contacts, and end expired ones."""
+        now = self.clock.now()
+        if now < self._next_due:
+            return
+        with self.store.transaction():
+            self._settle(now)
+
+    def _settle(self, now: float) -> None:
+        for contact in self.store.select("state = 'SCHEDULED' AND scheduled_at <= ?", (now,)):
+            at = contact.scheduled_at or now
+            self._route(contact, self.instance.flows[contact.flow_id or ""], at)
+            self.store.update(
+                contact.id,
+                state=contact.state,
+                queue_id=contact.queue_id,
+                enqueued_at=contact.enqueued_at,
+                disconnected_at=contact.disconnected_at,
+                disconnect_reason=contact.disconnect_reason,
+                updated_at=at,
+            )
+        for contact in self.store.select("state <> 'ENDED' AND expires_at <= ?", (now,)):
+            self._end(contact.id, "EXPIRED", contact.expires_at or now)
+        self._next_due = self.store.next_due()
+
+    # --- parts ----------------------------------------------------------------------------------------
+
+    def _once(
+        self,
+        operation: str,
+        request: Request,
+        make: Callable[[Request, float], Contact],
+        *,
+        is_new_contact: bool = True,
+    ) -> dict[str, Any]:
+        """Make a contact, or answer with the one that the same client token has made.
+
+        "A unique, case-sensitive identifier that you provide to ensure the idempotency of the request."
+        """
+        now = self.clock.now()
+        token = request.get("ClientToken")
+        with self.store.transaction():
+            use = self.store.token(operation, token, now) if token else None
+            digest = _digest(request) if token else b""
+            if use is None:
+                if is_new_contact and request.get("InitiateAs") != "COMPLETED":
+                    self._check_quota()
+                contact = make(request, now)
+                self.store.insert(contact)
+                self._next_due = min(self._next_due, contact.expires_at or self._next_due, contact.scheduled_at or self._next_due)
+                if token:
+                    use = Token(digest, contact.id)
+                    self.store.remember(operation, token, use, now + self._token_lifetime)
+                contact_id = contact.id
+            elif use.digest != digest:
+                # StartTaskContact's model has no IdempotencyException.
+                code = "InvalidRequestException" if operation == "StartTaskContact" else "IdempotencyException"
+                raise ServiceError(code, "ClientToken: was used before for a request with other content")
+            else:
+                contact_id = use.contact_id
+        return {"ContactId": contact_id, "ContactArn": self.instance.contact_arn(contact_id)}
+
+    def _check_quota(self) -> None:
+        """ "A ServiceQuotaExceededException occurs when the number of open tasks exceeds the active tasks quota." """
+        if self._active_contacts is not None and self.store.active >= self._active_contacts:
+            raise ServiceError(
+                "ServiceQuotaExceededException", f"active contacts: the quota of {self._active_contacts} is reached"
+            )
+
+    def _new_contact(
+        self, operation: str, request: Request, now: float, *, channel: str, method: str, minutes: int | None
+    ) -> Contact:
+        contact_id = str(uuid.uuid4())
+        contact = Contact(
+            id=contact_id,
+            created_by=operation,
+            channel=channel,
+            initiation_method=method,
+            state=State.CREATED,
+            initial_contact_id=contact_id,
+            initiated_at=now,
+            updated_at=now,
+            name=request.get("Name"),
+            description=request.get("Description"),
+            attributes=request.get("Attributes", {}),
+            references=request.get("References", {}),
+            segment_attributes=dict(request.get("SegmentAttributes", {})),
+            client_token=request.get("ClientToken"),
+            expiry_minutes=minutes,
+            scheduled_at=request.get("ScheduledTime"),
+        )
+        start = contact.scheduled_at or now
+        if minutes is not None:
+            contact.expires_at = start + minutes * MINUTE
+            contact.segment_attributes |= _expiry_attribute(minutes, contact.expires_at)
+        elif channel == "TASK":
+            contact.expires_at = start + TASK_EXPIRY
+        if "RelatedContactId" in request:
+            self._relate(contact, request)
+        if "PreviousContactId" in request:
+            self._link(contact, request, now)
+        return contact
+
+    def _relate(self, contact: Contact, request: Request) -> None:
+        """Rule: "Copies contact attributes from the related task contact to the new contact." """
+        related = self._contact(request, "RelatedContactId")
+        contact.related_contact_id = related.id
+        contact.attributes = related.attributes | contact.attributes
+        _check((rules.attribute_bytes,), {"Attributes": contact.attributes})
+
+    def _link(self, contact: Contact, request: Request, now: float) -> None:
+        """Rule: "12 task contacts can be created that share the same PreviousContactId", and share attributes."""
+        previous = self._contact(request, "PreviousContactId")
+        if contact.channel == "TASK" and self.store.chain_size(previous.initial_contact_id) >= MAX_CHAIN:
+            raise ServiceError(
+                "ServiceQuotaExceededException", f"PreviousContactId: {MAX_CHAIN} contacts are linked in its chain already"
+            )
+        contact.previous_contact_id = previous.id
+        contact.initial_contact_id = previous.initial_contact_id
+        if contact.attributes:
+            self._set_attributes(previous, contact.attributes, now)
+
+    def _flow_to_start(self, request: Request, contact: Contact) -> Flow:
+        """Rule: "Only one parameter is required as long as the task template has a flow configured to run it." """
+        if request.get("TaskTemplateId"):
+            template = _find(self.instance.task_templates, request["TaskTemplateId"], "TaskTemplateId")
+            contact.task_template_id = template.id
+            if template.flow_id is None:
+                raise ServiceError("InvalidRequestException", "TaskTemplateId: the task template has no flow to run")
+            return self.instance.flows[template.flow_id]
+        if request.get("QuickConnectId"):
+            quick_connect = _find(self.instance.quick_connects, request["QuickConnectId"], "QuickConnectId")
+            contact.quick_connect_id = quick_connect.id
+            contact.queue_id, contact.user_id = quick_connect.queue_id, quick_connect.user_id
+            return self.instance.flows[quick_connect.flow_id]
+        flow = _find(self.instance.flows, request["ContactFlowId"], "ContactFlowId")
+        _check_routes(flow)
+        return flow
+
+    def _route(self, contact: Contact, flow: Flow, at: float) -> None:
+        """Run a flow: queue the contact for its user, in its queue, or in the flow's; end it when there is none."""
+        if contact.user_id is None and contact.queue_id is None:
+            contact.queue_id = flow.queue_id
+        if contact.user_id is None and contact.queue_id is None:
+            contact.state, contact.disconnected_at = State.ENDED, at
+            contact.disconnect_reason = "CONTACT_FLOW_DISCONNECT"
+        else:
+            contact.state, contact.enqueued_at = State.QUEUED, at
+
+    def _end(self, contact_id: str, reason: str, at: float) -> None:
+        self.store.update(
+            contact_id, state=State.ENDED, disconnected_at=at, disconnect_reason=reason, updated_at=at
+        )
+
+    def _set_attributes(self, contact: Contact, attributes: Mapping[str, str], now: float) -> None:
+        """Rule: "Any updates … on any contact linked through the same PreviousContactId will affect every contact." """
+        merged = contact.attributes | dict(attributes)
+        _check((rules.attribute_bytes,), {"Attributes": merged})
+        self.store.update(contact.initial_contact_id, attributes=merged, updated_at=now)
+        if contact.id != contact.initial_contact_id:
+            self.store.update(contact.id, updated_at=now)
+
+    def _contact(self, request: Request, member: str = "ContactId") -> Contact:
+        self._check_instance(request)
+        return self._stored(request[member], member)
+
+    def _stored(self, contact_id: str, member: str = "ContactId") -> Contact:
+        contact = self.store.get(contact_id)
+        if contact is None:
+            raise ServiceError("ResourceNotFoundException", f"{member}: there is no such contact")
+        return contact
+
+    def _check_instance(self, request: Request) -> None:
+        if request["InstanceId"] not in (self.instance.id, self.instance.arn):
+            raise ServiceError("ResourceNotFoundException", "InstanceId: there is no such instance")
+
+    def _describe(self, contact: Contact) -> dict[str, Any]:
+        template = self.instance.task_templates.get(contact.task_template_id or "")
+        return {
+            "Arn": self.instance.contact_arn(contact.id),
+            "Id": contact.id,
+            "InitialContactId": contact.initial_contact_id if contact.previous_contact_id else None,
+            "PreviousContactId": contact.previous_contact_id,
+            "ContactAssociationId": contact.initial_contact_id,
+            "RelatedContactId": contact.related_contact_id,
+            "InitiationMethod": contact.initiation_method,
+            "Name": contact.name,
+            "Description": contact.description,
+            "Channel": contact.channel,
+            "QueueInfo": {"Id": contact.queue_id, "EnqueueTimestamp": contact.enqueued_at} if contact.queue_id else None,
+            "AgentInfo": {
+                "Id": contact.agent_id,
+                "AcceptedByAgentTimestamp": contact.connected_at,
+                "ConnectedToAgentTimestamp": contact.connected_at,
+            }
+            if contact.agent_id
+            else None,
+            "InitiationTimestamp": contact.initiated_at,
+            "DisconnectTimestamp": contact.disconnected_at,
+            "LastUpdateTimestamp": contact.updated_at,
+            "ScheduledTimestamp": contact.scheduled_at,
+            "CustomerEndpoint": contact.customer_endpoint,
+            "SystemEndpoint": contact.system_endpoint,
+            "AdditionalEmailRecipients": _recipients(contact),
+            "Tags": contact.tags or None,
+            "SegmentAttributes": contact.segment_attributes or None,
+            "DisconnectReason": contact.disconnect_reason,
+            "TaskTemplateInfo": {"Arn": f"{self.instance.arn}/task-template/{template.id}", "Name": template.name}
+            if template
+            else None,
+            "Attributes": contact.attributes or None,
+        }
+
+
+_SUBTYPES = {"TASK": "connect:ExternalTask", "VOICE": "connect:ExternalAudio", "EMAIL": "connect:Email"}
+_UPDATED_AS_THEY_ARE = {
+    "Name": "name",
+    "Description": "description",
+    "CustomerEndpoint": "customer_endpoint",
+    "SystemEndpoint": "system_endpoint",
+    "AdditionalRecipients": "additional_recipients",
+}
+
+
+def _check(checks: Iterable[rules.Rule], request: Request) -> None:
+    faults = [fault for rule in checks for fault in rule(request)]
+    if faults:
+        raise ServiceError("InvalidRequestException", "; ".join(faults))
+
+
+def _check_scheduled_time(scheduled_at: float, now: float) -> None:
+    """Rule: "The scheduled time cannot be in the past. It must be within up to 6 days in future."
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
+    """
+    # The wire has whole milliseconds, and often whole seconds: "now" as a client writes it is not in the past.
+    if scheduled_at < int(now):
+        raise ServiceError("InvalidRequestException", "ScheduledTime: is in the past")
+    if scheduled_at > now + MAX_SCHEDULE_AHEAD:
+        raise ServiceError("InvalidRequestException", "ScheduledTime: is more than 6 days ahead")
+
+
+def _check_may_transfer(contact: Contact) -> None:
+    """Rule: "Only supported for TASK and EMAIL … only on active contacts … not … more than 11 times."
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
+    """
+    if contact.channel not in ("TASK", "EMAIL"):
+        raise ServiceError("InvalidRequestException", "ContactId: only contacts of TASK and EMAIL can be transferred")
+    if contact.state is State.ENDED:
+        raise ServiceError("InvalidRequestException", "ContactId: the contact has ended")
+    if contact.transfers >= MAX_TRANSFERS:
+        raise ServiceError(
+            "ServiceQuotaExceededException", f"ContactId: the contact was transferred {MAX_TRANSFERS} times already"
+        )
+
+
+def _check_may_update(request: Request, contact: Contact) -> None:
+    """Rule: "This parameter can only be updated for external audio contacts"; recipients are an outbound e-mail's.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContact.html
+    """
+    draft = (
+        contact.channel == "EMAIL"
+        and contact.initiation_method in ("OUTBOUND", "AGENT_REPLY")
+        and contact.state is not State.ENDED
+    )
+    faults = [
+        f"{member}: for external audio contacts only"
+        for member in ("QueueInfo", "UserInfo", "CustomerEndpoint", "SystemEndpoint")
+        if member in request and contact.channel != "VOICE" and not (draft and member.endswith("Endpoint"))
+    ]
+    if "AdditionalRecipients" in request and not draft:
+        faults.append("AdditionalRecipients: for outbound e-mails only")
+    if faults:
+        raise ServiceError("InvalidRequestException", "; ".join(faults))
+
+
+def _check_routes(flow: Flow) -> None:
+    """Rule: "The following flow types are supported: Inbound flow, Transfer to agent flow, and Transfer to queue flow."
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
+    """
+    if flow.kind not in ROUTING_FLOWS:
+        raise ServiceError("InvalidRequestException", f"ContactFlowId: a flow of type {flow.kind} routes no contact")
+
+
+def _find(resources: Mapping[str, R], id_or_arn: str, member: str) -> R:
+    try:
+        return resources[id_or_arn.rpartition("/")[2]]
+    except KeyError:
+        raise ServiceError("ResourceNotFoundException", f"{member}: there is no such resource") from None
+
+
+def _digest(request: Request) -> bytes:
+    content = {name: value for name, value in request.items() if name != "ClientToken"}
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).digest()
+
+
+def _expiry_attribute(minutes: int, expires_at: float) -> dict[str, Any]:
+    """The segment attribute in which Amazon shows a contact's expiry."""
+    at = datetime.fromtimestamp(expires_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    duration = {"ExpiryDuration": {"ValueInteger": minutes}, "ExpiryTimeStamp": {"ValueString": at}}
+    return {"connect:ContactExpiry": {"ValueMap": duration}}
+
+
+def _recipients(contact: Contact) -> dict[str, Any] | None:
+    if not contact.additional_recipients:
+        return None
+    addresses = contact.additional_recipients.get("CcEmailAddresses", [])
+    return {
+        "CcList": [
+            {"Address": address["EmailAddress"], "DisplayName": address.get("DisplayName")} for address in addresses
+        ]
+    }
