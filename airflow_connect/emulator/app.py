@@ -1,4 +1,5 @@
-"""HTTP: from a request to an operation of :mod:`.service`, and back to what Amazon would send.
+"""
+HTTP: from a request to an operation of :mod:`.service`, and back to what Amazon would send.
 
     signature ─► route ─► permission ─► fault? ─► throttle ─► checks of the model ─► service ─► fault? ─► answer
 
@@ -12,14 +13,14 @@ import logging
 import re
 import traceback
 import uuid
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 
 from airflow_connect.emulator.calls import Call, CallLog
 from airflow_connect.emulator.faults import BEFORE, Fault, FaultKind, Faults
-from airflow_connect.emulator.model import Operation, ServiceError, ServiceModel, write_json
+from airflow_connect.emulator.model import Operation, Request, ServiceError, ServiceModel, write_json
 from airflow_connect.emulator.resources import ACCOUNT
 from airflow_connect.emulator.service import OPERATIONS
 
@@ -46,11 +47,11 @@ class Answer(NamedTuple):
     body: bytes
     error: str | None = None
     contact_id: str | None = None
-    client_token: str | None = None
 
 
 class ConnectAPI:
-    """The API as an ASGI application.
+    """
+    The API as an ASGI application.
 
     :param service: does the operations.
     :param model: reads requests and writes answers.
@@ -96,22 +97,28 @@ class ConnectAPI:
             return
         fault = self._faults.next(operation.name)
         now = self._service.clock.now()
+        request: Request = {}
+        invalid = None
+        try:
+            request = operation.parse(labels, query, body)
+        except ServiceError as error:
+            invalid = error
         if fault and fault.kind in BEFORE:
             answer = self._refuse(fault)
         else:
-            answer = self._answer(operation, labels, query, body)
+            answer = self._answer(operation, request, invalid)
             if answer.error == "ThrottlingException":
                 # The call never came as far as its fault.
                 fault = None
-        lost = fault is not None and fault.kind in (FaultKind.CUT_BEFORE, FaultKind.CUT_AFTER, FaultKind.TIMEOUT)
+        sent = _ON_THE_WIRE.get(fault.kind, answer) if fault else answer
         self._calls.add(
             Call(
                 operation.name,
-                answer.client_token,
-                answer.contact_id,
-                None if lost else answer.status,
-                None if lost else answer.error,
-                fault and fault.kind.value,
+                request.get("ClientToken"),
+                answer.contact_id or request.get("ContactId") or request.get("InitialContactId"),
+                sent.status if sent else None,
+                sent.error if sent else None,
+                fault.kind.value if fault else None,
                 now,
             )
         )
@@ -133,35 +140,39 @@ class ConnectAPI:
     def _refuse(self, fault: Fault) -> Answer:
         match fault.kind:
             case FaultKind.THROTTLE:
-                return self._error(ServiceError("ThrottlingException", "Rate exceeded", 429))
+                return self._error(ServiceError(*_THROTTLED))
             case FaultKind.ERROR_503:
                 return self._error(ServiceError("ServiceUnavailableException", "Service is unavailable", 503))
         return self._error(_INTERNAL)
 
-    def _answer(self, operation: Operation, labels: dict[str, str], query: bytes, body: bytes) -> Answer:
-        request: dict[str, Any] = {}
+    def _answer(self, operation: Operation, request: Request, invalid: ServiceError | None) -> Answer:
         try:
-            if operation.name in self._deny:
-                raise self._denied(operation)
-            if not self._throttle.take(operation.name, self._service.clock.now()):
-                raise ServiceError("ThrottlingException", "Rate exceeded", 429)
-            request = operation.parse(labels, query, body)
+            self._admit(operation, invalid)
             result = self._service.call(operation.name, request)
-            contact_id = result.get("ContactId") or request.get("ContactId") or request.get("InitialContactId")
-            return Answer(200, operation.serialise(result), None, contact_id, request.get("ClientToken"))
+            return Answer(200, operation.serialise(result), None, result.get("ContactId"))
         except ServiceError as error:
-            contact_id = request.get("ContactId") or request.get("InitialContactId")
-            return self._error(error)._replace(contact_id=contact_id, client_token=request.get("ClientToken"))
+            return self._error(error)
         except Exception as error:  # noqa: BLE001 -- a fault of ours is a 500, as Amazon's would be
-            # The traceback only: an exception's text may hold what a contact holds.
-            log.error("%s: %s\n%s", operation.name, type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+            # Without the exception's text, which may hold what a contact holds.
+            trace = "".join(traceback.format_tb(error.__traceback__))
+            log.error("%s: %s\n%s", operation.name, type(error).__name__, trace)  # noqa: TRY400
             return self._error(_INTERNAL)
+
+    def _admit(self, operation: Operation, invalid: ServiceError | None) -> None:
+        """A call without permission, quota or form goes no further, in this order."""
+        if operation.name in self._deny:
+            raise self._denied(operation)
+        if not self._throttle.take(operation.name, self._service.clock.now()):
+            raise ServiceError(*_THROTTLED)
+        if invalid:
+            raise invalid
 
     def _denied(self, operation: Operation) -> ServiceError:
         return ServiceError(
             "AccessDeniedException",
-            f"User: arn:aws:iam::{ACCOUNT}:user/local is not authorized to perform: connect:{operation.name} on resource: "
-            f"{self._service.instance.arn} because no identity-based policy allows the connect:{operation.name} action",
+            f"User: arn:aws:iam::{ACCOUNT}:user/local is not authorized to perform: connect:{operation.name} "
+            f"on resource: {self._service.instance.arn} because no identity-based policy allows the "
+            f"connect:{operation.name} action",
             403,
         )
 
@@ -171,10 +182,20 @@ class ConnectAPI:
 
 
 _INTERNAL = ServiceError("InternalServiceException", "Internal service error", 500)
+_THROTTLED = ("ThrottlingException", "Rate exceeded", 429)
+_FAILED_AFTER = Answer(500, write_json({"Message": _INTERNAL.message}), _INTERNAL.code)
+#: What a fault leaves of an answer; None is nothing at all. The other faults send the answer, or its beginning.
+_ON_THE_WIRE = {
+    FaultKind.CUT_BEFORE: None,
+    FaultKind.CUT_AFTER: None,
+    FaultKind.TIMEOUT: None,
+    FaultKind.ERROR_500_AFTER: _FAILED_AFTER,
+}
 
 
 def create_app(api: ConnectAPI, pages: Sequence[BaseRoute] = ()) -> Starlette:
-    """The server's application.
+    """
+    The server's application.
 
     :param api: answers everything that no page does.
     :param pages: routes for people, such as the agent desk's; no path of Amazon Connect's may begin as they do.
@@ -186,7 +207,8 @@ async def _read(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        chunk: bytes = message.get("body", b"")
+        body += chunk
         if not message.get("more_body"):
             return body
 
@@ -198,7 +220,8 @@ def _target(scope: Scope) -> tuple[str, bytes]:
 
 
 def _check_signature(scope: Scope) -> None:
-    """Look at the form of the signature; the secret key it was made with is not known here.
+    """
+    Look at the form of the signature; the secret key it was made with is not known here.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
     """
@@ -216,10 +239,14 @@ def _check_signature(scope: Scope) -> None:
         )
     if b"x-amz-date" not in headers and b"date" not in headers:
         raise ServiceError(
-            "IncompleteSignatureException", "Authorization header requires existence of an X-Amz-Date or Date header", 403
+            "IncompleteSignatureException",
+            "Authorization header requires existence of an X-Amz-Date or Date header",
+            403,
         )
     if credential["service"] != "connect":
-        raise ServiceError("InvalidSignatureException", "Credential should be scoped to correct service: 'connect'", 403)
+        raise ServiceError(
+            "InvalidSignatureException", "Credential should be scoped to correct service: 'connect'", 403
+        )
 
 
 async def _deliver(scope: Scope, receive: Receive, send: Send, answer: Answer, fault: Fault | None) -> None:
@@ -234,7 +261,7 @@ async def _deliver(scope: Scope, receive: Receive, send: Send, answer: Answer, f
             await asyncio.sleep(fault.seconds)
             await _send(send, answer)
         case FaultKind.ERROR_500_AFTER:
-            await _send(send, Answer(500, write_json({"Message": _INTERNAL.message}), _INTERNAL.code))
+            await _send(send, _FAILED_AFTER)
         case FaultKind.TRUNCATED:
             await _send(send, answer, answer.body[: len(answer.body) // 2], more_body=True)
             scope["state"]["transport"].close()

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 
 class Call(NamedTuple):
-    """One call of an operation.
+    """
+    One call of an operation.
 
     :param operation: its name.
     :param client_token: as it was sent.
@@ -29,7 +30,8 @@ class Call(NamedTuple):
 
 
 class CallLog:
-    """The latest calls.
+    """
+    The latest calls.
 
     :param size: how many are kept; 0 keeps none.
     """

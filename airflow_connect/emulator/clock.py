@@ -7,7 +7,8 @@ import time
 
 
 class Clock:
-    """Seconds since the epoch that never go back, and that a test can move forward.
+    """
+    Seconds since the epoch that never go back, and that a test can move forward.
 
     Everything in the emulator that depends on time asks this clock: the life of a contact, client tokens,
     the token buckets of the throttle, the lag of the search index.
@@ -22,7 +23,8 @@ class Clock:
         return self._epoch + time.monotonic() + self._moved
 
     def advance(self, seconds: float) -> None:
-        """Move the clock.
+        """
+        Move the clock.
 
         :param seconds: how far, forward only.
         :raises ValueError: when *seconds* is negative.

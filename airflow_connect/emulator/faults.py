@@ -1,4 +1,5 @@
-"""Faults that the emulator makes on request, repeatable by their seed.
+"""
+Faults that the emulator makes on request, repeatable by their seed.
 
 A plan is a text of comma-separated entries::
 
@@ -58,7 +59,8 @@ _ENTRY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One entry of a plan.
+    """
+    One entry of a plan.
 
     :param kind: what goes wrong.
     :param operation: only for this operation; None is every one.
@@ -75,7 +77,8 @@ class Fault:
 
 
 class Faults:
-    """Decides what goes wrong with each call.
+    """
+    Decides what goes wrong with each call.
 
     :param plan: as in the module's description; empty for none.
     :param seed: the same seed gives the same calls the same fates.
@@ -97,7 +100,9 @@ class Faults:
                 entry.probability for entry in entries if entry.number is None and entry.operation in (None, operation)
             )
             if total > 1 + 1e-9:
-                raise ValueError(f"faults: the probabilities {f'of {operation} ' if operation else ''}add up to {total:g}.")
+                raise ValueError(
+                    f"faults: the probabilities {f'of {operation} ' if operation else ''}add up to {total:g}."
+                )
         with self._lock:
             self._entries = entries
             self._seed = seed

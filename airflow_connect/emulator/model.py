@@ -1,4 +1,5 @@
-"""What botocore's service model says of Amazon Connect: paths, checks, wire names and statuses.
+"""
+What botocore's service model says of Amazon Connect: paths, checks, wire names and statuses.
 
 Everything the model knows is read from it, and compiled once per operation into plain functions, so that a
 request costs no walk through shapes. What only the prose of the documentation knows is in :mod:`.rules`.
@@ -46,7 +47,8 @@ class Fault(NamedTuple):
 
 
 class ServiceError(Exception):
-    """An error that the caller gets to see.
+    """
+    An error that the caller gets to see.
 
     :param code: the name of the exception in Amazon's model, e.g. ``InvalidRequestException``.
     :param message: names the field and the rule, never a value that a contact holds.
@@ -61,7 +63,8 @@ class ServiceError(Exception):
 
 
 class Operation:
-    """One operation of the API: how its request is read and checked, and how its answer is written.
+    """
+    One operation of the API: how its request is read and checked, and how its answer is written.
 
     :param model: botocore's model of the operation.
     """
@@ -108,7 +111,8 @@ class Operation:
         return found
 
     def parse(self, labels: Mapping[str, str], query: bytes, body: bytes) -> Request:
-        """Read a request and check all that the model says of it.
+        """
+        Read a request and check all that the model says of it.
 
         :raises ServiceError: InvalidParameterException when values of parameters are outside the model,
             InvalidRequestException when the request as a whole is not of the operation's form. The message
@@ -165,7 +169,8 @@ class ServiceModel:
         }
 
     def match(self, method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
-        """Find the operation of a request.
+        """
+        Find the operation of a request.
 
         :param path: as it was sent: a ``%2F`` belongs to a label, a ``/`` separates two.
         """
@@ -261,9 +266,7 @@ def _compile_structure(shape: Any) -> Any:
                 faults.append(Fault(f"{prefix}{_name(name)}: no such member", False))
             else:
                 found[name] = member_check(member, prefix + name, faults)
-        for name in required:
-            if name not in found:
-                faults.append(Fault(f"{prefix}{name}: required", False))
+        faults.extend(Fault(f"{prefix}{name}: required", False) for name in required if name not in found)
         return found
 
     return check
@@ -379,13 +382,13 @@ def _compile_pattern(pattern: str) -> re.Pattern[str]:
     translated = re.sub(r"(?<!\\)\$$", r"\\Z", pattern)
     parts = []
     in_class = False
-    for token in re.findall(r"\\[pP]\{\w\}|\\.|.", translated, re.DOTALL):
-        if token[:2] in (r"\p", r"\P"):
-            ranges = _category(token[3], negated=token[1] == "P")
+    for part in re.findall(r"\\[pP]\{\w\}|\\.|.", translated, re.DOTALL):
+        if part[:2] in (r"\p", r"\P"):
+            ranges = _category(part[3], negated=part[1] == "P")
             parts.append(ranges if in_class else f"[{ranges}]")
             continue
-        in_class = token == "[" or (in_class and token != "]")
-        parts.append(token)
+        in_class = part == "[" or (in_class and part != "]")
+        parts.append(part)
     return re.compile("".join(parts))
 
 

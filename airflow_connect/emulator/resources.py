@@ -1,4 +1,5 @@
-"""What a new instance of the local Amazon Connect has: flows, queues, agents, quick connects, task templates.
+"""
+What a new instance of the local Amazon Connect has: flows, queues, agents, quick connects, task templates.
 
 The IDs are the same in every emulator, so that DAGs and tests can name them. Wherever Amazon takes a
 resource's ID it also takes its ARN; so does the emulator.
@@ -36,7 +37,8 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A flow, which sends each of its contacts to one queue, or ends it at once when it has none.
+    """
+    A flow, which sends each of its contacts to one queue, or ends it at once when it has none.
 
     :param kind: Amazon's ContactFlowType; ``CONTACT_FLOW`` is an inbound flow.
     """
@@ -83,9 +85,7 @@ WHISPER_FLOW = Flow("f1000000-0000-4000-8000-000000000006", "Agent whisper", "AG
 BILLING_QUICK_CONNECT = QuickConnect(
     "d1000000-0000-4000-8000-000000000001", "Billing", TO_QUEUE_FLOW.id, queue_id=BILLING_QUEUE.id
 )
-ALEX_QUICK_CONNECT = QuickConnect(
-    "d1000000-0000-4000-8000-000000000002", "Alex", TO_AGENT_FLOW.id, user_id=ALEX.id
-)
+ALEX_QUICK_CONNECT = QuickConnect("d1000000-0000-4000-8000-000000000002", "Alex", TO_AGENT_FLOW.id, user_id=ALEX.id)
 
 TEMPLATE = TaskTemplate("e1000000-0000-4000-8000-000000000001", "Check an order", TASKS_FLOW.id)
 TEMPLATE_WITHOUT_FLOW = TaskTemplate("e1000000-0000-4000-8000-000000000002", "Free form")
@@ -93,7 +93,8 @@ TEMPLATE_WITHOUT_FLOW = TaskTemplate("e1000000-0000-4000-8000-000000000002", "Fr
 
 @dataclass(frozen=True)
 class Instance:
-    """The one instance of an emulator, and its resources by ID.
+    """
+    The one instance of an emulator, and its resources by ID.
 
     :param id: instance ID.
     :param alias: the name in the instance's address, ``https://<alias>.my.connect.aws``.
@@ -113,9 +114,7 @@ class Instance:
     quick_connects: dict[str, QuickConnect] = field(
         default_factory=lambda: _by_id(BILLING_QUICK_CONNECT, ALEX_QUICK_CONNECT)
     )
-    task_templates: dict[str, TaskTemplate] = field(
-        default_factory=lambda: _by_id(TEMPLATE, TEMPLATE_WITHOUT_FLOW)
-    )
+    task_templates: dict[str, TaskTemplate] = field(default_factory=lambda: _by_id(TEMPLATE, TEMPLATE_WITHOUT_FLOW))
 
     @property
     def arn(self) -> str:

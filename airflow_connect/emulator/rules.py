@@ -1,4 +1,5 @@
-"""The rules that only the prose of Amazon's documentation knows, one function each.
+"""
+The rules that only the prose of Amazon's documentation knows, one function each.
 
 A rule takes a request that has passed the model's checks and yields what is wrong with it. Each docstring is
 the documentation's sentence, and the page that has it. No rule knows the store or the clock, and none says a
@@ -37,18 +38,20 @@ _VALUE_TYPES = ("URL", "NUMBER", "STRING", "DATE", "EMAIL")
 
 
 def channel_is_supported(request: Request) -> Iterator[str]:
-    """Rule: "Only the VOICE, EMAIL, and TASK channels are supported."
+    """
+    Amazon: "Only the VOICE, EMAIL, and TASK channels are supported".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
     if request["Channel"] not in _INITIATION_METHODS:
         yield "Channel: only VOICE, EMAIL and TASK are supported"
 
 
 def initiation_method_fits_channel(request: Request) -> Iterator[str]:
-    """Rule: "For VOICE: TRANSFER … For EMAIL: OUTBOUND | AGENT_REPLY | FLOW. For TASK: API."
+    """
+    Amazon: "For VOICE: TRANSFER … For EMAIL: OUTBOUND | AGENT_REPLY | FLOW. For TASK: API".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
     allowed = _INITIATION_METHODS.get(request["Channel"])
     if allowed and request["InitiationMethod"] not in allowed:
@@ -56,18 +59,20 @@ def initiation_method_fits_channel(request: Request) -> Iterator[str]:
 
 
 def only_tasks_start_completed(request: Request) -> Iterator[str]:
-    """Rule: "Only TASK channel contacts can be initiated with COMPLETED state."
+    """
+    Amazon: "Only TASK channel contacts can be initiated with COMPLETED state".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
     if request.get("InitiateAs") == "COMPLETED" and request["Channel"] != "TASK":
         yield "InitiateAs: COMPLETED is for channel TASK only"
 
 
 def emails_have_a_user(request: Request) -> Iterator[str]:
-    """Rule: "UserInfo is required when creating an EMAIL contact with OUTBOUND and AGENT_REPLY … initiation methods."
+    """
+    Amazon: "UserInfo is required when creating an EMAIL contact with OUTBOUND and AGENT_REPLY … initiation methods".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
     outbound = request["Channel"] == "EMAIL" and request["InitiationMethod"] in ("OUTBOUND", "AGENT_REPLY")
     if outbound and not request.get("UserInfo", {}).get("UserId"):
@@ -75,18 +80,20 @@ def emails_have_a_user(request: Request) -> Iterator[str]:
 
 
 def previous_contact_is_for_external_audio(request: Request) -> Iterator[str]:
-    """Rule: "The ID of the previous contact … can be provided only for external audio contacts."
+    """
+    Amazon: "The ID of the previous contact … can be provided only for external audio contacts".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
     if "PreviousContactId" in request and request["Channel"] != "VOICE":
         yield "PreviousContactId: for external audio contacts (channel VOICE) only"
 
 
 def attribute_keys(request: Request) -> Iterator[str]:
-    """Rule: "Attribute keys can include only alphanumeric, dash, and underscore characters."
+    """
+    Amazon: "Attribute keys can include only alphanumeric, dash, and underscore characters".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
     for number, key in enumerate(request.get("Attributes", ()), 1):
         if not _KEY.fullmatch(key):
@@ -94,9 +101,10 @@ def attribute_keys(request: Request) -> Iterator[str]:
 
 
 def attribute_bytes(request: Request) -> Iterator[str]:
-    """Rule: "There can be up to 32,768 UTF-8 bytes across all key-value pairs per contact."
+    """
+    Amazon: "There can be up to 32,768 UTF-8 bytes across all key-value pairs per contact".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
     size = sum(len(key.encode()) + len(value.encode()) for key, value in request.get("Attributes", {}).items())
     if size > MAX_ATTRIBUTE_BYTES:
@@ -104,9 +112,10 @@ def attribute_bytes(request: Request) -> Iterator[str]:
 
 
 def segment_attribute_keys(request: Request) -> Iterator[str]:
-    """Rule: "Attribute keys can include only alphanumeric, -, and _", and ``connect:`` before those the system defines.
+    """
+    Amazon: "Attribute keys can include only alphanumeric, -, and _", and ``connect:`` before those the system defines.
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
     for number, key in enumerate(request.get("SegmentAttributes", ()), 1):
         if not _KEY.fullmatch(key) and not _SYSTEM_KEY.fullmatch(key):
@@ -117,9 +126,10 @@ def segment_attribute_keys(request: Request) -> Iterator[str]:
 
 
 def segment_attribute_values(request: Request) -> Iterator[str]:
-    """Rule: "ValueArn … ValueList … only supported for system-defined attributes, not for user-defined attributes."
+    """
+    Amazon: "ValueArn … ValueList … only supported for system-defined attributes, not for user-defined attributes".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_SegmentAttributeValue.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_SegmentAttributeValue.html
     """
     for number, (key, value) in enumerate(request.get("SegmentAttributes", {}).items(), 1):
         for kind in ("ValueArn", "ValueList"):
@@ -128,9 +138,10 @@ def segment_attribute_values(request: Request) -> Iterator[str]:
 
 
 def segment_attribute_arns(request: Request) -> Iterator[str]:
-    """Rule: "The value of a segment attribute that has to be a valid ARN."
+    """
+    Amazon: "The value of a segment attribute that has to be a valid ARN".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_SegmentAttributeValue.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_SegmentAttributeValue.html
     """
     for number, value in enumerate(request.get("SegmentAttributes", {}).values(), 1):
         if "ValueArn" in value and not _ARN.fullmatch(value["ValueArn"]):
@@ -138,9 +149,10 @@ def segment_attribute_arns(request: Request) -> Iterator[str]:
 
 
 def contact_expiry(request: Request) -> Iterator[str]:
-    """Rule: "To set contact expiry, a ValueMap must be specified containing the integer number of minutes."
+    """
+    Amazon: "To set contact expiry, a ValueMap must be specified containing the integer number of minutes".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
     if "connect:ContactExpiry" not in request.get("SegmentAttributes", {}):
         return
@@ -153,44 +165,49 @@ def contact_expiry(request: Request) -> Iterator[str]:
 
 
 def expiry_is_positive(request: Request) -> Iterator[str]:
-    """Rule: "Number of minutes the contact will be active for before expiring."
+    """
+    Amazon: "Number of minutes the contact will be active for before expiring".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
     if request.get("ExpiryDurationInMinutes", 1) < 1:
         yield "ExpiryDurationInMinutes: at least 1 minute"
 
 
 def expiry_is_given_once(request: Request) -> Iterator[str]:
-    """ExpiryDurationInMinutes, or "this field can be used to set Segment Contact Expiry": both are two answers.
+    """
+    ExpiryDurationInMinutes, or "this field can be used to set Segment Contact Expiry": both are two answers.
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
     if "ExpiryDurationInMinutes" in request and "connect:ContactExpiry" in request.get("SegmentAttributes", {}):
         yield "ExpiryDurationInMinutes: give it or the segment attribute connect:ContactExpiry, not both"
 
 
 def references_at_creation(request: Request) -> Iterator[str]:
-    """Rule: "Tasks can have … at the time of creation: URL | NUMBER | STRING | DATE | EMAIL | ATTACHMENT."
+    """
+    Amazon: "Tasks can have … at the time of creation: URL | NUMBER | STRING | DATE | EMAIL | ATTACHMENT".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
     if request["Channel"] == "TASK":
         yield from _reference_types(request, (*_VALUE_TYPES, "ATTACHMENT"))
 
 
 def references_at_start(request: Request) -> Iterator[str]:
-    """Rule: "ATTACHMENT is not a supported reference type during task creation."
+    """
+    Amazon: "ATTACHMENT is not a supported reference type during task creation".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
     """
     yield from _reference_types(request, _VALUE_TYPES)
 
 
 def reference_bytes(request: Request) -> Iterator[str]:
-    """All references of a contact together have up to 4,096 UTF-8 bytes.
+    """
+    All references of a contact together have up to 4,096 UTF-8 bytes.
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_Reference.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_Reference.html
     """
     size = sum(
         len(key.encode()) + len(reference.get("Value", "").encode())
@@ -201,9 +218,10 @@ def reference_bytes(request: Request) -> Iterator[str]:
 
 
 def reference_values(request: Request) -> Iterator[str]:
-    """Rule: "A valid value for the reference. For example, for a URL reference, a formatted URL … DATE must be … Epoch."
+    """
+    Amazon: "A valid value for the reference. For example, for a URL reference, a formatted URL … DATE must be … Epoch".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_Reference.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_Reference.html
     """
     for number, reference in enumerate(request.get("References", {}).values(), 1):
         kind, value = reference["Type"], reference.get("Value")
@@ -223,9 +241,10 @@ def reference_values(request: Request) -> Iterator[str]:
 
 
 def one_way_to_the_flow(request: Request) -> Iterator[str]:
-    """Rule: "Include only one of these parameters: ContactFlowID, QuickConnectID, or TaskTemplateID."
+    """
+    Amazon: "Include only one of these parameters: ContactFlowID, QuickConnectID, or TaskTemplateID".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
     """
     names = ("ContactFlowId", "QuickConnectId", "TaskTemplateId")
     given = [name for name in names if request.get(name)]
@@ -234,18 +253,20 @@ def one_way_to_the_flow(request: Request) -> Iterator[str]:
 
 
 def queue_or_user(request: Request) -> Iterator[str]:
-    """Rule: "Do not use both QueueId and UserId in the same call."
+    """
+    Amazon: "Do not use both QueueId and UserId in the same call".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
     """
     if request.get("QueueId") and request.get("UserId"):
         yield "QueueId, UserId: give one of the two, not both"
 
 
 def something_to_update(request: Request) -> Iterator[str]:
-    """Rule: "At least one field to be updated must be present in the request."
+    """
+    Amazon: "At least one field to be updated must be present in the request".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContact.html
     """
     if not request.keys() - {"InstanceId", "ContactId"}:
         yield "the request: at least one field to be updated is required"

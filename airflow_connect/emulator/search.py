@@ -1,7 +1,10 @@
-"""SearchContacts: an index that may lag, read page by page.
+"""
+SearchContacts: an index that may lag, read page by page.
 
 https://docs.aws.amazon.com/connect/latest/APIReference/API_SearchContacts.html
 """
+
+# ruff: noqa: S608 -- SQL is put together from this module's own words; what a request says goes in as parameters
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_connect.emulator.model import Request, ServiceError
-from airflow_connect.emulator.store import Contact, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_connect.emulator.resources import Instance
+    from airflow_connect.emulator.store import Contact, Store
 
 #: "The time range … maximum … 8 weeks".
 MAX_RANGE = 8 * 7 * 86_400
@@ -41,7 +44,8 @@ Condition = tuple[str, list[Any]]
 
 
 class Search:
-    """Finds contacts as they were *lag* seconds ago.
+    """
+    Finds contacts as they were *lag* seconds ago.
 
     :param store: where contacts are.
     :param instance: for ARNs.
@@ -54,7 +58,8 @@ class Search:
         self._lag = lag
 
     def run(self, request: Request, now: float) -> dict[str, Any]:
-        """Answer a request that the model has checked.
+        """
+        Answer a request that the model has checked.
 
         :raises ServiceError: InvalidParameterException for a bad time range or token,
             NotImplementedException (501) for criteria that the emulator does not have.
@@ -66,14 +71,14 @@ class Search:
         key = f"coalesce({_seen(column, horizon)}, '')" if column in _LATER else f"coalesce({column}, '')"
         order, beyond = ("ASC", ">") if sort["Order"] == "ASCENDING" else ("DESC", "<")
         limit = request.get("MaxResults", DEFAULT_RESULTS)
-        total = self._store.query(f"SELECT count(*) FROM contacts WHERE {where}", tuple(parameters))[0][0]  # noqa: S608
+        total = self._store.query(f"SELECT count(*) FROM contacts WHERE {where}", tuple(parameters))[0][0]
         page, page_parameters = where, list(parameters)
         if "NextToken" in request:
             last = _read_token(request)
             page += f" AND ({key}, sequence) {beyond} (?, ?)"
             page_parameters += last
         rows = self._store.query(
-            f"SELECT id, {key}, sequence FROM contacts WHERE {page} ORDER BY {key} {order}, sequence {order} LIMIT ?",  # noqa: S608
+            f"SELECT id, {key}, sequence FROM contacts WHERE {page} ORDER BY {key} {order}, sequence {order} LIMIT ?",
             (*page_parameters, limit + 1),
         )
         found = [self._store.get(row[0]) for row in rows[:limit]]
@@ -95,7 +100,9 @@ class Search:
         for name, criterion in request.get("SearchCriteria", {}).items():
             if name not in _CRITERIA:
                 raise ServiceError(
-                    "NotImplementedException", f"SearchCriteria.{name}: the local Amazon Connect does not search by it", 501
+                    "NotImplementedException",
+                    f"SearchCriteria.{name}: the local Amazon Connect does not search by it",
+                    501,
                 )
             condition, values = _CRITERIA[name](criterion)
             parts.append(f"({condition})")
@@ -178,15 +185,12 @@ def _attributes(criterion: Any) -> Condition:
     """User-defined attributes; the emulator takes every key for a searchable one."""
     conditions: list[Condition] = []
     for wanted in criterion["Criteria"]:
-        marks = ", ".join("?" * len(wanted["Values"]))
-        conditions.append(
-            (
-                "EXISTS (SELECT 1 FROM contacts first, json_each(first.attributes) attribute "  # noqa: S608
-                "WHERE first.id = contacts.initial_contact_id AND attribute.key = ? "
-                f"AND attribute.value IN ({marks}))",
-                [wanted["Key"], *wanted["Values"]],
-            )
+        has_value = (
+            "EXISTS (SELECT 1 FROM contacts first, json_each(first.attributes) attribute "
+            "WHERE first.id = contacts.initial_contact_id AND attribute.key = ? "
+            f"AND attribute.value IN ({', '.join('?' * len(wanted['Values']))}))"
         )
+        conditions.append((has_value, [wanted["Key"], *wanted["Values"]]))
     return _combine(criterion.get("MatchType"), conditions)
 
 

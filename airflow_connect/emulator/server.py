@@ -34,7 +34,10 @@ _START_SECONDS = 30
 
 
 class Emulator:
-    """A local Amazon Connect. Usable as a context manager; all methods may be called from any thread::
+    """
+    A local Amazon Connect.
+
+    It is a context manager, and all its methods may be called from any thread::
 
         with Emulator() as emulator:
             client = boto3.client("connect", endpoint_url=emulator.url, region_name=emulator.region, …)
@@ -90,7 +93,8 @@ class Emulator:
             if value < 0:
                 raise ValueError(f"{name}: must not be negative; got {value}.")
         self.clock = Clock()
-        self._as_built = {"rate": rate, "burst": burst, "faults": faults, "seed": seed}
+        self._quota_as_built = rate, burst
+        self._faults_as_built = faults, seed
         self._throttle = Throttle(rate, burst)
         self._faults = Faults(faults, seed, frozenset(OPERATIONS))
         self._calls = CallLog(call_log)
@@ -178,7 +182,8 @@ class Emulator:
         self._store.close()
 
     def contacts(self, *states: str) -> list[dict[str, Any]]:
-        """All that is stored, oldest contact first.
+        """
+        All that is stored, oldest contact first.
 
         :param states: only contacts in one of these: CREATED, SCHEDULED, QUEUED, CONNECTED, ENDED.
         :return: one dict for each, with the fields of :class:`airflow_connect.emulator.store.Contact` as keys.
@@ -186,14 +191,16 @@ class Emulator:
         return [contact.as_dict() for contact in self.service.contacts(*map(State, states))]
 
     def contact(self, contact_id: str) -> dict[str, Any]:
-        """One contact, as in :meth:`contacts`.
+        """
+        One contact, as in :meth:`contacts`.
 
         :raises ServiceError: ResourceNotFoundException when there is none.
         """
         return self.service.contact(contact_id).as_dict()
 
     def accept(self, contact_id: str, agent: str | None = None) -> dict[str, Any]:
-        """An agent accepts a waiting contact.
+        """
+        An agent accepts a waiting contact.
 
         :param agent: user ID or name; by default the one the contact is meant for, else the instance's first.
         :raises ServiceError: when there is no such contact or agent, or the contact does not wait.
@@ -203,7 +210,8 @@ class Emulator:
     def complete(
         self, contact_id: str, attributes: Mapping[str, str] | None = None, agent: str | None = None
     ) -> dict[str, Any]:
-        """An agent fills in attributes and completes a contact, accepting it first where nobody has.
+        """
+        An agent fills in attributes and completes a contact, accepting it first where nobody has.
 
         :param attributes: merged into the contact's.
         :param agent: as in :meth:`accept`.
@@ -212,21 +220,24 @@ class Emulator:
         return self.service.complete(contact_id, attributes, agent).as_dict()
 
     def set_faults(self, faults: str, seed: int = 0) -> None:
-        """Follow another plan of faults; empty for none. Calls are counted from 1 again.
+        """
+        Follow another plan of faults; empty for none. Calls are counted from 1 again.
 
         :raises ValueError: when the plan cannot be read; the old one stays.
         """
         self._faults.set(faults, seed)
 
     def set_rate(self, rate: float | None, burst: int = DEFAULT_BURST) -> None:
-        """Change the request quotas; None is unlimited. All buckets are full again.
+        """
+        Change the request quotas; None is unlimited. All buckets are full again.
 
         :raises ValueError: when *rate* or *burst* is out of range; the old quotas stay.
         """
         self._throttle.set(rate, burst)
 
     def calls(self, operation: str | None = None) -> list[Call]:
-        """The latest calls, oldest first, without their contents.
+        """
+        The latest calls, oldest first, without their contents.
 
         :param operation: only calls of this one.
         """
@@ -238,8 +249,8 @@ class Emulator:
         self._store.clear()
         self.service.settle()
         self._calls.clear()
-        self._throttle.set(self._as_built["rate"], self._as_built["burst"])
-        self._faults.set(self._as_built["faults"], self._as_built["seed"])
+        self._throttle.set(*self._quota_as_built)
+        self._faults.set(*self._faults_as_built)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -257,7 +268,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _connection_class() -> Any:
-    """Make uvicorn's HTTP protocol put its transport into each request's scope.
+    """
+    Make uvicorn's HTTP protocol put its transport into each request's scope.
 
     A fault has to close the connection, and ASGI has no message for that.
     """

@@ -1,4 +1,5 @@
-"""The life of a contact: what each operation does, and what time and agents do.
+"""
+The life of a contact: what each operation does, and what time and agents do.
 
                      ┌─ SCHEDULED ─(its time)─┐
     StartTaskContact ┴────────────────────────┴─► QUEUED ─┐
@@ -68,7 +69,8 @@ ROUTING_FLOWS = ("CONTACT_FLOW", "AGENT_TRANSFER", "QUEUE_TRANSFER")
 
 
 class Service:
-    """The operations of Amazon Connect on one instance. Safe to use from several threads.
+    """
+    The operations of Amazon Connect on one instance. Safe to use from several threads.
 
     :param store: where contacts are.
     :param clock: the time.
@@ -100,7 +102,8 @@ class Service:
         }
 
     def call(self, operation: str, request: Request) -> dict[str, Any]:
-        """Do one operation.
+        """
+        Do one operation.
 
         :param operation: one of :data:`OPERATIONS`.
         :param request: checked by the model.
@@ -112,7 +115,7 @@ class Service:
     # --- operations -----------------------------------------------------------------------------------
 
     def create_contact(self, request: Request) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html"""
+        """See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html."""
         self._check_instance(request)
         _check(rules.CREATE_CONTACT, request)
         return self._once("CreateContact", request, self._create_contact)
@@ -123,7 +126,12 @@ class Service:
         initiate_as = request.get("InitiateAs")
         minutes = request.get("ExpiryDurationInMinutes") or rules.expiry_in_segment_attributes(request)
         contact = self._new_contact(
-            "CreateContact", request, now, channel=request["Channel"], method=request["InitiationMethod"], minutes=minutes
+            "CreateContact",
+            request,
+            now,
+            channel=request["Channel"],
+            method=request["InitiationMethod"],
+            minutes=minutes,
         )
         contact.user_id = user.id if user else None
         contact.segment_attributes.setdefault("connect:Subtype", {"ValueString": _SUBTYPES[contact.channel]})
@@ -136,7 +144,7 @@ class Service:
         return contact
 
     def start_task_contact(self, request: Request) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html"""
+        """See https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html."""
         self._check_instance(request)
         _check(rules.START_TASK_CONTACT, request)
         answer = self._once("StartTaskContact", request, self._start_task_contact)
@@ -157,13 +165,14 @@ class Service:
         return contact
 
     def describe_contact(self, request: Request) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeContact.html"""
+        """See https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeContact.html."""
         return {"Contact": self._describe(self._contact(request))}
 
     def stop_contact(self, request: Request) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/connect/latest/APIReference/API_StopContact.html
+        """
+        Amazon: "It does not work for voice contacts that use the following initiation methods: … TRANSFER".
 
-        "It does not work for voice contacts that use the following initiation methods: … TRANSFER."
+        See https://docs.aws.amazon.com/connect/latest/APIReference/API_StopContact.html
         """
         with self.store.transaction():
             contact = self._contact(request)
@@ -175,7 +184,7 @@ class Service:
         return {}
 
     def update_contact(self, request: Request) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContact.html"""
+        """See https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContact.html."""
         self._check_instance(request)
         _check(rules.UPDATE_CONTACT, request)
         with self.store.transaction():
@@ -200,19 +209,22 @@ class Service:
                 start = contact.scheduled_at or contact.initiated_at
                 columns |= {"expiry_minutes": minutes, "expires_at": start + minutes * MINUTE}
                 columns["segment_attributes"] |= _expiry_attribute(minutes, columns["expires_at"])
-                self._next_due = min(self._next_due, columns["expires_at"])
+                self._expect(columns["expires_at"])
         if "QueueInfo" in request:
             columns["queue_id"] = _find(self.instance.queues, request["QueueInfo"].get("Id", ""), "QueueInfo.Id").id
             columns["enqueued_at"] = now
         if "UserInfo" in request:
-            columns["agent_id"] = _find(self.instance.users, request["UserInfo"].get("UserId", ""), "UserInfo.UserId").id
+            columns["agent_id"] = _find(
+                self.instance.users, request["UserInfo"].get("UserId", ""), "UserInfo.UserId"
+            ).id
             columns["connected_at"] = contact.connected_at or now
         return columns
 
     def update_contact_attributes(self, request: Request) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContactAttributes.html
+        """
+        Amazon: "You can create or update user-defined attributes for both ongoing and completed contacts".
 
-        "You can create or update user-defined attributes for both ongoing and completed contacts."
+        See https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContactAttributes.html
         """
         self._check_instance(request)
         _check(rules.UPDATE_CONTACT_ATTRIBUTES, request)
@@ -221,21 +233,23 @@ class Service:
         return {}
 
     def get_contact_attributes(self, request: Request) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/connect/latest/APIReference/API_GetContactAttributes.html"""
+        """See https://docs.aws.amazon.com/connect/latest/APIReference/API_GetContactAttributes.html."""
         return {"Attributes": self._contact(request, "InitialContactId").attributes}
 
     def tag_contact(self, request: Request) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/connect/latest/APIReference/API_TagContact.html"""
+        """See https://docs.aws.amazon.com/connect/latest/APIReference/API_TagContact.html."""
         with self.store.transaction():
             contact = self._contact(request)
             tags = contact.tags | request["Tags"]
             if len(tags) > MAX_TAGS:
-                raise ServiceError("InvalidRequestException", f"Tags: the contact would have {len(tags)}, at most {MAX_TAGS}")
+                raise ServiceError(
+                    "InvalidRequestException", f"Tags: the contact would have {len(tags)}, at most {MAX_TAGS}"
+                )
             self.store.update(contact.id, tags=tags, updated_at=self.clock.now())
         return {}
 
     def untag_contact(self, request: Request) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/connect/latest/APIReference/API_UntagContact.html"""
+        """See https://docs.aws.amazon.com/connect/latest/APIReference/API_UntagContact.html."""
         with self.store.transaction():
             contact = self._contact(request)
             tags = {key: value for key, value in contact.tags.items() if key not in request["TagKeys"]}
@@ -243,7 +257,7 @@ class Service:
         return {}
 
     def transfer_contact(self, request: Request) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html"""
+        """See https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html."""
         self._check_instance(request)
         _check(rules.TRANSFER_CONTACT, request)
         return self._once("TransferContact", request, self._transfer_contact, is_new_contact=False)
@@ -281,12 +295,12 @@ class Service:
         return successor
 
     def search_contacts(self, request: Request) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/connect/latest/APIReference/API_SearchContacts.html"""
+        """See https://docs.aws.amazon.com/connect/latest/APIReference/API_SearchContacts.html."""
         self._check_instance(request)
         return self._search.run(request, self.clock.now())
 
     def describe_instance(self, request: Request) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeInstance.html"""
+        """See https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeInstance.html."""
         self._check_instance(request)
         instance = self.instance
         return {
@@ -308,7 +322,8 @@ class Service:
     # --- what agents do -------------------------------------------------------------------------------
 
     def accept(self, contact_id: str, agent: str | None = None) -> Contact:
-        """An agent accepts a contact that waits.
+        """
+        An agent accepts a contact that waits.
 
         :param contact_id: of a contact that is created or queued.
         :param agent: user ID or name; by default the user that the contact is meant for, else the first.
@@ -330,8 +345,11 @@ class Service:
         now = self.clock.now()
         self.store.update(contact_id, state=State.CONNECTED, agent_id=agent_id, connected_at=now, updated_at=now)
 
-    def complete(self, contact_id: str, attributes: Mapping[str, str] | None = None, agent: str | None = None) -> Contact:
-        """An agent fills in attributes and completes a contact, having accepted it first where nobody had.
+    def complete(
+        self, contact_id: str, attributes: Mapping[str, str] | None = None, agent: str | None = None
+    ) -> Contact:
+        """
+        An agent fills in attributes and completes a contact, having accepted it first where nobody had.
 
         :param contact_id: of a contact that has not ended.
         :param attributes: merged into the contact's.
@@ -351,7 +369,8 @@ class Service:
         return self._stored(contact_id)
 
     def contact(self, contact_id: str) -> Contact:
-        """A contact as it is now.
+        """
+        A contact as it is now.
 
         :raises ServiceError: ResourceNotFoundException when there is none.
         """
@@ -359,7 +378,8 @@ class Service:
         return self._stored(contact_id)
 
     def contacts(self, *states: State) -> list[Contact]:
-        """All contacts, oldest first.
+        """
+        All contacts, oldest first.
 
         :param states: only contacts in one of these.
         """
@@ -411,7 +431,8 @@ class Service:
         *,
         is_new_contact: bool = True,
     ) -> dict[str, Any]:
-        """Make a contact, or answer with the one that the same client token has made.
+        """
+        Make a contact, or answer with the one that the same client token has made.
 
         "A unique, case-sensitive identifier that you provide to ensure the idempotency of the request."
         """
@@ -425,7 +446,7 @@ class Service:
                     self._check_quota()
                 contact = make(request, now)
                 self.store.insert(contact)
-                self._next_due = min(self._next_due, contact.expires_at or self._next_due, contact.scheduled_at or self._next_due)
+                self._expect(contact.expires_at, contact.scheduled_at)
                 if token:
                     use = Token(digest, contact.id)
                     self.store.remember(operation, token, use, now + self._token_lifetime)
@@ -438,8 +459,11 @@ class Service:
                 contact_id = use.contact_id
         return {"ContactId": contact_id, "ContactArn": self.instance.contact_arn(contact_id)}
 
+    def _expect(self, *times: float | None) -> None:
+        self._next_due = min(self._next_due, *(time for time in times if time is not None))
+
     def _check_quota(self) -> None:
-        """ "A ServiceQuotaExceededException occurs when the number of open tasks exceeds the active tasks quota." """
+        """Amazon: "… occurs when the number of open tasks exceeds the active tasks quota"."""
         if self._active_contacts is not None and self.store.active >= self._active_contacts:
             raise ServiceError(
                 "ServiceQuotaExceededException", f"active contacts: the quota of {self._active_contacts} is reached"
@@ -480,18 +504,19 @@ class Service:
         return contact
 
     def _relate(self, contact: Contact, request: Request) -> None:
-        """Rule: "Copies contact attributes from the related task contact to the new contact." """
+        """Amazon: "Copies contact attributes from the related task contact to the new contact"."""
         related = self._contact(request, "RelatedContactId")
         contact.related_contact_id = related.id
         contact.attributes = related.attributes | contact.attributes
         _check((rules.attribute_bytes,), {"Attributes": contact.attributes})
 
     def _link(self, contact: Contact, request: Request, now: float) -> None:
-        """Rule: "12 task contacts can be created that share the same PreviousContactId", and share attributes."""
+        """Amazon: "12 task contacts can be created that share the same PreviousContactId", and share attributes."""
         previous = self._contact(request, "PreviousContactId")
         if contact.channel == "TASK" and self.store.chain_size(previous.initial_contact_id) >= MAX_CHAIN:
             raise ServiceError(
-                "ServiceQuotaExceededException", f"PreviousContactId: {MAX_CHAIN} contacts are linked in its chain already"
+                "ServiceQuotaExceededException",
+                f"PreviousContactId: {MAX_CHAIN} contacts are linked in its chain already",
             )
         contact.previous_contact_id = previous.id
         contact.initial_contact_id = previous.initial_contact_id
@@ -499,7 +524,7 @@ class Service:
             self._set_attributes(previous, contact.attributes, now)
 
     def _flow_to_start(self, request: Request, contact: Contact) -> Flow:
-        """Rule: "Only one parameter is required as long as the task template has a flow configured to run it." """
+        """Amazon: "Only one parameter is required as long as the task template has a flow configured to run it"."""
         if request.get("TaskTemplateId"):
             template = _find(self.instance.task_templates, request["TaskTemplateId"], "TaskTemplateId")
             contact.task_template_id = template.id
@@ -526,12 +551,10 @@ class Service:
             contact.state, contact.enqueued_at = State.QUEUED, at
 
     def _end(self, contact_id: str, reason: str, at: float) -> None:
-        self.store.update(
-            contact_id, state=State.ENDED, disconnected_at=at, disconnect_reason=reason, updated_at=at
-        )
+        self.store.update(contact_id, state=State.ENDED, disconnected_at=at, disconnect_reason=reason, updated_at=at)
 
     def _set_attributes(self, contact: Contact, attributes: Mapping[str, str], now: float) -> None:
-        """Rule: "Any updates … on any contact linked through the same PreviousContactId will affect every contact." """
+        """Amazon: "Any updates … on any contact linked … will affect every contact in the chain"."""
         merged = contact.attributes | dict(attributes)
         _check((rules.attribute_bytes,), {"Attributes": merged})
         self.store.update(contact.initial_contact_id, attributes=merged, updated_at=now)
@@ -565,7 +588,9 @@ class Service:
             "Name": contact.name,
             "Description": contact.description,
             "Channel": contact.channel,
-            "QueueInfo": {"Id": contact.queue_id, "EnqueueTimestamp": contact.enqueued_at} if contact.queue_id else None,
+            "QueueInfo": {"Id": contact.queue_id, "EnqueueTimestamp": contact.enqueued_at}
+            if contact.queue_id
+            else None,
             "AgentInfo": {
                 "Id": contact.agent_id,
                 "AcceptedByAgentTimestamp": contact.connected_at,
@@ -607,9 +632,10 @@ def _check(checks: Iterable[rules.Rule], request: Request) -> None:
 
 
 def _check_scheduled_time(scheduled_at: float, now: float) -> None:
-    """Rule: "The scheduled time cannot be in the past. It must be within up to 6 days in future."
+    """
+    Amazon: "The scheduled time cannot be in the past. It must be within up to 6 days in future".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
     """
     # The wire has whole milliseconds, and often whole seconds: "now" as a client writes it is not in the past.
     if scheduled_at < int(now):
@@ -619,9 +645,10 @@ def _check_scheduled_time(scheduled_at: float, now: float) -> None:
 
 
 def _check_may_transfer(contact: Contact) -> None:
-    """Rule: "Only supported for TASK and EMAIL … only on active contacts … not … more than 11 times."
+    """
+    Amazon: "Only supported for TASK and EMAIL … only on active contacts … not … more than 11 times".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
     """
     if contact.channel not in ("TASK", "EMAIL"):
         raise ServiceError("InvalidRequestException", "ContactId: only contacts of TASK and EMAIL can be transferred")
@@ -634,9 +661,10 @@ def _check_may_transfer(contact: Contact) -> None:
 
 
 def _check_may_update(request: Request, contact: Contact) -> None:
-    """Rule: "This parameter can only be updated for external audio contacts"; recipients are an outbound e-mail's.
+    """
+    Amazon: "This parameter can only be updated for external audio contacts"; recipients are an outbound e-mail's.
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContact.html
     """
     draft = (
         contact.channel == "EMAIL"
@@ -655,9 +683,10 @@ def _check_may_update(request: Request, contact: Contact) -> None:
 
 
 def _check_routes(flow: Flow) -> None:
-    """Rule: "The following flow types are supported: Inbound flow, Transfer to agent flow, and Transfer to queue flow."
+    """
+    Amazon: "The following flow types are supported: Inbound flow, Transfer to agent flow, and Transfer to queue flow".
 
-    https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
     """
     if flow.kind not in ROUTING_FLOWS:
         raise ServiceError("InvalidRequestException", f"ContactFlowId: a flow of type {flow.kind} routes no contact")

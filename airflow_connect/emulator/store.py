@@ -1,20 +1,25 @@
-"""Contacts and client tokens in SQLite, in memory or in a file.
+"""
+Contacts and client tokens in SQLite, in memory or in a file.
 
 A file survives restarts and kills of the process, and holds a million contacts. It belongs to one process at a
 time. The store knows columns, indexes and transactions; what a contact may do is decided in :mod:`.service`.
 """
+
+# ruff: noqa: S608 -- SQL is put together from the columns' names; values go in as parameters
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: "ACon" in SQLite's header says that a file is ours.
 _APPLICATION_ID = 0x41436F6E
@@ -43,7 +48,8 @@ class State(StrEnum):
 
 @dataclass(slots=True)
 class Contact:
-    """All that is stored of a contact. Times are epoch seconds.
+    """
+    All that is stored of a contact. Times are epoch seconds.
 
     :param created_by: the operation that made it.
     :param initial_contact_id: the first contact of its chain, whose attributes the whole chain shares.
@@ -106,9 +112,15 @@ _QUOTED = ", ".join(f'"{name}"' for name in _COLUMNS)
 _DOCUMENTS = tuple(
     _COLUMNS.index(name)
     for name in (
-        "attributes references segment_attributes tags attachments "
-        "customer_endpoint system_endpoint additional_recipients"
-    ).split()
+        "attributes",
+        "references",
+        "segment_attributes",
+        "tags",
+        "attachments",
+        "customer_endpoint",
+        "system_endpoint",
+        "additional_recipients",
+    )
 )
 _SCHEMA = f"""
 CREATE TABLE contacts (sequence INTEGER PRIMARY KEY AUTOINCREMENT, {_QUOTED});
@@ -133,7 +145,8 @@ _SELECT = f"SELECT {_QUOTED} FROM contacts"
 
 
 class Store:
-    """The emulator's state.
+    """
+    The emulator's state.
 
     :param path: a data file, made when it is not there; None keeps everything in memory.
     :param instance_id: the instance that the contacts belong to; None takes the file's, or *default_instance_id*.
@@ -160,16 +173,10 @@ class Store:
         try:
             if is_new:
                 self._create(instance_id or default_instance_id, now)
-            elif self._database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                raise DataFileError(f"{self.path}: is damaged.")
-            self.instance_id, self.created_at = self._database.execute(
-                "SELECT id, created_at FROM instance"
-            ).fetchone()
-            if instance_id not in (None, self.instance_id):
-                raise DataFileError(
-                    f"{self.path}: has the contacts of instance {self.instance_id}, not of {instance_id}. "
-                    "Leave the instance ID out, or use another file."
-                )
+            else:
+                self._check_pages()
+            self.instance_id, self.created_at = self._database.execute("SELECT id, created_at FROM instance").fetchone()
+            self._check_instance(instance_id)
             self._write_ahead()
             self._database.execute("DELETE FROM tokens WHERE expires_at <= ?", (now,))
             self.active = self._count_active()
@@ -195,6 +202,17 @@ class Store:
             database.close()
             raise
         return database
+
+    def _check_pages(self) -> None:
+        if self._database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise DataFileError(f"{self.path}: is damaged.")
+
+    def _check_instance(self, instance_id: str | None) -> None:
+        if instance_id not in (None, self.instance_id):
+            raise DataFileError(
+                f"{self.path}: has the contacts of instance {self.instance_id}, not of {instance_id}. "
+                "Leave the instance ID out, or use another file."
+            )
 
     def _write_ahead(self) -> None:
         # Not before the schema is there: until a checkpoint the file's header would not be ours.
@@ -262,7 +280,9 @@ class Store:
             row = self._database.execute(f"{_SELECT} WHERE id = ?", (contact_id,)).fetchone()
             return None if row is None else self._from_row(row)
 
-    def select(self, condition: str = "TRUE", parameters: tuple[Any, ...] = (), order: str = "sequence") -> list[Contact]:
+    def select(
+        self, condition: str = "TRUE", parameters: tuple[Any, ...] = (), order: str = "sequence"
+    ) -> list[Contact]:
         """All contacts of an SQL condition over the columns, oldest first unless *order* says else."""
         with self.lock:
             rows = self._database.execute(f"{_SELECT} WHERE {condition} ORDER BY {order}", parameters).fetchall()
@@ -330,10 +350,7 @@ def _to_row(contact: Contact) -> list[Any]:
 def _write(document: Any) -> str | None:
     if document is None:
         return None
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False) if document else _EMPTY[type(document)]
-
-
-_EMPTY = {dict: "{}", list: "[]"}
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 
 
 def _check_header(path: Path) -> None:
@@ -348,4 +365,3 @@ def _check_header(path: Path) -> None:
     version = int.from_bytes(header[60:64])
     if version != _SCHEMA_VERSION:
         raise DataFileError(f"{path}: has version {version} of the data format, this emulator has {_SCHEMA_VERSION}.")
-

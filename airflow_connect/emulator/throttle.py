@@ -1,4 +1,5 @@
-"""Amazon's request quotas: a token bucket for every operation.
+"""
+Amazon's request quotas: a token bucket for every operation.
 
 https://docs.aws.amazon.com/connect/latest/adminguide/amazon-connect-service-limits.html#api-throttling-quotas
 """
@@ -13,7 +14,8 @@ DEFAULT_BURST = 5
 
 
 class Throttle:
-    """Says whether a call is inside the quota of its operation.
+    """
+    Says whether a call is inside the quota of its operation.
 
     :param rate: tokens per second that every operation gets; None is unlimited.
     :param burst: tokens that a bucket holds, and starts with.
@@ -24,7 +26,8 @@ class Throttle:
         self.set(rate, burst)
 
     def set(self, rate: float | None, burst: int) -> None:
-        """Change the quota; all buckets are full again.
+        """
+        Change the quota; all buckets are full again.
 
         :raises ValueError: when *rate* is not positive (None is unlimited) or *burst* is less than 1.
         """
