@@ -1,0 +1,433 @@
+"""
+Credentials, the instance, and one method per operation of Amazon Connect's API.
+
+Every call is sorted by :mod:`airflow_connect.errors` and repeated by :mod:`airflow_connect.retry`; botocore's own
+retries are off unless the connection or the task configures them.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import logging
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+from airflow_connect._compat import AirflowNotFoundException
+from airflow_connect.errors import ConnectError, RequestError, SetupError, answer_without_contact, sort_error
+from airflow_connect.request import (
+    ContactRequest,
+    StartTaskContactRequest,
+    StopContactRequest,
+    TagContactRequest,
+    TransferContactRequest,
+    UntagContactRequest,
+    UpdateContactAttributesRequest,
+    UpdateContactRequest,
+    cut_instance_arn,
+)
+from airflow_connect.retry import MAX_RETRY_TIME, call_with_retries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
+    from botocore.config import Config
+
+__all__ = ["ConnectHook"]
+
+_METHODS: Final = {
+    "CreateContact": "create_contact",
+    "DescribeContact": "describe_contact",
+    "DescribeInstance": "describe_instance",
+    "GetContactAttributes": "get_contact_attributes",
+    "SearchContacts": "search_contacts",
+    "StartTaskContact": "start_task_contact",
+    "StopContact": "stop_contact",
+    "TagContact": "tag_contact",
+    "TransferContact": "transfer_contact",
+    "UntagContact": "untag_contact",
+    "UpdateContact": "update_contact",
+    "UpdateContactAttributes": "update_contact_attributes",
+}
+_ANSWERED_WITH_CONTACT: Final = frozenset({"CreateContact", "StartTaskContact", "TransferContact"})
+
+#: Where the instance is written in an Amazon Web Services connection.
+_INSTANCE_IN_EXTRA: Final = '{"service_config": {"connect": {"instance_id": "…"}}}'
+
+_calling_connect: contextvars.ContextVar[bool] = contextvars.ContextVar("calling_connect", default=False)
+
+
+class _ContentFilter(logging.Filter):
+    """Keep what botocore logs of requests and answers at DEBUG out of the log while Amazon Connect is called."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record may be logged."""
+        return not (_calling_connect.get() and record.levelno <= logging.DEBUG)
+
+
+_CONTENT_FILTER: Final = _ContentFilter()
+
+
+class ConnectHook(AwsBaseHook):
+    """
+    Interact with Amazon Connect.
+
+    Provide thick wrapper around :external+boto3:py:class:`boto3.client("connect") <Connect.Client>`. The connection
+    is an *Amazon Web Services* connection with all that it can do. One hook may be shared by threads.
+
+    :param instance_id: the ID or ARN of the instance. Default: ``service_config.connect.instance_id`` in the extra
+        of the connection.
+    :param max_retry_time: seconds for which a call that was throttled or not answered is repeated; 0 for a single
+        attempt (default: 300)
+
+    Additional arguments (such as ``aws_conn_id``) may be specified and are passed down to the underlying
+    AwsBaseHook.
+
+    .. seealso::
+        - :class:`airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`
+        - :ref:`howto/connection:connect`
+    """
+
+    def __init__(
+        self, *args: Any, instance_id: str | None = None, max_retry_time: float = MAX_RETRY_TIME, **kwargs: Any
+    ) -> None:
+        kwargs["client_type"] = "connect"
+        super().__init__(*args, **kwargs)
+        self._instance = instance_id
+        self.max_retry_time = max_retry_time
+        self._lock = threading.RLock()
+
+    @cached_property
+    def conn_config(self) -> AwsConnectionWrapper:
+        """
+        Get the Airflow connection, with an extra that is checked.
+
+        :raises SetupError: if the extra is not a JSON object
+        """
+        if self.aws_conn_id:
+            self._check_extra(self.aws_conn_id)
+        return super().conn_config
+
+    def _check_extra(self, conn_id: str) -> None:
+        """Airflow reads an extra that is no JSON as none at all; what follows would be an error about the Region."""
+        try:
+            extra = self.get_connection(conn_id).extra
+        except AirflowNotFoundException:
+            return
+        try:
+            parsed = json.loads(extra) if extra else {}
+        except ValueError:
+            parsed = None
+        where = f"The extra of the connection {conn_id!r}"
+        if not isinstance(parsed, dict):
+            raise SetupError(f"{where} is not a JSON object. Write it as {_INSTANCE_IN_EXTRA}.", code="Connection")
+        config = parsed.get("service_config", {})
+        connect = config.get("connect", {}) if isinstance(config, dict) else None
+        if not isinstance(connect, dict) or not isinstance(connect.get("instance_id", ""), str):
+            rule = f"has a service_config of another form than {_INSTANCE_IN_EXTRA}. Correct it."
+            raise SetupError(f"{where} {rule}", code="Connection")
+
+    @cached_property
+    def instance_id(self) -> str:
+        """
+        The ID of the instance: the one given, else the connection's; an ARN is cut down to its ID.
+
+        :raises SetupError: if neither names an instance, or it is the ARN of something else
+        """
+        instance: str | None = self._instance or self.service_config.get("instance_id")
+        if not instance:
+            raise SetupError(
+                "No Amazon Connect instance is named. Give instance_id to the task, or write the instance's ID or ARN "
+                f"into the extra of the connection {self.aws_conn_id!r}: {_INSTANCE_IN_EXTRA}.",
+                code="NoInstance",
+            )
+        instance_id = cut_instance_arn(instance.strip())
+        if ":" in instance_id or "/" in instance_id:
+            raise SetupError(
+                "instance_id is neither an instance's ID nor its ARN "
+                "(arn:aws:connect:REGION:ACCOUNT:instance/ID). Copy it from the instance's overview in the console.",
+                code="NoInstance",
+            )
+        return instance_id
+
+    def _get_config(self, config: Config | None = None) -> Config:
+        from botocore.config import Config as BotocoreConfig
+
+        merged = super()._get_config(config)
+        if merged.retries is None:
+            # One thing retries. Botocore's retries are bounded by a count, ours by a time.
+            merged = merged.merge(BotocoreConfig(retries={"total_max_attempts": 1, "mode": "standard"}))
+        return merged
+
+    @cached_property
+    def _connect(self) -> Any:
+        # Making a client is not safe in threads, using one is.
+        with self._lock:
+            for name in ("botocore.endpoint", "botocore.parsers"):
+                logging.getLogger(name).addFilter(_CONTENT_FILTER)
+            return self.conn
+
+    def call(self, operation: str, params: Mapping[str, Any], *, max_retry_time: float | None = None) -> dict[str, Any]:
+        """
+        Call an operation of Amazon Connect, again where that can help.
+
+        :param operation: the API operation: ``CreateContact``
+        :param params: the parameters as botocore's client takes them
+        :param max_retry_time: seconds, instead of the hook's
+        :return: the response; ``ResponseMetadata.RetryAttempts`` counts the attempts after the first
+        :raises ConnectError: with its cure, see :mod:`airflow_connect.errors`
+        """
+
+        def once() -> dict[str, Any]:
+            response: dict[str, Any] = {}
+            token = _calling_connect.set(True)
+            try:
+                response = getattr(self._connect, _METHODS[operation])(**params)
+            except ConnectError:
+                raise
+            except Exception as error:
+                failure = sort_error(error, operation, params)
+                if failure is None:
+                    raise
+            else:
+                cut_off = operation in _ANSWERED_WITH_CONTACT and not response.get("ContactId")
+                failure = answer_without_contact(operation, response) if cut_off else None
+            finally:
+                _calling_connect.reset(token)
+            if failure is not None:
+                # Outside of the handler, so that no traceback shows botocore's message, which quotes values.
+                raise failure
+            return response
+
+        time_allowed = self.max_retry_time if max_retry_time is None else max_retry_time
+        response, attempts = call_with_retries(once, max_retry_time=time_allowed)
+        response.setdefault("ResponseMetadata", {})["RetryAttempts"] = attempts - 1
+        return response
+
+    def create_contact(self, **arguments: Any) -> dict[str, Any]:
+        """
+        Create a VOICE, EMAIL or TASK contact.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.create_contact`
+
+        :param arguments: the parameters of :class:`~airflow_connect.request.ContactRequest`; without
+            ``client_token`` each call makes a contact, however often it has to be repeated
+        :return: the response, with ``ContactId`` and ``ContactArn``
+        :raises InvalidRequestError: with all faults, before anything is sent
+        """
+        arguments.setdefault("client_token", str(uuid4()))
+        request = ContactRequest(**{"instance_id": self.instance_id, **arguments})
+        return self.call("CreateContact", request.params())
+
+    def start_task_contact(self, **arguments: Any) -> dict[str, Any]:
+        """
+        Start a flow, task template or quick connect with a new task.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.start_task_contact`
+
+        :param arguments: the parameters of :class:`~airflow_connect.request.StartTaskContactRequest`; without
+            ``client_token`` each call makes a contact, however often it has to be repeated
+        :return: the response, with ``ContactId``
+        :raises InvalidRequestError: with all faults, before anything is sent
+        """
+        arguments.setdefault("client_token", str(uuid4()))
+        request = StartTaskContactRequest(**{"instance_id": self.instance_id, **arguments})
+        return self.call("StartTaskContact", request.params())
+
+    def describe_contact(self, contact_id: str) -> dict[str, Any]:
+        """
+        Return what Amazon Connect knows of a contact.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.describe_contact`
+
+        :param contact_id: the contact
+        """
+        contact: dict[str, Any] = self.call("DescribeContact", self._contact(contact_id))["Contact"]
+        return contact
+
+    def stop_contact(self, contact_id: str) -> bool:
+        """
+        End a contact; one that has ended already stays as it is.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.stop_contact`
+
+        :param contact_id: the contact
+        :return: whether this call ended it
+        """
+        request = StopContactRequest(instance_id=self.instance_id, contact_id=contact_id)
+        try:
+            self.call("StopContact", request.params())
+        except RequestError as error:
+            if error.code != "ContactNotFoundException":
+                raise
+            # After a lost answer the contact may have been ended by this very call.
+            return error.may_have_happened
+        return True
+
+    def update_contact(self, contact_id: str, **fields: Any) -> None:
+        """
+        Change a contact's name, description, references or segment attributes.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.update_contact`
+
+        :param contact_id: the contact
+        :param fields: the parameters of :class:`~airflow_connect.request.UpdateContactRequest`
+        :raises InvalidRequestError: with all faults, before anything is sent
+        """
+        request = UpdateContactRequest(instance_id=self.instance_id, contact_id=contact_id, **fields)
+        self.call("UpdateContact", request.params())
+
+    def update_contact_attributes(self, contact_id: str, attributes: Mapping[str, Any]) -> None:
+        """
+        Add or change attributes of a contact, also of one that has ended; others stay.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.update_contact_attributes`
+
+        :param contact_id: the contact
+        :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.request.ContactRequest`
+        :raises InvalidRequestError: with all faults, before anything is sent
+        """
+        request = UpdateContactAttributesRequest(
+            instance_id=self.instance_id, initial_contact_id=contact_id, attributes=attributes
+        )
+        self.call("UpdateContactAttributes", request.params())
+
+    def get_contact_attributes(self, contact_id: str) -> dict[str, str]:
+        """
+        Return a contact's attributes.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.get_contact_attributes`
+
+        :param contact_id: the contact
+        """
+        params = {"InstanceId": self.instance_id, "InitialContactId": contact_id}
+        attributes: dict[str, str] = self.call("GetContactAttributes", params).get("Attributes", {})
+        return attributes
+
+    def tag_contact(self, contact_id: str, tags: Mapping[str, str]) -> None:
+        """
+        Add tags to a contact, for granular billing.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.tag_contact`
+
+        :param contact_id: the contact
+        :param tags: at most 6
+        :raises InvalidRequestError: with all faults, before anything is sent
+        """
+        request = TagContactRequest(instance_id=self.instance_id, contact_id=contact_id, tags=tags)
+        self.call("TagContact", request.params())
+
+    def untag_contact(self, contact_id: str, tag_keys: list[str]) -> None:
+        """
+        Remove tags from a contact.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.untag_contact`
+
+        :param contact_id: the contact
+        :param tag_keys: at most 6
+        :raises InvalidRequestError: with all faults, before anything is sent
+        """
+        request = UntagContactRequest(instance_id=self.instance_id, contact_id=contact_id, tag_keys=tag_keys)
+        self.call("UntagContact", request.params())
+
+    def transfer_contact(self, contact_id: str, **arguments: Any) -> dict[str, Any]:
+        """
+        Hand a TASK or EMAIL contact to another queue, user or flow; what goes on is a new contact.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.transfer_contact`
+
+        :param contact_id: the contact
+        :param arguments: the parameters of :class:`~airflow_connect.request.TransferContactRequest`
+        :return: the response, with ``ContactId`` and ``ContactArn`` of the new contact
+        :raises InvalidRequestError: with all faults, before anything is sent
+        """
+        arguments.setdefault("client_token", str(uuid4()))
+        request = TransferContactRequest(instance_id=self.instance_id, contact_id=contact_id, **arguments)
+        return self.call("TransferContact", request.params())
+
+    def search_contacts(self, **params: Any) -> Iterator[dict[str, Any]]:
+        """
+        Return the contacts that match, page by page as they are asked for. The index behind it lags.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.search_contacts`
+
+        :param params: the parameters of botocore's ``search_contacts``: ``TimeRange``, ``SearchCriteria``, ``Sort``
+        """
+        params = {"InstanceId": self.instance_id, "MaxResults": 100, **params}
+        while True:
+            response = self.call("SearchContacts", params)
+            yield from response["Contacts"]
+            if not response.get("NextToken"):
+                return
+            params["NextToken"] = response["NextToken"]
+
+    def describe_instance(self, *, max_retry_time: float | None = None) -> dict[str, Any]:
+        """
+        Return the instance: its alias, ARN and access URL among others.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.describe_instance`
+
+        :param max_retry_time: seconds, instead of the hook's
+        """
+        params = {"InstanceId": self.instance_id}
+        instance: dict[str, Any] = self.call("DescribeInstance", params, max_retry_time=max_retry_time)["Instance"]
+        return instance
+
+    @cached_property
+    def instance_access_url(self) -> str | None:
+        """
+        The address of the instance's website, without a slash at its end; ``None`` if it cannot be known.
+
+        ``service_config.connect.instance_alias`` in the connection's extra says it without a call. Else it is asked
+        for once and for a few seconds only: a link is no reason to fail or to delay a task.
+        """
+        try:
+            alias = self.service_config.get("instance_alias")
+            instance = {} if alias else self.describe_instance(max_retry_time=3.0)
+        except ConnectError as error:
+            self.log.debug("No link to the contact: %s", error)
+            return None
+        # GovCloud, older instances and replicas have other domains than that of the alias.
+        url = instance.get("InstanceAccessUrl")
+        if not url and (alias := alias or instance.get("InstanceAlias")):
+            url = f"https://{alias}.my.connect.aws"
+        return url.rstrip("/") if url else None
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Test the connection by describing the instance; say which was reached or what is missing.
+
+        .. seealso::
+            https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeInstance.html
+        """
+        try:
+            instance = self.describe_instance(max_retry_time=10.0)
+        except ConnectError as error:
+            return False, str(error)
+        except Exception as error:  # noqa: BLE001  # a test of a connection reports, whatever stands in the way
+            return False, f"{type(error).__name__}: {error}"
+        alias = instance.get("InstanceAlias", "no alias")
+        return True, (
+            f"Reached the Amazon Connect instance {instance['Id']} ({alias}, {instance.get('InstanceStatus')}) "
+            f"in {self.conn_region_name}."
+        )
+
+    def _contact(self, contact_id: str) -> dict[str, str]:
+        return {"InstanceId": self.instance_id, "ContactId": contact_id}

@@ -1,0 +1,75 @@
+"""
+Links from a task instance to Amazon Connect.
+
+What a link needs (the contact's ID, the instance's address) is an XCom of its own, so that mapped task instances have
+links too, and so that nothing but identifiers is stored.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
+
+from airflow_connect._compat import BaseOperatorLink, XCom
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
+
+__all__ = ["ContactLink", "InstanceLink", "contact_url"]
+
+
+def contact_url(instance_access_url: str, contact_id: str) -> str:
+    """
+    Return the address of a contact's page.
+
+    :param instance_access_url: the instance's website: ``https://ALIAS.my.connect.aws``
+    :param contact_id: the contact
+    """
+    # Instances of the first generation live below /connect: https://ALIAS.awsapps.com/connect/…
+    base = instance_access_url.rstrip("/")
+    if base.endswith(".awsapps.com"):
+        base += "/connect"
+    return f"{base}/contact-trace-records/details/{quote(contact_id, safe='')}"
+
+
+class _ConnectLink(BaseOperatorLink):
+    """A link that is made of an XCom with identifiers."""
+
+    #: The key of the XCom, the same for all links of a task.
+    xcom: ClassVar[str] = "amazon_connect"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """
+        Return the address, an empty text where there is none.
+
+        :param operator: the operator
+        :param ti_key: the task instance
+        """
+        stored = XCom.get_value(key=self.xcom, ti_key=ti_key)
+        return self.format(stored) if isinstance(stored, dict) and stored.get("instance_access_url") else ""
+
+    def format(self, stored: Mapping[str, Any]) -> str:
+        """Return the address that the identifiers give."""
+        raise AssertionError("each link has its own form")
+
+
+class ContactLink(_ConnectLink):
+    """The contact's page: who took it, when, and what was said and done."""
+
+    name = "Contact"
+
+    def format(self, stored: Mapping[str, Any]) -> str:
+        """Return the address of the contact's page."""
+        return contact_url(stored["instance_access_url"], stored["contact_id"]) if stored.get("contact_id") else ""
+
+
+class InstanceLink(_ConnectLink):
+    """The website of the Amazon Connect instance."""
+
+    name = "Amazon Connect"
+
+    def format(self, stored: Mapping[str, Any]) -> str:
+        """Return the address of the instance."""
+        return f"{stored['instance_access_url']}/"

@@ -1,0 +1,542 @@
+"""Operators that make, end, change and transfer one contact of Amazon Connect at a time."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+
+from airflow_connect._compat import AirflowFailException, never_expire, task_state_store
+from airflow_connect.client_token import changed_fields, content_digests, token_for_key, token_for_task
+from airflow_connect.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError
+from airflow_connect.hooks.connect import ConnectHook
+from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
+from airflow_connect.request import ContactRequest, Fault, StartTaskContactRequest
+from airflow_connect.retry import MAX_RETRY_TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_connect._compat import TaskStateStore
+
+__all__ = [
+    "CreateContactOperator",
+    "StartTaskContactOperator",
+    "StopContactOperator",
+    "TransferContactOperator",
+    "UpdateContactAttributesOperator",
+]
+
+_HIDDEN: Final = "***"
+
+
+class _ConnectOperator(AwsBaseOperator[ConnectHook]):
+    """
+    What the operators for Amazon Connect have in common: the instance, hidden fields, errors, links.
+
+    :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
+        the extra of the connection.
+    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``; Amazon Connect gets the
+        truth
+    """
+
+    aws_hook_class = ConnectHook
+    template_fields: Sequence[str] = aws_template_fields("instance_id")
+    operator_extra_links = (ContactLink(), InstanceLink())
+    ui_color = "#eef6ff"
+
+    def __init__(
+        self,
+        *,
+        instance_id: str | None = None,
+        max_retry_time: float = MAX_RETRY_TIME,
+        sensitive_fields: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.instance_id = instance_id
+        self.max_retry_time = max_retry_time
+        self.sensitive_fields = tuple(sensitive_fields)
+        unknown = sorted(set(self.sensitive_fields) - set(self.template_fields))
+        if unknown:
+            raise ValueError(
+                f"sensitive_fields of task {self.task_id!r} names {', '.join(unknown)}; "
+                f"it can name {', '.join(self.template_fields)}."
+            )
+        self._true_values: dict[str, Any] = {}
+
+    @property
+    def _hook_parameters(self) -> dict[str, Any]:
+        return {
+            **super()._hook_parameters,
+            "instance_id": self.instance_id,
+            "max_retry_time": self.max_retry_time,
+        }
+
+    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        # Called for mapped and other tasks alike; between this and execute Airflow stores what the UI shows.
+        super()._do_render_template_fields(parent, *args, **kwargs)
+        if parent is self:
+            self._hide_sensitive_fields()
+
+    def _hide_sensitive_fields(self) -> None:
+        for name in self.sensitive_fields:
+            value = getattr(self, name)
+            if value is not None and name not in self._true_values:
+                self._true_values[name] = value
+                setattr(self, name, _HIDDEN)
+
+    def execute(self, context: Context) -> Any:
+        """
+        Do what the operator is for.
+
+        :param context: the context of the task instance
+        """
+        for name, value in self._true_values.items():
+            setattr(self, name, value)
+        self._true_values = {}
+        try:
+            with _failures():
+                return self._execute(context)
+        finally:
+            self._hide_sensitive_fields()
+
+    def _execute(self, context: Context) -> Any:
+        raise AssertionError("each operator has its own")
+
+    def _store_link(self, context: Context, contact_id: str) -> str:
+        """Store what the links need, and return the address of the contact's page for the log."""
+        url = self.hook.instance_access_url
+        if url is None:
+            return "no link"
+        context["ti"].xcom_push(key=ContactLink.xcom, value={"instance_access_url": url, "contact_id": contact_id})
+        return contact_url(url, contact_id)
+
+    def _token_for_task(self, context: Context, *more: str) -> str:
+        ti = context["ti"]
+        return token_for_task(
+            self.hook.instance_id, ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1), *more
+        )
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Fail a task for good when its request is wrong: another attempt would be refused alike."""
+    message = None
+    try:
+        yield
+    except RequestError as error:
+        message = str(error)
+    if message is not None:
+        raise AirflowFailException(message)
+
+
+class _MakeContactOperator(_ConnectOperator):
+    """
+    What CreateContact and StartTaskContact have in common: a request, a client token, a contact made once.
+
+    :param idempotency_key: what identifies the contact, instead of this task instance: the same key makes one contact
+        over tasks, runs and DAGs (templated)
+    :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
+    """
+
+    _request: ClassVar[type[ContactRequest | StartTaskContactRequest]]
+
+    def __init__(self, *, idempotency_key: str | None = None, client_token: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.idempotency_key = idempotency_key
+        self.client_token = client_token
+
+    def _arguments(self) -> dict[str, Any]:
+        """Return the request as the author wrote it."""
+        return {name: getattr(self, name) for name in self._request.parameters}
+
+    def _execute(self, context: Context) -> str:
+        if self.idempotency_key is not None and self.client_token is not None:
+            rule = "give idempotency_key or client_token: each says what identifies the contact"
+            raise InvalidRequestError(self._request.operation, [Fault("idempotency_key", rule, "both")])
+        token = self._token(context)
+        arguments = {**self._arguments(), "instance_id": self.hook.instance_id, "client_token": token}
+        params = self._request(**arguments).params()
+
+        record = _TaskRecord(task_state_store(context), self._request.operation, params)
+        contact = record.contact()
+        if contact is not None:
+            if changed := record.changed_fields():
+                self.log.warning(
+                    "The request differs from the one that made the contact, which stays as it is: %s",
+                    ", ".join(changed),
+                )
+            what, attempts = "was made by an earlier attempt", 0
+        else:
+            with record:
+                response = self.hook.call(self._request.operation, params)
+                contact = {"contact_id": response["ContactId"], "contact_arn": response.get("ContactArn")}
+                record.made(contact)
+            what, attempts = "made", 1 + response["ResponseMetadata"]["RetryAttempts"]
+
+        contact_id: str = contact["contact_id"]
+        if contact.get("contact_arn"):
+            context["ti"].xcom_push(key="contact_arn", value=contact["contact_arn"])
+        link = self._store_link(context, contact_id)
+        self.log.info("Contact %s %s (%s); client token %.8s…, attempts: %d", contact_id, what, link, token, attempts)
+        return contact_id
+
+    def _token(self, context: Context) -> str:
+        if self.client_token is not None:
+            return str(self.client_token)
+        if self.idempotency_key is not None:
+            if not str(self.idempotency_key).strip():
+                rule = "must not be empty: every contact with an empty key would be the same one"
+                raise InvalidRequestError(self._request.operation, [Fault("idempotency_key", rule, "empty text")])
+            return token_for_key(self.hook.instance_id, str(self.idempotency_key))
+        return self._token_for_task(context)
+
+
+class _TaskRecord:
+    """
+    What is known of the contact of a task instance over its attempts: intent, then call, then outcome.
+
+    An entry of the task state store (Airflow 3.3), by client token::
+
+        {"state": "sent", "content": {field: digest}}                            before the call
+        {"state": "made", "content": …, "contact_id": …, "contact_arn": …}       the contact is there
+        {"state": "refused", "content": …}                                       it is sure that nothing was made
+
+    An entry that stays ``sent`` says that a contact may have been made. Without a store nothing is known, and Amazon's
+    memory of the token alone protects.
+
+    :param store: the store, ``None`` where Airflow has none
+    :param operation: the API operation
+    :param params: the request, with its client token
+    """
+
+    def __init__(self, store: TaskStateStore | None, operation: str, params: Mapping[str, Any]) -> None:
+        self._store = store
+        self._operation = operation
+        self._key = f"amazon_connect_{params['ClientToken']}"[:128]
+        self._content = content_digests(params["ClientToken"], params)
+        found = store.get(self._key) if store is not None else None
+        self._before: dict[str, Any] = found if isinstance(found, dict) else {}
+
+    def contact(self) -> dict[str, Any] | None:
+        """Return the contact that an earlier attempt made, if that is known."""
+        return self._before if self._before.get("state") == "made" else None
+
+    def changed_fields(self) -> list[str]:
+        """Return the fields that differ from the earlier attempt's."""
+        return changed_fields(self._before["content"], self._content) if "content" in self._before else []
+
+    def __enter__(self) -> None:
+        """
+        Record that the request is about to be sent.
+
+        :raises IdempotencyError: if an earlier attempt may have made a contact from other content
+        """
+        if self._before.get("state") == "sent" and (changed := self.changed_fields()):
+            raise IdempotencyError(
+                f"An earlier attempt may have made a contact from other content; {self._operation} was not called. "
+                f"Changed: {', '.join(changed)}. Render the same values on every attempt (no now(), no try_number, no "
+                "upstream data that changes), or, if a second contact is wanted, give another idempotency_key.",
+                operation=self._operation,
+                code="IdempotencyException",
+            )
+        self._set({"state": "sent", "content": self._content})
+
+    def __exit__(self, _type: object, error: object, _traceback: object) -> None:
+        """Record a refusal, unless an earlier attempt may have been carried out."""
+        unsure = self._before.get("state") == "sent" or isinstance(error, IdempotencyError)
+        if isinstance(error, ConnectError) and not error.may_have_happened and not unsure:
+            self._set({"state": "refused", "content": self._content})
+
+    def made(self, contact: Mapping[str, Any]) -> None:
+        """Record the contact."""
+        self._set({"state": "made", "content": self._content, **contact})
+
+    def _set(self, entry: Mapping[str, Any]) -> None:
+        if self._store is not None:
+            self._store.set(self._key, dict(entry), retention=never_expire())
+
+
+class CreateContactOperator(_MakeContactOperator):
+    """
+    Create a VOICE, EMAIL or TASK contact, exactly once per task instance.
+
+    A retry, a clear, a worker that died after the request left and a twin all end with the same contact. A TASK contact
+    made so has the subtype ``connect:ExternalTask`` and no flow; to have a flow route it, see
+    :class:`StartTaskContactOperator`.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:CreateContactOperator`, and for limits at
+        https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+
+    The parameters from ``channel`` to ``expiry_duration_in_minutes`` are those of
+    :class:`~airflow_connect.request.ContactRequest`, which says their forms, limits and defaults.
+
+    :param channel: ``TASK``, ``VOICE`` or ``EMAIL`` (templated)
+    :param initiation_method: default ``API`` for TASK, ``TRANSFER`` for VOICE (templated)
+    :param name: the contact's name (templated)
+    :param description: what an agent reads first (templated)
+    :param attributes: ``{key: scalar}`` (templated)
+    :param references: ``{name: scalar}`` or ``{name: {"Type": …, "Value": …}}`` (templated)
+    :param segment_attributes: ``{key: text or integer}`` or the long form (templated)
+    :param related_contact_id: a contact that this one belongs to (templated)
+    :param previous_contact_id: for VOICE contacts (templated)
+    :param user_info: a user's ID or ``{"UserId": …}`` (templated)
+    :param initiate_as: ``CONNECTED_TO_USER``, or for a TASK ``COMPLETED`` (templated)
+    :param expiry_duration_in_minutes: minutes until the contact expires (templated)
+    :param idempotency_key: what identifies the contact, instead of this task instance: the same key makes one contact
+        over tasks, runs and DAGs (templated)
+    :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
+    :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
+        the extra of the connection.
+    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
+    :return: the contact's ID; its ARN is the XCom ``contact_arn``
+    """
+
+    _request = ContactRequest
+    template_fields: Sequence[str] = aws_template_fields(*ContactRequest.parameters, "idempotency_key")
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "attributes": "json",
+        "references": "json",
+        "segment_attributes": "json",
+        "user_info": "json",
+    }
+
+    def __init__(
+        self,
+        *,
+        channel: str | None = None,
+        initiation_method: str | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        attributes: dict[str, Any] | None = None,
+        references: dict[str, Any] | None = None,
+        segment_attributes: dict[str, Any] | None = None,
+        related_contact_id: str | None = None,
+        previous_contact_id: str | None = None,
+        user_info: str | dict[str, Any] | None = None,
+        initiate_as: str | None = None,
+        expiry_duration_in_minutes: int | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.channel = channel
+        self.initiation_method = initiation_method
+        self.name = name
+        self.description = description
+        self.attributes = attributes
+        self.references = references
+        self.segment_attributes = segment_attributes
+        self.related_contact_id = related_contact_id
+        self.previous_contact_id = previous_contact_id
+        self.user_info = user_info
+        self.initiate_as = initiate_as
+        self.expiry_duration_in_minutes = expiry_duration_in_minutes
+
+
+class StartTaskContactOperator(_MakeContactOperator):
+    """
+    Start a task that a flow, a task template or a quick connect routes to people, exactly once per task instance.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:StartTaskContactOperator`, and for limits at
+        https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
+
+    The parameters from ``name`` to ``attachments`` are those of
+    :class:`~airflow_connect.request.StartTaskContactRequest`, which says their forms, limits and defaults.
+
+    :param name: the task's name (templated)
+    :param contact_flow_id: the flow. Exactly one of this, ``task_template_id`` and ``quick_connect_id`` is required
+        (templated).
+    :param task_template_id: a task template that has a flow (templated)
+    :param quick_connect_id: a quick connect (templated)
+    :param scheduled_time: when the flow starts, at most six days ahead (templated)
+    :param description: what an agent reads first (templated)
+    :param attributes: ``{key: scalar}`` (templated)
+    :param references: ``{name: scalar}`` or ``{name: {"Type": …, "Value": …}}`` (templated)
+    :param segment_attributes: ``{key: text or integer}`` or the long form (templated)
+    :param previous_contact_id: a contact whose attributes this one shares (templated)
+    :param related_contact_id: a contact whose attributes are copied (templated)
+    :param attachments: up to 5 of ``{"FileName": …, "S3Url": presigned URL}`` (templated)
+    :param idempotency_key: what identifies the contact, instead of this task instance: the same key makes one contact
+        over tasks, runs and DAGs (templated)
+    :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
+    :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
+        the extra of the connection.
+    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
+    :return: the contact's ID
+    """
+
+    _request = StartTaskContactRequest
+    template_fields: Sequence[str] = aws_template_fields(*StartTaskContactRequest.parameters, "idempotency_key")
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "attachments": "json",
+        "attributes": "json",
+        "references": "json",
+        "segment_attributes": "json",
+    }
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        contact_flow_id: str | None = None,
+        task_template_id: str | None = None,
+        quick_connect_id: str | None = None,
+        scheduled_time: Any = None,
+        description: str | None = None,
+        attributes: dict[str, Any] | None = None,
+        references: dict[str, Any] | None = None,
+        segment_attributes: dict[str, Any] | None = None,
+        previous_contact_id: str | None = None,
+        related_contact_id: str | None = None,
+        attachments: list[dict[str, Any]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.name = name
+        self.contact_flow_id = contact_flow_id
+        self.task_template_id = task_template_id
+        self.quick_connect_id = quick_connect_id
+        self.scheduled_time = scheduled_time
+        self.description = description
+        self.attributes = attributes
+        self.references = references
+        self.segment_attributes = segment_attributes
+        self.previous_contact_id = previous_contact_id
+        self.related_contact_id = related_contact_id
+        self.attachments = attachments
+
+
+class StopContactOperator(_ConnectOperator):
+    """
+    End a contact. One that has ended already is no error.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:StopContactOperator`
+
+    :param contact_id: the contact (templated)
+    :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
+        the extra of the connection.
+    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :return: the contact's ID
+    """
+
+    template_fields: Sequence[str] = aws_template_fields("instance_id", "contact_id")
+
+    def __init__(self, *, contact_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.contact_id = contact_id
+
+    def _execute(self, context: Context) -> str:
+        stopped = self.hook.stop_contact(self.contact_id)
+        link = self._store_link(context, self.contact_id)
+        self.log.info("Contact %s %s (%s)", self.contact_id, "stopped" if stopped else "had ended before", link)
+        return self.contact_id
+
+
+class UpdateContactAttributesOperator(_ConnectOperator):
+    """
+    Add or change attributes of a contact, also of one that has ended. Attributes that are not named stay.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:UpdateContactAttributesOperator`
+
+    :param contact_id: the contact; of a chain of transferred contacts the first (templated)
+    :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.request.ContactRequest` (templated)
+    :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
+        the extra of the connection.
+    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
+    :return: the contact's ID
+    """
+
+    template_fields: Sequence[str] = aws_template_fields("instance_id", "contact_id", "attributes")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"attributes": "json"}
+
+    def __init__(self, *, contact_id: str, attributes: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.contact_id = contact_id
+        self.attributes = attributes
+
+    def _execute(self, context: Context) -> str:
+        self.hook.update_contact_attributes(self.contact_id, self.attributes)
+        link = self._store_link(context, self.contact_id)
+        self.log.info("Contact %s: %d attributes updated (%s)", self.contact_id, len(self.attributes), link)
+        return self.contact_id
+
+
+class TransferContactOperator(_ConnectOperator):
+    """
+    Hand a TASK or EMAIL contact that has not ended to another queue, user or flow, once per task instance.
+
+    What goes on is a new contact, whose previous contact is the one given.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:TransferContactOperator`, and for limits at
+        https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
+
+    :param contact_id: the contact (templated)
+    :param contact_flow_id: the flow that takes it: an inbound, transfer-to-agent or transfer-to-queue flow (templated)
+    :param queue_id: the queue, if it goes to one (templated)
+    :param user_id: the user, if it goes to one; not together with ``queue_id`` (templated)
+    :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
+        the extra of the connection.
+    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :return: the ID of the new contact; its ARN is the XCom ``contact_arn``
+    """
+
+    template_fields: Sequence[str] = aws_template_fields(
+        "instance_id", "contact_id", "contact_flow_id", "queue_id", "user_id"
+    )
+
+    def __init__(
+        self,
+        *,
+        contact_id: str,
+        contact_flow_id: str,
+        queue_id: str | None = None,
+        user_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.contact_id = contact_id
+        self.contact_flow_id = contact_flow_id
+        self.queue_id = queue_id
+        self.user_id = user_id
+
+    def _execute(self, context: Context) -> str:
+        token = self._token_for_task(context, self.contact_id)
+        response = self.hook.transfer_contact(
+            self.contact_id,
+            contact_flow_id=self.contact_flow_id,
+            queue_id=self.queue_id,
+            user_id=self.user_id,
+            client_token=token,
+        )
+        contact_id: str = response["ContactId"]
+        context["ti"].xcom_push(key="contact_arn", value=response.get("ContactArn"))
+        link = self._store_link(context, contact_id)
+        attempts = 1 + response["ResponseMetadata"]["RetryAttempts"]
+        self.log.info(
+            "Contact %s transferred; it goes on as %s (%s); client token %.8s…, attempts: %d",
+            self.contact_id,
+            contact_id,
+            link,
+            token,
+            attempts,
+        )
+        return contact_id

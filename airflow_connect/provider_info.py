@@ -1,0 +1,34 @@
+"""What Airflow asks a provider about itself (entry point ``apache_airflow_provider``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["get_provider_info"]
+
+
+def get_provider_info() -> dict[str, Any]:
+    """
+    Return the provider's description.
+
+    https://airflow.apache.org/docs/apache-airflow-providers/howto/create-custom-providers.html
+    """
+    integration = "Amazon Connect"
+    return {
+        "package-name": "airflow-provider-amazon-connect",
+        "name": "Amazon Connect",
+        "description": "`Amazon Connect <https://aws.amazon.com/connect/>`__: rows become contacts, once each.",
+        "integrations": [
+            {
+                "integration-name": integration,
+                "external-doc-url": "https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html",
+                "tags": ["aws"],
+            }
+        ],
+        "hooks": [{"integration-name": integration, "python-modules": ["airflow_connect.hooks.connect"]}],
+        "operators": [{"integration-name": integration, "python-modules": ["airflow_connect.operators.connect"]}],
+        "task-decorators": [
+            {"name": "create_contact", "class-name": "airflow_connect.decorators.connect.create_contact_task"}
+        ],
+        "extra-links": ["airflow_connect.links.connect.ContactLink", "airflow_connect.links.connect.InstanceLink"],
+    }
