@@ -56,6 +56,13 @@ __all__ = [
     "ContactRequest",
     "Fault",
     "StartTaskContactRequest",
+    "StopContactRequest",
+    "TagContactRequest",
+    "TransferContactRequest",
+    "UntagContactRequest",
+    "UpdateContactAttributesRequest",
+    "UpdateContactRequest",
+    "cut_instance_arn",
 ]
 
 #: UTF-8 bytes over all keys and values of a contact's attributes.
@@ -80,6 +87,9 @@ _ROUTED_TASK_REFERENCE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL
 
 _ATTRIBUTE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SEGMENT_ATTRIBUTE_KEY: Final = re.compile(r"(?:connect:)?[A-Za-z0-9_-]+")
+_AMAZONS: Final = "connect:"
+_EXPIRY: Final = "connect:ContactExpiry"
+_ARN: Final = re.compile(r"arn:[^:\s]+:[^:\s]+:[^:\s]*:[^:\s]*:\S+")
 _URL: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # A number that survives being read as one: no leading zeros, which postcodes and order numbers have.
@@ -89,6 +99,11 @@ _ISO_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.,]+(?:Z|[
 # Years 1 to 9999. Above all this catches milliseconds given for seconds.
 _EPOCH_RANGE: Final = range(-62_135_596_800, 253_402_300_800)
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_:-]{1,64}")
+
+# Longer numbers are no data. Python refuses to write integers of more than 4,300 digits, and of a Decimal like
+# 1E+999999999 the plain notation would fill the memory.
+_NUMBER_MAX_DIGITS: Final = 4_000
+_NUMBER_MAX_BITS: Final = int(_NUMBER_MAX_DIGITS * math.log2(10))
 
 _ABSENT: Final = object()
 _NO_SCALAR: Final = object()
@@ -120,6 +135,8 @@ class _Request:
     operation: ClassVar[str]
     #: Every parameter of the operation, as authors write it.
     parameters: ClassVar[tuple[str, ...]]
+    #: Required parameters that are asked for by ``_check_together``, since what they may be depends on others.
+    _conditional: ClassVar[frozenset[str]] = frozenset()
     #: By parameter, its name in the API and its converter; and the required ones. Made when first needed.
     _compiled: ClassVar[tuple[dict[str, tuple[str, _Converter]], tuple[tuple[str, str], ...]] | None] = None
 
@@ -152,12 +169,12 @@ class _Request:
         faults: list[Fault] = []
         params: dict[str, Any] = {}
         for name, value in arguments.items():
-            if value is None:
-                continue
             entry = converters.get(name)
             if entry is None:
-                rule = f"no such parameter; {cls.operation} takes {', '.join(cls.parameters)}"
+                rule = f"no such parameter; {cls.operation} takes {', '.join(converters)}"
                 faults.append(Fault(_key_path("", name), rule, _given(value)))
+                continue
+            if value is None:
                 continue
             member, convert = entry
             converted = convert(value, name, faults)
@@ -176,9 +193,12 @@ class _Request:
         shape = _service_model().operation_model(cls.operation).input_shape
         members = {_snake_case(member): member for member in shape.members}
         converters = {
-            name: (members[name], _convert(shape.members[members[name]], members[name])) for name in cls.parameters
+            name: (members[name], _convert(shape.members[members[name]], members[name]))
+            for name in cls.parameters
+            if name in members  # an older botocore does not know the latest, and its client would refuse them
         }
-        cls._compiled = converters, tuple((_snake_case(member), member) for member in shape.required_members)
+        required = ((_snake_case(member), member) for member in shape.required_members)
+        cls._compiled = converters, tuple(pair for pair in required if pair[0] not in cls._conditional)
         return cls._compiled
 
     @classmethod
@@ -236,6 +256,7 @@ class ContactRequest(_Request):
         "expiry_duration_in_minutes",
         "client_token",
     )
+    _conditional = frozenset({"initiation_method"})
     __slots__ = ()
 
     @classmethod
@@ -261,8 +282,8 @@ class ContactRequest(_Request):
             if channel == "EMAIL" and method in {"OUTBOUND", "AGENT_REPLY"} and "UserInfo" not in params:
                 rule = "EMAIL contacts initiated as OUTBOUND or AGENT_REPLY require it"
                 faults.append(Fault("user_info", rule, "nothing"))
-        if "ExpiryDurationInMinutes" in params and "connect:ContactExpiry" in params.get("SegmentAttributes", ()):
-            rule = "give the expiry once: here or as the segment attribute connect:ContactExpiry"
+        if "ExpiryDurationInMinutes" in params and _EXPIRY in params.get("SegmentAttributes", ()):
+            rule = f"give the expiry once: here or as the segment attribute {_EXPIRY}"
             faults.append(Fault("expiry_duration_in_minutes", rule, "both"))
 
 
@@ -313,14 +334,14 @@ class StartTaskContactRequest(_Request):
     def _check_together(cls, params: dict[str, Any], faults: list[Fault], now: float) -> None:
         _check_reference_types(params, _ROUTED_TASK_REFERENCE_TYPES, faults)
         routes = ("contact_flow_id", "task_template_id", "quick_connect_id")
-        count = sum(member in params for member in ("ContactFlowId", "TaskTemplateId", "QuickConnectId"))
+        count = sum(bool(params.get(member)) for member in ("ContactFlowId", "TaskTemplateId", "QuickConnectId"))
         if count != 1 and not any(fault.field in routes for fault in faults):
             rule = "exactly one of contact_flow_id, task_template_id and quick_connect_id says how the task is routed"
             faults.append(Fault("contact_flow_id", rule, "none" if count == 0 else f"{count} of them"))
         scheduled = params.get("ScheduledTime")
         if scheduled is not None:
             ahead = scheduled - now
-            if ahead < 0:
+            if ahead <= -1:  # whole seconds are sent, so that "now" is up to a second ago
                 faults.append(Fault("scheduled_time", "must not lie in the past", f"{-ahead:,.0f} s ago"))
             elif ahead > SCHEDULE_MAX_SECONDS:
                 rule = "must lie within 6 days from now"
@@ -513,8 +534,9 @@ def _plain(value: Any) -> Any:
     if kind is not None and getattr(value, "shape", None) == ():
         if kind == "f":  # by way of its text, since float(float32(0.1)) is 0.10000000149011612
             value = float(str(value))
-        elif kind == "M":  # .item() of nanoseconds is an integer
-            value = value.astype("datetime64[us]").item()
+        elif kind == "M" and isinstance(value.item(), int):  # nanoseconds, and what Python's dates do not hold
+            micros = value.astype("datetime64[us]").item()
+            value = value if isinstance(micros, int) else micros
         else:
             value = value.item()
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
@@ -538,11 +560,11 @@ def _scalar_text(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return int.__repr__(value)
+        return int.__repr__(value) if value.bit_length() <= _NUMBER_MAX_BITS else _NO_SCALAR
     if isinstance(value, float):
         return _decimal_text(Decimal(float.__repr__(value))).removesuffix(".0") if math.isfinite(value) else _NO_SCALAR
     if isinstance(value, Decimal):
-        return _decimal_text(value) if value.is_finite() else _NO_SCALAR
+        return _decimal_text(value) if value.is_finite() and abs(value.adjusted()) <= _NUMBER_MAX_DIGITS else _NO_SCALAR
     if isinstance(value, (date, datetime)):
         return value.isoformat()
     if isinstance(value, UUID):
@@ -578,6 +600,8 @@ def _given(value: Any) -> str:
         return f"{type(value).__name__} of length {len(value):,}"
     if isinstance(value, (float, Decimal)) and not math.isfinite(value):
         return f"a {type(value).__name__} that is not finite"
+    if isinstance(value, (int, Decimal)) and _scalar_text(value) is _NO_SCALAR:
+        return f"a number of more than {_NUMBER_MAX_DIGITS:,} digits"
     return f"a value of type {type(value).__name__}"
 
 
@@ -626,13 +650,17 @@ def _string(shape: Shape) -> _Converter:
 
 
 def _pattern(pattern: str | None) -> Callable[[str], bool] | None:
-    """Compile a pattern of the model, which are written for Java; as there, the whole text is meant."""
+    """
+    Compile a pattern of the model: a part of the text has to match, and ``$`` is its very end.
+
+    https://smithy.io/2.0/spec/constraint-traits.html#pattern-trait
+    """
     if pattern is None:
         return None
     if pattern == r"^\P{C}*$":
         return lambda text: not any(unicodedata.category(character)[0] == "C" for character in text)
-    compiled = re.compile(pattern)
-    return lambda text: compiled.fullmatch(text) is not None
+    compiled = re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern))
+    return lambda text: compiled.search(text) is not None
 
 
 def _choice(choices: tuple[str, ...]) -> _Converter:
@@ -699,10 +727,13 @@ def _epoch(value: Any) -> int | None:
         value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     elif isinstance(value, date):
         value = datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return None
-    seconds = math.floor(value)
-    return seconds if seconds in _EPOCH_RANGE else None
+    # Compared first: infinities and numbers of a million digits have no floor worth computing.
+    return math.floor(value) if _EPOCH_RANGE.start <= value < _EPOCH_RANGE.stop else None
+
+
+_TIME_RULE: Final = "must be a date, a datetime, ISO 8601 text or epoch seconds, in the years 1 to 9999"
 
 
 def _time(value: Any, path: str, faults: list[Fault]) -> Any:
@@ -711,7 +742,7 @@ def _time(value: Any, path: str, faults: list[Fault]) -> Any:
         return value
     seconds = _epoch(value)
     if seconds is None:
-        faults.append(Fault(path, "must be a date, a datetime, ISO 8601 text or epoch seconds", _given(value)))
+        faults.append(Fault(path, _TIME_RULE, _given(value)))
         return _ABSENT
     return seconds
 
@@ -720,15 +751,20 @@ def _time(value: Any, path: str, faults: list[Fault]) -> Any:
 # Maps and structures
 
 
+def _refuse(value: Any, path: str, rule: str, faults: list[Fault]) -> Any:
+    """Refuse what is no map or list, unless it says that nothing is given."""
+    if _plain(value) is not _ABSENT:
+        faults.append(Fault(path, rule, _given(value)))
+    return _ABSENT
+
+
 def _structure(shape: Shape) -> _Converter:
     members = {name: _convert(member) for name, member in shape.members.items()}
     required = tuple(shape.required_members)
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         if not isinstance(value, Mapping):
-            rule = f"must be a dict with {', '.join(members)}"
-            faults.append(Fault(path, rule, _given(value)))
-            return _ABSENT
+            return _refuse(value, path, f"must be a dict with {', '.join(members)}", faults)
         converted = {}
         for name, item in value.items():
             member = members.get(name)
@@ -736,7 +772,11 @@ def _structure(shape: Shape) -> _Converter:
                 faults.append(Fault(_key_path(path, name), f"unknown; known are {', '.join(members)}", _given(item)))
             elif (one := member(item, f"{path}.{name}", faults)) is not _ABSENT:
                 converted[name] = one
-        faults += [Fault(f"{path}.{name}", "is required", "nothing") for name in required if name not in value]
+        faults += [
+            Fault(f"{path}.{name}", "is required", "nothing")
+            for name in required
+            if name not in converted and _plain(value.get(name)) is _ABSENT
+        ]
         return converted
 
     return convert
@@ -748,11 +788,12 @@ def _list(shape: Shape) -> _Converter:
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         if not isinstance(value, (list, tuple)):
-            faults.append(Fault(path, "must be a list", _given(value)))
-            return _ABSENT
-        if not least <= len(value) <= most:
-            faults.append(Fault(path, f"{least:,} to {most:,} of them", f"{len(value):,}"))
-        return [member(item, f"{path}[{index}]", faults) for index, item in enumerate(value)]
+            return _refuse(value, path, "must be a list", faults)
+        given = [(f"{path}[{index}]", item) for index, item in enumerate(value) if _plain(item) is not _ABSENT]
+        if not least <= len(given) <= most:
+            faults.append(Fault(path, f"{least:,} to {most:,} of them", f"{len(given):,}"))
+        converted = [member(item, where, faults) for where, item in given]
+        return [item for item in converted if item is not _ABSENT]
 
     return convert
 
@@ -763,12 +804,12 @@ def _map(shape: Shape) -> _Converter:
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         if not isinstance(value, Mapping):
-            faults.append(Fault(path, "must be a dict", _given(value)))
-            return _ABSENT
-        if not least <= len(value) <= most:
-            faults.append(Fault(path, f"{least:,} to {most:,} of them", f"{len(value):,}"))
+            return _refuse(value, path, "must be a dict", faults)
+        given = [(key, item) for key, item in value.items() if _plain(item) is not _ABSENT]
+        if not least <= len(given) <= most:
+            faults.append(Fault(path, f"{least:,} to {most:,} of them", f"{len(given):,}"))
         converted = {}
-        for key, item in value.items():
+        for key, item in given:
             where = _key_path(path, key)
             pair = key_string(key, where, faults), value_string(item, where, faults)
             if _ABSENT not in pair:
@@ -782,20 +823,20 @@ def _user_info(shape: Shape) -> _Converter:
     structure = _structure(shape)
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        if _plain(value) is _ABSENT:
-            return _ABSENT
-        return structure({"UserId": value} if isinstance(value, str) else value, path, faults)
+        if isinstance(value, (str, UUID)):
+            value = {"UserId": value}
+        return structure(value, path, faults) or _ABSENT
 
     return convert
 
 
 def _attributes(shape: Shape) -> _Converter:
+    key_most: int = shape.key.metadata["max"]
     value_most: int = shape.value.metadata["max"]
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         if not isinstance(value, Mapping):
-            faults.append(Fault(path, "must be a dict of attribute keys and values", _given(value)))
-            return _ABSENT
+            return _refuse(value, path, "must be a dict of attribute keys and values", faults)
         converted: dict[str, str] = {}
         total = 0
         for key, item in value.items():
@@ -803,6 +844,10 @@ def _attributes(shape: Shape) -> _Converter:
                 rule = "attribute keys consist of letters, digits, - and _ (at least one)"
                 faults.append(Fault(_key_path(path, key), rule, f"as key: {_given(key)}"))
                 key = str(key)  # noqa: PLW2901  # its value is checked all the same: all faults at once
+            elif len(key) > key_most:
+                faults.append(
+                    Fault(_key_path(path, key), f"keys of at most {_characters(key_most)}", _characters(len(key)))
+                )
             text = item if type(item) is str and item.isascii() else _text(item, _key_path(path, key), faults)
             if text is _ABSENT:
                 continue
@@ -825,17 +870,16 @@ def _references(shape: Shape) -> _Converter:
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         if not isinstance(value, Mapping):
-            faults.append(Fault(path, "must be a dict of names and references", _given(value)))
-            return _ABSENT
+            return _refuse(value, path, "must be a dict of names and references", faults)
         converted: dict[str, dict[str, str]] = {}
         total = 0
         for key, item in value.items():
             where = _key_path(path, key)
-            if not isinstance(key, str):
+            if isinstance(key, str):
+                key_string(key, where, faults)
+            else:
                 faults.append(Fault(where, "a reference's name must be text", f"as name: {_given(key)}"))
-                continue
-            if key_string(key, where, faults) is _ABSENT:
-                continue
+                key = str(key)  # noqa: PLW2901  # its value is checked all the same
             one = reference(item, where, faults)
             if one is _ABSENT:
                 continue
@@ -854,10 +898,11 @@ def _reference(shape: Shape) -> _Converter:
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         if not isinstance(value, Mapping):
-            reference_type, value = _infer_reference(value)
+            value = _plain(value)
             if value is _ABSENT:
                 return _ABSENT
-            text = _text(value, path, faults)
+            reference_type = _infer_reference_type(value)
+            text = _date_text(value, path, faults) if reference_type == "DATE" else _text(value, path, faults)
             if text is _ABSENT:
                 return _ABSENT
             return {"Type": reference_type, "Value": members["Value"](text, path, faults)}
@@ -869,12 +914,13 @@ def _reference(shape: Shape) -> _Converter:
                 faults.append(Fault(_key_path(path, name), rule, _given(item)))
             elif name != "Value" and (one := member(item, f"{path}.{name}", faults)) is not _ABSENT:
                 converted[name] = one
-        if "Type" not in value:
+        if _plain(value.get("Type")) is _ABSENT:
             faults.append(Fault(f"{path}.Type", "is required", "nothing"))
         given = _plain(value.get("Value"))
         if given is _ABSENT:
-            # An attachment can be named by its ARN alone; any other reference without a value is none.
-            return converted if converted.get("Type") == "ATTACHMENT" and "Arn" in converted else _ABSENT
+            # A file is named by its ARN; any other reference without a value is none.
+            by_arn = "Arn" in converted and converted.get("Type") not in _ROUTED_TASK_REFERENCE_TYPES
+            return converted if by_arn and "Type" in converted else _ABSENT
         if "Type" not in converted:
             return _ABSENT
         text = _reference_text(converted["Type"], given, f"{path}.Value", faults)
@@ -886,31 +932,35 @@ def _reference(shape: Shape) -> _Converter:
     return convert
 
 
-def _infer_reference(value: Any) -> tuple[str, Any]:
-    """Return the type of a reference written short, and its value, where it has another form on the wire."""
-    value = _plain(value)
+def _infer_reference_type(value: Any) -> str:
+    """Return the type of a reference written short."""
     if isinstance(value, str):
         if _is_url(value):
-            return "URL", value
+            return "URL"
         if _PLAIN_NUMBER.fullmatch(value):
-            return "NUMBER", value
-        if _ISO_DATE.fullmatch(value) and (seconds := _epoch(value)) is not None:
-            return "DATE", seconds
+            return "NUMBER"
+        if _ISO_DATE.fullmatch(value) and _epoch(value) is not None:
+            return "DATE"
         if _is_email_address(value):
-            return "EMAIL", value
-        return "STRING", value
+            return "EMAIL"
+        return "STRING"
     if isinstance(value, (date, datetime)):
-        return "DATE", _epoch(value)
+        return "DATE"
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        return "NUMBER", value
-    return "STRING", value
+        return "NUMBER"
+    return "STRING"
+
+
+def _date_text(value: Any, path: str, faults: list[Fault]) -> Any:
+    """DATE must be of type Epoch timestamp."""
+    seconds = _time(value, path, faults)
+    return seconds if seconds is _ABSENT else str(seconds)
 
 
 def _reference_text(reference_type: str, value: Any, path: str, faults: list[Fault]) -> Any:
     """Return the text of a value whose type was given, if it is of that type."""
     if reference_type == "DATE":
-        seconds = _time(value, path, faults)
-        return seconds if seconds is _ABSENT else str(seconds)
+        return _date_text(value, path, faults)
     text = _text(value, path, faults)
     if text is _ABSENT:
         return text
@@ -924,7 +974,9 @@ def _is_url(text: str) -> bool:
     if not _URL.fullmatch(text):
         return False
     try:
-        return bool(urlsplit(text).hostname)
+        parts = urlsplit(text)
+        _ = parts.port  # the property raises for a port that is none
+        return bool(parts.hostname)
     except ValueError:
         return False
 
@@ -954,60 +1006,97 @@ def _segment_attributes(shape: Shape) -> _Converter:
     key_most: int = shape.key.metadata["max"]
     kinds = tuple(shape.value.members)
 
-    def convert_map(value: Any, path: str, faults: list[Fault], keys: re.Pattern[str]) -> Any:
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         if not isinstance(value, Mapping):
-            faults.append(Fault(path, "must be a dict of keys and values", _given(value)))
-            return _ABSENT
+            return _refuse(value, path, "must be a dict of keys and values", faults)
+        before = len(faults)
         converted = {}
         for key, item in value.items():
-            where = _key_path(path, key)
-            if not isinstance(key, str) or not keys.fullmatch(key):
-                rule = "segment attribute keys consist of letters, digits, - and _; Amazon's own begin with connect:"
-                faults.append(Fault(where, rule, f"as key: {_given(key)}"))
-            elif len(key) > key_most:
-                faults.append(Fault(where, f"keys of at most {_characters(key_most)}", _characters(len(key))))
-            one = convert_value(item, where, faults)
+            amazons = isinstance(key, str) and key.startswith(_AMAZONS)
+            one = convert_value(item, check_key(key, path, _SEGMENT_ATTRIBUTE_KEY, faults), faults, amazons)
+            if one is not _ABSENT:
+                converted[str(key)] = one
+        if len(faults) == before:
+            _check_expiry_attribute(converted, path, faults)
+        return converted
+
+    def check_key(key: Any, path: str, keys: re.Pattern[str], faults: list[Fault]) -> str:
+        where = _key_path(path, key)
+        if not isinstance(key, str) or not keys.fullmatch(key):
+            rule = "segment attribute keys consist of letters, digits, - and _; Amazon's own begin with connect:"
+            faults.append(Fault(where, rule, f"as key: {_given(key)}"))
+        elif len(key) > key_most:
+            faults.append(Fault(where, f"keys of at most {_characters(key_most)}", _characters(len(key))))
+        return where
+
+    def convert_value(value: Any, path: str, faults: list[Fault], amazons: bool) -> Any:
+        if isinstance(value, Mapping):
+            if any(key in kinds for key in value):
+                return convert_long(value, path, faults, amazons)
+            return {"ValueMap": convert_map(value, path, faults, amazons)}
+        value = _plain(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            number = _int32(value, path, faults)
+            return number if number is _ABSENT else {"ValueInteger": number}
+        text = string(value, path, faults) if value is not _ABSENT else value
+        return text if text is _ABSENT else {"ValueString": text}
+
+    def convert_map(value: Any, path: str, faults: list[Fault], amazons: bool) -> Any:
+        converted = {}
+        for key, item in value.items():
+            one = convert_value(item, check_key(key, path, _ATTRIBUTE_KEY, faults), faults, amazons)
             if one is not _ABSENT:
                 converted[str(key)] = one
         return converted
 
-    def convert_value(value: Any, path: str, faults: list[Fault]) -> Any:
-        if isinstance(value, Mapping):
-            if any(key in kinds for key in value):
-                return convert_long(value, path, faults)
-            return {"ValueMap": convert_map(value, path, faults, _ATTRIBUTE_KEY)}
-        plain = _plain(value)
-        if isinstance(plain, int) and not isinstance(plain, bool):
-            return {"ValueInteger": _int32(plain, path, faults)}
-        text = string(plain if plain is not _ABSENT else None, path, faults)
-        return text if text is _ABSENT else {"ValueString": text}
-
-    def convert_long(value: Mapping[Any, Any], path: str, faults: list[Fault]) -> Any:
+    def convert_long(value: Mapping[Any, Any], path: str, faults: list[Fault], amazons: bool) -> Any:
         if len(value) != 1:
-            rule = f"exactly one of {', '.join(kinds)}"
-            faults.append(Fault(path, rule, _given(value)))
+            faults.append(Fault(path, f"exactly one of {', '.join(kinds)}", _given(value)))
             return _ABSENT
         [(kind, item)] = value.items()
+        if _plain(item) is _ABSENT:
+            return _ABSENT
         where = f"{path}.{kind}"
+        if kind in {"ValueArn", "ValueList"} and not amazons:
+            rule = "only Amazon's own segment attributes, which begin with connect:, can hold it"
+            faults.append(Fault(where, rule, _given(item)))
         if kind == "ValueMap":
-            one = convert_map(item, where, faults, _ATTRIBUTE_KEY)
+            if not isinstance(item, Mapping):
+                return _refuse(item, where, "must be a dict of keys and values", faults)
+            one = convert_map(item, where, faults, amazons)
         elif kind == "ValueList":
             if not isinstance(item, (list, tuple)):
-                faults.append(Fault(where, "must be a list", _given(item)))
-                return _ABSENT
-            one = [convert_value(each, f"{where}[{index}]", faults) for index, each in enumerate(item)]
+                return _refuse(item, where, "must be a list", faults)
+            members = [convert_value(each, f"{where}[{index}]", faults, amazons) for index, each in enumerate(item)]
+            one = [member for member in members if member is not _ABSENT]
         elif kind == "ValueInteger":
-            one = _int32(_plain(item), where, faults)
+            one = _int32(item, where, faults)
         else:
             one = string(item, where, faults)
+            if kind == "ValueArn" and isinstance(one, str) and not _ARN.fullmatch(one):
+                faults.append(Fault(where, "must be an ARN", _given(item)))
         return one if one is _ABSENT else {kind: one}
 
-    return lambda value, path, faults: convert_map(value, path, faults, _SEGMENT_ATTRIBUTE_KEY)
+    return convert
+
+
+def _check_expiry_attribute(converted: Mapping[str, Any], path: str, faults: list[Fault]) -> None:
+    """To set contact expiry, a ValueMap must be specified containing the integer number of minutes."""
+    expiry = converted.get(_EXPIRY)
+    if expiry is None:
+        return
+    minutes = expiry.get("ValueMap", {}).get("ExpiryDuration", {}).get("ValueInteger", 0)
+    if minutes < 1:
+        rule = 'takes {"ExpiryDuration": a whole number of minutes, at least 1}'
+        faults.append(Fault(f"{path}.{_EXPIRY}", rule, "another value"))
 
 
 def _int32(value: Any, path: str, faults: list[Fault]) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31:
-        return value
+    plain = _plain(value)
+    if isinstance(plain, str) and re.fullmatch("-?[0-9]{1,10}", plain.strip(), re.ASCII):
+        plain = int(plain)  # a template makes text of every number
+    if isinstance(plain, int) and not isinstance(plain, bool) and -(2**31) <= plain < 2**31:
+        return plain
     faults.append(Fault(path, "a whole number of 32 bits", _given(value)))
     return _ABSENT
 
