@@ -63,7 +63,6 @@ class LocalAirflow:
     :param triggerer: Whether deferrable tasks can run, at the cost of one more process.
     :param env: Environment variables of all components, such as ``AIRFLOW_CONN_AWS_DEFAULT``.
     :param config: Settings of Airflow over those chosen here, ``{"section.option": "value"}``.
-    :param pythonpath: Directories to be importable in DAG files, before the installed packages.
     """
 
     def __init__(
@@ -77,7 +76,6 @@ class LocalAirflow:
         triggerer: bool = False,
         env: Mapping[str, str] | None = None,
         config: Mapping[str, str] | None = None,
-        pythonpath: Sequence[Path] = (),
     ) -> None:
         self.home = home.resolve()
         self.dags = dags.resolve()
@@ -92,8 +90,6 @@ class LocalAirflow:
         self.env = _without_settings(os.environ)
         self.env.update(self._settings(parallelism))
         self.env.update({_variable(option): value for option, value in (config or {}).items()})
-        if pythonpath:
-            self.env["PYTHONPATH"] = os.pathsep.join(str(path) for path in pythonpath)
         self.env.update(env or {})
 
     def __enter__(self) -> Self:
@@ -422,7 +418,8 @@ class LocalAirflow:
             "database.sql_alchemy_conn": f"sqlite:///{self._database}",
             "api.host": "127.0.0.1",
             "api.port": str(self.port),
-            "api.base_url": self.url,
+            # With the slash: Airflow 3.0 and 3.1 append a path to it as text.
+            "api.base_url": f"{self.url}/",
             "api.workers": "1",
             "api.maximum_page_limit": str(_PAGE_LIMIT),
             # How soon a new DAG file, a new run and the end of a task are seen.
@@ -432,6 +429,8 @@ class LocalAirflow:
             "dag_processor.parsing_processes": "1",
             "scheduler.scheduler_idle_sleep_time": "0.1",
             "scheduler.scheduler_heartbeat_sec": "1",
+            # A supervisor that misses the exit of its task looks again after this long.
+            "workers.min_heartbeat_interval": "1",
         }
         if self.is_airflow_2:
             options |= {

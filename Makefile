@@ -1,0 +1,73 @@
+# Every target installs what it needs and is quick when that is there already. `make help` lists them.
+#
+#   PYTHON   the interpreter to build on (default: the first of python3, python3.13, 3.12, 3.11 that will do)
+#   ARGS     more arguments for pytest, as in: make test ARGS="tests/hooks -x"
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo "$$python" && break; done)
+VENV := .venv
+IN_VENV := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo up down test check bench matrix chromium python clean
+.SILENT:
+
+help: ## Show this list
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: python ## Run the first example in a real Airflow against a local Amazon Connect, and show what it made
+	$(PYTHON) .ci/install.py $(VENV) --extra emulator
+	$(IN_VENV) -m tests.demo demo
+
+up: python ## Start Airflow's UI, a local Amazon Connect and its desk, and leave them running
+	$(PYTHON) .ci/install.py $(VENV) --extra emulator
+	$(IN_VENV) -m tests.demo up
+
+down: python ## End what `make up` started
+	$(PYTHON) -m tests.demo down
+
+venv: python ## Install the newest Airflow, this checkout and the tools of a developer into .venv
+	$(PYTHON) .ci/install.py $(VENV)
+
+test: venv chromium ## Run all tests on the newest Airflow
+	$(IN_VENV) -m pytest $(ARGS)
+
+check: venv ## Lint, check the format and the types
+	$(IN_VENV) -m ruff check .
+	$(IN_VENV) -m ruff format --check .
+	$(IN_VENV) -m mypy
+
+bench: venv ## Run the benchmarks; each prints its table
+	set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(IN_VENV) "$$file"; done
+
+matrix: python ## Run the tests in a real Airflow on every version of Airflow that is supported
+	failed=; for version in $$($(PYTHON) .ci/install.py --list); do \
+		$(MAKE) --no-print-directory matrix-$$version || failed="$$failed $$version"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "Failed on Airflow$$failed."; exit 1; fi; \
+	echo "Passed on every version of Airflow."
+
+matrix-%: python
+	$(PYTHON) .ci/install.py .matrix/$* --airflow $*
+	echo "== Airflow $*"
+	.matrix/$*/bin/python -m pytest tests/airflow $(ARGS)
+
+clean: down ## Remove all that the other targets made
+	rm -rf $(VENV) .demo .matrix .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+
+python:
+	if [ -z "$(PYTHON)" ]; then \
+		echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python …"; exit 1; \
+	fi
+
+chromium:
+	if command -v chromium >/dev/null || ! [ -d tests/browser ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium for tests/browser …"; \
+		log=$$(mktemp); { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+			chromium fonts-dejavu-core; } >"$$log" 2>&1 \
+			|| { tail -20 "$$log"; echo "Chromium could not be installed."; exit 1; }; \
+	else \
+		echo "There is no chromium here: the tests in tests/browser are skipped. Install it to run them."; \
+	fi

@@ -1,0 +1,90 @@
+"""What tests of the provider in a real Airflow have: its database, ``dag.test()``, and a running scheduler."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conftest import aws_connection_json
+from tests.local_airflow import LocalAirflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow_connect.emulator.server import Emulator
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """Airflow's database of this session, with its tables."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def run_dag(airflow_db: None, aws_connection: str) -> Callable[..., Any]:
+    """
+    A function that runs a DAG in this process, without a scheduler, and returns the DAG run.
+
+    The emulator is behind ``aws_default``. A run that fails is returned as well: its state says so.
+    """
+
+    def run(dag: Any, *, conf: Mapping[str, Any] | None = None) -> Any:
+        _register(dag)
+        return dag.test(run_conf=dict(conf or {}))
+
+    return run
+
+
+def _register(dag: Any) -> None:
+    """Store a DAG that a test made in its own code, as the DAG processor does with those in files."""
+    # Since Airflow 3.1 a run needs a stored version of its DAG; 2.11 and 3.0 have no such function.
+    for module in ("airflow.dag_processing.dagbag", "airflow.models.dagbag"):
+        with contextlib.suppress(ImportError, AttributeError):
+            sync = importlib.import_module(module).sync_bag_to_db
+            break
+    else:
+        return
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+    DagBundlesManager().sync_bundles_to_db()
+    bag = SimpleNamespace(dags={dag.dag_id: dag}, import_errors={}, bundle_path=None, dag_warnings=set())
+    sync(bag, "dags-folder", None)
+
+
+@pytest.fixture(scope="session")
+def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the running Airflow: a copy of the examples, to which tests may add files of their own."""
+    folder = tmp_path_factory.mktemp("running") / "dags"
+    shutil.copytree(CHECKOUT / "dags", folder, ignore=shutil.ignore_patterns("failing", "__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _running_airflow(
+    _running_emulator: Emulator, dags_folder: Path
+) -> Iterator[LocalAirflow]:
+    airflow = LocalAirflow(
+        dags_folder.parent / "home",
+        dags_folder,
+        env={"AIRFLOW_CONN_AWS_DEFAULT": aws_connection_json(_running_emulator)},
+        config={"scheduler.task_instance_heartbeat_timeout": "30"},
+        triggerer=True,
+    )
+    with airflow:
+        yield airflow
+
+
+@pytest.fixture
+def local_airflow(_running_airflow: LocalAirflow, emulator: Emulator) -> LocalAirflow:
+    """An Airflow with a running scheduler, started once for the session, with an empty emulator for each test."""
+    return _running_airflow
