@@ -186,6 +186,12 @@ class ServiceModel:
         return self._statuses.get(error.code, error.status), write_json({"Message": error.message})
 
 
+@cache
+def service_model() -> ServiceModel:
+    """The model, read once in a process: it does not change."""
+    return ServiceModel()
+
+
 def write_json(value: Any) -> bytes:
     """JSON as Amazon writes it: no spaces, UTF-8."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

@@ -13,7 +13,7 @@ from airflow_connect.emulator.app import ConnectAPI, create_app
 from airflow_connect.emulator.calls import Call, CallLog
 from airflow_connect.emulator.clock import Clock
 from airflow_connect.emulator.faults import Faults
-from airflow_connect.emulator.model import ServiceModel
+from airflow_connect.emulator.model import service_model
 from airflow_connect.emulator.resources import (
     DEFAULT_INSTANCE_ALIAS,
     DEFAULT_INSTANCE_ID,
@@ -125,7 +125,7 @@ class Emulator:
         try:
             api = ConnectAPI(
                 self.service,
-                ServiceModel(),
+                service_model(),
                 self._throttle,
                 self._faults,
                 self._calls,

@@ -460,7 +460,7 @@ class Service:
         return {"ContactId": contact_id, "ContactArn": self.instance.contact_arn(contact_id)}
 
     def _expect(self, *times: float | None) -> None:
-        self._next_due = min(self._next_due, *(time for time in times if time is not None))
+        self._next_due = min([self._next_due, *(time for time in times if time is not None)])
 
     def _check_quota(self) -> None:
         """Amazon: "… occurs when the number of open tasks exceeds the active tasks quota"."""

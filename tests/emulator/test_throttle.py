@@ -46,6 +46,6 @@ def test_no_rate_is_no_limit() -> None:
 def test_bad_quota_is_refused_and_the_old_one_stays(rate: float, burst: int) -> None:
     """A quota that is none raises ValueError and changes nothing."""
     throttle = Throttle(1, 1)
-    with pytest.raises(ValueError, match="rate|burst"):
+    with pytest.raises(ValueError, match=r"rate|burst"):
         throttle.set(rate, burst)
     assert [throttle.take("A", 0.0), throttle.take("A", 0.0)] == [True, False]
