@@ -18,6 +18,7 @@ service's own words are kept, but everything in them that the request contained 
 from __future__ import annotations
 
 import enum
+import itertools
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ __all__ = [
     "RequestError",
     "RetryableError",
     "SetupError",
+    "answer_without_contact",
     "sort_error",
 ]
 
@@ -123,7 +125,7 @@ class InvalidRequestError(RequestError):
         self.faults = tuple(faults)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.operation, self.faults)
+        return type(self), (self.operation, self.faults), self.__dict__
 
 
 class IdempotencyError(RequestError):
@@ -187,6 +189,7 @@ _BY_CODE: Final[Mapping[str, _Sorted]] = {
     "ServiceUnavailableException": _Sorted(RetryableError, _AGAIN),
     "RequestTimeout": _Sorted(RetryableError, _AGAIN),
     "RequestTimeoutException": _Sorted(RetryableError, _AGAIN),
+    "RequestAbortedException": _Sorted(RetryableError, _AGAIN),
     "ConflictException": _Sorted(RetryableError, "Another change of the same resource is under way. " + _AGAIN),
     "InvalidRequestException": _Sorted(RequestError, _REFUSED),
     "InvalidParameterException": _Sorted(RequestError, _REFUSED),
@@ -326,9 +329,13 @@ def _sort_answer(response: Mapping[str, Any], called: str, operation: str, param
     # "Throttling" and "com.amazonaws.connect#ThrottlingException:http://…" are both seen on the wire.
     code = str(error.get("Code", "")).rpartition("#")[2].partition(":")[0]
     kind: type[ConnectError]
+    happened = status is None or status >= 500
     if called != operation:
-        # A role is assumed before the first call; whatever stands in its way stands in the way of every request.
-        kind, advice = SetupError, f"Check role_arn and what may assume it ({called})."
+        # A role is assumed before the call. What stands in its way, unless it passes, stands in every call's way.
+        kind, advice = _BY_CODE.get(code) or _by_status(status)
+        if kind is not RetryableError:
+            kind, advice = SetupError, f"Check role_arn and what may assume it ({called})."
+        happened = False
     elif code == "ResourceNotFoundException":
         named = [member for member in _RESOURCE_MEMBERS if params.get(member)]
         kind, advice = (RequestError, _RESOURCE) if named else (SetupError, _INSTANCE)
@@ -349,7 +356,7 @@ def _sort_answer(response: Mapping[str, Any], called: str, operation: str, param
         status=status,
         request_id=request_id,
         retry_after=_retry_after(metadata.get("HTTPHeaders", {}).get("retry-after")),
-        may_have_happened=status is None or status >= 500,
+        may_have_happened=happened,
     )
     if isinstance(sorted_error, QuotaError):
         sorted_error.reason = reason
@@ -369,14 +376,28 @@ def _by_status(status: int | None) -> _Sorted:
     return _Sorted(RequestError, _REFUSED)
 
 
+#: A line of botocore's report on parameters.
+_REPORTED: Final = re.compile(
+    r'^(?:Invalid \w+ for parameter ([\w.\[\]-]+),|(?:Missing required|Unknown) parameter in [\w.\[\]-]+: "(\w+)")',
+    re.MULTILINE,
+)
+
+
 def _sort_botocore(error: Exception, found: tuple[_Sorted, bool], operation: str) -> ConnectError:
     (kind, advice), may_have_happened = found
     name = type(error).__name__
     if name == "SSLError" and "CERTIFICATE" not in str(error).upper():
         # A connection that broke off in mid-handshake, rather than a certificate that is not trusted.
         kind, advice = RetryableError, _AGAIN
+    if name == "ParamValidationError":
+        # The report holds values, so that only the names of the parameters are taken from it.
+        named = dict.fromkeys("".join(names) for names in _REPORTED.findall(str(error)))
+        parameters = ", ".join(named)
+        found_wrong = f"was not sent: botocore finds its parameters wrong ({parameters or 'it does not say which'})"
+    else:
+        found_wrong = f"got no answer ({name})"
     return kind(
-        f"{operation} got no answer ({name}). {advice}",
+        f"{operation} {found_wrong}. {advice}",
         operation=operation,
         code=name,
         may_have_happened=may_have_happened,
@@ -403,18 +424,41 @@ def _retry_after(header: str | None) -> float | None:
         return None
 
 
+#: Characters of a value that are enough to recognise it, where a message quotes a part of one.
+_FRAGMENT: Final = 12
+
+
 def _strike_out(message: str, params: Mapping[str, Any]) -> str:
     """Return the service's message on one line, without anything that the request holds."""
     # Validation messages quote the value: "Value '…' at 'name' failed to satisfy constraint".
-    message = re.sub(r"[Vv]alue\s+'.*'\s+at\s", "Value *** at ", message, flags=re.DOTALL)
-    content = {text for member in _CONTENT_MEMBERS for text in _leaves(params.get(member))}
+    message = re.sub(r"[Vv]alue\s+'.*'\s+at\s", "Value *** at ", message[:4_000], flags=re.DOTALL)
+    message = _one_line(re.sub(r"\\([\"\\/nrt])", lambda escaped: " " if escaped[1] in "nrt" else escaped[1], message))
+    content = {_one_line(text) for member in _CONTENT_MEMBERS for text in _leaves(params.get(member))}
+    message = _strike_fragments(message, "\n".join(content))
     for text in sorted(content, key=len, reverse=True):
+        if not text or text not in message:
+            continue
         if len(text) >= 8:
             message = message.replace(text, "***")
-        elif text.strip():
+        else:
             message = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "***", message)
-    message = " ".join(message.split()).rstrip(".")
+    message = message.rstrip(".")
     return message if len(message) <= 300 else f"{message[:300]}…"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _strike_fragments(message: str, content: str) -> str:
+    """Return the message without what it shares with the content: a long value may be quoted only in part."""
+    shared = bytearray(len(message))
+    for start in range(len(message) - _FRAGMENT + 1):
+        if message[start : start + _FRAGMENT] in content:
+            shared[start : start + _FRAGMENT] = b"\1" * _FRAGMENT
+    marks = iter(shared)
+    runs = [(is_shared, "".join(run)) for is_shared, run in itertools.groupby(message, key=lambda _: next(marks))]
+    return "".join(re.sub(r"\S(?:.*\S)?", "***", run) if is_shared else run for is_shared, run in runs)
 
 
 def _leaves(value: Any) -> Iterator[str]:
