@@ -43,9 +43,6 @@ def test_killed_process_loses_nothing(data: Path) -> None:
 import os, signal
 from airflow_connect.emulator.server import Emulator
 from tests.emulator.conftest import connect
-
-if TYPE_CHECKING:
-    from pathlib import Path
 emulator = Emulator(data={str(data)!r}).start()
 task = dict(InstanceId=emulator.instance_id, Channel="TASK", InitiationMethod="API")
 for number in range(20):
