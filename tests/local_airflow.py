@@ -1,4 +1,5 @@
-"""A real Airflow on this machine for tests, benchmarks and the demo: scheduler, DAG processor and API server.
+"""
+A real Airflow on this machine for tests, benchmarks and the demo: scheduler, DAG processor and API server.
 
 SQLite, LocalExecutor, one directory, 127.0.0.1, no login. It is driven over Airflow's public REST API, as a
 user's script would, and needs nothing but the standard library. Knows nothing of Amazon Connect.
@@ -273,9 +274,7 @@ class LocalAirflow:
 
     # -- what a task instance leaves -------------------------------------------------------------------
 
-    def xcom(
-        self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value"
-    ) -> Any:
+    def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, key: str = "return_value") -> Any:
         """Return the value of an XCom; one that is not there is an error."""
         query = f"?map_index={map_index}&deserialize={str(self.is_airflow_2).lower()}&stringify=false"
         path = f"{_run(dag_id, run_id)}/taskInstances/{_quote(task_id)}/xcomEntries/{_quote(key)}"
@@ -286,7 +285,7 @@ class LocalAirflow:
         path = f"{_run(dag_id, run_id)}/taskInstances/{_quote(task_id)}/links"
         if not self.is_airflow_2:
             links = self.api("GET", f"{path}?map_index={map_index}")
-            return links.get("extra_links", links)
+            return dict(links.get("extra_links", links))
         # The API of Airflow 2 has no links of mapped task instances; its UI asks this address for each.
         details = self.api("GET", f"/dags/{_quote(dag_id)}/tasks/{_quote(task_id)}")
         names = self._python(_LINK_NAMES, dag_id, details["task_id"]).splitlines()
@@ -315,9 +314,7 @@ class LocalAirflow:
         found = self.api("GET", path if map_index < 0 else f"{path}/{map_index}")
         return dict(found["rendered_fields"])
 
-    def logs(
-        self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int | None = None
-    ) -> str:
+    def logs(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, try_number: int | None = None) -> str:
         """
         Return what a task instance logged, as it lies on disk (Airflow 3: one JSON object per line).
 
@@ -513,9 +510,7 @@ class LocalAirflow:
                 name = failure.split(" ", 1)[0]
                 raise LocalAirflowError(f"{complaint}: {failure}\n{self.programs.log_tail(name)}")
             if time.monotonic() > deadline:
-                logs = "\n".join(
-                    f"--- {name}\n{self.programs.log_tail(name, 15)}" for name in self._components()
-                )
+                logs = "\n".join(f"--- {name}\n{self.programs.log_tail(name, 15)}" for name in self._components())
                 raise LocalAirflowError(f"{complaint} after {timeout:g} seconds.\n{logs}")
             time.sleep(pause)
 

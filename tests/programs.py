@@ -1,4 +1,5 @@
-"""Runs several programs as one: they start together and end together, whatever ends them.
+"""
+Runs several programs as one: they start together and end together, whatever ends them.
 
     caller ──(standard input held open)──► this file as a process ──► program, program, …
 
@@ -41,9 +42,7 @@ class Programs:
         self._lock = directory / "programs.lock"
         self._keeper: subprocess.Popen[bytes] | None = None
 
-    def start(
-        self, commands: Mapping[str, Sequence[str]], *, env: Mapping[str, str], detached: bool = False
-    ) -> None:
+    def start(self, commands: Mapping[str, Sequence[str]], *, env: Mapping[str, str], detached: bool = False) -> None:
         """
         Start the programs.
 
@@ -119,9 +118,7 @@ def _keep(directory: Path) -> int:
         asked_to_stop: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda received, _frame: asked_to_stop.append(received))
-        names = {
-            _spawn(command, directory / f"{name}.log"): name for name, command in spec["commands"].items()
-        }
+        names = {_spawn(command, directory / f"{name}.log"): name for name, command in spec["commands"].items()}
         try:
             while True:
                 for pid, code in _reap():
@@ -140,7 +137,7 @@ def _spawn(command: Sequence[str], log: Path) -> int:
     # Not subprocess.Popen: its objects wait for their process behind the back of whoever reaps them all.
     return os.posix_spawnp(
         command[0],
-        command,
+        list(command),
         os.environ,
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
