@@ -47,6 +47,7 @@ class Answer(NamedTuple):
     body: bytes
     error: str | None = None
     contact_id: str | None = None
+    retry_after: float = 0
 
 
 class ConnectAPI:
@@ -140,10 +141,12 @@ class ConnectAPI:
     def _refuse(self, fault: Fault) -> Answer:
         match fault.kind:
             case FaultKind.THROTTLE:
-                return self._error(ServiceError(*_THROTTLED))
+                answer = self._error(ServiceError(*_THROTTLED))
             case FaultKind.ERROR_503:
-                return self._error(ServiceError("ServiceUnavailableException", "Service is unavailable", 503))
-        return self._error(_INTERNAL)
+                answer = self._error(ServiceError("ServiceUnavailableException", "Service is unavailable", 503))
+            case _:
+                answer = self._error(_INTERNAL)
+        return answer._replace(retry_after=fault.seconds)
 
     def _answer(self, operation: Operation, request: Request, invalid: ServiceError | None) -> Answer:
         try:
@@ -280,6 +283,8 @@ async def _send(send: Send, answer: Answer, body: bytes | None = None, *, more_b
     ]
     if answer.error:
         headers.append((b"x-amzn-errortype", answer.error.encode()))
+    if answer.retry_after:
+        headers.append((b"retry-after", b"%d" % answer.retry_after))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body if body is None else body, "more_body": more_body})
 

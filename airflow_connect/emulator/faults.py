@@ -6,6 +6,7 @@ A plan is a text of comma-separated entries::
     throttle=0.2, error_500=0.1                 every call: 20 % refused, 10 % failed
     CreateContact:cut_after=0.3                 that operation only
     slow(1500)=0.5, timeout(30)=0.01            milliseconds, seconds
+    throttle(2)=0.1                             with "Retry-After: 2"
     CreateContact@3:cut_after                   its third call, and no other
     @1:error_503                                the first call of each operation
 
@@ -25,11 +26,11 @@ from enum import StrEnum
 class FaultKind(StrEnum):
     """What can go wrong with a call."""
 
-    #: 429 ThrottlingException; nothing was done.
+    #: 429 ThrottlingException; nothing was done. With seconds, those are in a Retry-After header.
     THROTTLE = "throttle"
     #: 500 InternalServiceException; nothing was done.
     ERROR_500 = "error_500"
-    #: 503 ServiceUnavailableException; nothing was done.
+    #: 503 ServiceUnavailableException; nothing was done. With seconds, those are in a Retry-After header.
     ERROR_503 = "error_503"
     #: The connection is closed, and nothing was done.
     CUT_BEFORE = "cut_before"
@@ -47,7 +48,8 @@ class FaultKind(StrEnum):
     TIMEOUT = "timeout"
 
 
-_DEFAULTS = {FaultKind.SLOW: 1000.0, FaultKind.TIMEOUT: 3600.0}
+#: The kinds that take a time, and what it is when none is given.
+_DEFAULTS = {FaultKind.SLOW: 1000.0, FaultKind.TIMEOUT: 3600.0, FaultKind.THROTTLE: 0.0, FaultKind.ERROR_503: 0.0}
 #: Kinds that come before the operation is done.
 BEFORE = frozenset({FaultKind.THROTTLE, FaultKind.ERROR_500, FaultKind.ERROR_503, FaultKind.CUT_BEFORE})
 
@@ -138,7 +140,7 @@ def _parse(text: str, operations: frozenset[str]) -> Fault:
     if operation is not None and operation not in operations:
         raise ValueError(f"faults: unknown operation {operation!r}; there are {', '.join(sorted(operations))}.")
     if value is not None and kind not in _DEFAULTS:
-        raise ValueError(f"faults: {kind} takes no time in parentheses; {' and '.join(_DEFAULTS)} do.")
+        raise ValueError(f"faults: {kind} takes no time in parentheses; {', '.join(_DEFAULTS)} do.")
     if number is not None and (match["probability"] is not None or int(number) < 1):
         raise ValueError(f"faults: {text!r}: a call's number counts from 1, and has no probability.")
     return Fault(

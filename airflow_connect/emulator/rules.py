@@ -8,7 +8,6 @@ value that a contact would hold: members of maps are named by their number.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,11 +21,17 @@ MAX_ATTRIBUTE_BYTES = 32_768
 #: "4096" is the limit of all references of a contact together.
 MAX_REFERENCE_BYTES = 4_096
 
+#: EmailAddress in the service model.
+MAX_EMAIL = 255
+
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SYSTEM_KEY = re.compile(r"connect:[A-Za-z0-9_-]+")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_EPOCH = re.compile(r"\d+", re.ASCII)
+_EPOCH = re.compile(r"-?\d{1,12}", re.ASCII)
+#: The years 1 to 9999: nothing else is a date, and milliseconds are no seconds.
+_EPOCH_SECONDS = range(-62_135_596_800, 253_402_300_800)
+_URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _ARN = re.compile(r"arn:[^:\s]+:[^:\s]+:[^:\s]*:[^:\s]*:\S+")
 
 _INITIATION_METHODS = {
@@ -34,6 +39,7 @@ _INITIATION_METHODS = {
     "VOICE": ("TRANSFER",),
     "EMAIL": ("OUTBOUND", "AGENT_REPLY", "FLOW"),
 }
+_SEGMENT_KINDS = ("ValueString", "ValueMap", "ValueInteger", "ValueList", "ValueArn")
 _VALUE_TYPES = ("URL", "NUMBER", "STRING", "DATE", "EMAIL")
 
 
@@ -113,7 +119,7 @@ def attribute_bytes(request: Request) -> Iterator[str]:
 
 def segment_attribute_keys(request: Request) -> Iterator[str]:
     """
-    Amazon: "Attribute keys can include only alphanumeric, -, and _", and ``connect:`` before those the system defines.
+    Amazon: "Attribute keys can include only alphanumeric, -, and _"; those of the system begin with ``connect:``.
 
     See https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
     """
@@ -123,18 +129,33 @@ def segment_attribute_keys(request: Request) -> Iterator[str]:
                 f"SegmentAttributes key {number}: only letters A-Z and a-z, digits, dash and underscore are "
                 "allowed, after connect: for a system-defined one"
             )
+    for path, _, value in _segment_values(request):
+        for number, key in enumerate(value.get("ValueMap", ()), 1):
+            if not _KEY.fullmatch(key):
+                yield f"{path}.ValueMap key {number}: only letters A-Z and a-z, digits, dash and underscore are allowed"
+
+
+def segment_attribute_has_one_value(request: Request) -> Iterator[str]:
+    """
+    Amazon: "The value of a segment attribute", which is of one kind.
+
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_SegmentAttributeValue.html
+    """
+    for path, _, value in _segment_values(request):
+        if len(value) != 1:
+            yield f"{path}: exactly one of {', '.join(_SEGMENT_KINDS)} is required, {len(value)} are given"
 
 
 def segment_attribute_values(request: Request) -> Iterator[str]:
     """
-    Amazon: "ValueArn … ValueList … only supported for system-defined attributes, not for user-defined attributes".
+    Amazon: "This is only supported for system-defined attributes, not for user-defined attributes".
 
     See https://docs.aws.amazon.com/connect/latest/APIReference/API_SegmentAttributeValue.html
     """
-    for number, (key, value) in enumerate(request.get("SegmentAttributes", {}).items(), 1):
+    for path, is_system, value in _segment_values(request):
         for kind in ("ValueArn", "ValueList"):
-            if kind in value and not key.startswith("connect:"):
-                yield f"SegmentAttributes entry {number}.{kind}: for system-defined attributes only"
+            if kind in value and not is_system:
+                yield f"{path}.{kind}: for system-defined attributes only"
 
 
 def segment_attribute_arns(request: Request) -> Iterator[str]:
@@ -143,9 +164,9 @@ def segment_attribute_arns(request: Request) -> Iterator[str]:
 
     See https://docs.aws.amazon.com/connect/latest/APIReference/API_SegmentAttributeValue.html
     """
-    for number, value in enumerate(request.get("SegmentAttributes", {}).values(), 1):
+    for path, _, value in _segment_values(request):
         if "ValueArn" in value and not _ARN.fullmatch(value["ValueArn"]):
-            yield f"SegmentAttributes entry {number}.ValueArn: not an ARN"
+            yield f"{path}.ValueArn: not an ARN"
 
 
 def contact_expiry(request: Request) -> Iterator[str]:
@@ -232,11 +253,11 @@ def reference_values(request: Request) -> Iterator[str]:
             yield f"{field}: required for type {kind}"
         elif kind == "URL" and not _is_url(value):
             yield f"{field}: not an http or https URL"
-        elif kind == "NUMBER" and not (_NUMBER.fullmatch(value) and math.isfinite(float(value))):
+        elif kind == "NUMBER" and not _NUMBER.fullmatch(value):
             yield f"{field}: not a number"
-        elif kind == "DATE" and not _EPOCH.fullmatch(value):
+        elif kind == "DATE" and not (_EPOCH.fullmatch(value) and int(value) in _EPOCH_SECONDS):
             yield f"{field}: not an epoch timestamp"
-        elif kind == "EMAIL" and not _EMAIL.fullmatch(value):
+        elif kind == "EMAIL" and not (_EMAIL.fullmatch(value) and len(value) <= MAX_EMAIL):
             yield f"{field}: not an e-mail address"
 
 
@@ -281,6 +302,7 @@ CREATE_CONTACT: tuple[Rule, ...] = (
     attribute_keys,
     attribute_bytes,
     segment_attribute_keys,
+    segment_attribute_has_one_value,
     segment_attribute_values,
     segment_attribute_arns,
     contact_expiry,
@@ -295,6 +317,7 @@ START_TASK_CONTACT: tuple[Rule, ...] = (
     attribute_keys,
     attribute_bytes,
     segment_attribute_keys,
+    segment_attribute_has_one_value,
     segment_attribute_values,
     segment_attribute_arns,
     contact_expiry,
@@ -306,6 +329,7 @@ TRANSFER_CONTACT: tuple[Rule, ...] = (queue_or_user,)
 UPDATE_CONTACT: tuple[Rule, ...] = (
     something_to_update,
     segment_attribute_keys,
+    segment_attribute_has_one_value,
     segment_attribute_values,
     segment_attribute_arns,
     contact_expiry,
@@ -322,6 +346,21 @@ def expiry_in_segment_attributes(request: Request) -> int | None:
     return minutes
 
 
+def _segment_values(request: Request) -> Iterator[tuple[str, bool, dict[str, Any]]]:
+    """Every value of the segment attributes, those inside of others too: its path, whether it is the system's."""
+    waiting = [
+        (f"SegmentAttributes entry {number}", key.startswith("connect:"), value)
+        for number, (key, value) in enumerate(request.get("SegmentAttributes", {}).items(), 1)
+    ]
+    while waiting:
+        path, is_system, value = waiting.pop()
+        yield path, is_system, value
+        for kind in ("ValueMap", "ValueList"):
+            inner = value.get(kind, ())
+            members = inner.values() if isinstance(inner, dict) else inner
+            waiting += [(f"{path}.{kind} entry {number}", is_system, one) for number, one in enumerate(members, 1)]
+
+
 def _reference_types(request: Request, allowed: tuple[str, ...]) -> Iterator[str]:
     for number, reference in enumerate(request.get("References", {}).values(), 1):
         if reference["Type"] not in allowed:
@@ -329,11 +368,11 @@ def _reference_types(request: Request, allowed: tuple[str, ...]) -> Iterator[str
 
 
 def _is_url(value: str) -> bool:
-    if any(character.isspace() for character in value):
+    if not _URL.fullmatch(value):
         return False
     try:
         parts = urlsplit(value)
-        _ = parts.port
+        _ = parts.port  # raises for a port that is none
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    return bool(parts.hostname)

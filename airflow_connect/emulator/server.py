@@ -247,7 +247,6 @@ class Emulator:
         """As new: no contacts, tokens or calls, real time, faults and quotas as given at the start."""
         self.clock.reset()
         self._store.clear()
-        self.service.settle()
         self._calls.clear()
         self._throttle.set(*self._quota_as_built)
         self._faults.set(*self._faults_as_built)

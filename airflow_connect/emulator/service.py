@@ -417,8 +417,7 @@ class Service:
                 disconnect_reason=contact.disconnect_reason,
                 updated_at=at,
             )
-        for contact in self.store.select("state <> 'ENDED' AND expires_at <= ?", (now,)):
-            self._end(contact.id, "EXPIRED", contact.expires_at or now)
+        self.store.expire(now)
         self._next_due = self.store.next_due()
 
     # --- parts ----------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def test_script_names_one_call() -> None:
         ("throttle=0.7,CreateContact:error_500=0.7", "of CreateContact add up to 1.4"),
         ("CreateContact@0:throttle", "counts from 1"),
         ("CreateContact@1:throttle=0.5", "no probability"),
-        ("throttle(5)", "takes no time"),
+        ("cut_after(5)", "takes no time"),
         ("slow(1.2.3)", "the time must be a number"),
         ("a b c", "not of the form"),
     ],
@@ -140,6 +140,12 @@ def test_slow_answer_comes_in_full(emulator: Emulator, client: Any, task: dict[s
     before = time.monotonic()
     assert client.create_contact(**task)["ContactId"] == emulator.contacts()[0]["id"]
     assert time.monotonic() - before >= 0.15
+
+
+def test_retry_after_is_sent(emulator: Emulator, create: Any) -> None:
+    """A refusal can say after how many seconds to come again; without them it says nothing, as Amazon does."""
+    emulator.set_faults("@1:throttle(2),@2:error_503(30),@3:throttle")
+    assert [create().headers["retry-after"] for _ in range(3)] == ["2", "30", None]
 
 
 def raw_answer(emulator: Emulator, body: dict[str, Any]) -> bytes:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from typing import TYPE_CHECKING
 
-from airflow_connect.emulator.model import ServiceError, ServiceModel, _compile_pattern
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_connect.emulator.model import ServiceError, ServiceModel, _compile_pattern, service_model
+from tests.emulator.conftest import send
+
+if TYPE_CHECKING:
+    from airflow_connect.emulator.server import Emulator
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +124,31 @@ def test_java_patterns_are_understood(pattern: str, good: str, bad: str) -> None
     compiled = _compile_pattern(pattern)
     assert compiled.search(good)
     assert not compiled.search(bad)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+MEMBERS = {
+    "InstanceId": st.just("b1000000-0000-4000-8000-000000000001"),
+    "Channel": st.sampled_from(["TASK", "VOICE", "EMAIL", "CHAT"]),
+    "InitiationMethod": st.sampled_from(["API", "TRANSFER", "OUTBOUND"]),
+}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    operation=st.sampled_from(["CreateContact", "StartTaskContact", "UpdateContactAttributes", "SearchContacts"]),
+    data=st.data(),
+)
+def test_no_json_is_a_crash(emulator: Emulator, operation: str, data: st.DataObject) -> None:
+    """Whatever JSON comes in the members of an operation, the answer is a success or the caller's error, never 500."""
+    model = service_model()._botocore.operation_model(operation)
+    members = data.draw(
+        st.fixed_dictionaries({}, optional={name: MEMBERS.get(name, JSON) | JSON for name in model.input_shape.members})
+    )
+    body = json.dumps(members).encode("utf-8")
+    reply = send(emulator, model.http["method"], model.http["requestUri"], body)
+    assert reply.status in (200, 400, 404), reply.body

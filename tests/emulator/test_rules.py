@@ -46,6 +46,19 @@ CREATE_REFUSED = [
     (reference("URL", "https://"), "References entry 1.Value: not an http"),
     (reference("NUMBER", "1,5"), "References entry 1.Value: not a number"),
     (reference("NUMBER", "nan"), "References entry 1.Value: not a number"),
+    (reference("DATE", "1795539710000"), "References entry 1.Value: not an epoch"),
+    (reference("EMAIL", "a" * 244 + "@example.com"), "References entry 1.Value: not an e-mail"),
+    (reference("URL", "\x01http://example.com"), "References entry 1.Value: not an http"),
+    ({"SegmentAttributes": {"a": {}}}, "exactly one of ValueString"),
+    ({"SegmentAttributes": {"a": {"ValueString": "b", "ValueInteger": 1}}}, "exactly one of ValueString"),
+    (
+        {"SegmentAttributes": {"a": {"ValueMap": {"b c": {"ValueString": ""}}}}},
+        "SegmentAttributes entry 1.ValueMap key 1",
+    ),
+    (
+        {"SegmentAttributes": {"a": {"ValueMap": {"b": {"ValueList": []}}}}},
+        "SegmentAttributes entry 1.ValueMap entry 1.ValueList: for system",
+    ),
     (reference("DATE", "2026-11-24"), "References entry 1.Value: not an epoch"),
     (reference("EMAIL", "alex"), "References entry 1.Value: not an e-mail"),
     (
@@ -82,6 +95,7 @@ CREATE_ACCEPTED = [
     reference("URL", "http://localhost:8080/a?b=c#d"),
     reference("NUMBER", "-1.5e3"),
     reference("DATE", "1795539710"),
+    reference("DATE", "-86400"),
     reference("EMAIL", "alex@example.com"),
     reference("ATTACHMENT", "file"),
     {"References": {"r": {"Type": "STRING", "Value": "y" * 4095}}},
