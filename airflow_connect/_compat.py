@@ -6,7 +6,8 @@ Each name says since when it is there, and why.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 # Airflow 2 and 3 keep these in different modules; common-compat (a dependency of the Amazon provider) knows where.
 from airflow.providers.common.compat.sdk import (
@@ -21,9 +22,6 @@ from airflow.providers.common.compat.sdk import (
     task_decorator_factory,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 __all__ = [
     "AirflowFailException",
     "AirflowNotFoundException",
@@ -32,6 +30,7 @@ __all__ = [
     "TaskDecorator",
     "TaskStateStore",
     "XCom",
+    "arguments_from_rows",
     "context_merge",
     "determine_kwargs",
     "never_expire",
@@ -65,3 +64,25 @@ def never_expire() -> Any:
     from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
     return NEVER_EXPIRE
+
+
+def arguments_from_rows(operator: Any, map_index: int) -> dict[str, Any]:
+    """
+    Return what a mapped task instance got out of a row: arguments by name, or keyword arguments of its function.
+
+    Airflow (2.11 to 3.3) does not render what ``expand(name=xcom)`` gives, but renders what ``expand_kwargs(xcom)``
+    gives: a ``{{ ... }}`` in upstream data would be run as a template. Rows that are written in the DAG file are the
+    author's, and rendered by both.
+    """
+    mapped: Any = operator.dag.task_dict.get(operator.task_id) if operator.has_dag() else None
+    if not hasattr(mapped, "_get_specified_expand_input"):
+        return {}
+    rows = getattr(mapped._get_specified_expand_input(), "value", None)  # noqa: SLF001  # no public way leads there
+    if isinstance(rows, Mapping) or (isinstance(rows, Sequence) and isinstance(rows[map_index], Mapping)):
+        return {}
+    partial = mapped.partial_kwargs
+    if "op_kwargs" in operator.template_fields:
+        partial, given = partial.get("op_kwargs") or {}, operator.op_kwargs
+    else:
+        given = {name: getattr(operator, name) for name in operator.template_fields}
+    return {name: value for name, value in given.items() if name not in partial}

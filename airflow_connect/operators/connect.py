@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from airflow_connect._compat import AirflowFailException, never_expire, task_state_store
+from airflow_connect._compat import AirflowFailException, arguments_from_rows, never_expire, task_state_store
 from airflow_connect.client_token import changed_fields, content_digests, token_for_key, token_for_task
 from airflow_connect.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError
 from airflow_connect.hooks.connect import ConnectHook
@@ -17,7 +17,7 @@ from airflow_connect.request import ContactRequest, Fault, StartTaskContactReque
 from airflow_connect.retry import MAX_RETRY_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -78,9 +78,15 @@ class _ConnectOperator(AwsBaseOperator[ConnectHook]):
             "max_retry_time": self.max_retry_time,
         }
 
-    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
         # Called for mapped and other tasks alike; between this and execute Airflow stores what the UI shows.
-        super()._do_render_template_fields(parent, *args, **kwargs)
+        if parent is self:
+            map_index = getattr(context["ti"], "map_index", -1)
+            from_rows = arguments_from_rows(self, map_index) if map_index >= 0 else {}
+            seen_oids = seen_oids | {id(value) for value in from_rows.values()}
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
         if parent is self:
             self._hide_sensitive_fields()
 

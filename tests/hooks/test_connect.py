@@ -1,0 +1,246 @@
+"""The hook against the local Amazon Connect, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_connect.errors import InvalidRequestError, QuotaError, RequestError, RetryableError, SetupError
+from airflow_connect.hooks.connect import ConnectHook
+
+if TYPE_CHECKING:
+    from airflow_connect.emulator.server import Emulator
+
+MARKED = "customer-content-31415"
+TASK = {"channel": "TASK", "name": "Call back"}
+
+
+@pytest.fixture
+def hook(aws_connection: str) -> ConnectHook:
+    return ConnectHook(aws_conn_id=aws_connection, max_retry_time=0)
+
+
+def connection(emulator: Emulator, **extra: Any) -> str:
+    """Return a connection that leads to the emulator, with another extra."""
+    return json.dumps(
+        {
+            "conn_type": "aws",
+            "login": "test",
+            "password": "test",
+            "extra": {"region_name": emulator.region, "endpoint_url": emulator.url, **extra},
+        }
+    )
+
+
+def test_every_operation_has_its_method(hook: ConnectHook, emulator: Emulator) -> None:
+    """The twelve operations in use each have a method that reaches Amazon Connect."""
+    made = hook.create_contact(**TASK, attributes={"order": 17})
+    contact_id = made["ContactId"]
+    assert made["ContactArn"].endswith(contact_id)
+    assert hook.describe_contact(contact_id)["Name"] == "Call back"
+    hook.update_contact(contact_id, description="At noon", references={"Order": "https://example.com/17"})
+    hook.update_contact_attributes(contact_id, {"decision": "yes"})
+    assert hook.get_contact_attributes(contact_id) == {"order": "17", "decision": "yes"}
+    hook.tag_contact(contact_id, {"team": "care"})
+    hook.untag_contact(contact_id, ["team"])
+    assert hook.describe_instance()["Id"] == emulator.instance_id
+    assert hook.stop_contact(contact_id) is True
+    assert hook.stop_contact(contact_id) is False
+
+
+def test_routed_task_is_started_and_transferred(hook: ConnectHook) -> None:
+    """A task that a flow routes can be handed on; the successor is another contact."""
+    from airflow_connect.emulator.resources import TASKS_FLOW
+
+    flow = TASKS_FLOW.id
+    started = hook.start_task_contact(name="Call back", contact_flow_id=flow)["ContactId"]
+    successor = hook.transfer_contact(started, contact_flow_id=flow)["ContactId"]
+    assert successor != started
+    assert hook.describe_contact(successor)["PreviousContactId"] == started
+
+
+def test_search_reads_all_pages(hook: ConnectHook) -> None:
+    """A search goes on over its pages."""
+    from datetime import UTC, datetime, timedelta
+
+    made = {hook.create_contact(**TASK)["ContactId"] for _ in range(7)}
+    now = datetime.now(UTC)
+    window = {
+        "Type": "INITIATION_TIMESTAMP",
+        "StartTime": now - timedelta(hours=1),
+        "EndTime": now + timedelta(hours=1),
+    }
+    assert {found["Id"] for found in hook.search_contacts(TimeRange=window, MaxResults=3)} == made
+
+
+def test_instance_of_the_task_goes_before_the_connections(emulator: Emulator, aws_connection: str) -> None:
+    """The task's instance counts, then the connection's; an ARN is cut down to its ID in both places."""
+    arn = f"arn:aws:connect:us-east-1:123456789012:instance/{emulator.instance_id}"
+    assert ConnectHook(aws_connection, instance_id="another").instance_id == "another"
+    assert ConnectHook(aws_connection, instance_id=arn).instance_id == emulator.instance_id
+    assert ConnectHook(aws_connection).instance_id == emulator.instance_id
+
+
+def test_instance_arn_in_the_connection(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instance's ARN in the connection's extra is cut down to its ID."""
+    arn = f"arn:aws:connect:us-east-1:123456789012:instance/{emulator.instance_id}"
+    extra = {"service_config": {"connect": {"instance_id": arn}}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_ARN", connection(emulator, **extra))
+    assert ConnectHook("aws_arn").create_contact(**TASK)["ContactId"]
+
+
+def test_no_instance_says_where_to_put_it(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an instance the error names both places."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_NONE", connection(emulator))
+    with pytest.raises(SetupError, match=r"instance_id to the task.*'aws_none'.*service_config"):
+        ConnectHook("aws_none").create_contact(**TASK)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    ["{not json", "[1]", '{"service_config": []}', '{"service_config": {"connect": "x"}}'],
+)
+def test_malformed_extra_is_named(extra: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An extra that cannot be read is one clear error that names the connection, and nothing is sent."""
+    broken = json.dumps({"conn_type": "aws", "login": "a", "password": "b", "extra": extra})
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_BROKEN", broken)
+    with pytest.raises(SetupError, match="'aws_broken'"):
+        ConnectHook("aws_broken", region_name="us-east-1", instance_id="x").create_contact(**TASK)
+    assert emulator.calls() == []
+
+
+def test_arn_of_something_else_is_refused(hook: ConnectHook, aws_connection: str) -> None:
+    """The ARN of a flow is no instance."""
+    arn = "arn:aws:connect:us-east-1:123456789012:instance/abc/contact-flow/def"
+    with pytest.raises(SetupError, match="neither an instance's ID nor its ARN"):
+        ConnectHook(aws_connection, instance_id=arn).create_contact(**TASK)
+
+
+def test_bad_request_is_refused_before_any_call(hook: ConnectHook, emulator: Emulator) -> None:
+    """All faults of a request are known before anything is sent."""
+    with pytest.raises(InvalidRequestError) as caught:
+        hook.create_contact(channel="TASK", nmae="x", attributes={"a b": 1}, initiate_as="NOW")
+    assert {fault.field for fault in caught.value.faults} == {"nmae", "attributes['a b']", "initiate_as"}
+    assert emulator.calls() == []
+
+
+def test_lost_answer_is_asked_for_again_with_the_same_token(aws_connection: str, emulator: Emulator) -> None:
+    """Every kind of lost answer ends with the contact that was made, without a second one."""
+    hook = ConnectHook(aws_connection, max_retry_time=30)
+    for kind in ("cut_before", "cut_after", "truncated", "cut_body", "error_500_after", "error_503", "throttle"):
+        emulator.reset()
+        emulator.set_faults(f"CreateContact@1:{kind}")
+        response = hook.create_contact(**TASK)
+        assert [contact["id"] for contact in emulator.contacts()] == [response["ContactId"]], kind
+        assert len({call.client_token for call in emulator.calls("CreateContact")}) == 1, kind
+        assert response["ResponseMetadata"]["RetryAttempts"] == 1, kind
+
+
+def test_errors_are_sorted(hook: ConnectHook, aws_connection: str, emulator: Emulator) -> None:
+    """What Amazon refuses arrives as the error whose cure fits."""
+    emulator.set_faults("CreateContact@1:throttle")
+    with pytest.raises(RetryableError, match="ThrottlingException"):
+        hook.create_contact(**TASK)
+    with pytest.raises(SetupError, match="the instance is not there"):
+        ConnectHook(aws_connection, instance_id="99999999-0000-0000-0000-000000000000").create_contact(**TASK)
+    with pytest.raises(RequestError, match="RelatedContactId"):
+        hook.create_contact(**TASK, related_contact_id="99999999-0000-0000-0000-000000000000")
+    hook.create_contact(**TASK, client_token="t")
+    with pytest.raises(RequestError, match="another idempotency_key"):
+        hook.create_contact(channel="TASK", name="Other", client_token="t")
+
+
+def test_quota_of_active_contacts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A used-up quota is an error of its own, which says what to do."""
+    from airflow_connect.emulator.server import Emulator
+
+    with Emulator(active_contacts=1) as small:
+        extra = {"service_config": {"connect": {"instance_id": small.instance_id}}}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_SMALL", connection(small, **extra))
+        hook = ConnectHook("aws_small", max_retry_time=0)
+        hook.create_contact(**TASK)
+        with pytest.raises(QuotaError, match="ServiceQuotaExceededException"):
+            hook.create_contact(**TASK)
+
+
+def test_nothing_of_a_contact_is_logged(
+    hook: ConnectHook, emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even at DEBUG do we, botocore or an error tell what a contact holds."""
+    caplog.set_level(logging.DEBUG)
+    content = {"name": MARKED, "description": MARKED, "attributes": {"a": MARKED}, "references": {"R": MARKED}}
+    contact_id = hook.create_contact(channel="TASK", **content, client_token="t")["ContactId"]
+    hook.describe_contact(contact_id)
+    hook.get_contact_attributes(contact_id)
+    with pytest.raises(RequestError) as refused:
+        hook.create_contact(channel="TASK", **{**content, "name": MARKED + "!"}, client_token="t")
+    emulator.set_faults("CreateContact@1:error_500")
+    with pytest.raises(RetryableError) as failed:
+        hook.create_contact(channel="TASK", **content)
+    assert "connect" in caplog.text
+    assert MARKED not in caplog.text
+    for error in (refused.value, failed.value):
+        assert MARKED not in str(error)
+        assert error.__cause__ is None
+        assert error.__context__ is None
+
+
+def test_one_hook_may_be_shared_by_threads(hook: ConnectHook, emulator: Emulator) -> None:
+    """Threads that start with a hook that has no client yet all get their contact."""
+    made: list[str] = []
+
+    def make() -> None:
+        made.append(hook.create_contact(**TASK)["ContactId"])
+
+    threads = [threading.Thread(target=make) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(made)) == 16
+    assert {contact["id"] for contact in emulator.contacts()} == set(made)
+
+
+def test_botocore_does_not_retry_unless_told_to(aws_connection: str, emulator: Emulator) -> None:
+    """One thing retries, ours; an author's botocore_config still counts."""
+    emulator.set_faults("CreateContact@1:error_500, CreateContact@2:error_500")
+    with pytest.raises(RetryableError):
+        ConnectHook(aws_connection, max_retry_time=0).create_contact(**TASK)
+    assert len(emulator.calls("CreateContact")) == 1
+    config = {"retries": {"total_max_attempts": 3, "mode": "standard"}}
+    assert ConnectHook(aws_connection, max_retry_time=0, config=config).create_contact(**TASK)["ContactId"]
+
+
+def test_connection_says_what_it_reached(hook: ConnectHook, emulator: Emulator) -> None:
+    """A test of the connection names the instance and the Region."""
+    reached, message = hook.test_connection()
+    assert reached
+    assert emulator.instance_id in message
+    assert emulator.region in message
+
+
+def test_connection_says_which_permission_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test of a connection that may not describe the instance names the action to allow."""
+    from airflow_connect.emulator.server import Emulator
+
+    with Emulator(deny=("DescribeInstance",)) as closed:
+        extra = {"service_config": {"connect": {"instance_id": closed.instance_id}}}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_CLOSED", connection(closed, **extra))
+        hook = ConnectHook("aws_closed", max_retry_time=0)
+        reached, message = hook.test_connection()
+        assert not reached
+        assert "connect:DescribeInstance" in message
+        assert hook.instance_access_url is None
+        assert hook.create_contact(**TASK)["ContactId"], "a missing link is no reason to fail"
+
+
+def test_alias_in_the_connection_saves_a_call(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With instance_alias in the connection no instance is described."""
+    extra = {"service_config": {"connect": {"instance_id": emulator.instance_id, "instance_alias": "airline"}}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_ALIAS", connection(emulator, **extra))
+    assert ConnectHook("aws_alias").instance_access_url == "https://airline.my.connect.aws"
+    assert emulator.calls("DescribeInstance") == []
