@@ -18,7 +18,7 @@ Rule = Callable[[Request], Iterator[str]]
 
 #: "There can be up to 32,768 UTF-8 bytes across all key-value pairs per contact."
 MAX_ATTRIBUTE_BYTES = 32_768
-#: "4096" is the limit of all references of a contact together.
+#: Of all references of a contact together, names and values.
 MAX_REFERENCE_BYTES = 4_096
 
 #: EmailAddress in the service model.

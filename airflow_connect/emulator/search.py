@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_connect.emulator.resources import Instance
     from airflow_connect.emulator.store import Contact, Store
 
-#: "The time range … maximum … 8 weeks".
+#: Seconds between StartTime and EndTime, 8 weeks at most.
 MAX_RANGE = 8 * 7 * 86_400
 DEFAULT_RESULTS = 100
 

@@ -120,9 +120,12 @@ def test_closed_connections_reach_boto3(
 def test_broken_bodies_have_no_contact_id_for_boto3(
     emulator: Emulator, client: Any, task: dict[str, Any], plan: str
 ) -> None:
-    """Boto3 takes a body that breaks off for a success that says nothing; the contact was made."""
+    """A body that breaks off is a success that says nothing to one boto3, an error to another; the contact was made."""
     emulator.set_faults(plan)
-    assert "ContactId" not in client.create_contact(**task)
+    answer = {}
+    with contextlib.suppress(botocore.exceptions.ConnectionClosedError):
+        answer = client.create_contact(**task)
+    assert "ContactId" not in answer
     assert len(emulator.contacts()) == 1
 
 

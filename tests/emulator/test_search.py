@@ -132,8 +132,8 @@ def test_criteria(emulator: Emulator, client: Any, search: Any, make: Any) -> No
 
 def test_criterion_that_is_not_there_is_not_ignored(search: Any) -> None:
     """A criterion that the emulator cannot search by answers 501 with its name, never all contacts."""
-    with pytest.raises(botocore.exceptions.ClientError, match=r"SearchCriteria\.ActiveRegions") as raised:
-        search(SearchCriteria={"ActiveRegions": ["us-east-1"]})
+    with pytest.raises(botocore.exceptions.ClientError, match=r"SearchCriteria\.AgentHierarchyGroups") as raised:
+        search(SearchCriteria={"AgentHierarchyGroups": {"L1Ids": ["none"]}})
     assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
