@@ -1,4 +1,5 @@
-"""Makes a virtual environment with one version of Airflow and this checkout in it; quick when nothing changed.
+"""
+Makes a virtual environment with one version of Airflow and this checkout in it; quick when nothing changed.
 
 Needs Python and nothing else: takes uv where it is there, else venv and pip. What is installed is fixed by
 .ci/constraints/, one file per version of Airflow; the versions are the table ``matrix`` in pyproject.toml.

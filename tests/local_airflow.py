@@ -285,7 +285,7 @@ class LocalAirflow:
         path = f"{_run(dag_id, run_id)}/taskInstances/{_quote(task_id)}/links"
         if not self.is_airflow_2:
             links = self.api("GET", f"{path}?map_index={map_index}")
-            return dict(links.get("extra_links", links))
+            return dict(links["extra_links"])
         # The API of Airflow 2 has no links of mapped task instances; its UI asks this address for each.
         details = self.api("GET", f"/dags/{_quote(dag_id)}/tasks/{_quote(task_id)}")
         names = self._python(_LINK_NAMES, dag_id, details["task_id"]).splitlines()

@@ -25,9 +25,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-GRACE_SECONDS = 10.0
-"""How long programs may take to end by themselves before they are killed."""
-
 
 class Programs:
     """
@@ -35,10 +32,12 @@ class Programs:
 
     :param directory: Where the set keeps its logs and its lock. One set runs in a directory at a time,
         and any process can ask for it or end it by naming the directory.
+    :param grace: How many seconds programs may take to end by themselves before they are killed.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, grace: float = 10) -> None:
         self.directory = directory
+        self.grace = grace
         self._lock = directory / "programs.lock"
         self._keeper: subprocess.Popen[bytes] | None = None
 
@@ -54,7 +53,7 @@ class Programs:
             raise RuntimeError(f"{self.directory} already has programs running (process {pid}).")
         self.directory.mkdir(parents=True, exist_ok=True)
         spec = self.directory / "programs.json"
-        spec.write_text(json.dumps({"commands": commands, "detached": detached}))
+        spec.write_text(json.dumps({"commands": commands, "detached": detached, "grace": self.grace}))
         with (self.directory / "programs.log").open("wb") as log:
             self._keeper = subprocess.Popen(
                 [sys.executable, __file__, str(self.directory)],
@@ -130,7 +129,7 @@ def _keep(directory: Path) -> int:
                     return 0
                 time.sleep(0.1)
         finally:
-            _end(list(names))
+            _end(list(names), spec["grace"])
 
 
 def _spawn(command: Sequence[str], log: Path) -> int:
@@ -151,11 +150,11 @@ def _say(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _end(programs: Sequence[int]) -> None:
+def _end(programs: Sequence[int], grace: float) -> None:
     for pid in programs:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE_SECONDS
+    deadline = time.monotonic() + grace
     left = set(programs)
     while left and time.monotonic() < deadline:
         left -= {pid for pid, _ in _reap()}
@@ -164,8 +163,10 @@ def _end(programs: Sequence[int]) -> None:
         for pid in descendants:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        list(_reap())
         time.sleep(0.05)
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
 
 
 def _reap() -> Iterator[tuple[int, int]]:
