@@ -82,6 +82,8 @@ def create_contact_task(python_callable: Callable[..., Any] | None = None, **kwa
     """
     return task_decorator_factory(
         python_callable=python_callable,
+        # Airflow would infer it from a function that is annotated to return a dict; the task returns an ID.
+        multiple_outputs=False,
         decorated_operator_class=_CreateContactDecoratedOperator,
         **kwargs,
     )

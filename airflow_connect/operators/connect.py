@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
@@ -17,7 +16,7 @@ from airflow_connect.request import ContactRequest, Fault, StartTaskContactReque
 from airflow_connect.retry import MAX_RETRY_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -107,10 +106,13 @@ class _ConnectOperator(AwsBaseOperator[ConnectHook]):
             setattr(self, name, value)
         self._true_values = {}
         try:
-            with _failures():
-                return self._execute(context)
+            return self._execute(context)
+        except RequestError as error:
+            message = str(error)
         finally:
             self._hide_sensitive_fields()
+        # Another attempt would be refused alike. Raised out here, so that the log shows one traceback and not two.
+        raise AirflowFailException(message)
 
     def _execute(self, context: Context) -> Any:
         raise AssertionError("each operator has its own")
@@ -128,18 +130,6 @@ class _ConnectOperator(AwsBaseOperator[ConnectHook]):
         return token_for_task(
             self.hook.instance_id, ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1), *more
         )
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    """Fail a task for good when its request is wrong: another attempt would be refused alike."""
-    message = None
-    try:
-        yield
-    except RequestError as error:
-        message = str(error)
-    if message is not None:
-        raise AirflowFailException(message)
 
 
 class _MakeContactOperator(_ConnectOperator):

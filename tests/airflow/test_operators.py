@@ -1,0 +1,288 @@
+"""The operators and the task decorator in real DAG runs (``dag.test()``), over HTTP to the local Amazon Connect."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_connect.client_token import token_for_key, token_for_task
+from airflow_connect.emulator.resources import BILLING_QUEUE, TASKS_FLOW, TO_QUEUE_FLOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_connect.emulator.server import Emulator
+
+MARKED = "customer-content-31415"
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """A function that returns all that was logged, at any level: Airflow 2 through logging, Airflow 3 to stdout too."""
+    caplog.set_level(logging.DEBUG)
+    return lambda: caplog.text + "".join(capfd.readouterr())
+
+
+def new_dag(dag_id: str, **kwargs: Any) -> Any:
+    """Return an empty DAG without a schedule."""
+    from airflow.providers.common.compat.sdk import DAG
+
+    return DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1), **kwargs)
+
+
+def xcom(run: Any, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+    """Return an XCom of a run that has ended."""
+    for ti in run.get_task_instances():
+        if ti.task_id == task_id and ti.map_index == map_index:
+            return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index if map_index >= 0 else None)
+    raise AssertionError(f"no task instance {task_id}[{map_index}]")
+
+
+def states(run: Any) -> dict[str, str]:
+    """Return the state of each task that is not mapped."""
+    return {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
+
+
+def test_contact_is_made_with_all_it_was_given(run_dag: Callable[..., Any], emulator: Emulator) -> None:
+    """The contact that arrives holds what the author wrote, rendered; ID and ARN are XComs."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    with new_dag("create") as dag:
+        CreateContactOperator(
+            task_id="create",
+            channel="TASK",
+            name="Order {{ 40 + 2 }}",
+            description="{{ dag.dag_id }}",
+            attributes={"order": "{{ 42 }}", "amount": 12.5, "missing": None},
+            references={"Order": "https://example.com/{{ 42 }}", "Due": "2026-12-24"},
+            segment_attributes={"source": "airflow"},
+            expiry_duration_in_minutes="{{ 60 }}",
+        )
+    run = run_dag(dag)
+
+    [contact] = emulator.contacts()
+    assert run.state == "success"
+    assert contact["name"] == "Order 42"
+    assert contact["description"] == "create"
+    assert contact["attributes"] == {"order": "42", "amount": "12.5"}
+    assert contact["references"]["Order"] == {"Type": "URL", "Value": "https://example.com/42"}
+    assert contact["references"]["Due"] == {"Type": "DATE", "Value": "1798070400"}
+    assert xcom(run, "create") == contact["id"]
+    assert xcom(run, "create", "contact_arn").endswith(contact["id"])
+    expected = token_for_task(emulator.instance_id, "create", run.run_id, "create", -1)
+    assert contact["client_token"] == expected
+
+
+def test_contact_is_followed_up(run_dag: Callable[..., Any], emulator: Emulator) -> None:
+    """A contact's ID goes from task to task: started, changed, transferred, stopped; stopping twice is no error."""
+    from airflow_connect.operators.connect import (
+        StartTaskContactOperator,
+        StopContactOperator,
+        TransferContactOperator,
+        UpdateContactAttributesOperator,
+    )
+
+    with new_dag("follow_up") as dag:
+        start = StartTaskContactOperator(task_id="start", name="Look", contact_flow_id=TASKS_FLOW.id)
+        update = UpdateContactAttributesOperator(
+            task_id="update", contact_id=start.output, attributes={"run": "{{ run_id }}"}
+        )
+        transfer = TransferContactOperator(
+            task_id="transfer",
+            contact_id=start.output,
+            contact_flow_id=TO_QUEUE_FLOW.id,
+            queue_id=BILLING_QUEUE.id,
+        )
+        stop = StopContactOperator(task_id="stop", contact_id=transfer.output)
+        again = StopContactOperator(task_id="again", contact_id=transfer.output)
+        update >> transfer >> stop >> again
+    run = run_dag(dag)
+
+    assert run.state == "success", states(run)
+    first, second = sorted(emulator.contacts(), key=lambda contact: contact["id"] != xcom(run, "start"))
+    assert first["attributes"]["run"] == run.run_id
+    assert second["id"] == xcom(run, "transfer") == xcom(run, "stop") == xcom(run, "again")
+    assert {first["state"], second["state"]} == {"ENDED"}
+
+
+def test_business_key_makes_one_contact_over_runs(run_dag: Callable[..., Any], emulator: Emulator) -> None:
+    """The same idempotency_key in two DAGs is one contact; a client_token is sent as it is."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    for dag_id in ("monday", "tuesday"):
+        with new_dag(dag_id) as dag:
+            CreateContactOperator(task_id="chase", channel="TASK", name="Invoice", idempotency_key="invoice-{{ 4711 }}")
+        assert run_dag(dag).state == "success"
+    with new_dag("verbatim") as dag:
+        CreateContactOperator(task_id="chase", channel="TASK", name="Invoice", client_token="mine")
+    run_dag(dag)
+
+    tokens = [contact["client_token"] for contact in emulator.contacts()]
+    assert sorted(tokens) == sorted([token_for_key(emulator.instance_id, "invoice-4711"), "mine"])
+
+
+def test_rows_stay_data(run_dag: Callable[..., Any], emulator: Emulator) -> None:
+    """A template in upstream data is sent as it is, in expand, expand_kwargs, a hand-over and a decorated task."""
+    from airflow.providers.common.compat.sdk import task
+
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    text = "{{ 1 / 0 }}"
+    with new_dag("rows") as dag:
+
+        @task
+        def names() -> list[str]:
+            return [text]
+
+        @task
+        def rows() -> list[dict[str, Any]]:
+            return [{"name": text, "attributes": {"note": text}}]
+
+        @task
+        def one() -> dict[str, str]:
+            return {"note": text}
+
+        @task.create_contact(channel="TASK")
+        def decorated(row: dict[str, Any]) -> dict[str, Any]:
+            return row
+
+        CreateContactOperator.partial(task_id="expand", channel="TASK").expand(name=names())
+        CreateContactOperator.partial(task_id="expand_kwargs", channel="TASK").expand_kwargs(rows())
+        CreateContactOperator(task_id="handed_over", channel="TASK", name="{{ 1 + 1 }}", attributes=one())
+        decorated.expand(row=rows())
+    run = run_dag(dag)
+
+    assert run.state == "success", states(run)
+    sent = sorted((contact["name"], contact["attributes"].get("note", "-")) for contact in emulator.contacts())
+    assert sent == sorted([(text, "-"), (text, text), ("2", text), (text, text)])
+
+
+def test_native_rendering(run_dag: Callable[..., Any], emulator: Emulator) -> None:
+    """With render_template_as_native_obj the values keep their types and arrive in the documented form."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    with new_dag("native", render_template_as_native_obj=True) as dag:
+        CreateContactOperator(
+            task_id="create",
+            channel="TASK",
+            name="{{ 17 }}",
+            attributes="{{ {'order': 17, 'open': true} }}",
+            expiry_duration_in_minutes="{{ 90 }}",
+        )
+    assert run_dag(dag).state == "success"
+    [contact] = emulator.contacts()
+    assert contact["name"] == "17"
+    assert contact["attributes"] == {"order": "17", "open": "true"}
+
+
+def test_bad_request_fails_for_good_before_any_call(
+    run_dag: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]
+) -> None:
+    """A wrong request is told with all faults, uses up no retries, and nothing is sent."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    with new_dag("bad") as dag:
+        CreateContactOperator(
+            task_id="bad",
+            channel="FAX",
+            attributes={"no spaces": MARKED, "list": [MARKED]},
+            references={"Page": {"Type": "URL", "Value": MARKED}},
+            initiate_as="SOON",
+            retries=3,
+        )
+    run = run_dag(dag)
+
+    assert states(run) == {"bad": "failed"}
+    assert emulator.calls() == []
+    log = logged()
+    for field in ("channel", "attributes['no spaces']", "attributes.list", "references.Page.Value", "initiate_as"):
+        assert field in log
+    assert MARKED not in log
+
+
+def test_decorated_function_returns_the_arguments(
+    run_dag: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]
+) -> None:
+    """A function's dict goes before the decorator's arguments; what is no argument, or no dict, is one clear error."""
+    from airflow.providers.common.compat.sdk import task
+
+    with new_dag("decorated") as dag:
+
+        @task.create_contact(channel="TASK", name="From the decorator", description="kept")
+        def good() -> dict[str, Any]:
+            return {"name": "From the function", "idempotency_key": "k"}
+
+        @task.create_contact(channel="TASK")
+        def unknown() -> dict[str, Any]:
+            return {"naem": MARKED}
+
+        @task.create_contact(channel="TASK")
+        def nothing() -> None:
+            return None
+
+        good()
+        unknown()
+        nothing()
+    run = run_dag(dag)
+
+    assert states(run) == {"good": "success", "unknown": "failed", "nothing": "failed"}
+    [contact] = emulator.contacts()
+    assert (contact["name"], contact["description"]) == ("From the function", "kept")
+    assert contact["client_token"] == token_for_key(emulator.instance_id, "k")
+    log = logged()
+    assert "naem: no such parameter" in log
+    assert "must return a dict" in log
+    assert MARKED not in log
+
+
+def test_nothing_of_a_row_is_logged(run_dag: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]) -> None:
+    """A task logs one line of its own, with identifiers only, and nothing of a contact at any level."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    content = {"name": MARKED, "description": MARKED, "attributes": {"a": MARKED}, "references": {"R": MARKED}}
+    with new_dag("private") as dag:
+        CreateContactOperator(
+            task_id="create",
+            channel="TASK",
+            sensitive_fields=("attributes", "name", "description", "references"),
+            **content,
+        )
+    run = run_dag(dag)
+
+    [contact] = emulator.contacts()
+    assert contact["name"] == contact["attributes"]["a"] == MARKED
+    log = logged()
+    [line] = {line for line in log.splitlines() if contact["id"] in line and "attempts: " in line}
+    assert contact["client_token"][:8] in line
+    assert contact["client_token"] not in line
+    assert "attempts: 1" in line
+    assert f"/contact-trace-records/details/{contact['id']}" in line
+    assert MARKED not in log
+    assert run.state == "success"
+
+
+def test_sensitive_fields_name_arguments() -> None:
+    """A name that no argument has is the author's mistake, told when the DAG file is parsed."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    with pytest.raises(ValueError, match="names atributes; it can name"):
+        CreateContactOperator(task_id="create", channel="TASK", sensitive_fields=("atributes",))
+
+
+def test_key_and_token_exclude_each_other(
+    run_dag: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]
+) -> None:
+    """Two ways to say what identifies the contact are one too many, and an empty key is none."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    with new_dag("identity") as dag:
+        CreateContactOperator(task_id="both", channel="TASK", idempotency_key="a", client_token="b")
+        CreateContactOperator(task_id="empty", channel="TASK", idempotency_key="{{ '' }}")
+    assert states(run_dag(dag)) == {"both": "failed", "empty": "failed"}
+    assert emulator.calls() == []
+    log = logged()
+    assert "give idempotency_key or client_token" in log
+    assert "every contact with an empty key would be the same one" in log
