@@ -107,7 +107,7 @@ class ConnectAPI:
         if fault and fault.kind in BEFORE:
             answer = self._refuse(fault)
         else:
-            answer = self._answer(operation, request, invalid)
+            answer = self._answer(operation, request, invalid, scope)
             if answer.error == "ThrottlingException":
                 # The call never came as far as its fault.
                 fault = None
@@ -148,10 +148,13 @@ class ConnectAPI:
                 answer = self._error(_INTERNAL)
         return answer._replace(retry_after=fault.seconds)
 
-    def _answer(self, operation: Operation, request: Request, invalid: ServiceError | None) -> Answer:
+    def _answer(self, operation: Operation, request: Request, invalid: ServiceError | None, scope: Scope) -> Answer:
         try:
             self._admit(operation, invalid)
             result = self._service.call(operation.name, request)
+            if operation.name == "DescribeInstance":
+                # Only HTTP knows the address by which the client found the instance; links to its pages begin so.
+                result["Instance"]["InstanceAccessUrl"] = _base_url(scope)
             return Answer(200, operation.serialise(result), None, result.get("ContactId"))
         except ServiceError as error:
             return self._error(error)
@@ -214,6 +217,11 @@ async def _read(receive: Receive) -> bytes:
         body += chunk
         if not message.get("more_body"):
             return body
+
+
+def _base_url(scope: Scope) -> str:
+    host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+    return f"{scope['scheme']}://{host}"
 
 
 def _target(scope: Scope) -> tuple[str, bytes]:

@@ -12,6 +12,7 @@ import uvicorn
 from airflow_connect.emulator.app import ConnectAPI, create_app
 from airflow_connect.emulator.calls import Call, CallLog
 from airflow_connect.emulator.clock import Clock
+from airflow_connect.emulator.desk.pages import desk_routes
 from airflow_connect.emulator.faults import Faults
 from airflow_connect.emulator.model import service_model
 from airflow_connect.emulator.resources import (
@@ -137,7 +138,7 @@ class Emulator:
             raise
         self._server = uvicorn.Server(
             uvicorn.Config(
-                create_app(api),
+                create_app(api, desk_routes(self.service)),
                 http=_connection_class(),
                 lifespan="off",
                 ws="none",

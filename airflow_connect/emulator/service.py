@@ -315,7 +315,6 @@ class Service:
                 "InstanceStatus": "ACTIVE",
                 "InboundCallsEnabled": True,
                 "OutboundCallsEnabled": True,
-                "InstanceAccessUrl": f"https://{instance.alias}.my.connect.aws",
             }
         }
 

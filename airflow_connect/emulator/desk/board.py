@@ -9,6 +9,7 @@ counts stop at :data:`COUNTED`, and a search looks through :data:`WINDOW` contac
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -193,7 +194,9 @@ class Board:
         return count
 
 
+#: Comes after every contact's sequence number.
 _LAST = 2**62
+_CURSOR = re.compile(r"(\d{1,12}(?:\.\d{1,9})?):(\d{1,18})", re.ASCII)
 
 
 def _matches(row: Row, attributes: str | None, wanted: Filter, text: str) -> bool:
@@ -215,8 +218,5 @@ def _cursor(row: Row) -> str:
 
 def _read_cursor(after: str) -> tuple[float, int]:
     """The time and sequence number of a cursor; without one, what comes after all in time and before all in number."""
-    try:
-        time, sequence = after.split(":")
-        return float(time), int(sequence) if abs(int(sequence)) < _LAST else 0
-    except ValueError:
-        return float("inf"), 0
+    match = _CURSOR.fullmatch(after)
+    return (float(match[1]), int(match[2])) if match else (float("inf"), 0)

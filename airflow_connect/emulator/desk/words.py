@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from airflow_connect.emulator.desk.board import COUNTED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_connect.emulator.desk.board import Row
+    from airflow_connect.emulator.resources import Queue, User
     from airflow_connect.emulator.store import Contact
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -20,6 +25,7 @@ STATES = {
     "CONNECTED": "In work",
     "ENDED": "Ended",
 }
+VIEWS = {"waiting": "Waiting", "in-work": "In work", "scheduled": "Scheduled", "ended": "Ended"}
 CHANNELS = {"TASK": "Task", "VOICE": "Voice", "EMAIL": "E-mail", "CHAT": "Chat"}
 #: Words for the DisconnectReason of a contact; one that is not here is shown as Amazon has it.
 REASONS = {
@@ -38,7 +44,7 @@ def count(number: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in its two largest units, as ``static/desk.js`` writes it: ``42 s``, ``3 min``, ``2 h 5 min``."""
+    """A length of time, as ``static/desk.js`` writes it too: ``42 s``, ``3 min``, ``2 h 5 min``, ``1 d 3 h``."""
     seconds = max(0, int(seconds))
     if seconds < MINUTE:
         return f"{seconds} s"
@@ -92,7 +98,13 @@ def link(kind: str, value: str) -> str | None:
     return value if parts.scheme in ("http", "https") and parts.netloc else None
 
 
-def outcome(contact: Contact) -> str:
+def name(resources: Mapping[str, Queue | User], resource_id: str | None) -> str:
+    """A queue's or an agent's name; its ID where the instance no longer has it."""
+    resource = resources.get(resource_id or "")
+    return resource.name if resource else resource_id or "nobody"
+
+
+def outcome(contact: Contact | Row) -> str:
     """How an ended contact ended."""
     return REASONS.get(contact.disconnect_reason or "", contact.disconnect_reason or "Ended")
 
@@ -101,3 +113,9 @@ def sentence(message: str) -> str:
     """A rule's message as a sentence on the page: the contact that it is about is the one on the page."""
     text = message.removeprefix("ContactId: ")
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
+def segment_value(value: Mapping[str, Any]) -> str:
+    """A segment attribute's value: its text, or the JSON of a map or a list."""
+    (content,) = value.values() if len(value) == 1 else (dict(value),)
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
