@@ -28,7 +28,7 @@ numpy, pandas scalar   as the Python value that it stands for
 =====================  ==================================================================================
 
 ``None``, NaN, ``pandas.NA`` and ``NaT`` mean *not given*: the attribute, reference or parameter is left out.
-Lists, dicts, bytes and infinities are refused.
+Lists, dicts, bytes, infinities and numbers of more than 4,000 digits are refused.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ class ContactRequest(_Request):
     :param user_info: the user's ID or ``{"UserId": …}``; required for EMAIL with ``OUTBOUND`` or ``AGENT_REPLY``
     :param initiate_as: ``CONNECTED_TO_USER``, or for a TASK ``COMPLETED``
     :param expiry_duration_in_minutes: a whole number of minutes, at least 1
-    :param client_token: at most 500 characters; the same token makes the same contact
+    :param client_token: 1 to 500 characters; the same token makes the same contact
     """
 
     operation = "CreateContact"
@@ -308,7 +308,7 @@ class StartTaskContactRequest(_Request):
     :param previous_contact_id: a contact whose attributes this one shares; at most 12 contacts in a chain
     :param related_contact_id: a contact whose attributes are copied
     :param attachments: up to 5 of ``{"FileName": …, "S3Url": presigned URL}``
-    :param client_token: at most 500 characters; the same token makes the same contact
+    :param client_token: 1 to 500 characters; the same token makes the same contact
     """
 
     operation = "StartTaskContact"
@@ -462,7 +462,7 @@ class TransferContactRequest(_Request):
     :param contact_flow_id: the flow that takes it: an inbound, transfer-to-agent or transfer-to-queue flow
     :param queue_id: the queue, if it goes to one
     :param user_id: the user, if it goes to one; not together with ``queue_id``
-    :param client_token: at most 500 characters; the same token makes the same transfer
+    :param client_token: 1 to 500 characters; the same token makes the same transfer
     """
 
     operation = "TransferContact"
@@ -694,6 +694,19 @@ def cut_instance_arn(instance: str) -> str:
     """
     found = re.fullmatch(r"arn:[a-z0-9-]+:connect:[a-z0-9-]+:[0-9]+:instance/([^/]+)", instance)
     return found[1] if found else instance
+
+
+def _client_token(shape: Shape) -> _Converter:
+    string = _string(shape)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        text = string(value, path, faults)
+        if text == "":
+            # The model allows it, but it is what a template leaves behind that found nothing.
+            faults.append(Fault(path, "must not be empty: without a token each attempt makes a contact", "empty text"))
+        return text
+
+    return convert
 
 
 def _minutes(_shape: Shape) -> _Converter:
@@ -1109,6 +1122,7 @@ _BY_TYPE: Final[Mapping[str, Callable[[Shape], _Converter]]] = {
 }
 _BY_MEMBER: Final[Mapping[str, Callable[[Shape], _Converter]]] = {
     "InstanceId": _instance_id,
+    "ClientToken": _client_token,
     "Attributes": _attributes,
     "References": _references,
     "SegmentAttributes": _segment_attributes,

@@ -36,6 +36,7 @@ PARAMS = {
     "Name": SECRET,
     "Description": f"Call {SECRET} back\nbefore noon",
     "Attributes": {"customer": SECRET, "tier": "gold", "age": "42"},
+    "Attachments": [{"FileName": "Magrathea", "S3Url": "https://s3.example.com/Slartibartfast"}],
     "References": {"Mail": {"Type": "EMAIL", "Value": "zaphod@example.com"}},
     "SegmentAttributes": {"k": {"ValueMap": {"planet": {"ValueString": "Betelgeuse V"}, "n": {"ValueInteger": 815}}}},
 }
@@ -58,7 +59,7 @@ def sorted_error(error: Exception, **params: Any) -> ConnectError:
     assert text.endswith((".", "?"))
     assert "{" not in text
     assert "\n" not in text
-    assert not [word for word in (*SECRET.split(), "zaphod@example", "Betelgeuse") if word in text]
+    assert not [word for word in (*SECRET.split(), "zaphod@example", "Betelgeuse", "Magrathea") if word in text]
     return found
 
 
@@ -531,8 +532,9 @@ def test_answer_without_contact_is_retried() -> None:
         ("Age=42 is too old", "is too old"),
         ("zaphod@example.com has no mailbox", "has no mailbox"),
         ("Planet Betelgeuse V, number 815", "Planet"),
+        ("FileName Magrathea.pdf at https://s3.example.com/Slartibartfast?X-Amz-Signature=1", "FileName"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_services_words_are_kept_without_values(message: str, kept: str) -> None:
     """The service's own words are told, and everything that the request holds is struck out of them."""

@@ -437,6 +437,8 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         ["expiry_duration_in_minutes"],
     ),
+    "empty client token": ({"client_token": ""}, ["client_token"]),
+    "instance that is a list": ({"instance_id": [SECRET]}, ["instance_id"]),
     "long client token": ({"client_token": "t" * 501}, ["client_token"]),
     "unknown parameter": ({"queue": SECRET}, ["queue"]),
 }
@@ -1141,6 +1143,8 @@ CONTACT = {"instance_id": INSTANCE, "contact_id": "c"}
         (UpdateContactAttributesRequest, {"instance_id": INSTANCE, "initial_contact_id": "c"}, ["attributes"]),
         (TagContactRequest, CONTACT | {"tags": {"team": "red"}}, []),
         (TagContactRequest, CONTACT | {"tags": {}}, ["tags"]),
+        (TagContactRequest, CONTACT | {"tags": SECRET}, ["tags"]),
+        (TagContactRequest, CONTACT | {"tags": {"team": [SECRET]}}, ["tags.team"]),
         (TagContactRequest, CONTACT | {"tags": {"a": None}}, ["tags"]),
         (TagContactRequest, CONTACT | {"tags": {f"k{n}": "v" for n in range(7)}}, ["tags"]),
         (TagContactRequest, CONTACT | {"tags": {"aws:team": SECRET}}, ["tags.aws:team"]),
