@@ -90,8 +90,9 @@ class LocalConnect:
 
     @cached_property
     def client(self) -> Any:
-        """A boto3 client of the emulator, for assertions in Amazon's own words."""
+        """A boto3 client of the emulator that tries each call once, so that a fault is seen as what it is."""
         import boto3
+        from botocore.config import Config
 
         return boto3.client(
             "connect",
@@ -99,6 +100,7 @@ class LocalConnect:
             region_name=self.region,
             aws_access_key_id="local",
             aws_secret_access_key="local",  # noqa: S106 -- any will do
+            config=Config(retries={"total_max_attempts": 1}),
         )
 
     def contacts(self, *states: str) -> list[dict[str, Any]]:
