@@ -1,4 +1,5 @@
-"""What every test has: an Airflow home and an AWS of its own, and the local Amazon Connect.
+"""
+What every test has: an Airflow home and an AWS of its own, and the local Amazon Connect.
 
 Imports no Airflow, so that the tests of the parts without Airflow run in milliseconds.
 """
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 def pytest_configure(config: pytest.Config) -> None:
     """Take the person's own Airflow and AWS out of the tests' reach, before anything reads them."""
     for name in [name for name in os.environ if name.startswith(("AIRFLOW", "AWS_"))]:
-        del os.environ[name]
+        if not name.startswith("AIRFLOW_CONNECT_"):  # the options of these tests
+            del os.environ[name]
     home = tempfile.mkdtemp(prefix="airflow-home-")
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     os.environ |= {
