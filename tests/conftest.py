@@ -30,6 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ |= {
         "AIRFLOW_HOME": home,
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # dag.test() waits for a retry: a task that fails is to be seen soon.
+        "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
         "AIRFLOW__CORE__DAGS_FOLDER": f"{home}/dags",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
         # A call that misses its endpoint ends here and now, and not at Amazon with somebody's credentials.
