@@ -45,6 +45,15 @@ class _CreateContactDecoratedOperator(DecoratedOperator, CreateContactOperator):
 
     _returned: Mapping[str, Any]
 
+    def execute(self, context: Context) -> Any:
+        """
+        Call the function, and make the contact that it describes.
+
+        :param context: the context of the task instance
+        """
+        # Not DecoratedOperator's, which on Airflow 3.0 treats the result as a Python function's.
+        return CreateContactOperator.execute(self, context)
+
     def _execute(self, context: Context) -> str:
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)

@@ -96,23 +96,30 @@ class _ConnectOperator(AwsBaseOperator[ConnectHook]):
                 self._true_values[name] = value
                 setattr(self, name, _HIDDEN)
 
+    def _reveal_sensitive_fields(self) -> None:
+        for name, value in self._true_values.items():
+            setattr(self, name, value)
+        self._true_values = {}
+
     def execute(self, context: Context) -> Any:
         """
         Do what the operator is for.
 
         :param context: the context of the task instance
         """
-        for name, value in self._true_values.items():
-            setattr(self, name, value)
-        self._true_values = {}
+        self._reveal_sensitive_fields()
         try:
             return self._execute(context)
-        except RequestError as error:
-            message = str(error)
+        except ConnectError as error:
+            failure = error
         finally:
             self._hide_sensitive_fields()
-        # Another attempt would be refused alike. Raised out here, so that the log shows one traceback and not two.
-        raise AirflowFailException(message)
+        # Raised out here and without its traceback: some of Airflow's formatters print the variables of every frame,
+        # which hold the request, and the message says all that helps.
+        if isinstance(failure, RequestError):
+            # Another attempt would be refused alike.
+            raise AirflowFailException(str(failure))
+        raise failure.with_traceback(None)
 
     def _execute(self, context: Context) -> Any:
         raise AssertionError("each operator has its own")

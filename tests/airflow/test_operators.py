@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -191,6 +192,7 @@ def test_bad_request_fails_for_good_before_any_call(
             attributes={"no spaces": MARKED, "list": [MARKED]},
             references={"Page": {"Type": "URL", "Value": MARKED}},
             initiate_as="SOON",
+            sensitive_fields=("attributes", "references"),
             retries=3,
         )
     run = run_dag(dag)
@@ -238,6 +240,29 @@ def test_decorated_function_returns_the_arguments(
     assert MARKED not in log
 
 
+def test_failure_logs_nothing_of_a_row(
+    run_dag: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]
+) -> None:
+    """A call that fails is logged with its cure, without the request; not even the variables of a traceback tell it."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    emulator.set_faults("error_500=1")
+    with new_dag("unlucky") as dag:
+        CreateContactOperator(
+            task_id="create",
+            channel="TASK",
+            name=MARKED,
+            attributes={"a": MARKED},
+            sensitive_fields=("name", "attributes"),
+            max_retry_time=0,
+        )
+    assert states(run_dag(dag)) == {"create": "failed"}
+    log = logged()
+    assert "InternalServiceException" in log
+    assert "the same client token makes no second contact" in " ".join(log.split())
+    assert MARKED not in log
+
+
 def test_nothing_of_a_row_is_logged(run_dag: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]) -> None:
     """A task logs one line of its own, with identifiers only, and nothing of a contact at any level."""
     from airflow_connect.operators.connect import CreateContactOperator
@@ -255,7 +280,7 @@ def test_nothing_of_a_row_is_logged(run_dag: Callable[..., Any], emulator: Emula
     [contact] = emulator.contacts()
     assert contact["name"] == contact["attributes"]["a"] == MARKED
     log = logged()
-    [line] = {line for line in log.splitlines() if contact["id"] in line and "attempts: " in line}
+    [line] = set(re.findall(rf"Contact {contact['id']} made .*?attempts: \d+", log))
     assert contact["client_token"][:8] in line
     assert contact["client_token"] not in line
     assert "attempts: 1" in line
