@@ -1,0 +1,204 @@
+"""The examples in ``dags/``: each runs in Airflow, and what arrives at Amazon Connect is what it says."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.airflow.conftest import CHECKOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from airflow_connect.emulator.server import Emulator
+
+EXAMPLES = CHECKOUT / "dags"
+ROWS = EXAMPLES / "data" / "rebookings.csv"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the DAGs of a file or folder by their IDs, as Airflow reads them."""
+    try:
+        bag_class = importlib.import_module("airflow.dag_processing.dagbag").DagBag
+    except (ImportError, AttributeError):  # Airflow 2.11 to 3.1
+        bag_class = importlib.import_module("airflow.models.dagbag").DagBag
+    bag = bag_class(str(path))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+@pytest.fixture
+def run_example(run_dag: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that runs an example by its DAG ID and returns the run."""
+    # Read anew each time: a run leaves its configuration in the params of its DAG.
+    return lambda dag_id, **conf: run_dag(read(EXAMPLES / f"{dag_id}.py")[dag_id], conf=conf)
+
+
+@pytest.mark.usefixtures("airflow_db")
+def test_every_file_is_an_example_with_its_name() -> None:
+    """Each file in ``dags/`` holds one DAG, whose ID is the file's name."""
+    assert sorted(read(EXAMPLES)) == sorted(file.stem for file in EXAMPLES.glob("*.py"))
+
+
+def test_fan_out_makes_a_contact_for_each_row(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """Each row of the CSV becomes one task contact that holds the row's values; empty fields are left out."""
+    assert run_example("example_fan_out").state == "success"
+
+    with ROWS.open(encoding="utf-8", newline="") as file:
+        rows = {row["booking"]: row for row in csv.DictReader(file)}
+    contacts = {contact["attributes"]["booking"]: contact for contact in emulator.contacts()}
+    assert len(emulator.contacts()) == len(rows) == 15
+    assert contacts.keys() == rows.keys()
+    for booking, row in rows.items():
+        contact = contacts[booking]
+        assert contact["channel"] == "TASK"
+        assert contact["description"] == (row["note"] or None)
+        assert contact["attributes"]["passenger"] == row["passenger"]
+        assert ("status" in contact["attributes"]) == bool(row["status"])
+        assert ("Must arrive by" in contact["references"]) == bool(row["onward_by"])
+        assert contact["references"]["Phone"] == {"Type": "STRING", "Value": row["phone"]}
+        assert contact["expiry_minutes"] == 24 * 60
+    assert {name: reference["Type"] for name, reference in contacts["B8RN4C"]["references"].items()} == {
+        "Booking": "URL",
+        "E-mail": "EMAIL",
+        "Flight date": "DATE",
+        "Must arrive by": "DATE",
+        "Phone": "STRING",
+    }
+    assert "{{ flight }}" in contacts["Z6DS3P"]["description"]
+
+
+def test_fan_out_again_makes_no_second_contact(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """A second run over the same rows returns the contacts of the first, because each names its booking."""
+    run_example("example_fan_out")
+    before = emulator.contacts()
+    assert run_example("example_fan_out").state == "success"
+
+    assert emulator.contacts() == before
+    assert len(emulator.calls("CreateContact")) == 2 * len(before)
+
+
+def test_taskflow_makes_a_contact_for_each_row(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """``@task.create_contact`` expands over rows, and makes what its function returns."""
+    assert run_example("example_taskflow").state == "success"
+
+    contacts = sorted(emulator.contacts(), key=lambda contact: contact["name"])
+    assert [contact["name"] for contact in contacts] == [
+        f"Invoice {number} is overdue" for number in ("2026-0417", "2026-0433", "2026-0451")
+    ]
+    assert contacts[1]["attributes"] == {"customer": "Bäckerei Lang", "amount_eur": "96.20"}
+    assert contacts[1]["references"]["Due"]["Type"] == "DATE"
+
+
+def test_trigger_form_with_its_defaults(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """A form that is sent as it opens makes a contact; what is optional is left out."""
+    assert run_example("example_trigger_form").state == "success"
+
+    [contact] = emulator.contacts()
+    assert contact["name"] == "Please call back"
+    assert contact["description"] is None
+    assert contact["references"] == {}
+    assert contact["expiry_minutes"] == 72 * 60
+
+
+def test_trigger_form_sends_what_was_typed(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """What a person types arrives as it is, over several lines, also when it looks like a template or a number."""
+    details = "Line 1\n{{ 7 * 7 }}\n0041"
+    state = run_example(
+        "example_trigger_form",
+        reason="address",
+        customer_number="C-004711",
+        subject="10.50",
+        details=details,
+        due="2026-12-24",
+        page="https://crm.example.com/cases/4711",
+        expires_after_hours=1,
+    ).state
+
+    assert state == "success"
+    [contact] = emulator.contacts()
+    assert contact["name"] == "10.50"
+    assert contact["description"] == details
+    assert contact["attributes"] == {"reason": "address", "customer_number": "C-004711"}
+    due = int(datetime(2026, 12, 24, tzinfo=UTC).timestamp())
+    assert contact["references"] == {
+        "Answer by": {"Type": "DATE", "Value": str(due)},
+        "Page": {"Type": "URL", "Value": "https://crm.example.com/cases/4711"},
+    }
+    assert contact["expiry_minutes"] == 60
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"reason": "weather"},
+        {"customer_number": "4711"},
+        {"subject": "Hi"},
+        {"due": "tomorrow"},
+        {"page": "ftp://crm.example.com"},
+        {"expires_after_hours": 0},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_trigger_form_refuses(run_example: Callable[..., Any], emulator: Emulator, wrong: dict[str, Any]) -> None:
+    """Airflow refuses what a field's schema does not allow, and nothing is made."""
+    with pytest.raises(Exception, match=r"(?i)param"):
+        run_example("example_trigger_form", **wrong)
+    assert emulator.contacts() == []
+
+
+def test_routed_task_waits_for_the_next_morning(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """A flow gets the task, and it is scheduled for 8 o'clock of the next day."""
+    assert run_example("example_routed_task").state == "success"
+
+    [contact] = emulator.contacts("SCHEDULED")
+    assert contact["created_by"] == "StartTaskContact"
+    assert contact["flow_id"] == "f1000000-0000-4000-8000-000000000001"
+    start = datetime.fromtimestamp(contact["scheduled_at"], UTC)
+    assert (start.hour, start.minute) == (8, 0)
+    assert timedelta(hours=8) <= start - datetime.now(UTC) <= timedelta(hours=32)
+
+
+@pytest.mark.parametrize("failing", ["extract", "load", "publish"])
+def test_failure_opens_one_contact(run_example: Callable[..., Any], emulator: Emulator, failing: str) -> None:
+    """A task that has failed for good opens one contact, none per attempt, with its log and its run as links."""
+    run = run_example("example_failure", fails=failing)
+
+    assert run.state == "failed"
+    [contact] = emulator.contacts()
+    assert len(emulator.calls("CreateContact")) == 1
+    assert contact["name"] == f"{failing} of example_failure failed"
+    assert contact["attributes"] == {"dag_id": "example_failure", "run_id": run.run_id, "task_id": failing}
+    references = contact["references"]
+    assert {name: reference["Type"] for name, reference in references.items()} == {"Log": "URL", "Run": "URL"}
+    assert f"/{failing}" in references["Log"]["Value"] or f"task_id={failing}" in references["Log"]["Value"]
+    assert references["Log"]["Value"].startswith(references["Run"]["Value"])
+    assert "report_failure" not in json.dumps(references)
+
+
+def test_success_opens_no_contact(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """A pipeline that succeeds opens no contact."""
+    assert run_example("example_failure").state == "success"
+    assert emulator.contacts() == []
+
+
+def test_follow_up_changes_one_contact(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """The contact gets the attributes, goes on as a second contact in the queue of Billing, and that one is ended."""
+    assert run_example("example_follow_up").state == "success"
+
+    first, second = emulator.contacts()
+    assert first["attributes"] == {
+        "invoice": "4711",
+        "amount_eur": "129.90",
+        "reminders_sent": "2",
+        "disputed": "false",
+    }
+    assert second["previous_contact_id"] == first["id"]
+    assert second["queue_id"] == "c1000000-0000-4000-8000-000000000002"
+    assert (first["state"], second["state"]) == ("ENDED", "ENDED")
