@@ -472,7 +472,7 @@ class TransferContactRequest(_Request):
     @classmethod
     def _check_together(cls, params: dict[str, Any], faults: list[Fault], now: float) -> None:
         """Do not use both QueueId and UserId in the same call."""
-        if "QueueId" in params and "UserId" in params:
+        if params.get("QueueId") and params.get("UserId"):
             faults.append(Fault("queue_id", "a transfer goes to a queue or to a user", "both queue_id and user_id"))
 
 
