@@ -50,7 +50,7 @@ with DAG(
                 "E-mail": row["email"],  # an EMAIL
                 "Flight date": row["flight_date"],  # a DATE
                 "Must arrive by": row["onward_by"] or None,
-                # Without a type, digits would be a NUMBER.
+                # The long form, where the type must not depend on the value.
                 "Phone": {"Type": "STRING", "Value": row["phone"]},
             },
             "idempotency_key": f"rebook-{row['flight']}-{row['flight_date']}-{row['booking']}",

@@ -12,7 +12,6 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, Param, task
 
-# [START howto_trigger_form]
 FORM = {
     "reason": Param(
         "callback",
@@ -74,7 +73,6 @@ FORM = {
         maximum=168,
     ),
 }
-# [END howto_trigger_form]
 
 with DAG(
     "example_trigger_form",

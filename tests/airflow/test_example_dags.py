@@ -46,6 +46,19 @@ def test_every_file_is_an_example_with_its_name() -> None:
     assert sorted(read(EXAMPLES)) == sorted(file.stem for file in EXAMPLES.glob("*.py"))
 
 
+def test_call_back_makes_one_contact(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """The ten lines of the README make the contact that they describe."""
+    assert run_example("example_call_back").state == "success"
+
+    [contact] = emulator.contacts()
+    assert contact["name"] == "Call back about order 1042"
+    assert contact["attributes"] == {"order": "1042", "reason": "late delivery"}
+    assert {name: reference["Type"] for name, reference in contact["references"].items()} == {
+        "Order": "URL",
+        "Answer by": "DATE",
+    }
+
+
 def test_fan_out_makes_a_contact_for_each_row(run_example: Callable[..., Any], emulator: Emulator) -> None:
     """Each row of the CSV becomes one task contact that holds the row's values; empty fields are left out."""
     assert run_example("example_fan_out").state == "success"

@@ -1,0 +1,126 @@
+"""The pages say what the code does: snippets, tables, links, labels and messages."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import airflow_connect
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+CHECKOUT = Path(__file__).parents[1]
+PACKAGE = CHECKOUT / "airflow_connect"
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", CHECKOUT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+GENERATE = _load()
+PAGES: list[Path] = GENERATE.PAGES
+LABEL = re.compile(r"^<!-- label: (\S+) -->\n#+ .+", re.MULTILINE)
+
+
+def _name(page: Path) -> str:
+    return page.name
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _texts(file: Path) -> str:
+    """All literals of a module, those that Python joins as one."""
+    return "\n".join(
+        node.value
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_blocks_are_the_code_s(page: Path) -> None:
+    """Snippets and tables are what the code has now; ``python docs/generate.py`` makes them so."""
+    text = page.read_text(encoding="utf-8")
+    assert GENERATE.fill(text) == text
+
+
+def test_every_marker_is_shown() -> None:
+    """Each marked part of an example is on a page."""
+    markers = {
+        f"{file.relative_to(CHECKOUT)} {marker}"
+        for file in (CHECKOUT / "dags").glob("*.py")
+        for marker in re.findall(r"# \[START (\w+)\]", file.read_text(encoding="utf-8"))
+    }
+    shown = {
+        snippet
+        for page in PAGES
+        for snippet in re.findall(r"<!-- BEGIN snippet ([^\n]+?) -->", page.read_text(encoding="utf-8"))
+    }
+    assert markers - shown == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A link to a page of ours names a file that is there, and a heading in it."""
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+        file, _, anchor = target.partition("#")
+        other = page.parent / file if file else page
+        assert other.exists(), target
+        if anchor:
+            assert anchor in _anchors(other), target
+
+
+@pytest.mark.parametrize("module", ["operators/connect.py", "decorators/connect.py", "hooks/connect.py"])
+def test_docstrings_refer_to_a_label(module: str) -> None:
+    """Each public operator, decorator and hook refers to a label, which stands on a page above an example."""
+    labels = {label: page for page in PAGES for label in LABEL.findall(page.read_text(encoding="utf-8"))}
+    tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
+    [public] = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    found = {}
+    for node in tree.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name in public:
+            found[node.name] = re.findall(r":ref:`(howto/[^`]+)`", ast.get_docstring(node) or "")
+    assert sorted(found) == sorted(public)
+    for name, references in found.items():
+        assert references, name
+        for label in references:
+            assert label in labels, label
+            section = labels[label].read_text(encoding="utf-8").partition(f"<!-- label: {label} -->\n")[2]
+            assert "```" in section.partition("<!-- label: ")[0], label
+
+
+def test_messages_on_the_page_are_raised() -> None:
+    """Each message that the page of errors explains is in the code, word for word."""
+    page = (CHECKOUT / "docs" / "errors.md").read_text(encoding="utf-8")
+    texts = "\n".join(_texts(file) for file in PACKAGE.rglob("*.py"))
+    messages = re.findall(r"^### (.+)$", page, re.MULTILINE)
+    assert len(messages) >= 8
+    for message in messages:
+        assert message in texts, message
+
+
+def test_changelog_begins_with_this_version() -> None:
+    """The newest entry of the changelog is the package's version."""
+    changelog = (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\S+)", changelog, re.MULTILINE)[0] == airflow_connect.__version__
