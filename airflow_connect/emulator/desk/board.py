@@ -176,11 +176,10 @@ class Board:
             )
         # Each state's contacts come in order from the index, and SQLite merges them without sorting.
         parts = [
-            f"SELECT * FROM (SELECT {columns} FROM contacts WHERE state <> 'ENDED' AND state = ? AND sequence > ? "
-            "ORDER BY sequence LIMIT ?)"
+            f"SELECT {columns} FROM contacts WHERE state <> 'ENDED' AND state = ? AND sequence > ?"
             for _ in _STATES[wanted.view]
         ]
-        parameters = [value for state in _STATES[wanted.view] for value in (state, sequence, limit)]
+        parameters = [value for state in _STATES[wanted.view] for value in (state, sequence)]
         return self._store.query(f"{' UNION ALL '.join(parts)} ORDER BY sequence LIMIT ?", (*parameters, limit))
 
     def _count(self, view: View) -> int:

@@ -189,7 +189,7 @@ class Desk:
             error=error,
             **(self._of_contact(contact, agent, error) if contact else {}),
         )
-        status = error.status if error else 404 if missing else 200
+        status = 404 if missing else error.status if error else 200
         return HTMLResponse(page, status, {"ETag": etag})
 
     def _of_contact(self, contact: Contact, agent: User, error: FormError | None) -> dict[str, Any]:
@@ -318,7 +318,7 @@ class Desk:
         form = await _read_form(request)
         kind, _, target = form.get("to", "").partition(":")
         wanted = {"queue": ("QueueId", "QUEUE_TRANSFER"), "agent": ("UserId", "AGENT_TRANSFER")}
-        if kind not in wanted:
+        if kind not in wanted or not target:
             return self._refused(request, FormError("Choose a queue or an agent to transfer the contact to."))
         member, flow_kind = wanted[kind]
         flow = next(flow for flow in self._service.instance.flows.values() if flow.kind == flow_kind)
