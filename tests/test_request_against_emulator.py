@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-REQUESTS = int(os.environ.get("AIRFLOW_CONNECT_REQUESTS", "4000"))
+REQUESTS = int(os.environ.get("AIRFLOW_CONNECT_REQUESTS", "2000"))
 
 INSTANCE = resources.DEFAULT_INSTANCE_ID
 ARN = f"arn:aws:connect:{resources.DEFAULT_REGION}:{resources.ACCOUNT}:instance/{INSTANCE}"
@@ -426,7 +426,9 @@ TAG = {
     "instance_id": COMMON["instance_id"],
     "contact_id": MADE,
     "tags": (
-        st.dictionaries(st.text("abcXYZ019+-=._:/;<", min_size=1, max_size=9), texts | numbers, min_size=1, max_size=6)
+        st.dictionaries(
+            st.text("abcXYZ019+-=._:/;<", min_size=1, max_size=9), texts | st.integers(), min_size=1, max_size=6
+        )
         | st.just({"k" * 128: "v" * 256}),
         st.dictionaries(
             st.sampled_from(["aws:a", "AWS:a", "a b", "a\n", "ü", "", "a*", "k" * 129, "k"]),
@@ -485,13 +487,14 @@ def requests(values: dict[str, tuple[Any, Any]], always: list[str]) -> SearchStr
 
     @st.composite
     def build(draw: Any) -> dict[str, Any]:
+        bad = draw(st.sampled_from([0, 0, 0, 0, 1, 1, 1, 2]))
         optional = sorted(values.keys() - set(always) - {"Nmae"})
         chosen = draw(st.lists(st.sampled_from(optional), unique=True, max_size=4)) if optional else []
         arguments = {name: draw(values[name][0]) for name in [*always, *chosen]}
         if arguments.get("channel") == "EMAIL":
             arguments["initiation_method"] = draw(EMAIL_METHODS)
             arguments["user_info"] = resources.ALEX.id
-        for _ in range(draw(st.sampled_from([0, 0, 0, 0, 1, 1, 2]))):
+        for _ in range(bad):
             name = draw(st.sampled_from([*sorted(values), *sorted(values.keys() & RULED) * 4]))
             arguments[name] = draw(values[name][1])
         return arguments
@@ -571,7 +574,7 @@ def test_checks_and_amazon_agree(amazon: Emulator, kind: Any, route: str, values
     )
     send = getattr(client, xform_name(kind.operation))
     makes_contacts = kind in {ContactRequest, StartTaskContactRequest}
-    count = REQUESTS // 2 if makes_contacts else REQUESTS // 10
+    count = REQUESTS // 2 if makes_contacts else REQUESTS // 5
     method, _, path = route.partition(" ")
     in_path = set(re.findall(r"{(\w+)}", path))
     passed: Counter[bool] = Counter()
@@ -613,5 +616,5 @@ def test_checks_and_amazon_agree(amazon: Emulator, kind: Any, route: str, values
     agree()
     assert passed.total() >= count
     assert min(passed[True], passed[False]) >= 0.2 * passed.total(), passed
-    if REQUESTS >= 2000:
-        assert {name for name in kind.parameters if name not in named} == in_path, "a parameter was never faulty"
+    if makes_contacts and REQUESTS >= 2000:
+        assert [name for name in kind.parameters if name not in named] == [], "a parameter was never faulty"
