@@ -410,7 +410,7 @@ def test_bad_key_gets_one_message_and_changes_nothing(desk: Desk, create: Create
     alert = page.get_by_role("alert")
     expect(alert).to_have_count(1)
     expect(alert).to_have_text(
-        "Row 2: the key breaks a rule: only letters A-Z and a-z, digits, dash and underscore are allowed."
+        "Row 2: the key “approved by” breaks a rule: only letters A-Z and a-z, digits, dash and underscore are allowed."
     )
     expect(alert).to_be_focused()
     expect(page.locator("[aria-invalid=true]")).to_have_value("approved by")

@@ -46,6 +46,7 @@ _HERE = Path(__file__).parent
 _COOKIE = "amazon_connect_desk_agent"
 _MAX_FORM = 1 << 20
 _MAX_TEXT = 200
+_MAX_QUOTED = 40
 _NOTICES = {
     "accepted": "The contact is yours.",
     "saved": "The attributes are saved.",
@@ -446,10 +447,15 @@ def _fault(number: int, entry: Entry, seen: set[str]) -> str:
     if not entry.key:
         return f"Row {number} has a value and no key."
     if entry.key in seen:
-        return f"The key of row {number} is there already."
+        return f"Row {number}: the key {_quote(entry.key)} is there already."
     for fault in rules.attribute_keys({"Attributes": {entry.key: entry.value}}):
-        return f"Row {number}: the key breaks a rule: {fault.partition(': ')[2]}."
+        return f"Row {number}: the key {_quote(entry.key)} breaks a rule: {fault.partition(': ')[2]}."
     return ""
+
+
+def _quote(key: str) -> str:
+    """A key in a message; it may be as long as the form."""
+    return f"“{key}”" if len(key) <= _MAX_QUOTED else f"“{key[:_MAX_QUOTED]}…”"
 
 
 def _lines(text: str) -> str:

@@ -198,9 +198,9 @@ def test_odd_query_is_a_page(emulator: Emulator, contact_id: str, query: str) ->
                 ("was", ""),
                 ("new", "1"),
             ],
-            "The key of row 2 is there already.",
+            "Row 2: the key “a” is there already.",
         ),
-        ([("key", "é"), ("value", "x"), ("was", ""), ("new", "1")], "Row 1: the key breaks a rule"),
+        ([("key", "é"), ("value", "x"), ("was", ""), ("new", "1")], "Row 1: the key “é” breaks a rule: only letters"),
     ],
 )
 @pytest.mark.parametrize("action", ["attributes", "complete"])
