@@ -133,11 +133,12 @@ def _policy(operator: str) -> str:
 def _errors() -> str:
     from airflow_connect import errors
 
-    tables = [(code, entry) for code, entry in errors._BY_CODE.items()]
-    tables += [(name, entry) for name, (entry, _) in errors._BY_BOTOCORE_NAME.items()]
-    rows = []
-    for code, (kind, advice) in sorted(tables):
-        rows.append([f"`{code}`", f"`{kind.__name__}`", advice.replace("{operation}", "*the operation*")])
+    sorted_as: dict[tuple[str, str], list[str]] = {}
+    tables = [*errors._BY_CODE.items(), *((name, entry) for name, (entry, _) in errors._BY_BOTOCORE_NAME.items())]
+    for code, (kind, advice) in tables:
+        advice = advice.replace("{operation}", "*the operation*")  # noqa: PLW2901
+        sorted_as.setdefault((kind.__name__, advice), []).append(f"`{code}`")
+    rows = [[", ".join(sorted(codes)), f"`{kind}`", advice] for (kind, advice), codes in sorted(sorted_as.items())]
     return _table(["Code", "Error", "What it says to do"], rows)
 
 
