@@ -221,8 +221,7 @@ class ConnectHook(AwsBaseHook):
         :return: the response, with ``ContactId`` and ``ContactArn``
         :raises InvalidRequestError: with all faults, before anything is sent
         """
-        arguments.setdefault("client_token", str(uuid4()))
-        request = ContactRequest(**{"instance_id": self.instance_id, **arguments})
+        request = ContactRequest(**{"instance_id": self.instance_id, **_with_client_token(arguments)})
         return self.call("CreateContact", request.params())
 
     def start_task_contact(self, **arguments: Any) -> dict[str, Any]:
@@ -237,8 +236,7 @@ class ConnectHook(AwsBaseHook):
         :return: the response, with ``ContactId``
         :raises InvalidRequestError: with all faults, before anything is sent
         """
-        arguments.setdefault("client_token", str(uuid4()))
-        request = StartTaskContactRequest(**{"instance_id": self.instance_id, **arguments})
+        request = StartTaskContactRequest(**{"instance_id": self.instance_id, **_with_client_token(arguments)})
         return self.call("StartTaskContact", request.params())
 
     def describe_contact(self, contact_id: str) -> dict[str, Any]:
@@ -356,8 +354,9 @@ class ConnectHook(AwsBaseHook):
         :return: the response, with ``ContactId`` and ``ContactArn`` of the new contact
         :raises InvalidRequestError: with all faults, before anything is sent
         """
-        arguments.setdefault("client_token", str(uuid4()))
-        request = TransferContactRequest(instance_id=self.instance_id, contact_id=contact_id, **arguments)
+        request = TransferContactRequest(
+            instance_id=self.instance_id, contact_id=contact_id, **_with_client_token(arguments)
+        )
         return self.call("TransferContact", request.params())
 
     def search_contacts(self, **params: Any) -> Iterator[dict[str, Any]]:
@@ -431,3 +430,8 @@ class ConnectHook(AwsBaseHook):
 
     def _contact(self, contact_id: str) -> dict[str, str]:
         return {"InstanceId": self.instance_id, "ContactId": contact_id}
+
+
+def _with_client_token(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Give a call a token of its own, which its repetitions share; boto3 would make another one for each of them."""
+    return arguments if arguments.get("client_token") is not None else {**arguments, "client_token": str(uuid4())}

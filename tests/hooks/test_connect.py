@@ -145,6 +145,28 @@ def test_lost_answer_is_asked_for_again_with_the_same_token(aws_connection: str,
         assert response["ResponseMetadata"]["RetryAttempts"] == 1, kind
 
 
+def test_no_token_is_one_token_for_all_attempts(aws_connection: str, emulator: Emulator) -> None:
+    """A client_token that is None is none given: the attempts of the call share one all the same."""
+    emulator.set_faults("CreateContact@1:cut_after")
+    ConnectHook(aws_connection, max_retry_time=30).create_contact(**TASK, client_token=None)
+    assert len(emulator.contacts()) == 1
+
+
+def test_twins_make_one_contact(hook: ConnectHook, emulator: Emulator) -> None:
+    """Calls with the same token at the same time all get the same contact."""
+    made: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(hook.create_contact(**TASK, client_token="twin")["ContactId"]))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [contact["id"] for contact in emulator.contacts()] == list(set(made))
+    assert len(made) == 8
+
+
 def test_errors_are_sorted(hook: ConnectHook, aws_connection: str, emulator: Emulator) -> None:
     """What Amazon refuses arrives as the error whose cure fits."""
     emulator.set_faults("CreateContact@1:throttle")
