@@ -181,6 +181,7 @@ def _airflow(home: Path, connect: LocalConnect, *, triggerer: bool = False) -> L
         CHECKOUT / "dags",
         port=AIRFLOW_PORT,
         triggerer=triggerer,
+        preload=["airflow_connect.operators.connect", "airflow_connect.hooks.connect"],
         env={"AIRFLOW_CONN_AWS_DEFAULT": connect.connection},
     )
     for name, wanted, got in (

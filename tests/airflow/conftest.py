@@ -70,15 +70,14 @@ def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _running_airflow(
-    _running_emulator: Emulator, dags_folder: Path
-) -> Iterator[LocalAirflow]:
+def _running_airflow(_running_emulator: Emulator, dags_folder: Path) -> Iterator[LocalAirflow]:
     airflow = LocalAirflow(
         dags_folder.parent / "home",
         dags_folder,
         env={"AIRFLOW_CONN_AWS_DEFAULT": aws_connection_json(_running_emulator)},
         config={"scheduler.task_instance_heartbeat_timeout": "30"},
         triggerer=True,
+        preload=["airflow_connect.operators.connect", "airflow_connect.hooks.connect"],
     )
     with airflow:
         yield airflow
