@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow_connect.emulator.server import Emulator
+    from airflow_connect.testing import LocalConnect
+
+pytest_plugins = ("airflow_connect.testing",)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,39 +43,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def _running_emulator() -> Iterator[Emulator]:
-    from airflow_connect.emulator.server import Emulator
-
-    with Emulator() as emulator:
-        yield emulator
+def _running_emulator(_amazon_connect_emulator: Emulator) -> Emulator:
+    return _amazon_connect_emulator
 
 
 @pytest.fixture
-def emulator(_running_emulator: Emulator) -> Iterator[Emulator]:
+def emulator(amazon_connect: LocalConnect) -> Emulator:
     """A local Amazon Connect without contacts, quotas or faults; one process for the session, new for each test."""
-    _running_emulator.reset()
-    yield _running_emulator
-    _running_emulator.reset()
+    return amazon_connect.emulator
 
 
 def aws_connection_json(emulator: Emulator) -> str:
     """Return an AWS connection of Airflow that leads to an emulator, as JSON."""
-    return json.dumps(
-        {
-            "conn_type": "aws",
-            "login": "test",
-            "password": "test",
-            "extra": {
-                "region_name": emulator.region,
-                "endpoint_url": emulator.url,
-                "service_config": {"connect": {"instance_id": emulator.instance_id}},
-            },
-        }
-    )
+    from airflow_connect.testing import LocalConnect
+
+    return json.dumps(LocalConnect(emulator).connection)
 
 
 @pytest.fixture
-def aws_connection(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+def aws_connection(amazon_connect: LocalConnect) -> str:
     """The connection ``aws_default``, which leads to the emulator; the value is its connection ID."""
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws_connection_json(emulator))
-    return "aws_default"
+    return amazon_connect.conn_id

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow_connect.testing import LocalConnect
 
-pytest_plugins = ("airflow_connect.testing", "pytester")
+pytest_plugins = ("pytester",)
 
 
 def wait_until(condition: Callable[[], object]) -> None:

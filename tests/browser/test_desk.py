@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     Desk = Callable[..., Page]
     Create = Callable[..., str]
 
-pytest_plugins = ("airflow_connect.testing",)
-
 XSS = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'><svg/onload=alert(3)>{{ 7*7 }}"
 LONG = "Donaudampfschifffahrtsgesellschaft" * 8
 
