@@ -62,7 +62,7 @@ python:
 	fi
 
 chromium:
-	if command -v chromium >/dev/null || ! [ -d tests/browser ]; then :; \
+	if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "Installing Chromium for tests/browser …"; \
 		log=$$(mktemp); { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
