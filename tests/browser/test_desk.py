@@ -263,6 +263,16 @@ def test_open_desk_survives_a_restart(open_page: Desk, tmp_path: Path) -> None:
         expect(page.get_by_text("does not answer")).to_be_hidden()
 
 
+def test_forgotten_contact_says_so(desk: Desk, create: Create, amazon_connect: LocalConnect) -> None:
+    """The open page of a contact that an emulator without a data file has forgotten becomes the 404 page by itself."""
+    page = desk(contact_path(create(Name="Check order 1042")))
+    expect(page.get_by_role("heading", level=1, name="Check order 1042")).to_be_visible()
+    amazon_connect.emulator.reset()
+    expect(page.get_by_role("heading", name="There is no such contact")).to_be_visible()
+    create(Name="Another")
+    expect(rows(page).locator(".name")).to_have_text(["Another"])
+
+
 def test_desk_takes_no_quota(desk: Desk, create: Create, amazon_connect: LocalConnect) -> None:
     """What a person does at the desk is no call of the API, so that it is neither counted nor throttled."""
     amazon_connect.throttle(rate=0.001, burst=1)
