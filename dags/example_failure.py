@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import DAG, Param, task
+from airflow.providers.common.compat.sdk import DAG, Param, conf, task
 
 with DAG(
     "example_failure",
@@ -51,17 +52,18 @@ with DAG(
     def report_failure(ti: Any, dag_run: Any) -> dict[str, Any]:
         if hasattr(ti, "get_task_states"):  # Airflow 3
             states = ti.get_task_states(dag_id=ti.dag_id, task_ids=PIPELINE, run_ids=[ti.run_id])[ti.run_id]
+            base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
+            run = f"{base}/dags/{ti.dag_id}/runs/{quote(ti.run_id)}"
+            log = f"{run}/tasks/{{}}"
         else:
             states = {one.task_id: one.state for one in dag_run.get_task_instances()}
+            run = f"{conf.get('webserver', 'base_url')}/dags/{ti.dag_id}/grid?dag_run_id={quote(ti.run_id)}"
+            log = f"{run}&task_id={{}}&tab=logs"
         failed = next(name for name in PIPELINE if states.get(name) == "failed")
-
-        # This task's own log has the address that the other's has but for the name.
-        own_log = ti.log_url.partition("?try_number=")[0]
-        run = own_log.replace("&task_id=", "/tasks/").partition("/tasks/")[0]
         return {
             "name": f"{failed} of {ti.dag_id} failed",
             "attributes": {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": failed},
-            "references": {"Log": own_log.replace(ti.task_id, failed), "Run": run},
+            "references": {"Log": log.format(failed), "Run": run},
         }
 
     pipeline = [extract(), load(), publish()]
