@@ -239,25 +239,23 @@ class Desk:
     async def make_example(self, request: Request) -> Response:
         """A first contact, for whoever looks at an empty desk."""
         the_day_after_tomorrow = int(self._service.clock.now() // words.DAY + 2) * words.DAY
-        made = self._service.call(
-            "CreateContact",
-            {
-                "InstanceId": self._service.instance.id,
-                "Channel": "TASK",
-                "InitiationMethod": "API",
-                "Name": "Check order 1042",
-                "Description": "The customer says that one of two parcels has not arrived.\nPlease ask the carrier.",
-                "Attributes": {"order": "1042", "carrier": ""},
-                "References": {
-                    "Order": {"Type": "URL", "Value": "https://example.com/orders/1042"},
-                    "Promised": {
-                        "Type": "DATE",
-                        "Value": str(the_day_after_tomorrow),
-                    },
-                    "Customer": {"Type": "EMAIL", "Value": "kim@example.com"},
-                },
+        example = {
+            "InstanceId": self._service.instance.id,
+            "Channel": "TASK",
+            "InitiationMethod": "API",
+            "Name": "Check order 1042",
+            "Description": "The customer says that one of two parcels has not arrived.\nPlease ask the carrier.",
+            "Attributes": {"order": "1042", "carrier": ""},
+            "References": {
+                "Order": {"Type": "URL", "Value": "https://example.com/orders/1042"},
+                "Promised": {"Type": "DATE", "Value": str(the_day_after_tomorrow)},
+                "Customer": {"Type": "EMAIL", "Value": "kim@example.com"},
             },
-        )
+        }
+        try:
+            made = self._service.call("CreateContact", example)
+        except ServiceError as error:  # the quota of active contacts is reached
+            return self._page(request, error=FormError(words.sentence(error.message), status=409))
         return RedirectResponse(_contact_url(made["ContactId"]), 303)
 
     async def accept(self, request: Request) -> Response:

@@ -33,6 +33,15 @@ def contact_id(emulator: Emulator, task: dict[str, Any]) -> str:
     return str(emulator.service.call("CreateContact", task | {"Attributes": {"order": "1"}})["ContactId"])
 
 
+def test_example_within_the_quota() -> None:
+    """Where no more contacts may be active, the example is refused in the API's words."""
+    with Emulator(active_contacts=0) as emulator:
+        reply = post(emulator, "/desk/example")
+        assert reply.status == 409
+        assert "Active contacts: the quota of 0 is reached." in reply.body.decode()
+        assert emulator.contacts() == []
+
+
 # --- who may ask ---
 
 
