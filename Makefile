@@ -10,7 +10,7 @@ VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down test check bench matrix chromium python clean
+.PHONY: help venv demo up down test check bench matrix docs chromium python clean
 .SILENT:
 
 help: ## Show this list
@@ -52,6 +52,9 @@ matrix-%: python
 	$(PYTHON) .ci/install.py .matrix/$* --airflow $*
 	echo "== Airflow $*"
 	.matrix/$*/bin/python -m pytest tests/airflow $(ARGS)
+
+docs: venv ## Rewrite the snippets and tables of the pages from the code
+	$(IN_VENV) docs/generate.py
 
 clean: down ## Remove all that the other targets made
 	rm -rf $(VENV) .demo .matrix .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
