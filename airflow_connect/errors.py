@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from airflow_connect.request import Fault
+    from airflow_connect.fields import Fault
 
 __all__ = [
     "ConnectError",

@@ -1,60 +1,31 @@
 """
 What an author writes about a contact, checked in full, as the JSON of Amazon Connect's API.
 
-This module knows no Airflow, no client and no network. Lengths, enumerations, patterns and required
-members are read from botocore's model of Amazon Connect; what the model does not say but Amazon's
-documentation does is written here once, one function per rule.
+One class for one operation. What an argument may be alone is in :mod:`airflow_connect.fields`; here is what binds
+several, one function per rule of Amazon's documentation. This module knows no Airflow, no client and no network.
 
-Each request class stands for one operation, and all work alike::
+All work alike::
 
     ContactRequest(instance_id="…", channel="TASK", name="Call back", attributes={"order": 17}).params()
     StartTaskContactRequest(instance_id="…", name="Call back", contact_flow_id="…").params()
-
-**Text.** Wherever Amazon Connect takes text, the scalars that upstream data holds are taken too and written
-in one form:
-
-=====================  ==================================================================================
-given                  sent
-=====================  ==================================================================================
-``str``                as it is
-``bool``               ``true`` or ``false``
-``int``                its digits
-``float``              plain decimal notation, no exponent, no ``.0``: ``0.1``, ``12``, ``0.0000001``
-``Decimal``            plain decimal notation with its own trailing zeros: ``12.50``
-``date``               ISO 8601: ``2026-11-24``
-``datetime``           ISO 8601: ``2026-11-24T16:00:00+00:00``, without an offset if it has no time zone
-``UUID``               its 36 characters
-numpy, pandas scalar   as the Python value that it stands for
-=====================  ==================================================================================
-
-``None``, NaN, ``pandas.NA`` and ``NaT`` mean *not given*: the attribute, reference or parameter is left out.
-Lists, dicts, bytes, infinities and numbers of more than 4,000 digits are refused.
 """
 
 from __future__ import annotations
 
-import functools
-import math
 import re
 import time
-import unicodedata
-from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
-from urllib.parse import urlsplit
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow_connect.errors import InvalidRequestError
+from airflow_connect.fields import ABSENT, EXPIRY_ATTRIBUTE, Fault, converter, describe, key_path, service_model
 
 if TYPE_CHECKING:
-    from botocore.model import ServiceModel, Shape
+    from collections.abc import Mapping
+
+    from airflow_connect.fields import Converter
 
 __all__ = [
-    "ATTRIBUTES_MAX_BYTES",
-    "REFERENCES_MAX_BYTES",
     "ContactRequest",
-    "Fault",
     "StartTaskContactRequest",
     "StopContactRequest",
     "TagContactRequest",
@@ -62,16 +33,7 @@ __all__ = [
     "UntagContactRequest",
     "UpdateContactAttributesRequest",
     "UpdateContactRequest",
-    "cut_instance_arn",
 ]
-
-#: UTF-8 bytes over all keys and values of a contact's attributes.
-#: https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
-ATTRIBUTES_MAX_BYTES: Final = 32_768
-
-#: UTF-8 bytes over all keys and values of a contact's references.
-#: https://docs.aws.amazon.com/connect/latest/APIReference/API_Reference.html
-REFERENCES_MAX_BYTES: Final = 4_096
 
 #: How far ahead StartTaskContact schedules a task, in seconds.
 #: https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
@@ -85,48 +47,6 @@ _INITIATION_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
 _TASK_REFERENCE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL", "ATTACHMENT")
 _ROUTED_TASK_REFERENCE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL")
 
-_ATTRIBUTE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
-_SEGMENT_ATTRIBUTE_KEY: Final = re.compile(r"(?:connect:)?[A-Za-z0-9_-]+")
-_AMAZONS: Final = "connect:"
-_EXPIRY: Final = "connect:ContactExpiry"
-_ARN: Final = re.compile(r"arn:[^:\s]+:[^:\s]+:[^:\s]*:[^:\s]*:\S+")
-_URL: Final = re.compile(r"https?://\S+", re.IGNORECASE)
-_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-# A number that survives being read as one: no leading zeros, which postcodes and order numbers have.
-_PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
-_EPOCH: Final = re.compile(r"-?[0-9]+")
-_ISO_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.,]+(?:Z|[+-][0-9:]+)?)?")
-# Years 1 to 9999. Above all this catches milliseconds given for seconds.
-_EPOCH_RANGE: Final = range(-62_135_596_800, 253_402_300_800)
-_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_:-]{1,64}")
-
-# Longer numbers are no data. Python refuses to write integers of more than 4,300 digits, and of a Decimal like
-# 1E+999999999 the plain notation would fill the memory.
-_NUMBER_MAX_DIGITS: Final = 4_000
-_NUMBER_MAX_BITS: Final = int(_NUMBER_MAX_DIGITS * math.log2(10))
-
-_ABSENT: Final = object()
-_NO_SCALAR: Final = object()
-
-_Converter = Callable[[Any, str, list["Fault"]], Any]
-
-
-class Fault(NamedTuple):
-    """
-    One thing that is wrong with a request.
-
-    :param field: where, as a path: ``attributes.order``, ``references['Due date'].Value``
-    :param rule: what Amazon Connect asks for there
-    :param given: what was found instead: a length, a count or a type, never the content
-    """
-
-    field: str
-    rule: str
-    given: str
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.rule} (given: {self.given})"
-
 
 class _Request:
     """What all requests have in common: each parameter is converted and checked, then what binds several."""
@@ -138,7 +58,7 @@ class _Request:
     #: Required parameters that are asked for by ``_check_together``, since what they may be depends on others.
     _conditional: ClassVar[frozenset[str]] = frozenset()
     #: By parameter, its name in the API and its converter; and the required ones. Made when first needed.
-    _compiled: ClassVar[tuple[dict[str, tuple[str, _Converter]], tuple[tuple[str, str], ...]] | None] = None
+    _compiled: ClassVar[tuple[dict[str, tuple[str, Converter]], tuple[tuple[str, str], ...]] | None] = None
 
     __slots__ = ("_arguments",)
 
@@ -172,13 +92,13 @@ class _Request:
             entry = converters.get(name)
             if entry is None:
                 rule = f"no such parameter; {cls.operation} takes {', '.join(converters)}"
-                faults.append(Fault(_key_path("", name), rule, _given(value)))
+                faults.append(Fault(key_path("", name), rule, describe(value)))
                 continue
             if value is None:
                 continue
             member, convert = entry
             converted = convert(value, name, faults)
-            if converted is not _ABSENT:
+            if converted is not ABSENT:
                 params[member] = converted
         faulty = {fault.field.partition(".")[0].partition("[")[0] for fault in faults} if faults else ()
         cls._complete(params, faults)
@@ -189,11 +109,11 @@ class _Request:
         return params, faults
 
     @classmethod
-    def _compile(cls) -> tuple[dict[str, tuple[str, _Converter]], tuple[tuple[str, str], ...]]:
-        shape = _service_model().operation_model(cls.operation).input_shape
+    def _compile(cls) -> tuple[dict[str, tuple[str, Converter]], tuple[tuple[str, str], ...]]:
+        shape = service_model().operation_model(cls.operation).input_shape
         members = {_snake_case(member): member for member in shape.members}
         converters = {
-            name: (members[name], _convert(shape.members[members[name]], members[name]))
+            name: (members[name], converter(shape.members[members[name]], members[name]))
             for name in cls.parameters
             if name in members  # an older botocore does not know the latest, and its client would refuse them
         }
@@ -282,8 +202,8 @@ class ContactRequest(_Request):
             if channel == "EMAIL" and method in {"OUTBOUND", "AGENT_REPLY"} and "UserInfo" not in params:
                 rule = "EMAIL contacts initiated as OUTBOUND or AGENT_REPLY require it"
                 faults.append(Fault("user_info", rule, "nothing"))
-        if "ExpiryDurationInMinutes" in params and _EXPIRY in params.get("SegmentAttributes", ()):
-            rule = f"give the expiry once: here or as the segment attribute {_EXPIRY}"
+        if "ExpiryDurationInMinutes" in params and EXPIRY_ATTRIBUTE in params.get("SegmentAttributes", ()):
+            rule = f"give the expiry once: here or as the segment attribute {EXPIRY_ATTRIBUTE}"
             faults.append(Fault("expiry_duration_in_minutes", rule, "both"))
 
 
@@ -497,636 +417,8 @@ def _check_reference_types(params: Mapping[str, Any], types: tuple[str, ...], fa
     for name, reference in params.get("References", {}).items():
         if reference["Type"] not in types:
             rule = f"a task's references at creation are of type {', '.join(types)}"
-            faults.append(Fault(_key_path("references", name) + ".Type", rule, "another type"))
-
-
-# ------------------------------------------------------------------------------------------------------------
-# Amazon's model
-
-
-@functools.cache
-def _service_model() -> ServiceModel:
-    from botocore.loaders import create_loader
-    from botocore.model import ServiceModel
-
-    return ServiceModel(create_loader().load_service_model("connect", "service-2"), "connect")
+            faults.append(Fault(key_path("references", name) + ".Type", rule, "another type"))
 
 
 def _snake_case(member: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member).lower()
-
-
-def _convert(shape: Shape, member: str = "") -> _Converter:
-    """Make the converter of a member: one of ours where authors may write it shorter, else what the model says."""
-    if member == "Channel":
-        return _choice(tuple(_INITIATION_METHODS))
-    make = _BY_MEMBER.get(member) or _BY_TYPE[shape.type_name]
-    return make(shape)
-
-
-# ------------------------------------------------------------------------------------------------------------
-# Scalars
-
-
-def _plain(value: Any) -> Any:
-    """Turn numpy's and pandas' scalars into Python's, and every way to say *nothing* into ``_ABSENT``."""
-    kind = getattr(getattr(value, "dtype", None), "kind", None)
-    if kind is not None and getattr(value, "shape", None) == ():
-        if kind == "f":  # by way of its text, since float(float32(0.1)) is 0.10000000149011612
-            value = float(str(value))
-        elif kind == "M" and isinstance(value.item(), int):  # nanoseconds, and what Python's dates do not hold
-            micros = value.astype("datetime64[us]").item()
-            value = value if isinstance(micros, int) else micros
-        else:
-            value = value.item()
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
-        return _ABSENT
-    if isinstance(value, float) and math.isnan(value):
-        return _ABSENT
-    if isinstance(value, Decimal) and value.is_nan():
-        return _ABSENT
-    return value
-
-
-def _scalar_text(value: Any) -> Any:
-    """Return the documented text of a scalar, ``_ABSENT`` for one that is missing, ``_NO_SCALAR`` for the rest."""
-    if type(value) is str:
-        return value
-    value = _plain(value)
-    if value is _ABSENT:
-        return _ABSENT
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return int.__repr__(value) if value.bit_length() <= _NUMBER_MAX_BITS else _NO_SCALAR
-    if isinstance(value, float):
-        return _decimal_text(Decimal(float.__repr__(value))).removesuffix(".0") if math.isfinite(value) else _NO_SCALAR
-    if isinstance(value, Decimal):
-        return _decimal_text(value) if value.is_finite() and abs(value.adjusted()) <= _NUMBER_MAX_DIGITS else _NO_SCALAR
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
-    if isinstance(value, UUID):
-        return str(value)
-    return _NO_SCALAR
-
-
-def _decimal_text(value: Decimal) -> str:
-    return format(value, "f")
-
-
-def _utf8_bytes(text: str) -> int | None:
-    """Return the length of ``text`` in UTF-8, ``None`` if it cannot be written in it (a lone surrogate)."""
-    if text.isascii():
-        return len(text)
-    try:
-        return len(text.encode())
-    except UnicodeEncodeError:
-        return None
-
-
-def _characters(count: float) -> str:
-    return f"{count:,} character{'' if count == 1 else 's'}"
-
-
-def _given(value: Any) -> str:
-    """Describe a value without telling it."""
-    if isinstance(value, str):
-        return f"text of {_characters(len(value))}"
-    if isinstance(value, Mapping):
-        return f"{type(value).__name__} of {len(value):,} items"
-    if isinstance(value, (list, tuple, set, bytes)):
-        return f"{type(value).__name__} of length {len(value):,}"
-    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
-        return f"a {type(value).__name__} that is not finite"
-    if isinstance(value, (int, Decimal)) and _scalar_text(value) is _NO_SCALAR:
-        return f"a number of more than {_NUMBER_MAX_DIGITS:,} digits"
-    return f"a value of type {type(value).__name__}"
-
-
-def _key_path(path: str, key: object) -> str:
-    """Name a place in a map; a key that could be anything is cut short and stripped of control characters."""
-    if isinstance(key, str) and _IDENTIFIER.fullmatch(key):
-        return f"{path}.{key}" if path else key
-    shown = repr(key if len(str(key)) <= 64 else f"{str(key)[:64]}…") if isinstance(key, str) else type(key).__name__
-    return f"{path}[{shown}]"
-
-
-def _text(value: Any, path: str, faults: list[Fault]) -> Any:
-    """Convert a scalar to text that UTF-8 can carry."""
-    text = _scalar_text(value)
-    if text is _NO_SCALAR:
-        rule = "must be text, a number, a boolean, a date or a datetime"
-        faults.append(Fault(path, rule, _given(value)))
-        return _ABSENT
-    if text is not _ABSENT and not text.isascii() and _utf8_bytes(text) is None:
-        faults.append(Fault(path, "must be Unicode text (no lone surrogates)", _given(text)))
-        return _ABSENT
-    return text
-
-
-def _string(shape: Shape) -> _Converter:
-    least: int = shape.metadata.get("min", 0)
-    most: int | float = shape.metadata.get("max", math.inf)
-    matches = _pattern(shape.metadata.get("pattern"))
-    if shape.metadata.get("enum"):
-        return _choice(tuple(shape.metadata["enum"]))
-
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        text = value if type(value) is str and value.isascii() else _text(value, path, faults)
-        if text is _ABSENT:
-            return text
-        length = len(text)
-        if length > most:
-            faults.append(Fault(path, f"at most {_characters(most)}", _characters(length)))
-        elif length < least:
-            faults.append(Fault(path, f"at least {_characters(least)}", _characters(length)))
-        elif matches is not None and not matches(text):
-            faults.append(Fault(path, f"must match {shape.metadata['pattern']}", _given(text)))
-        return text
-
-    return convert
-
-
-def _pattern(pattern: str | None) -> Callable[[str], bool] | None:
-    """
-    Compile a pattern of the model: a part of the text has to match, and ``$`` is its very end.
-
-    https://smithy.io/2.0/spec/constraint-traits.html#pattern-trait
-    """
-    if pattern is None:
-        return None
-    if pattern == r"^\P{C}*$":
-        return lambda text: not any(unicodedata.category(character)[0] == "C" for character in text)
-    compiled = re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern))
-    return lambda text: compiled.search(text) is not None
-
-
-def _choice(choices: tuple[str, ...]) -> _Converter:
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        text = _text(value, path, faults)
-        if text is _ABSENT or text in choices:
-            return text
-        faults.append(Fault(path, f"must be {', '.join(choices[:-1])} or {choices[-1]}", _given(value)))
-        return _ABSENT
-
-    return convert
-
-
-def _instance_id(shape: Shape) -> _Converter:
-    string = _string(shape)
-
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        if isinstance(value, str):
-            value = cut_instance_arn(value)
-        return string(value, path, faults)
-
-    return convert
-
-
-def cut_instance_arn(instance: str) -> str:
-    """
-    Return the instance ID of an instance's ARN; anything else as it is.
-
-    ``arn:aws:connect:us-east-1:123456789012:instance/d4b9…`` becomes ``d4b9…``.
-    https://docs.aws.amazon.com/connect/latest/adminguide/find-instance-arn.html
-    """
-    found = re.fullmatch(r"arn:[a-z0-9-]+:connect:[a-z0-9-]+:[0-9]+:instance/([^/]+)", instance)
-    return found[1] if found else instance
-
-
-def _client_token(shape: Shape) -> _Converter:
-    string = _string(shape)
-
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        text = string(value, path, faults)
-        if text == "":
-            # The model allows it, but it is what a template leaves behind that found nothing.
-            faults.append(Fault(path, "must not be empty: without a token each attempt makes a contact", "empty text"))
-        return text
-
-    return convert
-
-
-def _minutes(_shape: Shape) -> _Converter:
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        plain = _plain(value)
-        if plain is _ABSENT:
-            return plain
-        if isinstance(plain, str) and re.fullmatch("[0-9]{1,10}", plain.strip(), re.ASCII):
-            plain = int(plain)  # a template makes text of every number
-        number = isinstance(plain, (int, float, Decimal)) and not isinstance(plain, bool)
-        if number and 1 <= plain < 2**31 and plain == int(plain):
-            return int(plain)
-        faults.append(Fault(path, "a whole number of minutes, at least 1", _given(value)))
-        return _ABSENT
-
-    return convert
-
-
-def _epoch(value: Any) -> int | None:
-    """Return a point in time as epoch seconds, ``None`` if it is none; UTC where no time zone is given."""
-    if isinstance(value, str):
-        text = value.strip()
-        if _EPOCH.fullmatch(text):
-            value = int(text) if len(text) < 20 else None
-        elif _ISO_DATE.fullmatch(text):
-            try:
-                value = datetime.fromisoformat(text)
-            except ValueError:
-                return None
-    if isinstance(value, datetime):
-        value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-    elif isinstance(value, date):
-        value = datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        return None
-    # Compared first: infinities and numbers of a million digits have no floor worth computing.
-    return math.floor(value) if _EPOCH_RANGE.start <= value < _EPOCH_RANGE.stop else None
-
-
-_TIME_RULE: Final = "must be a date, a datetime, ISO 8601 text or epoch seconds, in the years 1 to 9999"
-
-
-def _time(value: Any, path: str, faults: list[Fault]) -> Any:
-    value = _plain(value)
-    if value is _ABSENT:
-        return value
-    seconds = _epoch(value)
-    if seconds is None:
-        faults.append(Fault(path, _TIME_RULE, _given(value)))
-        return _ABSENT
-    return seconds
-
-
-# ------------------------------------------------------------------------------------------------------------
-# Maps and structures
-
-
-def _refuse(value: Any, path: str, rule: str, faults: list[Fault]) -> Any:
-    """Refuse what is no map or list, unless it says that nothing is given."""
-    if _plain(value) is not _ABSENT:
-        faults.append(Fault(path, rule, _given(value)))
-    return _ABSENT
-
-
-def _structure(shape: Shape) -> _Converter:
-    members = {name: _convert(member) for name, member in shape.members.items()}
-    required = tuple(shape.required_members)
-
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        if not isinstance(value, Mapping):
-            return _refuse(value, path, f"must be a dict with {', '.join(members)}", faults)
-        converted = {}
-        for name, item in value.items():
-            member = members.get(name)
-            if member is None:
-                faults.append(Fault(_key_path(path, name), f"unknown; known are {', '.join(members)}", _given(item)))
-            elif (one := member(item, f"{path}.{name}", faults)) is not _ABSENT:
-                converted[name] = one
-        faults += [
-            Fault(f"{path}.{name}", "is required", "nothing")
-            for name in required
-            if name not in converted and _plain(value.get(name)) is _ABSENT
-        ]
-        return converted
-
-    return convert
-
-
-def _list(shape: Shape) -> _Converter:
-    member = _convert(shape.member)
-    least, most = shape.metadata.get("min", 0), shape.metadata.get("max", math.inf)
-
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        if not isinstance(value, (list, tuple)):
-            return _refuse(value, path, "must be a list", faults)
-        given = [(f"{path}[{index}]", item) for index, item in enumerate(value) if _plain(item) is not _ABSENT]
-        if not least <= len(given) <= most:
-            faults.append(Fault(path, f"{least:,} to {most:,} of them", f"{len(given):,}"))
-        converted = [member(item, where, faults) for where, item in given]
-        return [item for item in converted if item is not _ABSENT]
-
-    return convert
-
-
-def _map(shape: Shape) -> _Converter:
-    key_string, value_string = _string(shape.key), _string(shape.value)
-    least, most = shape.metadata.get("min", 0), shape.metadata.get("max", math.inf)
-
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        if not isinstance(value, Mapping):
-            return _refuse(value, path, "must be a dict", faults)
-        given = [(key, item) for key, item in value.items() if _plain(item) is not _ABSENT]
-        if not least <= len(given) <= most:
-            faults.append(Fault(path, f"{least:,} to {most:,} of them", f"{len(given):,}"))
-        converted = {}
-        for key, item in given:
-            where = _key_path(path, key)
-            pair = key_string(key, where, faults), value_string(item, where, faults)
-            if _ABSENT not in pair:
-                converted[pair[0]] = pair[1]
-        return converted
-
-    return convert
-
-
-def _user_info(shape: Shape) -> _Converter:
-    structure = _structure(shape)
-
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        if isinstance(value, (str, UUID)):
-            value = {"UserId": value}
-        return structure(value, path, faults) or _ABSENT
-
-    return convert
-
-
-def _attributes(shape: Shape) -> _Converter:
-    key_most: int = shape.key.metadata["max"]
-    value_most: int = shape.value.metadata["max"]
-
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        if not isinstance(value, Mapping):
-            return _refuse(value, path, "must be a dict of attribute keys and values", faults)
-        converted: dict[str, str] = {}
-        total = 0
-        for key, item in value.items():
-            if not isinstance(key, str) or not _ATTRIBUTE_KEY.fullmatch(key):
-                rule = "attribute keys consist of letters, digits, - and _ (at least one)"
-                faults.append(Fault(_key_path(path, key), rule, f"as key: {_given(key)}"))
-                key = str(key)  # noqa: PLW2901  # its value is checked all the same: all faults at once
-            elif len(key) > key_most:
-                faults.append(
-                    Fault(_key_path(path, key), f"keys of at most {_characters(key_most)}", _characters(len(key)))
-                )
-            text = item if type(item) is str and item.isascii() else _text(item, _key_path(path, key), faults)
-            if text is _ABSENT:
-                continue
-            if len(text) > value_most:
-                rule = f"at most {_characters(value_most)}"
-                faults.append(Fault(_key_path(path, key), rule, _characters(len(text))))
-            total += len(key) + (len(text) if text.isascii() else len(text.encode()))
-            converted[key] = text
-        if total > ATTRIBUTES_MAX_BYTES:
-            rule = f"at most {ATTRIBUTES_MAX_BYTES:,} UTF-8 bytes over all keys and values; shorten or drop attributes"
-            faults.append(Fault(path, rule, f"{total:,} bytes"))
-        return converted
-
-    return convert
-
-
-def _references(shape: Shape) -> _Converter:
-    key_string = _string(shape.key)
-    reference = _reference(shape.value)
-
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        if not isinstance(value, Mapping):
-            return _refuse(value, path, "must be a dict of names and references", faults)
-        converted: dict[str, dict[str, str]] = {}
-        total = 0
-        for key, item in value.items():
-            where = _key_path(path, key)
-            if isinstance(key, str):
-                key_string(key, where, faults)
-            else:
-                faults.append(Fault(where, "a reference's name must be text", f"as name: {_given(key)}"))
-                key = str(key)  # noqa: PLW2901  # its value is checked all the same
-            one = reference(item, where, faults)
-            if one is _ABSENT:
-                continue
-            total += (_utf8_bytes(key) or 0) + (_utf8_bytes(one.get("Value", "")) or 0)
-            converted[key] = one
-        if total > REFERENCES_MAX_BYTES:
-            rule = f"at most {REFERENCES_MAX_BYTES:,} UTF-8 bytes over all names and values; shorten or drop references"
-            faults.append(Fault(path, rule, f"{total:,} bytes"))
-        return converted
-
-    return convert
-
-
-def _reference(shape: Shape) -> _Converter:
-    members = {name: _string(member) for name, member in shape.members.items()}
-
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        if not isinstance(value, Mapping):
-            value = _plain(value)
-            if value is _ABSENT:
-                return _ABSENT
-            reference_type = _infer_reference_type(value)
-            text = _date_text(value, path, faults) if reference_type == "DATE" else _text(value, path, faults)
-            if text is _ABSENT:
-                return _ABSENT
-            return {"Type": reference_type, "Value": members["Value"](text, path, faults)}
-        converted = {}
-        for name, item in value.items():
-            member = members.get(name)
-            if member is None:
-                rule = f"unknown; a reference has {', '.join(members)}"
-                faults.append(Fault(_key_path(path, name), rule, _given(item)))
-            elif name != "Value" and (one := member(item, f"{path}.{name}", faults)) is not _ABSENT:
-                converted[name] = one
-        if _plain(value.get("Type")) is _ABSENT:
-            faults.append(Fault(f"{path}.Type", "is required", "nothing"))
-        given = _plain(value.get("Value"))
-        if given is _ABSENT:
-            # A file is named by its ARN; any other reference without a value is none.
-            by_arn = "Arn" in converted and converted.get("Type") not in _ROUTED_TASK_REFERENCE_TYPES
-            return converted if by_arn and "Type" in converted else _ABSENT
-        if "Type" not in converted:
-            return _ABSENT
-        text = _reference_text(converted["Type"], given, f"{path}.Value", faults)
-        if text is _ABSENT:
-            return _ABSENT
-        converted["Value"] = members["Value"](text, f"{path}.Value", faults)
-        return converted
-
-    return convert
-
-
-def _infer_reference_type(value: Any) -> str:
-    """Return the type of a reference written short."""
-    if isinstance(value, str):
-        if _is_url(value):
-            return "URL"
-        if _PLAIN_NUMBER.fullmatch(value):
-            return "NUMBER"
-        if _ISO_DATE.fullmatch(value) and _epoch(value) is not None:
-            return "DATE"
-        if _is_email_address(value):
-            return "EMAIL"
-        return "STRING"
-    if isinstance(value, (date, datetime)):
-        return "DATE"
-    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        return "NUMBER"
-    return "STRING"
-
-
-def _date_text(value: Any, path: str, faults: list[Fault]) -> Any:
-    """DATE must be of type Epoch timestamp."""
-    seconds = _time(value, path, faults)
-    return seconds if seconds is _ABSENT else str(seconds)
-
-
-def _reference_text(reference_type: str, value: Any, path: str, faults: list[Fault]) -> Any:
-    """Return the text of a value whose type was given, if it is of that type."""
-    if reference_type == "DATE":
-        return _date_text(value, path, faults)
-    text = _text(value, path, faults)
-    if text is _ABSENT:
-        return text
-    check = _REFERENCE_RULES.get(reference_type)
-    if check is not None and not check[0](text):
-        faults.append(Fault(path, check[1], _given(value)))
-    return text
-
-
-def _is_url(text: str) -> bool:
-    if not _URL.fullmatch(text):
-        return False
-    try:
-        parts = urlsplit(text)
-        _ = parts.port  # the property raises for a port that is none
-        return bool(parts.hostname)
-    except ValueError:
-        return False
-
-
-@functools.cache
-def _email_address() -> tuple[re.Pattern[str], int]:
-    shape = _service_model().shape_for("EmailAddress")
-    return re.compile(shape.metadata["pattern"]), shape.metadata["max"]
-
-
-def _is_email_address(text: str) -> bool:
-    if "@" not in text:
-        return False
-    pattern, most = _email_address()
-    return len(text) <= most and pattern.fullmatch(text) is not None
-
-
-_REFERENCE_RULES: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
-    "URL": (_is_url, "must be an http or https URL"),
-    "NUMBER": (lambda text: _NUMBER.fullmatch(text) is not None, "must be a number"),
-    "EMAIL": (_is_email_address, "must be an e-mail address of at most 255 characters"),
-}
-
-
-def _segment_attributes(shape: Shape) -> _Converter:
-    string = _string(shape.value.members["ValueString"])
-    key_most: int = shape.key.metadata["max"]
-    kinds = tuple(shape.value.members)
-
-    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        if not isinstance(value, Mapping):
-            return _refuse(value, path, "must be a dict of keys and values", faults)
-        before = len(faults)
-        converted = {}
-        for key, item in value.items():
-            amazons = isinstance(key, str) and key.startswith(_AMAZONS)
-            one = convert_value(item, check_key(key, path, _SEGMENT_ATTRIBUTE_KEY, faults), faults, amazons)
-            if one is not _ABSENT:
-                converted[str(key)] = one
-        if len(faults) == before:
-            _check_expiry_attribute(converted, path, faults)
-        return converted
-
-    def check_key(key: Any, path: str, keys: re.Pattern[str], faults: list[Fault]) -> str:
-        where = _key_path(path, key)
-        if not isinstance(key, str) or not keys.fullmatch(key):
-            rule = "segment attribute keys consist of letters, digits, - and _; Amazon's own begin with connect:"
-            faults.append(Fault(where, rule, f"as key: {_given(key)}"))
-        elif len(key) > key_most:
-            faults.append(Fault(where, f"keys of at most {_characters(key_most)}", _characters(len(key))))
-        return where
-
-    def convert_value(value: Any, path: str, faults: list[Fault], amazons: bool) -> Any:
-        if isinstance(value, Mapping):
-            if any(key in kinds for key in value):
-                return convert_long(value, path, faults, amazons)
-            return {"ValueMap": convert_map(value, path, faults, amazons)}
-        value = _plain(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            number = _int32(value, path, faults)
-            return number if number is _ABSENT else {"ValueInteger": number}
-        text = string(value, path, faults) if value is not _ABSENT else value
-        return text if text is _ABSENT else {"ValueString": text}
-
-    def convert_map(value: Any, path: str, faults: list[Fault], amazons: bool) -> Any:
-        converted = {}
-        for key, item in value.items():
-            one = convert_value(item, check_key(key, path, _ATTRIBUTE_KEY, faults), faults, amazons)
-            if one is not _ABSENT:
-                converted[str(key)] = one
-        return converted
-
-    def convert_long(value: Mapping[Any, Any], path: str, faults: list[Fault], amazons: bool) -> Any:
-        if len(value) != 1:
-            faults.append(Fault(path, f"exactly one of {', '.join(kinds)}", _given(value)))
-            return _ABSENT
-        [(kind, item)] = value.items()
-        if _plain(item) is _ABSENT:
-            return _ABSENT
-        where = f"{path}.{kind}"
-        if kind in {"ValueArn", "ValueList"} and not amazons:
-            rule = "only Amazon's own segment attributes, which begin with connect:, can hold it"
-            faults.append(Fault(where, rule, _given(item)))
-        if kind == "ValueMap":
-            if not isinstance(item, Mapping):
-                return _refuse(item, where, "must be a dict of keys and values", faults)
-            one = convert_map(item, where, faults, amazons)
-        elif kind == "ValueList":
-            if not isinstance(item, (list, tuple)):
-                return _refuse(item, where, "must be a list", faults)
-            members = [convert_value(each, f"{where}[{index}]", faults, amazons) for index, each in enumerate(item)]
-            one = [member for member in members if member is not _ABSENT]
-        elif kind == "ValueInteger":
-            one = _int32(item, where, faults)
-        else:
-            one = string(item, where, faults)
-            if kind == "ValueArn" and isinstance(one, str) and not _ARN.fullmatch(one):
-                faults.append(Fault(where, "must be an ARN", _given(item)))
-        return one if one is _ABSENT else {kind: one}
-
-    return convert
-
-
-def _check_expiry_attribute(converted: Mapping[str, Any], path: str, faults: list[Fault]) -> None:
-    """To set contact expiry, a ValueMap must be specified containing the integer number of minutes."""
-    expiry = converted.get(_EXPIRY)
-    if expiry is None:
-        return
-    minutes = expiry.get("ValueMap", {}).get("ExpiryDuration", {}).get("ValueInteger", 0)
-    if minutes < 1:
-        rule = 'takes {"ExpiryDuration": a whole number of minutes, at least 1}'
-        faults.append(Fault(f"{path}.{_EXPIRY}", rule, "another value"))
-
-
-def _int32(value: Any, path: str, faults: list[Fault]) -> Any:
-    plain = _plain(value)
-    if isinstance(plain, str) and re.fullmatch("-?[0-9]{1,10}", plain.strip(), re.ASCII):
-        plain = int(plain)  # a template makes text of every number
-    if isinstance(plain, int) and not isinstance(plain, bool) and -(2**31) <= plain < 2**31:
-        return plain
-    faults.append(Fault(path, "a whole number of 32 bits", _given(value)))
-    return _ABSENT
-
-
-_BY_TYPE: Final[Mapping[str, Callable[[Shape], _Converter]]] = {
-    "string": _string,
-    "structure": _structure,
-    "list": _list,
-    "map": _map,
-}
-_BY_MEMBER: Final[Mapping[str, Callable[[Shape], _Converter]]] = {
-    "InstanceId": _instance_id,
-    "ClientToken": _client_token,
-    "Attributes": _attributes,
-    "References": _references,
-    "SegmentAttributes": _segment_attributes,
-    "UserInfo": _user_info,
-    "ExpiryDurationInMinutes": _minutes,
-    "ScheduledTime": lambda _shape: _time,
-}

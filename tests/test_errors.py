@@ -27,7 +27,7 @@ from airflow_connect.errors import (
     answer_without_contact,
     sort_error,
 )
-from airflow_connect.request import Fault
+from airflow_connect.fields import Fault
 
 SECRET = "Zaphod Beeblebrox 0042"
 PARAMS = {

@@ -11,8 +11,8 @@ from airflow_connect._compat import (
     task_decorator_factory,
 )
 from airflow_connect.errors import InvalidRequestError
+from airflow_connect.fields import Fault
 from airflow_connect.operators.connect import CreateContactOperator
-from airflow_connect.request import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

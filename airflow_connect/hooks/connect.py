@@ -19,6 +19,7 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
 from airflow_connect._compat import AirflowNotFoundException
 from airflow_connect.errors import ConnectError, RequestError, SetupError, answer_without_contact, sort_error
+from airflow_connect.fields import cut_instance_arn
 from airflow_connect.request import (
     ContactRequest,
     StartTaskContactRequest,
@@ -28,7 +29,6 @@ from airflow_connect.request import (
     UntagContactRequest,
     UpdateContactAttributesRequest,
     UpdateContactRequest,
-    cut_instance_arn,
 )
 from airflow_connect.retry import MAX_RETRY_TIME, call_with_retries
 

@@ -10,9 +10,10 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow_connect._compat import AirflowFailException, arguments_from_rows, never_expire, task_state_store
 from airflow_connect.client_token import changed_fields, content_digests, token_for_key, token_for_task
 from airflow_connect.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError
+from airflow_connect.fields import Fault
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
-from airflow_connect.request import ContactRequest, Fault, StartTaskContactRequest
+from airflow_connect.request import ContactRequest, StartTaskContactRequest
 from airflow_connect.retry import MAX_RETRY_TIME
 
 if TYPE_CHECKING:
