@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.local_airflow import LocalAirflow
 
 HAS_STATE_STORE = (3, 3)
+# Airflow 3.0 fails a task whose process was killed at once, whatever its retries; a person clears it.
+NO_RETRY_AFTER_A_KILL = (3, 0)
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +106,7 @@ def test_killed_workers_make_one_contact_each(local_airflow: LocalAirflow, emula
     kills: list[str] = []
 
     def kill(number: int) -> None:
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 240
         after_send = number % 2 == 0
         while time.monotonic() < deadline:
             pids = local_airflow.worker_pids("killed", run_id, "contact", number)
@@ -121,7 +123,13 @@ def test_killed_workers_make_one_contact_each(local_airflow: LocalAirflow, emula
         thread.start()
     for thread in threads:
         thread.join()
-    assert local_airflow.wait("killed", run_id, timeout=240) == "success"
+    state = local_airflow.wait("killed", run_id, timeout=240)
+    if _version(local_airflow) == NO_RETRY_AFTER_A_KILL:
+        for one in local_airflow.task_instances("killed", run_id):
+            if one.state == "failed":
+                local_airflow.clear("killed", run_id, "contact", one.map_index)
+        state = local_airflow.wait("killed", run_id, timeout=240)
+    assert state == "success"
 
     assert len(kills) == 20, f"only {Counter(kills)} were killed"
     assert Counter(contact["name"] for contact in emulator.contacts()) == Counter(
