@@ -26,8 +26,7 @@ FORM = {
             "other": "Something else",
         },
     ),
-    "customer_number": Param(
-        "C-000000",
+    "customer_number": Param(  # without a default: it must be filled in
         title="Customer number",
         description="C, a hyphen and six digits.",
         type="string",

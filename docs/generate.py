@@ -1,5 +1,5 @@
 """
-Keep what the pages repeat the same as the code: ``python docs/generate.py`` rewrites it, a test compares.
+Keep what the pages repeat the same as the code: ``make docs`` rewrites it, a test compares.
 
 A page holds blocks between ``<!-- BEGIN name arguments -->`` and ``<!-- END -->``. A snippet is a marked part of an
 example that a test runs; a table is made from the table in the code.

@@ -55,7 +55,7 @@ def _texts(file: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_blocks_are_the_code_s(page: Path) -> None:
-    """Snippets and tables are what the code has now; ``python docs/generate.py`` makes them so."""
+    """Snippets and tables are what the code has now; ``make docs`` makes them so."""
     text = page.read_text(encoding="utf-8")
     assert GENERATE.fill(text) == text
 
