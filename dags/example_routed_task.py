@@ -33,7 +33,7 @@ with DAG(
     # [START howto_operator_start_task_contact]
     StartTaskContactOperator(
         task_id="start_task",
-        name="Check the refunds of {{ dag_run.run_id }}",
+        name="Check the refunds of {{ (dag_run.logical_date or dag_run.run_after) | ds }}",
         description="Compare the day's refunds with the bank's list.",
         contact_flow_id=FLOW,
         scheduled_time=next_morning(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +176,7 @@ def test_routed_task_waits_for_the_next_morning(run_example: Callable[..., Any],
 
     [contact] = emulator.contacts("SCHEDULED")
     assert contact["created_by"] == "StartTaskContact"
+    assert re.fullmatch(r"Check the refunds of \d{4}-\d\d-\d\d", contact["name"])
     assert contact["flow_id"] == "f1000000-0000-4000-8000-000000000001"
     start = datetime.fromtimestamp(contact["scheduled_at"], UTC)
     assert (start.hour, start.minute) == (8, 0)
