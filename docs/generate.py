@@ -198,13 +198,16 @@ def _versions() -> str:
         ["Tested on Python", *(", ".join(row["python"]) for row in matrix)],
     ]
     releases = [tuple(int(part) for part in row["airflow"].split(".")[:2]) for row in matrix]
-    for feature, since in (
-        ("Operators, `@task.create_contact`, links, `sensitive_fields`", (2, 11)),
-        ("Links of mapped task instances in Airflow's public API", (3, 0)),
-        ("A contact is known after Amazon forgot its client token (task state store)", (3, 3)),
-        ("A changed template is found before the call, with the fields' names", (3, 3)),
+    before_3 = {(2, 11)}
+    before_store = {(2, 11), (3, 0), (3, 1), (3, 2)}
+    for feature, lacking in (
+        ("Operators, `@task.create_contact`, links, `sensitive_fields`", set()),
+        ("Links of mapped task instances in Airflow's public API", before_3),
+        ("Airflow retries a task whose process was killed", {(3, 0)}),
+        ("A contact is known after Amazon forgot its client token (task state store)", before_store),
+        ("A changed template is found before the call, with the fields' names", before_store),
     ):
-        rows.append([feature, *("yes" if release >= since else "no" for release in releases)])
+        rows.append([feature, *("no" if release in lacking else "yes" for release in releases)])
     head = ["", *(".".join(str(part) for part in release) for release in releases)]
     return _table(head, rows)
 
