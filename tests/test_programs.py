@@ -83,6 +83,7 @@ def test_programs_end_when_their_caller_is_killed(tmp_path: Path, stubborn: tupl
     caller.wait()
 
     _until(lambda: not _runs(pid))
+    assert not _runs(pid)
 
 
 def test_one_that_ends_ends_the_others(tmp_path: Path) -> None:

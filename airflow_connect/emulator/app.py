@@ -161,7 +161,7 @@ class ConnectAPI:
         except Exception as error:  # noqa: BLE001 -- a fault of ours is a 500, as Amazon's would be
             # Without the exception's text, which may hold what a contact holds.
             trace = "".join(traceback.format_tb(error.__traceback__))
-            log.error("%s: %s\n%s", operation.name, type(error).__name__, trace)  # noqa: TRY400
+            log.error("%s: %s\n%s", operation.name, type(error).__name__, trace)  # noqa: TRY400 -- see above
             return self._error(_INTERNAL)
 
     def _admit(self, operation: Operation, invalid: ServiceError | None) -> None:

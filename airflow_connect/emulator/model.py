@@ -138,7 +138,7 @@ class Operation:
             raise self.invalid([Fault("the request is nested too deep", False)]) from None
         if faults:
             raise self.invalid(faults)
-        return request  # type: ignore[no-any-return]
+        return request  # type: ignore[no-any-return]  # a structure's check returns a dict
 
     def invalid(self, faults: list[Fault]) -> ServiceError:
         """One error for all *faults*, with the more general code when any is about the whole request."""

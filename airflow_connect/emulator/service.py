@@ -54,7 +54,7 @@ MINUTE, DAY = 60, 86_400
 #: "The token is valid for 7 days after creation" is what StartChatContact and StartOutboundVoiceContact promise;
 #: for CreateContact, StartTaskContact and TransferContact no lifetime is documented.
 DEFAULT_TOKEN_LIFETIME = 7 * DAY
-#: "The task expired automatically because it was not assigned or completed within 7 days."
+#: A task that nobody completes ends by itself. The API reference gives no default; 7 days is common knowledge.
 TASK_EXPIRY = 7 * DAY
 #: "It must be within up to 6 days in future."
 MAX_SCHEDULE_AHEAD = 6 * DAY
