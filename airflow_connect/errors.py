@@ -4,7 +4,8 @@ Every way in which a call to Amazon Connect can fail, sorted once by its cure.
 This module knows no Airflow and no client. Its errors::
 
     ConnectError
-    ├── RetryableError             again: throttled, 5xx, no or a broken answer
+    ├── RetryableError             again: 5xx, no or a broken answer
+    │   └── ThrottledError         again, at a lower rate
     ├── RequestError               this request is wrong: another attempt ends the same way
     │   ├── InvalidRequestError    found before anything was sent; holds every fault
     │   └── IdempotencyError       the client token belongs to a request with other content
@@ -39,6 +40,7 @@ __all__ = [
     "RequestError",
     "RetryableError",
     "SetupError",
+    "ThrottledError",
     "answer_without_contact",
     "sort_error",
 ]
@@ -98,6 +100,10 @@ class RetryableError(ConnectError):
     """The same request can succeed later: throttled, an internal error of the service, no or a broken answer."""
 
     cure = Cure.RETRY
+
+
+class ThrottledError(RetryableError):
+    """The account's rate of this operation is used up for the moment; nothing was done."""
 
 
 class RequestError(ConnectError):
@@ -178,11 +184,11 @@ _OTHER_CONTENT: Final = (
 #: https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html, those of every AWS service:
 #: https://docs.aws.amazon.com/connect/latest/APIReference/CommonErrors.html
 _BY_CODE: Final[Mapping[str, _Sorted]] = {
-    "ThrottlingException": _Sorted(RetryableError, _THROTTLED),
-    "Throttling": _Sorted(RetryableError, _THROTTLED),
-    "TooManyRequestsException": _Sorted(RetryableError, _THROTTLED),
-    "RequestLimitExceeded": _Sorted(RetryableError, _THROTTLED),
-    "LimitExceededException": _Sorted(RetryableError, _THROTTLED),
+    "ThrottlingException": _Sorted(ThrottledError, _THROTTLED),
+    "Throttling": _Sorted(ThrottledError, _THROTTLED),
+    "TooManyRequestsException": _Sorted(ThrottledError, _THROTTLED),
+    "RequestLimitExceeded": _Sorted(ThrottledError, _THROTTLED),
+    "LimitExceededException": _Sorted(ThrottledError, _THROTTLED),
     "InternalServiceException": _Sorted(RetryableError, _AGAIN),
     "InternalFailure": _Sorted(RetryableError, _AGAIN),
     "ServiceUnavailable": _Sorted(RetryableError, _AGAIN),
@@ -333,7 +339,9 @@ def _sort_answer(response: Mapping[str, Any], called: str, operation: str, param
     if called != operation:
         # A role is assumed before the call. What stands in its way, unless it passes, stands in every call's way.
         kind, advice = _BY_CODE.get(code) or _by_status(status)
-        if kind is not RetryableError:
+        if issubclass(kind, RetryableError):
+            kind, advice = RetryableError, _AGAIN  # throttled or not, it says nothing about the operation's own rate
+        else:
             kind, advice = SetupError, f"Check role_arn and what may assume it ({called})."
         happened = False
     elif code == "ResourceNotFoundException":
@@ -368,7 +376,7 @@ def _by_status(status: int | None) -> _Sorted:
     if status is None or status >= 500 or status in {408, 409, 425}:
         return _Sorted(RetryableError, _AGAIN)
     if status == 429:
-        return _Sorted(RetryableError, _THROTTLED)
+        return _Sorted(ThrottledError, _THROTTLED)
     if status in {401, 403}:
         return _Sorted(SetupError, _DENIED)
     if status < 400:

@@ -24,6 +24,7 @@ from airflow_connect.errors import (
     RequestError,
     RetryableError,
     SetupError,
+    ThrottledError,
     answer_without_contact,
     sort_error,
 )
@@ -40,7 +41,16 @@ PARAMS = {
     "References": {"Mail": {"Type": "EMAIL", "Value": "zaphod@example.com"}},
     "SegmentAttributes": {"k": {"ValueMap": {"planet": {"ValueString": "Betelgeuse V"}, "n": {"ValueInteger": 815}}}},
 }
-CLASSES = [ConnectError, RetryableError, RequestError, InvalidRequestError, IdempotencyError, SetupError, QuotaError]
+CLASSES = [
+    ConnectError,
+    RetryableError,
+    ThrottledError,
+    RequestError,
+    InvalidRequestError,
+    IdempotencyError,
+    SetupError,
+    QuotaError,
+]
 
 
 def client_error(code: str, status: int, message: str = "No.", **more: Any) -> ClientError:
@@ -77,6 +87,7 @@ def test_public_names() -> None:
         "RequestError",
         "RetryableError",
         "SetupError",
+        "ThrottledError",
         "answer_without_contact",
         "sort_error",
     ]
@@ -86,6 +97,7 @@ def test_every_class_has_its_cure() -> None:
     """The tree is the docstring's: four cures, and each error has exactly one."""
     cures = {
         RetryableError: Cure.RETRY,
+        ThrottledError: Cure.RETRY,
         RequestError: Cure.REQUEST,
         InvalidRequestError: Cure.REQUEST,
         IdempotencyError: Cure.REQUEST,
@@ -144,7 +156,7 @@ CREATE_CONTACT = {
     "InvalidRequestException": RequestError,
     "ResourceNotFoundException": SetupError,
     "ServiceQuotaExceededException": QuotaError,
-    "ThrottlingException": RetryableError,
+    "ThrottlingException": ThrottledError,
 }
 OPERATIONS = [
     "CreateContact",
@@ -209,7 +221,7 @@ def test_every_row_of_the_table_says_what_to_do(code: str) -> None:
         (410, RequestError),
         (413, RequestError),
         (425, RetryableError),
-        (429, RetryableError),
+        (429, ThrottledError),
         (500, RetryableError),
         (502, RetryableError),
         (503, RetryableError),
@@ -233,7 +245,7 @@ def test_unknown_code_is_sorted_by_status(status: Any, kind: type[ConnectError])
 def test_namespace_of_a_code_is_cut_off(code: str) -> None:
     """Codes come with and without namespace and address."""
     found = sorted_error(client_error(code, 400))
-    assert type(found) is RetryableError
+    assert type(found) is ThrottledError
     assert found.code == "ThrottlingException"
 
 
