@@ -42,6 +42,7 @@ __all__ = [
     "SetupError",
     "ThrottledError",
     "answer_without_contact",
+    "content_changed",
     "sort_error",
 ]
 
@@ -174,10 +175,12 @@ _RESOURCE: Final = "Check that these belong to the instance: {resources}; and in
 _QUOTA: Final = (
     "Wait until contacts have ended, end some (StopContactOperator), or ask AWS for a higher quota of active contacts."
 )
+_SAME_CONTENT: Final = (
+    "Render the same values on every attempt (no now(), no try_number, no upstream data that changes), or, if a second "
+    "contact is wanted, give another idempotency_key."
+)
 _OTHER_CONTENT: Final = (
-    "Amazon Connect has a contact for this client token that was made from other content. Render the same values on "
-    "every attempt (no now(), no try_number, no upstream data that changes), or, if a second contact is wanted, give "
-    "another idempotency_key."
+    f"Amazon Connect has a contact for this client token that was made from other content. {_SAME_CONTENT}"
 )
 
 #: Codes on the wire, without their namespace. Those of CreateContact:
@@ -325,6 +328,22 @@ def answer_without_contact(operation: str, response: Mapping[str, Any]) -> Retry
         status=metadata.get("HTTPStatusCode"),
         request_id=metadata.get("RequestId"),
         may_have_happened=True,
+    )
+
+
+def content_changed(operation: str, changed: Sequence[str] = ()) -> IdempotencyError:
+    """
+    Return the error for a request that an earlier attempt may have carried out with other content.
+
+    :param operation: the API operation that is not called
+    :param changed: the fields that differ, as far as they are known
+    """
+    fields = f" Changed: {', '.join(changed)}." if changed else ""
+    return IdempotencyError(
+        f"An earlier attempt may have made a contact from other content; {operation} was not called.{fields} "
+        f"{_SAME_CONTENT}",
+        operation=operation,
+        code="IdempotencyException",
     )
 
 

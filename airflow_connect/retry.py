@@ -16,16 +16,27 @@ from airflow_connect.errors import ConnectError, RetryableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MAX_RETRY_TIME", "call_with_retries"]
+__all__ = ["MAX_RETRY_TIME", "call_with_retries", "wait_before_attempt"]
 
 #: Seconds for which a call is repeated by default.
 MAX_RETRY_TIME: Final = 300.0
 
-#: Seconds: the wait before attempt n + 1 is a random share of ``FIRST_WAIT * 2 ** (n - 1)``, at most ``LONGEST_WAIT``.
+#: Seconds: the wait before attempt n is a random share of ``FIRST_WAIT * 2 ** (n - 2)``, at most ``LONGEST_WAIT``.
 FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 20.0
 
 _Result = TypeVar("_Result")
+
+
+def wait_before_attempt(attempt: int, uniform: Callable[[float, float], float] = random.uniform) -> float:
+    """
+    Return seconds to wait before an attempt: uniform between zero and a bound that doubles (full jitter).
+
+    https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+
+    :param attempt: the number of the attempt, from 2
+    """
+    return uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempt - 2, 10)))
 
 
 def call_with_retries(
@@ -39,9 +50,8 @@ def call_with_retries(
     """
     Call until it succeeds, fails for good, or the time is up; return the result and the number of attempts.
 
-    The wait before another attempt is uniform between zero and a bound that doubles (full jitter:
-    https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/), but no shorter than the
-    service asked for. What would end after the time is cut to it, so that the last attempt is made when it is up.
+    The wait before another attempt is that of :func:`wait_before_attempt`, but no shorter than the service asked for.
+    What would end after the time is cut to it, so that the last attempt is made when it is up.
 
     :param call: raises :class:`~airflow_connect.errors.RetryableError` when another attempt may help
     :param max_retry_time: seconds from the first attempt to the last; 0 for a single attempt
@@ -61,8 +71,8 @@ def call_with_retries(
             left = deadline - clock()
             if left <= 0:
                 raise
-            wait = uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempts - 1, 10)))
-            sleep(min(max(wait, error.retry_after or 0.0), left))
+            wait = max(wait_before_attempt(attempts + 1, uniform), error.retry_after or 0.0)
+            sleep(min(wait, left))
         except ConnectError as error:
             error.attempts = attempts
             error.may_have_happened |= may_have_happened

@@ -89,6 +89,7 @@ def test_public_names() -> None:
         "SetupError",
         "ThrottledError",
         "answer_without_contact",
+        "content_changed",
         "sort_error",
     ]
 

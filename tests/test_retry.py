@@ -64,7 +64,7 @@ def lost() -> RetryableError:
 
 def test_public_names() -> None:
     """The module's public names change only on purpose, and the default is five minutes."""
-    assert retry.__all__ == ["MAX_RETRY_TIME", "call_with_retries"]
+    assert retry.__all__ == ["MAX_RETRY_TIME", "call_with_retries", "wait_before_attempt"]
     assert MAX_RETRY_TIME == 300
 
 

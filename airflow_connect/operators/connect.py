@@ -9,7 +9,13 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import AirflowFailException, arguments_from_rows, never_expire, task_state_store
 from airflow_connect.client_token import changed_fields, content_digests, token_for_key, token_for_task
-from airflow_connect.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError
+from airflow_connect.errors import (
+    ConnectError,
+    IdempotencyError,
+    InvalidRequestError,
+    RequestError,
+    content_changed,
+)
 from airflow_connect.fields import Fault
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
@@ -243,13 +249,7 @@ class _TaskRecord:
         :raises IdempotencyError: if an earlier attempt may have made a contact from other content
         """
         if self._before.get("state") == "sent" and (changed := self.changed_fields()):
-            raise IdempotencyError(
-                f"An earlier attempt may have made a contact from other content; {self._operation} was not called. "
-                f"Changed: {', '.join(changed)}. Render the same values on every attempt (no now(), no try_number, no "
-                "upstream data that changes), or, if a second contact is wanted, give another idempotency_key.",
-                operation=self._operation,
-                code="IdempotencyException",
-            )
+            raise content_changed(self._operation, changed)
         self._set({"state": "sent", "content": self._content})
 
     def __exit__(self, _type: object, error: object, _traceback: object) -> None:
