@@ -10,7 +10,8 @@ This module knows no Airflow and no client. Its errors::
     │   ├── InvalidRequestError    found before anything was sent; holds every fault
     │   └── IdempotencyError       the client token belongs to a request with other content
     ├── SetupError                 every request would fail: access, credentials, instance, endpoint, region
-    └── QuotaError                 wait or stop: too many active contacts
+    ├── QuotaError                 wait or stop: too many active contacts
+    └── InputError                 the rows to make contacts of cannot be read; nothing was sent
 
 An error's text says what is wrong, where, and what to do next. It never holds what a contact holds: the
 service's own words are kept, but everything in them that the request contained is struck out.
@@ -35,6 +36,7 @@ __all__ = [
     "ConnectError",
     "Cure",
     "IdempotencyError",
+    "InputError",
     "InvalidRequestError",
     "QuotaError",
     "RequestError",
@@ -58,6 +60,8 @@ class Cure(enum.Enum):
     SETUP = "setup"
     #: Fewer active contacts, or a higher quota.
     WAIT = "wait"
+    #: Other rows, or access to them: what they are read from cannot be read.
+    INPUT = "input"
 
 
 class ConnectError(Exception):
@@ -155,6 +159,16 @@ class QuotaError(ConnectError):
     cure = Cure.WAIT
     #: Amazon's reason as a code, ``None`` where it gives none.
     reason: str | None = None
+
+
+class InputError(ConnectError):
+    """
+    The rows to make contacts of cannot be read: no such file, no access, another encoding, an SQL error.
+
+    Nothing was sent because of it. One bad row among good ones is no ``InputError`` but that row's fault.
+    """
+
+    cure = Cure.INPUT
 
 
 class _Sorted(NamedTuple):

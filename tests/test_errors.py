@@ -19,6 +19,7 @@ from airflow_connect.errors import (
     ConnectError,
     Cure,
     IdempotencyError,
+    InputError,
     InvalidRequestError,
     QuotaError,
     RequestError,
@@ -50,6 +51,7 @@ CLASSES = [
     IdempotencyError,
     SetupError,
     QuotaError,
+    InputError,
 ]
 
 
@@ -82,6 +84,7 @@ def test_public_names() -> None:
         "ConnectError",
         "Cure",
         "IdempotencyError",
+        "InputError",
         "InvalidRequestError",
         "QuotaError",
         "RequestError",
@@ -95,7 +98,7 @@ def test_public_names() -> None:
 
 
 def test_every_class_has_its_cure() -> None:
-    """The tree is the docstring's: four cures, and each error has exactly one."""
+    """The tree is the docstring's: five cures, and each error has exactly one."""
     cures = {
         RetryableError: Cure.RETRY,
         ThrottledError: Cure.RETRY,
@@ -104,6 +107,7 @@ def test_every_class_has_its_cure() -> None:
         IdempotencyError: Cure.REQUEST,
         SetupError: Cure.SETUP,
         QuotaError: Cure.WAIT,
+        InputError: Cure.INPUT,
     }
     assert {kind: kind.cure for kind in CLASSES[1:]} == cures
     assert set(cures.values()) == set(Cure)
