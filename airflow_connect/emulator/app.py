@@ -144,6 +144,9 @@ class ConnectAPI:
                 answer = self._error(ServiceError(*_THROTTLED))
             case FaultKind.ERROR_503:
                 answer = self._error(ServiceError("ServiceUnavailableException", "Service is unavailable", 503))
+            case FaultKind.EXPIRED_TOKEN:
+                words = "The security token included in the request is expired"
+                answer = self._error(ServiceError("ExpiredTokenException", words, 403))
             case _:
                 answer = self._error(_INTERNAL)
         return answer._replace(retry_after=fault.seconds)

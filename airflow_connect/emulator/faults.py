@@ -32,6 +32,8 @@ class FaultKind(StrEnum):
     ERROR_500 = "error_500"
     #: 503 ServiceUnavailableException; nothing was done. With seconds, those are in a Retry-After header.
     ERROR_503 = "error_503"
+    #: 403 ExpiredTokenException, as for temporary credentials whose time is up; nothing was done.
+    EXPIRED_TOKEN = "expired_token"
     #: The connection is closed, and nothing was done.
     CUT_BEFORE = "cut_before"
     #: It was done, and the connection is closed without an answer.
@@ -51,7 +53,9 @@ class FaultKind(StrEnum):
 #: The kinds that take a time, and what it is when none is given.
 _DEFAULTS = {FaultKind.SLOW: 1000.0, FaultKind.TIMEOUT: 3600.0, FaultKind.THROTTLE: 0.0, FaultKind.ERROR_503: 0.0}
 #: Kinds that come before the operation is done.
-BEFORE = frozenset({FaultKind.THROTTLE, FaultKind.ERROR_500, FaultKind.ERROR_503, FaultKind.CUT_BEFORE})
+BEFORE = frozenset(
+    {FaultKind.THROTTLE, FaultKind.ERROR_500, FaultKind.ERROR_503, FaultKind.EXPIRED_TOKEN, FaultKind.CUT_BEFORE}
+)
 
 _ENTRY = re.compile(
     r"(?:(?P<operation>[A-Za-z]+)?(?:@(?P<number>\d+))?:)?(?P<kind>\w+)"

@@ -54,6 +54,7 @@ _METHODS: Final = {
     "UpdateContact": "update_contact",
     "UpdateContactAttributes": "update_contact_attributes",
 }
+_EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
 _ANSWERED_WITH_CONTACT: Final = frozenset({"CreateContact", "StartTaskContact", "TransferContact"})
 
 #: Where the instance is written in an Amazon Web Services connection.
@@ -84,6 +85,7 @@ class ConnectHook(AwsBaseHook):
         of the connection.
     :param max_retry_time: seconds for which a call that was throttled or not answered is repeated; 0 for a single
         attempt (default: 300)
+    :param max_in_flight: calls at once by threads that share the hook (default: 10, botocore's)
 
     Additional arguments (such as ``aws_conn_id``) may be specified and are passed down to the underlying
     AwsBaseHook.
@@ -94,12 +96,18 @@ class ConnectHook(AwsBaseHook):
     """
 
     def __init__(
-        self, *args: Any, instance_id: str | None = None, max_retry_time: float = MAX_RETRY_TIME, **kwargs: Any
+        self,
+        *args: Any,
+        instance_id: str | None = None,
+        max_retry_time: float = MAX_RETRY_TIME,
+        max_in_flight: int = 10,
+        **kwargs: Any,
     ) -> None:
         kwargs["client_type"] = "connect"
         super().__init__(*args, **kwargs)
         self._instance = instance_id
         self.max_retry_time = max_retry_time
+        self.max_in_flight = max_in_flight
         self._lock = threading.RLock()
 
     @cached_property
@@ -162,6 +170,8 @@ class ConnectHook(AwsBaseHook):
         if merged.retries is None:
             # One thing retries. Botocore's retries are bounded by a count, ours by a time.
             merged = merged.merge(BotocoreConfig(retries={"total_max_attempts": 1, "mode": "standard"}))
+        if merged.max_pool_connections < self.max_in_flight:
+            merged = merged.merge(BotocoreConfig(max_pool_connections=self.max_in_flight))
         return merged
 
     @cached_property
@@ -171,6 +181,13 @@ class ConnectHook(AwsBaseHook):
             for name in ("botocore.endpoint", "botocore.parsers"):
                 logging.getLogger(name).addFilter(_CONTENT_FILTER)
             return self.conn
+
+    def _renew(self, expired: Any) -> None:
+        """Read the connection again and make a client of it, unless another thread has replaced the expired one."""
+        with self._lock:
+            if self.__dict__.get("_connect") is expired:
+                for name in ("_connect", "conn", "conn_config"):
+                    self.__dict__.pop(name, None)
 
     def call(self, operation: str, params: Mapping[str, Any], *, max_retry_time: float | None = None) -> dict[str, Any]:
         """
@@ -184,10 +201,21 @@ class ConnectHook(AwsBaseHook):
         """
 
         def once() -> dict[str, Any]:
+            client = self._connect
+            try:
+                return attempt(client)
+            except SetupError as error:
+                if error.code not in _EXPIRED:
+                    raise
+            # botocore renews what it assumes a role for; what a secrets backend rotates is in the connection.
+            self._renew(client)
+            return attempt(self._connect)
+
+        def attempt(client: Any) -> dict[str, Any]:
             response: dict[str, Any] = {}
             token = _calling_connect.set(True)
             try:
-                response = getattr(self._connect, _METHODS[operation])(**params)
+                response = getattr(client, _METHODS[operation])(**params)
             except ConnectError:
                 raise
             except Exception as error:

@@ -90,6 +90,7 @@ def test_bad_plan_is_refused_by_name(emulator: Emulator, plan: str, words: str) 
         ("throttle", 429, "ThrottlingException", 0),
         ("error_500", 500, "InternalServiceException", 0),
         ("error_503", 503, "ServiceUnavailableException", 0),
+        ("expired_token", 403, "ExpiredTokenException", 0),
         ("error_500_after", 500, "InternalServiceException", 1),
     ],
 )

@@ -271,3 +271,26 @@ def test_alias_in_the_connection_saves_a_call(emulator: Emulator, monkeypatch: p
     monkeypatch.setenv("AIRFLOW_CONN_AWS_ALIAS", connection(emulator, **extra))
     assert ConnectHook("aws_alias").instance_access_url == "https://airline.my.connect.aws"
     assert emulator.calls("DescribeInstance") == []
+
+
+def test_expired_credentials_are_read_again(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that expire in the middle are read from the connection again, once; what is still expired fails."""
+    emulator.set_faults("CreateContact@2:expired_token, CreateContact@4:expired_token, CreateContact@5:expired_token")
+    extra = {"service_config": {"connect": {"instance_id": emulator.instance_id}}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_ROTATED", connection(emulator, **extra))
+    hook = ConnectHook("aws_rotated", max_retry_time=0)
+    hook.create_contact(**TASK)
+    before = hook.get_credentials().access_key
+    rotated = json.loads(connection(emulator, **extra)) | {"login": "rotated"}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_ROTATED", json.dumps(rotated))
+    assert hook.create_contact(**TASK)["ContactId"]
+    assert (before, hook.get_credentials().access_key) == ("test", "rotated")
+    with pytest.raises(SetupError, match="have expired"):
+        hook.create_contact(**TASK)
+
+
+def test_threads_that_share_a_hook_have_a_connection_each(aws_connection: str) -> None:
+    """The pool of HTTP connections is as large as the calls at once, and an author's larger one stays."""
+    assert ConnectHook(aws_connection, max_in_flight=64).conn.meta.config.max_pool_connections == 64
+    large = ConnectHook(aws_connection, max_in_flight=64, config={"max_pool_connections": 100})
+    assert large.conn.meta.config.max_pool_connections == 100
