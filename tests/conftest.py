@@ -7,14 +7,18 @@ Imports no Airflow, so that the tests of the parts without Airflow run in millis
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import tempfile
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_connect.emulator.server import Emulator
     from airflow_connect.testing import LocalConnect
 
@@ -64,3 +68,39 @@ def aws_connection_json(emulator: Emulator) -> str:
 def aws_connection(amazon_connect: LocalConnect) -> str:
     """The connection ``aws_default``, which leads to the emulator; the value is its connection ID."""
     return amazon_connect.conn_id
+
+
+@pytest.fixture(scope="session")
+def local_aws() -> Iterator[str]:
+    """The URL of a local AWS with S3 and SQS (moto's server), one for the session: give buckets and queues own names."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line on stderr for every request
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def local_aws_connection(local_aws: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The connection ``aws_local``, which leads to the local S3 and SQS; the value is its connection ID."""
+    connection = {
+        "conn_type": "aws",
+        "login": "local",
+        "password": "local",
+        "extra": {"region_name": "us-east-1", "endpoint_url": local_aws},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_LOCAL", json.dumps(connection))
+    return "aws_local"
+
+
+@pytest.fixture
+def bucket(local_aws_connection: str) -> str:
+    """An empty bucket at the local S3, for this test alone; the value is its name."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    name = f"bucket-{uuid.uuid4().hex}"
+    S3Hook(local_aws_connection).create_bucket(name)
+    return name

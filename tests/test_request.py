@@ -107,7 +107,7 @@ def test_parameters_are_those_of_the_model(kind: Any) -> None:
     """Every parameter of the operation is covered or left out on purpose, so that a new one is noticed."""
     model = Session().get_service_model("connect").operation_model(kind.operation).input_shape
     members = {request._snake_case(member) for member in model.members}
-    assert members == set(kind.parameters) | LEFT_OUT.get(kind.operation, set())
+    assert members - LEFT_OUT.get(kind.operation, set()) == set(kind.parameters)  # an older boto3 knows fewer
     assert len(kind.parameters) == len(set(kind.parameters))
 
 
