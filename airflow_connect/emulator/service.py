@@ -47,6 +47,7 @@ OPERATIONS = (
     "UntagContact",
     "TransferContact",
     "SearchContacts",
+    "ListAssociatedContacts",
     "DescribeInstance",
 )
 
@@ -298,6 +299,32 @@ class Service:
         """See https://docs.aws.amazon.com/connect/latest/APIReference/API_SearchContacts.html."""
         self._check_instance(request)
         return self._search.run(request, self.clock.now())
+
+    def list_associated_contacts(self, request: Request) -> dict[str, Any]:
+        """
+        Amazon: "Provides information about contact tree, a list of associated contacts with a unique identifier".
+
+        Here a tree is a chain: the first contact, and all that are linked to it or were made by a transfer.
+
+        See https://docs.aws.amazon.com/connect/latest/APIReference/API_ListAssociatedContacts.html
+        """
+        chain = self.store.select("initial_contact_id = ?", (self._contact(request).initial_contact_id,))
+        return {
+            "ContactSummaryList": [
+                {
+                    "ContactId": contact.id,
+                    "ContactArn": self.instance.contact_arn(contact.id),
+                    "InitiationTimestamp": contact.initiated_at,
+                    "DisconnectTimestamp": contact.disconnected_at,
+                    "InitialContactId": contact.initial_contact_id if contact.previous_contact_id else None,
+                    "PreviousContactId": contact.previous_contact_id,
+                    "RelatedContactId": contact.related_contact_id,
+                    "InitiationMethod": contact.initiation_method,
+                    "Channel": contact.channel,
+                }
+                for contact in chain
+            ]
+        }
 
     def describe_instance(self, request: Request) -> dict[str, Any]:
         """See https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeInstance.html."""

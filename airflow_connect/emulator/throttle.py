@@ -11,13 +11,15 @@ import threading
 #: "a RateLimit of 2 per second, and a BurstLimit of 5 per second", for all operations without a row of their own.
 DEFAULT_RATE = 2.0
 DEFAULT_BURST = 5
+#: Operations with a quota of their own, as a share of the others': 0.5 calls a second where the others have 2.
+SHARES = {"SearchContacts": 0.25}
 
 
 class Throttle:
     """
     Says whether a call is inside the quota of its operation.
 
-    :param rate: tokens per second that every operation gets; None is unlimited.
+    :param rate: tokens per second that every operation gets, but those of :data:`SHARES`; None is unlimited.
     :param burst: tokens that a bucket holds, and starts with.
     """
 
@@ -45,8 +47,9 @@ class Throttle:
         with self._lock:
             if self._rate is None:
                 return True
+            rate = self._rate * SHARES.get(operation, 1.0)
             tokens, since = self._buckets.get(operation, (float(self._burst), now))
-            tokens = min(self._burst, tokens + max(0.0, now - since) * self._rate)
+            tokens = min(self._burst, tokens + max(0.0, now - since) * rate)
             allowed = tokens >= 1
             self._buckets[operation] = (tokens - allowed, now)
             return allowed

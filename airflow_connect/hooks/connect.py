@@ -45,6 +45,7 @@ _METHODS: Final = {
     "DescribeContact": "describe_contact",
     "DescribeInstance": "describe_instance",
     "GetContactAttributes": "get_contact_attributes",
+    "ListAssociatedContacts": "list_associated_contacts",
     "SearchContacts": "search_contacts",
     "StartTaskContact": "start_task_contact",
     "StopContact": "stop_contact",
@@ -267,7 +268,7 @@ class ConnectHook(AwsBaseHook):
         request = StartTaskContactRequest(**{"instance_id": self.instance_id, **_with_client_token(arguments)})
         return self.call("StartTaskContact", request.params())
 
-    def describe_contact(self, contact_id: str) -> dict[str, Any]:
+    def describe_contact(self, contact_id: str, *, max_retry_time: float | None = None) -> dict[str, Any]:
         """
         Return what Amazon Connect knows of a contact.
 
@@ -275,11 +276,33 @@ class ConnectHook(AwsBaseHook):
             - :external+boto3:py:meth:`Connect.Client.describe_contact`
 
         :param contact_id: the contact
+        :param max_retry_time: seconds, instead of the hook's
         """
-        contact: dict[str, Any] = self.call("DescribeContact", self._contact(contact_id))["Contact"]
+        params = self._contact(contact_id)
+        contact: dict[str, Any] = self.call("DescribeContact", params, max_retry_time=max_retry_time)["Contact"]
         return contact
 
-    def stop_contact(self, contact_id: str) -> bool:
+    def list_associated_contacts(self, contact_id: str, *, max_retry_time: float | None = None) -> list[dict[str, Any]]:
+        """
+        Return the contacts of a contact's tree: itself, what it followed, and what followed it.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.list_associated_contacts`
+
+        :param contact_id: the contact
+        :param max_retry_time: seconds, instead of the hook's
+        :return: a summary of each, with ``ContactId`` and ``PreviousContactId``
+        """
+        params: dict[str, Any] = self._contact(contact_id)
+        found: list[dict[str, Any]] = []
+        while True:
+            response = self.call("ListAssociatedContacts", params, max_retry_time=max_retry_time)
+            found += response.get("ContactSummaryList", [])
+            if not response.get("NextToken"):
+                return found
+            params["NextToken"] = response["NextToken"]
+
+    def stop_contact(self, contact_id: str, *, max_retry_time: float | None = None) -> bool:
         """
         End a contact; one that has ended already stays as it is.
 
@@ -287,11 +310,12 @@ class ConnectHook(AwsBaseHook):
             - :external+boto3:py:meth:`Connect.Client.stop_contact`
 
         :param contact_id: the contact
+        :param max_retry_time: seconds, instead of the hook's
         :return: whether this call ended it
         """
         request = StopContactRequest(instance_id=self.instance_id, contact_id=contact_id)
         try:
-            self.call("StopContact", request.params())
+            self.call("StopContact", request.params(), max_retry_time=max_retry_time)
         except RequestError as error:
             if error.code != "ContactNotFoundException":
                 raise

@@ -374,6 +374,20 @@ def test_transfer_makes_a_successor(client: Any, emulator: Emulator, started: An
     assert "AgentInfo" not in contact
 
 
+def test_associated_contacts_are_a_chain(client: Any, emulator: Emulator, started: Any, made: Any) -> None:
+    """Each contact of a chain leads to all of it: who came before whom, and who has ended."""
+    first, other = started(), made()
+    key = {"InstanceId": emulator.instance_id, "ContactFlowId": TO_QUEUE_FLOW.id}
+    second = client.transfer_contact(**key, ContactId=first, QueueId=BILLING_QUEUE.id)["ContactId"]
+    for contact_id in (first, second):
+        answer = client.list_associated_contacts(InstanceId=emulator.instance_id, ContactId=contact_id)
+        chain = answer["ContactSummaryList"]
+        assert [(one["ContactId"], one.get("PreviousContactId")) for one in chain] == [(first, None), (second, first)]
+        assert ["DisconnectTimestamp" in one for one in chain] == [True, False]
+    alone = client.list_associated_contacts(InstanceId=emulator.instance_id, ContactId=other)
+    assert [one["ContactId"] for one in alone["ContactSummaryList"]] == [other]
+
+
 def test_transfer_has_limits(client: Any, emulator: Emulator, started: Any, made: Any) -> None:
     """Tasks and e-mails, active, to a queue or a user, eleven times."""
     key = {"InstanceId": emulator.instance_id, "ContactFlowId": TO_QUEUE_FLOW.id}

@@ -29,6 +29,13 @@ def test_each_operation_has_its_bucket() -> None:
     assert throttle.take("B", 0.0)
 
 
+def test_search_has_a_quota_of_its_own() -> None:
+    """SearchContacts gets a quarter of what the others get: 0.5 calls a second where they have 2."""
+    throttle = Throttle(2, 1)
+    assert throttle.take("SearchContacts", 0.0)
+    assert [throttle.take("SearchContacts", at) for at in (0.5, 1.9, 2.0)] == [False, False, True]
+
+
 def test_bucket_holds_no_more_than_the_burst() -> None:
     """A long silence saves no more than the burst."""
     throttle = Throttle(10, 2)

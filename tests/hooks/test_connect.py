@@ -37,7 +37,7 @@ def connection(emulator: Emulator, **extra: Any) -> str:
 
 
 def test_every_operation_has_its_method(hook: ConnectHook, emulator: Emulator) -> None:
-    """The twelve operations in use each have a method that reaches Amazon Connect."""
+    """The thirteen operations in use each have a method that reaches Amazon Connect."""
     made = hook.create_contact(**TASK, attributes={"order": 17})
     contact_id = made["ContactId"]
     assert made["ContactArn"].endswith(contact_id)
@@ -61,6 +61,7 @@ def test_routed_task_is_started_and_transferred(hook: ConnectHook) -> None:
     successor = hook.transfer_contact(started, contact_flow_id=flow)["ContactId"]
     assert successor != started
     assert hook.describe_contact(successor)["PreviousContactId"] == started
+    assert [one["ContactId"] for one in hook.list_associated_contacts(started)] == [started, successor]
 
 
 def test_search_reads_all_pages(hook: ConnectHook) -> None:
