@@ -15,8 +15,11 @@ from airflow.providers.common.compat.sdk import (
     AirflowNotFoundException,
     BaseOperatorLink,
     DecoratedOperator,
+    ObjectStoragePath,
+    Stats,
     TaskDecorator,
     XCom,
+    conf,
     context_merge,
     determine_kwargs,
     task_decorator_factory,
@@ -27,12 +30,16 @@ __all__ = [
     "AirflowNotFoundException",
     "BaseOperatorLink",
     "DecoratedOperator",
+    "ObjectStoragePath",
+    "Stats",
     "TaskDecorator",
     "TaskStateStore",
     "XCom",
     "arguments_from_rows",
+    "conf",
     "context_merge",
     "determine_kwargs",
+    "is_retry",
     "never_expire",
     "task_decorator_factory",
     "task_state_store",
@@ -86,3 +93,26 @@ def arguments_from_rows(operator: Any, map_index: int) -> dict[str, Any]:
     else:
         given = {name: getattr(operator, name) for name in operator.template_fields}
     return {name: value for name, value in given.items() if name not in partial}
+
+
+def is_retry(ti: Any, retries: int) -> bool:
+    """
+    Return whether the attempt follows a failed one by itself, rather than on somebody's word.
+
+    A clear starts the count of retries anew: ``max_tries`` grows with it, ``try_number`` goes on (2.11 to 3.3).
+    """
+    return bool(ti.try_number > ti.max_tries - retries + 1)
+
+
+def storage_path(path: str, conn_id: str | None = None) -> Any:
+    """Return an ``ObjectStoragePath``, whose module is another one since Airflow 3 and costs an import of its own."""
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(path, conn_id=conn_id)
+
+
+def database_hook(conn_id: str) -> Any:
+    """Return the hook of a connection to a database; ``BaseHook`` is in another module since Airflow 3.1."""
+    from airflow.providers.common.compat.sdk import BaseHook
+
+    return BaseHook.get_connection(conn_id).get_hook()

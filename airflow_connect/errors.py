@@ -5,9 +5,12 @@ This module knows no Airflow and no client. Its errors::
 
     ConnectError
     ├── RetryableError             again: 5xx, no or a broken answer
+    │   ├── RowsFailedError        rows of a bulk task failed; another attempt sends what is missing
     │   └── ThrottledError         again, at a lower rate
     ├── RequestError               this request is wrong: another attempt ends the same way
     │   ├── InvalidRequestError    found before anything was sent; holds every fault
+    │   ├── InvalidRowsError       rows of a bulk task have faults; nothing was sent
+    │   ├── RowsRefusedError       rows of a bulk task failed, all of them for good
     │   └── IdempotencyError       the client token belongs to a request with other content
     ├── SetupError                 every request would fail: access, credentials, instance, endpoint, region
     ├── QuotaError                 wait or stop: too many active contacts
@@ -38,9 +41,12 @@ __all__ = [
     "IdempotencyError",
     "InputError",
     "InvalidRequestError",
+    "InvalidRowsError",
     "QuotaError",
     "RequestError",
     "RetryableError",
+    "RowsFailedError",
+    "RowsRefusedError",
     "SetupError",
     "ThrottledError",
     "answer_without_contact",
@@ -111,6 +117,10 @@ class ThrottledError(RetryableError):
     """The account's rate of this operation is used up for the moment; nothing was done."""
 
 
+class RowsFailedError(RetryableError):
+    """More rows of a bulk task failed than are tolerated; another attempt sends only what is missing."""
+
+
 class RequestError(ConnectError):
     """The request is wrong, and the same request will fail again."""
 
@@ -141,6 +151,14 @@ class InvalidRequestError(RequestError):
 
 class IdempotencyError(RequestError):
     """The client token was used before, for a request with other content."""
+
+
+class InvalidRowsError(RequestError):
+    """Rows of a bulk task have faults; nothing was sent."""
+
+
+class RowsRefusedError(RequestError):
+    """More rows of a bulk task failed than are tolerated, and none of them for a reason that passes."""
 
 
 class SetupError(ConnectError):

@@ -33,7 +33,7 @@ class FaultKind(StrEnum):
     #: 503 ServiceUnavailableException; nothing was done. With seconds, those are in a Retry-After header.
     ERROR_503 = "error_503"
     #: 403 ExpiredTokenException, as for temporary credentials whose time is up; nothing was done.
-    EXPIRED_TOKEN = "expired_token"  # noqa: S105 -- a name of an error
+    EXPIRED_TOKEN = "expired_token"
     #: The connection is closed, and nothing was done.
     CUT_BEFORE = "cut_before"
     #: It was done, and the connection is closed without an answer.
