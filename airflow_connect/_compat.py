@@ -115,4 +115,5 @@ def database_hook(conn_id: str) -> Any:
     """Return the hook of a connection to a database; ``BaseHook`` is in another module since Airflow 3.1."""
     from airflow.providers.common.compat.sdk import BaseHook
 
-    return BaseHook.get_connection(conn_id).get_hook()
+    connection: Any = BaseHook.get_connection(conn_id)
+    return connection.get_hook()
