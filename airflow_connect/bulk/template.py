@@ -1,0 +1,486 @@
+"""
+What an author writes about the contacts of many rows, compiled once, rendered for each row.
+
+Every text is a Jinja template over ``row`` and Airflow's context; all of them become one function, which Jinja's own
+compiler makes. What a row holds is data: it is never compiled, and an author's ``row.items`` is the column ``items``,
+never the method of a dict. This module knows no Airflow: the context is a mapping, and the environment of the DAG is
+only asked for its filters, tests, globals and signs.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import missing, object_type_repr
+
+from airflow_connect.errors import InvalidRequestError
+from airflow_connect.fields import Fault, describe, key_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from jinja2 import Environment
+
+    from airflow_connect.request import ContactRequest, StartTaskContactRequest
+
+__all__ = ["ContactOf", "RowError", "TextOf", "compile_contact", "compile_text"]
+
+Values = Mapping[str, Any]
+ContactOf = Callable[[Values], dict[str, Any]]
+TextOf = Callable[[Values], str]
+
+#: Given by the operator for all rows, or following from what identifies a row.
+_NOT_OF_A_ROW: Final[Mapping[str, str]] = {
+    "instance_id": "is given once for all rows: instance_id of the operator",
+    "client_token": "follows from the row; what identifies a contact is given as idempotency_key",
+}
+
+# Names in the compiled code that no author can write by accident.
+_RESULT: Final = "airflow_connect_result"
+_BLOCK: Final = "airflow_connect_block_{}"
+_CONSTANT: Final = "airflow_connect_constant_{}"
+_GIVEN: Final = "airflow_connect_given"
+_TEXT: Final = "airflow_connect_text"
+
+#: Types whose values Jinja can write into code, and that no wrapping can be in.
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+
+#: Names of columns that a message tells.
+_NAMES_SHOWN: Final = 20
+
+
+class RowError(Exception):
+    """
+    A row cannot be rendered.
+
+    :param faults: what is wrong with it, without anything that it holds
+    """
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__("; ".join(str(fault) for fault in faults))
+        self.faults = faults
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.faults
+
+
+def compile_contact(
+    contact: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]],
+    request: type[ContactRequest | StartTaskContactRequest],
+    context: Mapping[str, Any],
+    environment: Environment | None = None,
+) -> ContactOf:
+    """
+    Compile the template of a contact into a function from a row's values to the arguments of a request.
+
+    **A mapping**: every text in it, at any depth, is a template; keys are not. A text that is one sole expression,
+    ``"{{ row.amount }}"``, gives the value as it is: a number, a date, or ``None``, with which the argument or
+    attribute is left out. In any other text ``None`` is empty text. What does not name ``row`` is rendered once, for
+    all rows. A column that the row does not have is a fault, unless the template says what then:
+    ``{{ row.nickname | default("") }}``.
+
+    **A function** takes the row as a dict and returns a mapping, in which no text is a template.
+
+    The result may be called by one thread at a time. It raises :class:`RowError`.
+
+    :param contact: the mapping or the function
+    :param request: the class of the request
+    :param context: Airflow's context; only what the templates name is looked up, once
+    :param environment: the DAG's Jinja environment: its filters, tests, globals (user-defined macros), loader and signs
+        are taken, its class and its handling of what is undefined are not
+    :raises InvalidRequestError: with all faults that do not depend on a row
+    """
+    if not isinstance(contact, Mapping):
+        if not callable(contact):
+            rule = "must be a dict of the contact's arguments, or a function from a row to one"
+            raise InvalidRequestError(request.operation, [Fault("contact", rule, describe(contact))])
+        return _of_function(contact)
+    compiler = _Compiler(context, environment)
+    built = {name: compiler.build(value, key_path("", name)) for name, value in contact.items()}
+    if not compiler.faults:
+        compiler.faults += _constant_faults(built, request)
+    if compiler.faults:
+        raise InvalidRequestError(request.operation, compiler.faults)
+    return compiler.function(built)
+
+
+def compile_text(
+    text: str,
+    context: Mapping[str, Any],
+    environment: Environment | None = None,
+    *,
+    name: str = "idempotency_key",
+    operation: str = "CreateContact",
+) -> TextOf:
+    """
+    Compile a template into a function from a row's values to text that tells rows apart.
+
+    At least one of its expressions over ``row`` must give something: a key of which only ``order-`` is left would be
+    the same for all such rows, and for those of other days too.
+
+    :param text: the template; it must name ``row``
+    :param context: as for :func:`compile_contact`
+    :param environment: as for :func:`compile_contact`
+    :param name: what faults call it
+    :param operation: the API operation that it is for
+    :raises InvalidRequestError: if it is no template, or the same for every row
+    """
+    compiler = _Compiler(context, environment)
+    parts = compiler.parts(text, name) if isinstance(text, str) else [text]
+    of_row = [_is_node(part) for part in parts]
+    if not compiler.faults and not any(of_row):
+        rule = "must name a column of the row ({{ row.… }}), or every row would have the same one"
+        compiler.faults.append(Fault(name, rule, describe(text)))
+    if compiler.faults:
+        raise InvalidRequestError(operation, compiler.faults)
+    render = compiler.function(parts)
+
+    def text_of(values: Values) -> str:
+        texts = ["" if part is None else str(part) for part in render(values)]
+        if not any(part.strip() for part, counts in zip(texts, of_row, strict=True) if counts):
+            rule = "must not be empty: every contact with an empty key would be the same one"
+            raise RowError(Fault(name, rule, "nothing from this row"))
+        return "".join(texts)
+
+    return text_of
+
+
+def _constant_faults(
+    built: Mapping[str, Any], request: type[ContactRequest | StartTaskContactRequest]
+) -> Iterator[Fault]:
+    """Yield what is wrong with a contact whatever the row holds."""
+    for name in built.keys() & _NOT_OF_A_ROW.keys():
+        yield Fault(f"contact.{name}", _NOT_OF_A_ROW[name], "in contact")
+    of_row = {name for name, value in built.items() if _is_node(value)}
+    constant = {name: value for name, value in built.items() if name not in of_row and name not in _NOT_OF_A_ROW}
+    unknown = dict.fromkeys(of_row - set(request.parameters), "a template")
+    # The instance is no part of the contact; any will do here.
+    _, faults = request.check({"instance_id": "any", **constant, **unknown})
+    for fault in faults:
+        field = fault.field.partition(".")[0].partition("[")[0]
+        # A rule that names an argument which depends on the row may be kept by it.
+        if field not in of_row - unknown.keys() and not any(name in fault.rule for name in of_row & built.keys()):
+            yield fault
+
+
+def _of_function(function: Callable[[dict[str, Any]], Mapping[str, Any]]) -> ContactOf:
+    rule = "the function must return a dict of the contact's arguments for every row"
+
+    def contact_of(values: Values) -> dict[str, Any]:
+        try:
+            result = function(dict(values))
+        except Exception as error:  # noqa: BLE001  # it is the author's code
+            # Its message may hold what the row holds.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            given = f"{type(error).__name__} in {place.name}, line {place.lineno}"
+            raise RowError(Fault("contact", rule, given)) from None
+        if not isinstance(result, Mapping):
+            raise RowError(Fault("contact", rule, describe(result)))
+        for name in _NOT_OF_A_ROW:
+            if name in result:
+                raise RowError(Fault(f"contact.{name}", _NOT_OF_A_ROW[name], "in contact"))
+        return dict(result)
+
+    return contact_of
+
+
+# ------------------------------------------------------------------------------------------------------------
+# What templates see
+
+
+class _Row(dict[str, Any]):
+    """A row, or a dict in one: data that has no methods for a template."""
+
+    __slots__ = ()
+
+
+def _as_row(values: Values) -> _Row:
+    for value in values.values():
+        if type(value) not in _SCALARS:
+            return _Row({name: _without_methods(value) for name, value in values.items()})
+    return _Row(values)
+
+
+def _without_methods(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _as_row(value)
+    if isinstance(value, (list, tuple)):
+        return [_without_methods(item) for item in value]
+    return value
+
+
+class _Environment(SandboxedEnvironment):
+    """
+    Jinja's sandbox, with the columns of a row instead of its attributes, and the names of the DAG's environment.
+
+    :param environment: the DAG's
+    """
+
+    def __init__(self, environment: Environment | None) -> None:
+        #: Names that an author wrote. Others are computed, maybe from what a row holds, and not told.
+        self.written: set[str] = set()
+        super().__init__(undefined=_undefined_type(self.written), finalize=_empty_for_none)
+        if environment is not None:
+            for sign in (
+                *("block_start_string", "block_end_string", "variable_start_string", "variable_end_string"),
+                *("comment_start_string", "comment_end_string", "line_statement_prefix", "line_comment_prefix"),
+                *("trim_blocks", "lstrip_blocks", "newline_sequence", "keep_trailing_newline", "loader"),
+            ):
+                setattr(self, sign, getattr(environment, sign))
+            for extension in environment.extensions.values():
+                self.add_extension(type(extension))
+            self.filters.update(environment.filters)
+            self.tests.update(environment.tests)
+            self.globals.update(environment.globals)
+        self.filters[_GIVEN] = _given
+        self.filters[_TEXT] = _joined
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return the column of a row, or what the sandbox allows of anything else."""
+        if type(obj) is _Row:
+            try:
+                return obj[attribute]
+            except KeyError:
+                return self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Return the column of a row, or what the sandbox allows of anything else."""
+        if type(obj) is _Row:
+            try:
+                return obj[argument]
+            except KeyError:
+                return self.undefined(obj=obj, name=argument)
+        return super().getitem(obj, argument)
+
+    def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
+        """Return what raises when it is used: the sandbox does not allow the attribute."""
+        return self.undefined(obj=obj, name=attribute, exc=SecurityError)
+
+
+def _undefined_type(written: set[str]) -> type[StrictUndefined]:
+    """Return the type of what is undefined, whose message tells names that the author wrote and no others."""
+
+    class Missing(StrictUndefined):
+        __slots__ = ()
+
+        @property
+        def _undefined_message(self) -> str:
+            obj, name = self._undefined_obj, self._undefined_name
+            told = repr(name) if name in written else "something computed"
+            if self._undefined_exception is SecurityError:
+                return f"the sandbox does not allow {told} of {object_type_repr(obj)}"
+            if obj is missing:
+                return f"there is no {told}"
+            if type(obj) is _Row:
+                return f"the row has no {told}, only {_names(obj)}"
+            return f"{object_type_repr(obj)} has no {told}"
+
+    return Missing
+
+
+def _names(row: Mapping[str, Any]) -> str:
+    shown = ", ".join(key_path("", name) for name in list(row)[:_NAMES_SHOWN])
+    return f"{shown}, …" if len(row) > _NAMES_SHOWN else shown or "nothing"
+
+
+def _empty_for_none(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def _given(value: Any) -> Any:
+    """Return a value that is there; what is undefined raises when it is asked for its text."""
+    if isinstance(value, Undefined):
+        str(value)
+    return value
+
+
+def _joined(parts: Iterable[Any]) -> str:
+    return "".join([part if type(part) is str else "" if part is None else str(part) for part in parts])
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Compilation
+
+
+class _Compiler:
+    """
+    Turn templates into nodes of Jinja's syntax tree, and those into one function.
+
+    What depends on the row is a node, and everything else is its value already.
+
+    :param context: Airflow's context
+    :param environment: the DAG's Jinja environment
+    """
+
+    def __init__(self, context: Mapping[str, Any], environment: Environment | None) -> None:
+        self._context = context
+        self._environment = _Environment(environment)
+        #: What templates see, and values that cannot be written into code.
+        self._variables: dict[str, Any] = dict(self._environment.globals)
+        #: Statements of the templates that are more than text and expressions.
+        self._blocks: list[nodes.Node] = []
+        #: What renders each template that depends on the row, by its place.
+        self._alone: dict[str, Callable[[], Any]] = {}
+        self.faults: list[Fault] = []
+
+    def build(self, value: Any, path: str) -> Any:
+        """Return a value of the author's, or a node if a template in it depends on the row; collect faults."""
+        if isinstance(value, str):
+            parts = self.parts(value, path)
+            if len(parts) == 1:
+                return parts[0]
+            if not any(map(_is_node, parts)):
+                return _joined(parts)
+            return _filter(self._node(parts), _TEXT)
+        if isinstance(value, Mapping):
+            items = {key: self.build(item, key_path(path, key)) for key, item in value.items()}
+            return self._node(items) if any(map(_is_node, items.values())) else items
+        if isinstance(value, (list, tuple)):
+            members = [self.build(item, f"{path}[{index}]") for index, item in enumerate(value)]
+            return self._node(members) if any(map(_is_node, members)) else members
+        return value
+
+    def parts(self, source: str, path: str) -> list[Any]:
+        """Return what a template consists of: the texts and values that are the same for all rows, and nodes."""
+        try:
+            tree = self._environment.parse(source)
+            self._look_up(tree)
+            parts, blocks = self._split(tree)
+            if any(map(_is_node, parts)):
+                self._alone[path] = self._compile(self._node(parts), blocks)
+                self._blocks += blocks
+        except TemplateSyntaxError as error:
+            self.faults.append(Fault(path, f"must be a template: {error.message}", f"line {error.lineno}"))
+        except Exception as error:  # noqa: BLE001  # what is the same for all rows is rendered here: author's code
+            self.faults.append(_fault(path, error))
+        else:
+            return parts
+        return []
+
+    def _look_up(self, tree: nodes.Template) -> None:
+        """Take from Airflow's context what a template names, and refuse what is nowhere."""
+        self._environment.written.update(_written(tree))
+        names = meta.find_undeclared_variables(tree)
+        if any(tree.find_all(_OTHER_TEMPLATES)):
+            names.update(self._context)
+        for name in sorted(names - {"row"}):
+            if name in self._context:
+                self._variables[name] = self._context[name]
+            elif name not in self._variables and name not in _accounted_for(tree):
+                raise UndefinedError(f"there is no {name!r}")
+
+    def _split(self, tree: nodes.Template) -> tuple[list[Any], list[nodes.Node]]:
+        """Return the parts of a template, and the statements that must run before them."""
+        if all(isinstance(node, nodes.Output) for node in tree.body):
+            parts = [node for output in tree.body for node in output.iter_child_nodes()]
+            return [self._part(node) for node in parts], []
+        name = _BLOCK.format(len(self._blocks))
+        block = nodes.AssignBlock(nodes.Name(name, "store"), None, tree.body, lineno=1)
+        part = nodes.Name(name, "load")
+        return ([part], [block]) if _depends_on_row(tree) else ([self._compile(part, [block])()], [])
+
+    def _part(self, node: nodes.Node) -> Any:
+        """Return a text or the value of an expression that is the same for all rows, any other expression as a node."""
+        if isinstance(node, nodes.TemplateData):
+            return node.data
+        return _filter(node, _GIVEN) if _depends_on_row(node) else self._compile(_filter(node, _GIVEN), [])()
+
+    def function(self, built: Any) -> Callable[[Values], Any]:
+        """Return the function from a row's values to what was built, with the templates' results in it."""
+        render = self._compile(self._node(built), self._blocks)
+        variables, alone = self._variables, self._alone
+
+        def of_row(values: Values) -> Any:
+            variables["row"] = _as_row(values)
+            try:
+                return render()
+            except Exception as error:  # noqa: BLE001  # a template can call author's code
+                # One function does not know in which template it failed, nor whether another fails as well.
+                raise RowError(*(list(_faults_alone(alone)) or [_fault("contact", error)])) from None
+
+        return of_row
+
+    def _compile(self, result: nodes.Node, blocks: list[nodes.Node]) -> Callable[[], Any]:
+        body = [*blocks, nodes.Assign(nodes.Name(_RESULT, "store"), result, lineno=1)]
+        template = self._environment.from_string(nodes.Template(body, lineno=1))
+        # One context for all rows: nothing of a row stays in it, since what a template sets stays in its block.
+        context = template.new_context(self._variables, shared=True)
+        run, found = template.root_render_func, context.vars
+
+        def render() -> Any:
+            for _ in run(context):
+                pass
+            return found[_RESULT]
+
+        return render
+
+    def _node(self, value: Any) -> Any:
+        """Return the node that makes a value, in which there may be nodes."""
+        if _is_node(value):
+            return value
+        if isinstance(value, Mapping):
+            return nodes.Dict([nodes.Pair(self._node(key), self._node(item)) for key, item in value.items()])
+        if isinstance(value, list) and any(map(_is_node, value)):
+            return nodes.List([self._node(item) for item in value])
+        if type(value) in _SCALARS:
+            return nodes.Const(value)
+        name = _CONSTANT.format(len(self._variables))
+        self._variables[name] = value
+        return nodes.Name(name, "load")
+
+
+def _filter(node: Any, name: str) -> nodes.Filter:
+    return nodes.Filter(node, name, [], [], None, None)
+
+
+_OTHER_TEMPLATES: Final = (nodes.Include, nodes.Import, nodes.FromImport)
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, nodes.Node)
+
+
+def _depends_on_row(node: nodes.Node) -> bool:
+    """Tell whether a part of a template may give something else for another row; other templates may name it."""
+    if isinstance(node, _OTHER_TEMPLATES) or (isinstance(node, nodes.Name) and node.name == "row"):
+        return True
+    return any(map(_depends_on_row, node.iter_child_nodes()))
+
+
+def _written(tree: nodes.Template) -> Iterator[str]:
+    """Yield the names that stand in a template."""
+    for node in tree.find_all((nodes.Name, nodes.Getattr, nodes.Const)):
+        name = getattr(node, {nodes.Name: "name", nodes.Getattr: "attr"}.get(type(node), "value"))
+        if isinstance(name, str):
+            yield name
+
+
+def _accounted_for(tree: nodes.Template) -> set[str]:
+    """Return the names that a template sets somewhere, or of which it says what shall be if they are not there."""
+    names = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
+    for node in tree.find_all((nodes.Filter, nodes.Test)):
+        if node.name in {"default", "d", "defined", "undefined"} and isinstance(node.node, nodes.Name):
+            names.add(node.node.name)
+    return names
+
+
+def _faults_alone(templates: Mapping[str, Callable[[], Any]]) -> Iterator[Fault]:
+    """Yield what is wrong with each template of a row."""
+    for path, render in templates.items():
+        try:
+            render()
+        except Exception as error:  # noqa: BLE001  # as above
+            yield _fault(path, error)
+
+
+def _fault(path: str, error: Exception) -> Fault:
+    """Return what is wrong with a template, without the message of an error that may hold what the row holds."""
+    if isinstance(error, (UndefinedError, SecurityError)):
+        return Fault(path, "the template asks for what is not there", str(error))
+    return Fault(path, "the template must give something for every row", type(error).__name__)
