@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+from urllib.parse import quote
 
 # Airflow 2 and 3 keep these in different modules; common-compat (a dependency of the Amazon provider) knows where.
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowNotFoundException,
+    BaseNotifier,
     BaseOperatorLink,
     DecoratedOperator,
     ObjectStoragePath,
@@ -24,10 +26,12 @@ from airflow.providers.common.compat.sdk import (
     determine_kwargs,
     task_decorator_factory,
 )
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
 
 __all__ = [
     "AirflowFailException",
     "AirflowNotFoundException",
+    "BaseNotifier",
     "BaseOperatorLink",
     "DecoratedOperator",
     "ObjectStoragePath",
@@ -38,8 +42,11 @@ __all__ = [
     "arguments_from_rows",
     "conf",
     "context_merge",
+    "dag_run_url",
     "determine_kwargs",
+    "failed_tasks",
     "is_retry",
+    "log_url",
     "never_expire",
     "task_decorator_factory",
     "task_state_store",
@@ -117,3 +124,45 @@ def database_hook(conn_id: str) -> Any:
 
     connection: Any = BaseHook.get_connection(conn_id)
     return connection.get_hook()
+
+
+def dag_run_url(dag_id: str, run_id: str) -> str:
+    """Return the address of a DAG run's page. The option that names the UI's address is another one since Airflow 3."""
+    if AIRFLOW_V_3_0_PLUS:
+        base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
+        return f"{base}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
+    base = conf.get("webserver", "base_url").rstrip("/")
+    return f"{base}/dags/{dag_id}/grid?dag_run_id={quote(run_id, safe='')}"
+
+
+def log_url(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
+    """
+    Return the address of a task instance's log.
+
+    ``ti.log_url`` is not set in the callbacks of a DAG on Airflow 3.0.
+    """
+    run = dag_run_url(dag_id, run_id)
+    if AIRFLOW_V_3_0_PLUS:
+        return f"{run}/tasks/{task_id}" + (f"/mapped/{map_index}" if map_index >= 0 else "")
+    return f"{run}&task_id={quote(task_id)}" + (f"&map_index={map_index}" if map_index >= 0 else "") + "&tab=logs"
+
+
+def failed_tasks(context: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """
+    Return task ID and map index of the failed task instances of a run, for a callback of its DAG.
+
+    The task instance in such a context is any one of the run (2.11 and 3.0), or one that failed or was skipped
+    because of it. Empty on Airflow 3.0, whose DAG processor has no answer and would wait for one for ever.
+    """
+    dag_run, ti = context.get("dag_run"), context.get("ti")
+    if hasattr(dag_run, "get_task_instances"):  # Airflow 2
+        return sorted((one.task_id, one.map_index) for one in dag_run.get_task_instances(state=["failed"]))
+    if ti is None or not AIRFLOW_V_3_1_PLUS:
+        return []
+    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
+    known, found = context["dag"].task_dict, []
+    for name in (name for name, state in states.items() if state == "failed"):
+        # A mapped task instance is named by its task's ID and its index.
+        task_id, _, index = name.rpartition("_")
+        found.append((name, -1) if name in known or not index.isdecimal() else (task_id, int(index)))
+    return sorted(found)
