@@ -41,6 +41,9 @@ class Call:
         self.pace = pace
 
 
+T0, P0, BACK, FIRST, POW, PATIENCE, M0, M1 = 0.5, 16.0, 0.4, 8.0, 3, 1.3, 130, 2
+
+
 class Pace:
     """The control loop; see the module."""
 
@@ -55,7 +58,7 @@ class Pace:
     ) -> None:
         self._max_rate = max_rate or math.inf
         self._max_in_flight = max_in_flight
-        self._rate = min(total_rate or 16.0, self._max_rate)
+        self._rate = min(total_rate or P0, self._max_rate)
         self._pace = self._rate
         self._growth = 2.0
         self._searching = True
@@ -68,10 +71,11 @@ class Pace:
         self._throttled = 0
         self._reacted = -math.inf
         self._cycle = 0
-        self._cycle_length = 8.0
+        self._cycle_length = FIRST
         self._anchors: deque[list[float]] = deque(maxlen=48)
         self._recent: deque[float] = deque(maxlen=512)
         self._first = now
+        self._base = self._rate
         self._burst = 1.0
 
     @property
@@ -115,17 +119,18 @@ class Pace:
             self._cycle += 1
             m = self._cycle_length
             q = self._noise()
-            self._pace = min(self._max_rate, self._rate * (1 + 2 * q * self._cycle / (m * m)))
-            if self._cycle > 1.3 * m:
+            self._pace = min(self._max_rate, self._rate * (1 + POW * q * (self._cycle / m) ** (POW - 1) / m))
+            if self._cycle > PATIENCE * m:
                 self._searching = True
                 self._growth = 1.25
+                self._base = self._rate
         self._next += 1 / self._pace
         return call
 
     def _grow(self, interval: float) -> None:
         if not self._latency:
             return
-        period = max(self._latency, 0.25 if self._growth == 2 else 0.5, 0 if self._growth == 2 else 6 * interval)
+        period = max(self._latency, T0 if self._growth == 2 else 0.5, 0 if self._growth == 2 else 6 * interval)
         self._pace = min(self._max_rate, self._pace * self._growth ** min(1, interval / period))
         self._rate = self._pace
 
@@ -174,26 +179,30 @@ class Pace:
                 count -= 1
         anchor = [middle, count, 0.0]
         if call.sent < self._reacted:
-            if self._anchors and self._anchors[-1][2]:
-                if middle > self._anchors[-1][0]:
-                    self._anchors[-1] = [middle, count, 1.0]
-            else:
+            if len(self._anchors) == 1 and self._anchors[0][0] < middle:
                 self._anchors.append([middle, count, 1.0])
+            elif len(self._anchors) == 2 and self._anchors[1][2] and self._anchors[1][0] < middle:
+                self._anchors[1] = [middle, count, 1.0]
+            else:
+                return
             self._measure()
             return
         self._reacted = now
         if self._searching:
-            self._anchors.clear()
-            self._rate = call.pace * (0.4 if self._growth == 2 else 0.7)
+            if self._growth == 2:
+                self._anchors.clear()
+                self._rate = call.pace * BACK
+            else:
+                self._rate = self._base
         self._anchors.append(anchor)
         self._searching = False
-        self._measure()
+        self._measure(call)
         self._cycle = 0
         q = self._noise()
         self._next = max(now, self._next - 1 / self._pace + 1 / self._rate) + q / self._rate
         self._pace = self._rate
 
-    def _measure(self) -> None:
+    def _measure(self, call=None) -> None:
         anchors = self._anchors
         q = self._noise()
         low, high = 0.0, math.inf
@@ -207,8 +216,15 @@ class Pace:
             n = newest[1] - anchors[i][1]
             new_low, new_high = max(low, (n - q) / span), min(high, (n + q) / span)
             if new_low > new_high:
+                raised = low > (n + q) / span
                 for _ in range(i + 1):
                     anchors.popleft()
+                if raised and call and len(anchors) == 2:
+                    rate = (newest[1] - anchors[0][1]) / (newest[0] - anchors[0][0])
+                    anchors.popleft()
+                    self._rate = max(rate, min(math.sqrt(rate * call.pace), 2 * rate))
+                    self._cycle_length = FIRST
+                    return
                 break
             low, high = new_low, new_high
             if n >= 2 * q:
@@ -216,5 +232,5 @@ class Pace:
                 counted = n
         if rate:
             self._rate = min(max(rate, low), high, self._max_rate)
-        longest = 130 * q + 4 * self._rate
-        self._cycle_length = max(8.0, min(longest, 2 * counted), 3 * self._rate * self._latency)
+        longest = M0 * q + M1 * self._rate
+        self._cycle_length = max(FIRST, min(longest, 2 * counted), 3 * self._rate * self._latency)
