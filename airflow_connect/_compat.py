@@ -154,7 +154,8 @@ def failed_tasks(context: Mapping[str, Any]) -> list[tuple[str, int]]:
     The task instance in such a context is any one of the run (2.11 and 3.0), or one that failed or was skipped
     because of it. Empty on Airflow 3.0, whose DAG processor has no answer and would wait for one for ever.
     """
-    dag_run, ti = context.get("dag_run"), context.get("ti")
+    dag_run: Any = context.get("dag_run")
+    ti: Any = context.get("ti")
     if hasattr(dag_run, "get_task_instances"):  # Airflow 2
         return sorted((one.task_id, one.map_index) for one in dag_run.get_task_instances(state=["failed"]))
     if ti is None or not AIRFLOW_V_3_1_PLUS:
