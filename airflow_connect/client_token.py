@@ -12,12 +12,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["changed_fields", "content_digests", "token_for_key", "token_for_task"]
+__all__ = [
+    "changed_fields",
+    "content_digest",
+    "content_digests",
+    "row_digest",
+    "token_for_key",
+    "token_for_row",
+    "token_for_task",
+]
 
 
 def token_for_task(instance_id: str, dag_id: str, run_id: str, task_id: str, map_index: int = -1, *more: str) -> str:
@@ -42,6 +51,67 @@ def token_for_key(instance_id: str, idempotency_key: str) -> str:
     :param idempotency_key: what identifies the contact over tasks, runs and DAGs: ``"invoice-4711"``
     """
     return _hash("key", instance_id, idempotency_key)
+
+
+def token_for_row(
+    instance_id: str, dag_id: str, run_id: str, task_id: str, map_index: int, digest: str, repetition: int
+) -> str:
+    """
+    Return the client token of a row that has no key, 64 hexadecimal digits.
+
+    It follows from what the row holds and not from where it stands, so that rows may be added and change places.
+
+    :param instance_id: the Amazon Connect instance
+    :param dag_id: the DAG
+    :param run_id: the DAG run; a new run makes new contacts
+    :param task_id: the task
+    :param map_index: the index of a mapped task instance, -1 for a task that is not mapped
+    :param digest: the :func:`row_digest` of the row
+    :param repetition: how many equal rows stood before it
+    """
+    return _hash("row", instance_id, dag_id, run_id, task_id, map_index, digest, repetition)
+
+
+def row_digest(values: Mapping[str, Any]) -> str:
+    """
+    Return a digest of all columns of a row, 64 hexadecimal digits.
+
+    Types count, the order of columns does not: ``1``, ``"1"``, ``1.0``, ``True`` and ``Decimal("1")`` differ.
+
+    :param values: the row: text, numbers, booleans, dates, times, UUIDs, bytes, None; lists and dicts of these
+    :raises TypeError: if it holds anything else, of which nobody can say whether two are equal
+    """
+    return hashlib.sha256(_encode(values).encode()).hexdigest()
+
+
+def content_digest(params: Mapping[str, Any]) -> str:
+    """
+    Return a digest of a whole request, 16 hexadecimal digits.
+
+    :param params: the request, as botocore's client takes it, without a client token
+    """
+    return hashlib.sha256(_encode(params).encode()).hexdigest()[:16]
+
+
+def _typed(value: Any) -> Any:
+    """Return what JSON has no type for with the name of its type, the same with any library that brings a subtype."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return ["\0bytes", bytes(value).hex()]
+    if isinstance(value, (set, frozenset)):
+        return ["\0set", sorted(map(_encode, value))]
+    if isinstance(value, Mapping):
+        return dict(value)
+    for kind in (Decimal, datetime, date, time, timedelta, UUID):
+        if isinstance(value, kind):
+            return [f"\0{kind.__name__}", str(value)]
+    if getattr(value, "shape", None) == () and hasattr(value, "dtype"):  # numpy's scalars
+        return [f"\0{value.dtype}", str(value)]
+    if type(value).__name__ == "NAType":
+        return ["\0NA"]
+    raise TypeError(f"a value of type {type(value).__name__}")
+
+
+_encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_typed).encode
 
 
 def _hash(*parts: str | int) -> str:

@@ -145,7 +145,10 @@ def compile_text(
         if not any(part.strip() for part, counts in zip(texts, of_row, strict=True) if counts):
             rule = "must not be empty: every contact with an empty key would be the same one"
             raise RowError(Fault(name, rule, "nothing from this row"))
-        return "".join(texts)
+        key = "".join(texts)
+        if not key.isascii() and key != key.encode(errors="replace").decode():
+            raise RowError(Fault(name, "must be Unicode text (no lone surrogates)", describe(key)))
+        return key
 
     return text_of
 

@@ -1,0 +1,429 @@
+"""
+What is to be made of rows: a first reading that finds every fault, and a second that gives the contacts to send.
+
+Nothing may be sent before the whole input is known to be right, and the input may be larger than memory. So it is read
+twice, and what has to be remembered of each row lies in a private SQLite database that the file system forgets with
+the process. The second reading must give what the first one checked; a row that became another one ends it.
+
+This module knows no Airflow and no client.
+"""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+
+from airflow_connect.bulk.rows import InvalidRow
+from airflow_connect.bulk.template import RowError
+from airflow_connect.client_token import content_digest, row_digest, token_for_key, token_for_row
+from airflow_connect.errors import InputError, InvalidRequestError, SetupError
+from airflow_connect.fields import Fault, describe, key_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_connect.bulk.rows import RowSource, Values
+    from airflow_connect.bulk.template import ContactOf, TextOf
+    from airflow_connect.request import ContactRequest, StartTaskContactRequest
+
+__all__ = ["Plan", "PlannedContact", "RowFault", "Skipped", "TaskInstance"]
+
+#: Rows between two calls of ``on_progress``.
+PROGRESS_EVERY: Final = 1_000
+
+_SCHEMA: Final = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -4000;
+CREATE TABLE row (
+    number INTEGER PRIMARY KEY,
+    -- What tells it from other rows: its key, or the digest of all that it holds. NULL where nobody asks.
+    identity TEXT,
+    -- The digest of its request. NULL for a row that has faults.
+    content TEXT
+);
+CREATE TABLE fault (number INTEGER, field TEXT, rule TEXT, given TEXT);
+-- Rows with the identity of an earlier one.
+CREATE TABLE repeated (number INTEGER PRIMARY KEY, repetition INTEGER, first INTEGER);
+BEGIN;
+"""
+
+_FIND_REPEATED: Final = """
+CREATE INDEX row_by_identity ON row (identity) WHERE identity IS NOT NULL;
+INSERT INTO repeated
+    SELECT * FROM (
+        SELECT
+            number,
+            row_number() OVER same - 1 AS repetition,
+            first_value(number) OVER same AS first
+        FROM row
+        WHERE identity IN (SELECT identity FROM row WHERE identity IS NOT NULL GROUP BY identity HAVING count(*) > 1)
+        WINDOW same AS (PARTITION BY identity ORDER BY number)
+    )
+    WHERE repetition > 0
+    ORDER BY number;
+"""
+
+_REFUSE_REPEATED: Final = """
+INSERT INTO fault
+    SELECT number, 'idempotency_key', 'must differ from those of all other rows', 'the same as in row ' || first
+    FROM repeated;
+UPDATE row SET content = NULL WHERE number IN (SELECT number FROM repeated);
+"""
+
+
+_REMEMBERED: Final = """
+SELECT number, identity, content, coalesce(repetition, 0) FROM row LEFT JOIN repeated USING (number) ORDER BY number
+"""
+
+
+class TaskInstance(NamedTuple):
+    """Who asks for contacts of rows that have no key, as for :func:`~airflow_connect.client_token.token_for_row`."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+
+
+class RowFault(NamedTuple):
+    """
+    One thing that is wrong with a row.
+
+    :param row: the row's number, from 1
+    :param field: the contact's field as a path, or the file and line where the row itself cannot be read
+    :param rule: what is asked for there
+    :param given: what was found instead, never the content; empty where the rule says it all
+    """
+
+    row: int
+    field: str
+    rule: str
+    given: str
+
+    def __str__(self) -> str:
+        given = f" (given: {self.given})" if self.given else ""
+        return f"row {self.row:,}, {self.field}: {self.rule}{given}"
+
+
+class Skipped(NamedTuple):
+    """
+    A row that makes no contact, since an earlier one with the same key does.
+
+    :param row: the row's number
+    :param key: the key of both
+    :param first: the number of the earlier row
+    """
+
+    row: int
+    key: str
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedContact:
+    """
+    A contact to be made.
+
+    :param row: the row's number
+    :param key: its idempotency key, if it has one
+    :param token: the client token
+    :param content: the digest of the request, the same for the same content whatever its token
+    :param params: the request as botocore's client takes it, with the client token
+    """
+
+    row: int
+    key: str | None
+    token: str
+    content: str
+    params: dict[str, Any]
+
+
+class Plan:
+    """
+    What is to be made of rows. Making a plan reads the whole input once; then nothing is unknown.
+
+    The template or function of the contact gives the same for the same row both times, unless it asks a clock or
+    chance: then the second reading ends with an :class:`~airflow_connect.errors.InputError`.
+
+    Close it, or use it in a ``with`` statement: it holds temporary files. They have no name that anybody could open,
+    and their space is free when the process ends, however it ends.
+
+    :param source: the rows. Those that can be read only once are kept in a temporary file.
+    :param request: the class of the request
+    :param contact: from a row to the request's arguments: :func:`~airflow_connect.bulk.template.compile_contact`
+    :param key: from a row to its key: :func:`~airflow_connect.bulk.template.compile_text`. Without it, equal rows make
+        a contact each, and a row is identified by what it holds, by ``asked_by``, and by how many equal rows stand
+        before it.
+    :param instance_id: the instance
+    :param asked_by: the task instance; not used where there is a key
+    :param on_duplicate: what becomes of a row whose key an earlier row has: with ``"fail"`` it has a fault, with
+        ``"skip"`` it is left out
+    :param now: the present time in epoch seconds, of both readings (default: the clock's)
+    :param on_progress: called with the number of rows read so far, every thousand rows; what it raises ends the reading
+    :raises InputError: if the rows cannot be read
+    :raises InvalidRequestError: if the instance's ID is wrong
+    :raises SetupError: if the local disk cannot hold the temporary files
+    """
+
+    def __init__(
+        self,
+        source: RowSource,
+        request: type[ContactRequest | StartTaskContactRequest],
+        contact: ContactOf,
+        *,
+        key: TextOf | None,
+        instance_id: str,
+        asked_by: TaskInstance,
+        on_duplicate: Literal["fail", "skip"] = "fail",
+        now: float | None = None,
+        on_progress: Callable[[int], None] = lambda _rows: None,
+    ) -> None:
+        import sqlite3
+
+        faults = [fault for fault in request.check({"instance_id": instance_id})[1] if fault.field == "instance_id"]
+        if faults:
+            raise InvalidRequestError(request.operation, faults)
+        self._source = source
+        self._request = request
+        self._contact = contact
+        self._key = key
+        self._instance_id = instance_id
+        self._asked_by = asked_by
+        self._skips = key is not None and on_duplicate == "skip"
+        self._now = time.time() if now is None else now
+        # No name: a temporary file of SQLite's, which is deleted as soon as it is open. The readings may be in
+        # different threads, one at a time.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._spool: IO[bytes] | None = None
+        #: Rows read.
+        self.rows = 0
+        #: Rows that make a contact.
+        self.valid = 0
+        #: Rows that have faults.
+        self.invalid = 0
+        #: Rows whose key an earlier row has; with ``on_duplicate="fail"`` they are invalid.
+        self.duplicates = 0
+        try:
+            self._read(on_progress)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the temporary files. What is closed can be closed again, and gives nothing more."""
+        self._database.close()
+        if self._spool is not None:
+            self._spool.close()
+
+    # --- The first reading ------------------------------------------------------------------------------------
+
+    def _read(self, on_progress: Callable[[int], None]) -> None:
+        database = self._database
+        rows = self._source.read()
+        if not self._source.can_be_read_twice:
+            self._spool = tempfile.TemporaryFile(buffering=1 << 20)  # noqa: SIM115  # close() does
+            rows = _keep(rows, self._spool)
+        with _disk():
+            database.executescript(_SCHEMA)
+            database.executemany("INSERT INTO row VALUES (?, ?, ?)", self._check(rows, on_progress))
+            database.executescript(_FIND_REPEATED)
+            if self._key is not None:
+                [(self.duplicates,)] = database.execute("SELECT count(*) FROM repeated")
+                if not self._skips:
+                    database.executescript(_REFUSE_REPEATED)
+            database.execute("CREATE INDEX fault_by_row ON fault (number)")
+        [(self.rows, self.valid)] = database.execute("SELECT count(*), count(content) FROM row")
+        self.invalid = self.rows - self.valid
+        if self._skips:
+            self.valid -= self.duplicates
+
+    def _check(
+        self, rows: Iterator[tuple[int, Values | InvalidRow]], on_progress: Callable[[int], None]
+    ) -> Iterator[tuple[int, str | None, str | None]]:
+        """Yield what is remembered of each row, and record its faults."""
+        for count, (number, row) in enumerate(rows, 1):
+            identity, params, faults = self._make(row)
+            if not faults:
+                yield number, identity, content_digest(params)
+            else:
+                self._database.executemany(
+                    "INSERT INTO fault VALUES (?, ?, ?, ?)", [(number, *fault) for fault in faults]
+                )
+                # It makes no contact. But where keys must differ, they differ from those of faulty rows too.
+                yield number, None if self._key is None or self._skips else identity, None
+            if count % PROGRESS_EVERY == 0:
+                on_progress(count)
+
+    def _make(self, row: Values | InvalidRow) -> tuple[str | None, dict[str, Any], list[Fault]]:
+        """Return what identifies a row, its request without a client token, and all faults."""
+        if isinstance(row, InvalidRow):
+            return None, {}, [Fault(row.where, row.rule, "")]
+        identity: str | None = None
+        params: dict[str, Any] = {}
+        faults: list[Fault] = []
+        try:
+            identity = self._key(row) if self._key is not None else _identity(row)
+        except RowError as error:
+            faults += error.faults
+        try:
+            arguments = self._contact(row)
+        except RowError as error:
+            return identity, params, [*faults, *error.faults]
+        arguments["instance_id"] = self._instance_id
+        params, wrong = self._request.check(arguments, now=self._now)
+        return identity, params, faults + wrong
+
+    # --- What it found ----------------------------------------------------------------------------------------
+
+    def faults(self, limit: int = -1) -> Iterator[RowFault]:
+        """
+        Yield what is wrong with rows, by row number.
+
+        :param limit: how many at most (default: all)
+        """
+        found = self._database.execute("SELECT * FROM fault ORDER BY number, rowid LIMIT ?", (limit,))
+        return (RowFault(*fault) for fault in found)
+
+    def skipped(self) -> Iterator[Skipped]:
+        """Yield the rows that are left out because of ``on_duplicate="skip"``, by row number."""
+        if self._skips:
+            query = "SELECT number, identity, first FROM repeated JOIN row USING (number) ORDER BY number"
+            for found in self._database.execute(query):
+                yield Skipped(*found)
+
+    def count_made(self, is_made: Callable[[str], bool]) -> int:
+        """
+        Return how many of the contacts there are already. Does not read the input.
+
+        :param is_made: tells of a client token whether its contact is made
+        """
+        return sum(
+            is_made(self._token(identity, repetition))
+            for _, identity, content, repetition in self._database.execute(_REMEMBERED)
+            if content is not None and not (repetition and self._skips)
+        )
+
+    def _token(self, identity: str, repetition: int) -> str:
+        if self._key is not None:
+            return token_for_key(self._instance_id, identity)
+        return token_for_row(self._instance_id, *self._asked_by, identity, repetition)
+
+    # --- The second reading -----------------------------------------------------------------------------------
+
+    def contacts(self) -> Iterator[PlannedContact]:
+        """
+        Read the rows again and yield the contacts to be made, by row number; one reading at a time.
+
+        :raises InputError: if a row is not what it was when it was checked, or rows were added or are gone
+        """
+        rows = self._source.read() if self._spool is None else _kept(self._spool)
+        remembered = self._database.execute(_REMEMBERED)
+        for row, before in zip_longest(rows, remembered):
+            if row is None or before is None or row[0] != before[0]:
+                raise self._changed(f"{'fewer' if row is None else 'more'} rows than when they were checked")
+            number, identity, content, repetition = before
+            if content is None or (repetition and self._skips):
+                continue
+            again, params, faults = self._make(row[1])
+            if faults or again != identity or content_digest(params) != content:
+                raise self._changed(f"another row {number:,} than when it was checked")
+            token = params["ClientToken"] = self._token(identity, repetition)
+            yield PlannedContact(number, None if self._key is None else identity, token, content, params)
+
+    def _changed(self, what: str) -> InputError:
+        return InputError(
+            f"{self._source} now gives {what}, so that nothing more is sent. Leave the input as it is while the task "
+            "runs, and let the contact's template depend on no clock and no chance. Run the task again: contacts that "
+            "are made are not made again."
+        )
+
+
+def _identity(values: Values) -> str:
+    """Return what identifies a row that has no key."""
+    try:
+        return row_digest(values)
+    except (TypeError, ValueError, RecursionError):
+        rule = "must be text, a number, a date or other plain data, unless an idempotency_key identifies the row"
+        raise RowError(*_faulty_columns(values, rule, row_digest)) from None
+
+
+def _faulty_columns(values: Values, rule: str, convert: Callable[[Values], Any]) -> list[Fault]:
+    """Return a fault for each column that cannot be converted."""
+    faults = []
+    for name, value in values.items():
+        try:
+            convert({name: value})
+        except Exception:  # noqa: BLE001  # a value of any type may raise anything
+            faults.append(Fault(key_path("row", name), rule, describe(value)))
+    return faults or [Fault("row", rule, describe(values))]
+
+
+# --- Temporary files ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Say what is wrong when the database finds no room."""
+    import sqlite3
+
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise _no_room(str(error)) from error
+
+
+def _no_room(reason: str) -> SetupError:
+    return SetupError(
+        f"The worker's local disk cannot hold what must be remembered of the rows ({reason}); nothing was sent. Free "
+        "some space, or let the worker's TMPDIR name a directory that has more."
+    )
+
+
+def _keep(
+    rows: Iterator[tuple[int, Values | InvalidRow]], spool: IO[bytes]
+) -> Iterator[tuple[int, Values | InvalidRow]]:
+    """Yield rows, each after it was written to a file."""
+    for number, given in rows:
+        row = given
+        try:
+            kept = _pickle((number, row))
+        except Exception:  # noqa: BLE001  # a value of any type may raise anything
+            assert not isinstance(row, InvalidRow)
+            [fault, *_] = _faulty_columns(row, "must be plain data that can be written to disk", _pickle)
+            row = InvalidRow(f"{fault.rule} (given: {fault.given})", fault.field)
+            kept = _pickle((number, row))
+        try:
+            spool.write(kept)
+        except OSError as error:
+            raise _no_room(error.strerror or "") from error
+        yield number, row
+    try:
+        spool.flush()
+    except OSError as error:
+        raise _no_room(error.strerror or "") from error
+
+
+_pickle: Final = partial(pickle.dumps, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def _kept(spool: IO[bytes]) -> Iterator[tuple[int, Values | InvalidRow]]:
+    """Yield the rows that were written to a file."""
+    spool.seek(0)
+    while True:
+        try:
+            yield pickle.load(spool)  # noqa: S301  # written by this process, in a file that has no name
+        except EOFError:
+            return
