@@ -14,7 +14,8 @@ This module knows no Airflow and no client. Its errors::
     │   └── IdempotencyError       the client token belongs to a request with other content
     ├── SetupError                 every request would fail: access, credentials, instance, endpoint, region
     ├── QuotaError                 wait or stop: too many active contacts
-    └── InputError                 the rows to make contacts of cannot be read; nothing was sent
+    ├── InputError                 the rows to make contacts of cannot be read; nothing was sent
+    └── LedgerError                what becomes of the rows cannot be recorded, or what was recorded cannot be read
 
 An error's text says what is wrong, where, and what to do next. It never holds what a contact holds: the
 service's own words are kept, but everything in them that the request contained is struck out.
@@ -42,6 +43,7 @@ __all__ = [
     "InputError",
     "InvalidRequestError",
     "InvalidRowsError",
+    "LedgerError",
     "QuotaError",
     "RequestError",
     "RetryableError",
@@ -68,6 +70,8 @@ class Cure(enum.Enum):
     WAIT = "wait"
     #: Other rows, or access to them: what they are read from cannot be read.
     INPUT = "input"
+    #: Room for the results, and access to them: where they are recorded cannot be written or read.
+    RESULTS = "results"
 
 
 class ConnectError(Exception):
@@ -187,6 +191,17 @@ class InputError(ConnectError):
     """
 
     cure = Cure.INPUT
+
+
+class LedgerError(ConnectError):
+    """
+    What becomes of the rows cannot be recorded (a full disk, no access), or the record is damaged.
+
+    No request is sent that is not on record. A contact whose outcome is not on record counts as unknown, and is sent
+    again with the same client token.
+    """
+
+    cure = Cure.RESULTS
 
 
 class _Sorted(NamedTuple):

@@ -22,6 +22,7 @@ from airflow_connect.errors import (
     InputError,
     InvalidRequestError,
     InvalidRowsError,
+    LedgerError,
     QuotaError,
     RequestError,
     RetryableError,
@@ -58,6 +59,7 @@ CLASSES = [
     SetupError,
     QuotaError,
     InputError,
+    LedgerError,
 ]
 
 
@@ -93,6 +95,7 @@ def test_public_names() -> None:
         "InputError",
         "InvalidRequestError",
         "InvalidRowsError",
+        "LedgerError",
         "QuotaError",
         "RequestError",
         "RetryableError",
@@ -107,7 +110,7 @@ def test_public_names() -> None:
 
 
 def test_every_class_has_its_cure() -> None:
-    """The tree is the docstring's: five cures, and each error has exactly one."""
+    """The tree is the docstring's: six cures, and each error has exactly one."""
     cures = {
         RetryableError: Cure.RETRY,
         RowsFailedError: Cure.RETRY,
@@ -120,6 +123,7 @@ def test_every_class_has_its_cure() -> None:
         SetupError: Cure.SETUP,
         QuotaError: Cure.WAIT,
         InputError: Cure.INPUT,
+        LedgerError: Cure.RESULTS,
     }
     assert {kind: kind.cure for kind in CLASSES[1:]} == cures
     assert set(cures.values()) == set(Cure)
