@@ -10,7 +10,7 @@ VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down test check bench matrix docs chromium python clean
+.PHONY: help venv demo up down test check bench matrix docs chromium postgresql python clean
 .SILENT:
 
 help: ## Show this list
@@ -30,7 +30,7 @@ down: python ## End what `make up` started
 venv: python ## Install the newest Airflow, this checkout and the tools of a developer into .venv
 	$(PYTHON) .ci/install.py $(VENV)
 
-test: venv chromium ## Run all tests on the newest Airflow
+test: venv chromium postgresql ## Run all tests on the newest Airflow
 	$(IN_VENV) -m pytest $(ARGS)
 
 check: venv ## Lint, check the format and the types
@@ -73,4 +73,15 @@ chromium:
 			|| { tail -20 "$$log"; echo "Chromium could not be installed."; exit 1; }; \
 	else \
 		echo "There is no chromium here: the tests in tests/browser are skipped. Install it to run them."; \
+	fi
+
+postgresql:
+	if command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing PostgreSQL for tests/bulk …"; \
+		log=$$(mktemp); { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+			postgresql; } >"$$log" 2>&1 \
+			|| { tail -20 "$$log"; echo "PostgreSQL could not be installed."; exit 1; }; \
+	else \
+		echo "There is no PostgreSQL server here: its tests in tests/bulk are skipped. Install it to run them."; \
 	fi
