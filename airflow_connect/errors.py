@@ -51,7 +51,7 @@ __all__ = [
     "RowsRefusedError",
     "SetupError",
     "ThrottledError",
-    "answer_without_contact",
+    "answer_cut_off",
     "content_changed",
     "sort_error",
 ]
@@ -358,20 +358,21 @@ def sort_error(error: Exception, operation: str, params: Mapping[str, Any]) -> C
     return None
 
 
-def answer_without_contact(operation: str, response: Mapping[str, Any]) -> RetryableError:
+def answer_cut_off(operation: str, member: str, response: Mapping[str, Any]) -> RetryableError:
     """
-    Return the error for an answer that says success and names no contact.
+    Return the error for an answer that says success and has not what it is about.
 
     boto3 returns a body that breaks off as a success with nothing in it.
 
     :param operation: the API operation that was called
+    :param member: what is missing: ``ContactId``
     :param response: botocore's parsed response
     """
     metadata = response.get("ResponseMetadata", {})
     return RetryableError(
-        f"{operation} answered without a contact ID: the answer was cut off on its way. {_AGAIN}",
+        f"{operation} answered without {member}: the answer was cut off on its way. {_AGAIN}",
         operation=operation,
-        code="NoContactId",
+        code=f"No{member}",
         status=metadata.get("HTTPStatusCode"),
         request_id=metadata.get("RequestId"),
         may_have_happened=True,

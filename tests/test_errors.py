@@ -30,7 +30,7 @@ from airflow_connect.errors import (
     RowsRefusedError,
     SetupError,
     ThrottledError,
-    answer_without_contact,
+    answer_cut_off,
     sort_error,
 )
 from airflow_connect.fields import Fault
@@ -103,7 +103,7 @@ def test_public_names() -> None:
         "RowsRefusedError",
         "SetupError",
         "ThrottledError",
-        "answer_without_contact",
+        "answer_cut_off",
         "content_changed",
         "sort_error",
     ]
@@ -534,16 +534,18 @@ def test_unreachable_endpoint_is_sorted() -> None:
     assert "endpoint_url" in str(found)
 
 
-# --- An answer without a contact ----------------------------------------------------------------------------
+# --- An answer that was cut off ------------------------------------------------------------------------------
 
 
-def test_answer_without_contact_is_retried() -> None:
+def test_answer_that_was_cut_off_is_retried() -> None:
     """A success that names no contact was cut off on its way: the contact may exist."""
-    found = answer_without_contact("CreateContact", {"ResponseMetadata": {"HTTPStatusCode": 200, "RequestId": "r"}})
+    found = answer_cut_off(
+        "CreateContact", "ContactId", {"ResponseMetadata": {"HTTPStatusCode": 200, "RequestId": "r"}}
+    )
     assert type(found) is RetryableError
     assert (found.status, found.request_id, found.may_have_happened) == (200, "r", True)
     assert "same client token" in str(found)
-    assert answer_without_contact("CreateContact", {}).status is None
+    assert answer_cut_off("CreateContact", "ContactId", {}).status is None
 
 
 # --- Nothing of what a contact holds ------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from uuid import uuid4
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
 from airflow_connect._compat import AirflowNotFoundException
-from airflow_connect.errors import ConnectError, RequestError, SetupError, answer_without_contact, sort_error
+from airflow_connect.errors import ConnectError, RequestError, SetupError, answer_cut_off, sort_error
 from airflow_connect.fields import cut_instance_arn
 from airflow_connect.request import (
     ContactRequest,
@@ -56,7 +56,16 @@ _METHODS: Final = {
     "UpdateContactAttributes": "update_contact_attributes",
 }
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
-_ANSWERED_WITH_CONTACT: Final = frozenset({"CreateContact", "StartTaskContact", "TransferContact"})
+#: What a complete answer has.
+_ANSWERED_WITH: Final = {
+    "CreateContact": "ContactId",
+    "DescribeContact": "Contact",
+    "DescribeInstance": "Instance",
+    "ListAssociatedContacts": "ContactSummaryList",
+    "SearchContacts": "Contacts",
+    "StartTaskContact": "ContactId",
+    "TransferContact": "ContactId",
+}
 
 #: Where the instance is written in an Amazon Web Services connection.
 _INSTANCE_IN_EXTRA: Final = '{"service_config": {"connect": {"instance_id": "…"}}}'
@@ -224,8 +233,9 @@ class ConnectHook(AwsBaseHook):
                 if failure is None:
                     raise
             else:
-                cut_off = operation in _ANSWERED_WITH_CONTACT and not response.get("ContactId")
-                failure = answer_without_contact(operation, response) if cut_off else None
+                member = _ANSWERED_WITH.get(operation)
+                cut_off = member is not None and response.get(member) in (None, "")
+                failure = answer_cut_off(operation, member, response) if member and cut_off else None
             finally:
                 _calling_connect.reset(token)
             if failure is not None:
@@ -297,7 +307,7 @@ class ConnectHook(AwsBaseHook):
         found: list[dict[str, Any]] = []
         while True:
             response = self.call("ListAssociatedContacts", params, max_retry_time=max_retry_time)
-            found += response.get("ContactSummaryList", [])
+            found += response["ContactSummaryList"]
             if not response.get("NextToken"):
                 return found
             params["NextToken"] = response["NextToken"]
