@@ -1,0 +1,343 @@
+"""
+Which of the awaited contacts have ended? Finds each of them once, with as few reads as that takes.
+
+Two ways of looking::
+
+    many are open    SearchContacts over the time of disconnection since the last look ──► DescribeContact of those
+    a few are open,  DescribeContact of each
+    or the role may
+    not search
+
+The index behind SearchContacts lags, so that every search begins :data:`INDEX_LAG` before the end of the last one, and
+once an hour :data:`WIDE_SEARCH` before it. What a search finds is confirmed by DescribeContact, which does not lag.
+A contact that was transferred is followed to what it went on as (ListAssociatedContacts).
+
+This module knows no Airflow and no client: it takes paced calls and a clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from airflow_connect.bulk.paced import Paced
+from airflow_connect.errors import ConnectError, RequestError, RetryableError, SetupError
+from airflow_connect.outcome import Outcome, OutcomeState, contact_may_go_on, outcome_of, unknown_contact
+from airflow_connect.retry import MAX_RETRY_TIME
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Mapping
+
+    from airflow_connect.bulk.paced import Answered, Clock
+
+__all__ = ["INDEX_LAG", "WAIT_FOR", "Reader", "Reads", "Watch", "contacts_needed"]
+
+log = logging.getLogger(__name__)
+
+#: Contacts up to which describing each costs no more than a search: Amazon's default quotas are as 4 to 1.
+FEW: Final = 10
+#: Seconds by which searches overlap. Amazon says no number for the lag of its index; it is seconds as a rule.
+INDEX_LAG: Final = 300.0
+#: Once in so many seconds a search goes back further, for an index that is behind for once.
+WIDE_EVERY: Final = 3_600.0
+WIDE_SEARCH: Final = 10_800.0
+#: Seconds that one search may span, as Amazon has it: 8 weeks.
+SEARCH_SPAN: Final = 8 * 7 * 86_400.0
+#: Looks that have to agree before it is believed that there is no such contact, or nothing that it went on as.
+LOOKS_TO_BELIEVE: Final = 2
+
+_TRANSFERS: Final = frozenset({"TRANSFER", "QUEUE_TRANSFER"})
+_DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied"})
+
+WAIT_FOR: Final = ("all", "any", "first_n", "percent")
+
+
+def contacts_needed(wait_for: str, total: int, *, first_n: int | None = None, percent: float | None = None) -> int:
+    """
+    Return how many contacts have to end.
+
+    :param wait_for: ``all``, ``any``, ``first_n`` or ``percent``
+    :param total: how many there are
+    :param first_n: for ``first_n``, at least 1; no more than there are is asked for
+    :param percent: for ``percent``, more than 0 and at most 100, rounded up to whole contacts
+    :raises ValueError: naming the argument and its rule
+    """
+    if wait_for not in WAIT_FOR:
+        raise ValueError(f"wait_for is one of {', '.join(WAIT_FOR)}.")
+    for name, value in (("first_n", first_n), ("percent", percent)):
+        if (value is not None) != (wait_for == name):
+            other = f"wait_for={name!r} and {name}= belong together; give both or neither."
+            raise ValueError(other)
+    if first_n is not None:
+        if isinstance(first_n, bool) or not isinstance(first_n, int) or first_n < 1:
+            raise ValueError("first_n is a whole number, at least 1.")
+        return min(first_n, total)
+    if percent is not None:
+        if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not 0 < percent <= 100:
+            raise ValueError("percent is a number above 0 and at most 100.")
+        return math.ceil(total * percent / 100)
+    return total if wait_for == "all" else min(1, total)
+
+
+class Reader(Protocol):
+    """What reads contacts, and calls once where ``max_retry_time`` is 0: :class:`ConnectHook`."""
+
+    @property
+    def instance_id(self) -> str:
+        """The instance."""
+
+    def call(self, operation: str, params: Mapping[str, Any], *, max_retry_time: float | None = None) -> dict[str, Any]:
+        """Call an operation."""
+
+    def describe_contact(self, contact_id: str, *, max_retry_time: float | None = None) -> dict[str, Any]:
+        """Return a contact."""
+
+    def list_associated_contacts(self, contact_id: str, *, max_retry_time: float | None = None) -> list[dict[str, Any]]:
+        """Return the contacts of a contact's tree."""
+
+
+class Reads:
+    """
+    The three paced reads. All who read the same instance in one event loop may share them.
+
+    :param reader: reads
+    :param clock: the time
+    :param max_retry_time: seconds for which a read that is not answered is repeated
+    """
+
+    def __init__(self, reader: Reader, *, clock: Clock, max_retry_time: float = MAX_RETRY_TIME) -> None:
+        def describe(contact_id: str) -> dict[str, Any]:
+            return reader.describe_contact(contact_id, max_retry_time=0)
+
+        def search(params: Mapping[str, Any]) -> dict[str, Any]:
+            return reader.call("SearchContacts", {"InstanceId": reader.instance_id, **params}, max_retry_time=0)
+
+        def associated(contact_id: str) -> list[dict[str, Any]]:
+            return reader.list_associated_contacts(contact_id, max_retry_time=0)
+
+        #: DescribeContact: the ``Contact`` of an ID.
+        self.describe = Paced(describe, clock=clock, max_retry_time=max_retry_time)
+        #: SearchContacts: the answer to parameters without the instance.
+        self.search = Paced(search, clock=clock, max_retry_time=max_retry_time)
+        #: ListAssociatedContacts: the summaries of a contact's tree.
+        self.associated = Paced(associated, clock=clock, max_retry_time=max_retry_time)
+
+
+class Watch:
+    """
+    Look which contacts have ended.
+
+    :param contact_ids: the contacts to wait for
+    :param reads: what reads them
+    :param clock: the time
+    :param interval: seconds between two searches in a look that takes long
+    :param made_since: when the first of the contacts was made (seconds since 1970), if it is known *and* all of them
+        are known to be there. Else the first look describes each of them once.
+    :param index_lag: seconds by which searches overlap
+    """
+
+    def __init__(
+        self,
+        contact_ids: Iterable[str],
+        *,
+        reads: Reads,
+        clock: Clock,
+        interval: float = 60.0,
+        made_since: float | None = None,
+        index_lag: float = INDEX_LAG,
+    ) -> None:
+        # The contact to look at, which is another one after a transfer, and the one that was asked for.
+        self._open = {contact_id: contact_id for contact_id in contact_ids}
+        self._reads = reads
+        self._may_search = True
+        self._may_follow = True
+        #: Reads that were answered.
+        self.reads = 0
+        self._clock = clock
+        self._interval = interval
+        self._index_lag = index_lag
+        self._searched = made_since if made_since is not None else clock.epoch()
+        self._wide_at = clock.now() + WIDE_EVERY
+        self._search_at = clock.now()
+        #: Contacts to describe now, and those of them that wait for it or fly.
+        self._queue: deque[str] = deque()
+        self._queued: set[str] = set()
+        #: Contacts to describe at the next look, whatever a search says, and how often that was so.
+        self._doubts: dict[str, int] = {}
+        self._all_known = made_since is not None
+
+    @property
+    def open(self) -> list[str]:
+        """The contacts that have not ended as far as is known, by the IDs that were asked for."""
+        return list(self._open.values())
+
+    @property
+    def open_now(self) -> list[str]:
+        """The same, by the IDs under which they go on now."""
+        return list(self._open)
+
+    async def look(self) -> AsyncGenerator[Outcome, None]:
+        """
+        Look once, and return the outcomes of those that have ended since, each as soon as it is known.
+
+        A call that stays without an answer is made again at the next look.
+
+        :raises SetupError: if contacts cannot be read at all
+        :raises RetryableError: if no call of this look was answered
+        """
+        answered, failure = 0, None
+        self._enqueue(self._open if self._sweeps() or not self._all_known else list(self._doubts))
+        self._all_known = True
+        searching = self._start_search()
+        answers = self._reads.describe.each(self._queue, more=lambda: searching is not None and not searching.done())
+        try:
+            async with contextlib.aclosing(answers):
+                async for answer in answers:
+                    self._queued.discard(answer.item)
+                    if isinstance(answer.error, RetryableError):
+                        failure = answer.error
+                        self._doubts.setdefault(answer.item, 0)
+                        continue
+                    answered += 1
+                    self.reads += 1
+                    outcome = await self._judge(answer)
+                    if outcome is not None:
+                        yield outcome
+                    if searching is not None and searching.done() and self._clock.now() >= self._search_at:
+                        searching.result()
+                        searching = self._start_search()
+            if searching is not None:
+                answered += await searching
+        finally:
+            self._queue.clear()
+            self._queued.clear()
+            if searching is not None:
+                searching.cancel()
+        if failure is not None:
+            if not answered:
+                raise failure
+            log.warning("Some contacts could not be read and are read again at the next look: %s", failure)
+
+    def _sweeps(self) -> bool:
+        return not self._may_search or len(self._open) <= FEW
+
+    def _enqueue(self, contact_ids: Iterable[str]) -> None:
+        for contact_id in contact_ids:
+            if contact_id in self._open and contact_id not in self._queued:
+                self._queued.add(contact_id)
+                self._queue.append(contact_id)
+
+    # --- searching -----------------------------------------------------------------------------------------
+
+    def _start_search(self) -> asyncio.Task[int] | None:
+        return None if self._sweeps() else asyncio.create_task(self._search_once())
+
+    async def _search_once(self) -> int:
+        """Put what ended since the last search on the queue, page by page; return how many pages were read."""
+        now, end = self._clock.now(), self._clock.epoch()
+        wide = now >= self._wide_at
+        start = self._searched - (max(WIDE_SEARCH, self._index_lag) if wide else self._index_lag)
+        pages = 0
+        try:
+            while start < end:
+                stop = min(start + SEARCH_SPAN, end)
+                params = {
+                    "TimeRange": {"Type": "DISCONNECT_TIMESTAMP", "StartTime": start, "EndTime": stop},
+                    "Sort": {"FieldName": "DISCONNECT_TIMESTAMP", "Order": "ASCENDING"},
+                    "MaxResults": 100,
+                }
+                while True:
+                    page = await self._reads.search.one(params)
+                    pages += 1
+                    self.reads += 1
+                    self._enqueue(found["Id"] for found in page["Contacts"])
+                    if not page.get("NextToken"):
+                        break
+                    params["NextToken"] = page["NextToken"]
+                start = stop
+        except SetupError as error:
+            if error.code not in _DENIED:
+                raise
+            log.warning("Contacts are read one by one, which takes more calls: %s", error)
+            self._may_search = False
+            self._enqueue(self._open)
+            return pages
+        except RetryableError as error:
+            log.warning("The search is made again at the next look: %s", error)
+            return pages
+        finally:
+            self._search_at = self._clock.now() + self._interval
+        self._searched = end
+        if wide:
+            self._wide_at = now + WIDE_EVERY
+        return pages
+
+    # --- what a contact says -------------------------------------------------------------------------------
+
+    async def _judge(self, answer: Answered[str, dict[str, Any]]) -> Outcome | None:
+        contact_id = answer.item
+        awaited = self._open.get(contact_id)
+        if awaited is None:
+            return None
+        if answer.error is not None:
+            return self._not_there(contact_id, awaited, answer.error)
+        assert answer.result is not None
+        outcome = outcome_of(answer.result)
+        if outcome is None:
+            self._doubts.pop(contact_id, None)
+            return None
+        if contact_may_go_on(outcome):
+            successor = await self._successor(contact_id)
+            if successor is not None:
+                self._close(contact_id)
+                self._open[successor] = awaited
+                self._enqueue([successor])
+                return None
+            if outcome.state is OutcomeState.TRANSFERRED and self._may_follow and not self._believe(contact_id):
+                return None
+        self._close(contact_id)
+        return outcome.of(awaited)
+
+    def _not_there(self, contact_id: str, awaited: str, error: ConnectError) -> Outcome | None:
+        if not isinstance(error, RequestError):
+            raise error
+        # A contact that was made a moment ago is no reason to give up.
+        if error.code == "ResourceNotFoundException" and not self._believe(contact_id):
+            return None
+        log.warning("Contact %s cannot be read: %s", contact_id, error)
+        self._close(contact_id)
+        return unknown_contact(contact_id).of(awaited)
+
+    def _believe(self, contact_id: str) -> bool:
+        self._doubts[contact_id] = self._doubts.get(contact_id, 0) + 1
+        return self._doubts[contact_id] >= LOOKS_TO_BELIEVE
+
+    def _close(self, contact_id: str) -> None:
+        del self._open[contact_id]
+        self._doubts.pop(contact_id, None)
+
+    async def _successor(self, contact_id: str) -> str | None:
+        """Return what a contact was transferred to. A contact that was linked to it by the API goes its own way."""
+        if not self._may_follow:
+            return None
+        try:
+            tree = await self._reads.associated.one(contact_id)
+            self.reads += 1
+        except SetupError as error:
+            if error.code not in _DENIED:
+                raise
+            log.warning("Contacts that were transferred count as ended: %s", error)
+            self._may_follow = False
+            return None
+        except (RequestError, RetryableError) as error:
+            log.warning("What contact %s went on as cannot be read: %s", contact_id, error)
+            return None
+        for one in tree:
+            if one.get("PreviousContactId") == contact_id and one.get("InitiationMethod") in _TRANSFERS:
+                successor: str = one["ContactId"]
+                return successor
+        return None
