@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import importlib
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -185,19 +185,31 @@ def test_routed_task_waits_for_the_next_morning(run_example: Callable[..., Any],
 
 @pytest.mark.parametrize("failing", ["extract", "load", "publish"])
 def test_failure_opens_one_contact(run_example: Callable[..., Any], emulator: Emulator, failing: str) -> None:
-    """A task that has failed for good opens one contact, none per attempt, with its log and its run as links."""
+    """A run that has failed for good opens one contact, none per attempt, with its run and its log as links."""
     run = run_example("example_failure", fails=failing)
 
     assert run.state == "failed"
     [contact] = emulator.contacts()
-    assert len(emulator.calls("CreateContact")) == 1
-    assert contact["name"] == f"{failing} of example_failure failed"
-    assert contact["attributes"] == {"dag_id": "example_failure", "run_id": run.run_id, "task_id": failing}
-    references = contact["references"]
-    assert {name: reference["Type"] for name, reference in references.items()} == {"Log": "URL", "Run": "URL"}
-    assert f"/{failing}" in references["Log"]["Value"] or f"task_id={failing}" in references["Log"]["Value"]
-    assert references["Log"]["Value"].startswith(references["Run"]["Value"])
-    assert "report_failure" not in json.dumps(references)
+    assert len(emulator.calls("StartTaskContact")) == 1
+    assert re.fullmatch(r"example_failure failed \[[0-9a-f]{12}\]", contact["name"])
+    assert contact["attributes"]["dag_id"] == "example_failure"
+    assert contact["attributes"]["run_id"] == run.run_id
+    references = {name: reference["Value"] for name, reference in contact["references"].items()}
+    assert {reference["Type"] for reference in contact["references"].values()} == {"URL"}
+    assert references["What to do"] == "https://wiki.example.com/runbooks/example_failure"
+    assert quote(run.run_id, safe="") in references["Run"]
+
+
+def test_first_success_ends_the_contact(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """One contact stays open over two failing runs, and the first run that succeeds ends it."""
+    run_example("example_failure", fails="load")
+    run_example("example_failure", fails="load")
+    [contact] = emulator.contacts("QUEUED")
+
+    assert run_example("example_failure").state == "success"
+
+    assert len(emulator.contacts()) == 1
+    assert emulator.contact(contact["id"])["disconnect_reason"] == "API"
 
 
 def test_success_opens_no_contact(run_example: Callable[..., Any], emulator: Emulator) -> None:

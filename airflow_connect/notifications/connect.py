@@ -1,0 +1,434 @@
+"""
+A notifier that opens a contact when something failed, and ends it when it is well again.
+
+It has no memory of its own. What it stands for (a DAG, a run, a task) decides the client token, so that asking twice
+opens one contact; and a code of 12 digits at the end of the contact's name, by which SearchContacts finds it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_connect._compat import BaseNotifier, dag_run_url, failed_tasks, log_url
+from airflow_connect.client_token import token_for_key
+from airflow_connect.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError, SetupError
+from airflow_connect.fields import EXPIRY_ATTRIBUTE
+from airflow_connect.hooks.connect import ConnectHook
+from airflow_connect.request import ContactRequest, StartTaskContactRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    from airflow.sdk import Context
+
+__all__ = ["ContactNotifier"]
+
+_SCOPES: Final = ("dag_run", "task", "dag")
+_ACTIONS: Final = ("open", "end")
+_ROUTES: Final = ("contact_flow_id", "task_template_id", "quick_connect_id")
+#: What can be left out: a contact with poorer words is better than none.
+_WORDING: Final = ("name", "description", "attributes", "references")
+#: Seconds. A DAG's callbacks run where its file is parsed, which Airflow ends after 50 by default
+#: (``dag_processor.dag_file_processor_timeout``).
+_MAX_RETRY_TIME: Final = 20.0
+_BOTOCORE_CONFIG: Final = {"connect_timeout": 5, "read_timeout": 10}
+#: How far SearchContacts looks back: a little less than the 8 weeks that it allows, in the time before and after now.
+_LOOK_BACK: Final = timedelta(days=55)
+_CLOCKS_DIFFER: Final = timedelta(days=1) / 2
+#: The arguments with which Airflow 2 calls an ``sla_miss_callback``.
+_SLA_MISS: Final = ("dag", "task_list", "blocking_task_list", "slas", "blocking_tis")
+
+
+class ContactNotifier(BaseNotifier):
+    """
+    Open a TASK contact when a DAG or task fails or misses a deadline, and end it when it succeeds.
+
+    For ``on_failure_callback``, ``on_success_callback`` and the other callbacks of DAGs and tasks, for
+    ``sla_miss_callback`` (Airflow 2) and for ``DeadlineAlert`` (since Airflow 3.1). A failure of the notifier is
+    logged and fails no task and no run.
+
+    .. seealso::
+        For more information on how to use this notifier, take a look at the guide:
+        :ref:`howto/notifier:ContactNotifier`
+
+    :param scope: what one contact stands for. ``dag_run``: a run, until it is cleared; ``task``: a task instance of
+        a run, until that is cleared; ``dag``: a DAG: the contact stays open over failing runs, and a failing run opens
+        another one only when the last has ended (default: ``dag_run``)
+    :param action: ``open`` a contact, or ``end`` what notifiers with the same scope and incident have opened and
+        what is still open, for ``on_success_callback`` (default: ``open``)
+    :param incident: tells notifiers of the same scope apart: each incident has its own contact (templated). Default:
+        ``failure``; in a deadline alert ``deadline``, in an ``sla_miss_callback`` ``sla``.
+    :param name: the contact's name; a code is put after it (templated). Default: what failed.
+    :param description: what an agent reads first (templated). Default: the run, its failed tasks, Airflow's reason.
+    :param attributes: ``{key: scalar}``, beside ``dag_id``, ``run_id``, ``task_id`` and ``incident`` (templated)
+    :param references: ``{name: scalar}`` or the long form, beside ``Run`` and ``Log``, the links to Airflow (templated)
+    :param contact_flow_id: the flow that routes the task to people. With this, ``task_template_id`` or
+        ``quick_connect_id`` the contact is made by StartTaskContact, else by CreateContact (templated).
+    :param task_template_id: a task template that has a flow (templated)
+    :param quick_connect_id: a quick connect (templated)
+    :param user_info: a user's ID or ``{"UserId": …}``, for a contact that no flow routes (templated)
+    :param expiry_duration_in_minutes: minutes until the contact expires; Amazon Connect's default is 7 days
+    :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
+        the extra of the connection.
+    :param aws_conn_id: the Amazon Web Services connection (templated; default: ``aws_default``)
+    :param region_name: the region, instead of the connection's (templated)
+    :param verify: whether and with what to verify certificates, instead of the connection's
+    :param botocore_config: a dict of botocore's client options (default: 5 seconds to connect, 10 for an answer)
+    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 20)
+    :raises ValueError: if scope or action is another word, or the contact is routed in two ways
+    """
+
+    template_fields: Sequence[str] = (
+        *_WORDING,
+        *_ROUTES,
+        "user_info",
+        "incident",
+        "instance_id",
+        "aws_conn_id",
+        "region_name",
+    )
+
+    def __init__(
+        self,
+        *,
+        scope: str = "dag_run",
+        action: str = "open",
+        incident: str | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        attributes: dict[str, Any] | None = None,
+        references: dict[str, Any] | None = None,
+        contact_flow_id: str | None = None,
+        task_template_id: str | None = None,
+        quick_connect_id: str | None = None,
+        user_info: str | dict[str, Any] | None = None,
+        expiry_duration_in_minutes: int | None = None,
+        instance_id: str | None = None,
+        aws_conn_id: str | None = ConnectHook.default_conn_name,
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+        max_retry_time: float = _MAX_RETRY_TIME,
+        context: Context | None = None,
+    ) -> None:
+        for argument, value, words in (("scope", scope, _SCOPES), ("action", action, _ACTIONS)):
+            if value not in words:
+                raise ValueError(f"{argument} of ContactNotifier is {value!r}; it can be {', '.join(words)}.")
+        routes: dict[str, Any] = {"contact_flow_id": contact_flow_id, "task_template_id": task_template_id}
+        routes |= {"quick_connect_id": quick_connect_id, "user_info": user_info}
+        if len(given := [route for route, value in routes.items() if value]) > 1:
+            raise ValueError(f"ContactNotifier routes its contact by one of {', '.join(routes)}; got {len(given)}.")
+        self.scope = scope
+        self.action = action
+        self.incident = incident
+        self.name = name
+        self.description = description
+        self.attributes = attributes
+        self.references = references
+        self.contact_flow_id = contact_flow_id
+        self.task_template_id = task_template_id
+        self.quick_connect_id = quick_connect_id
+        self.user_info = user_info
+        self.expiry_duration_in_minutes = expiry_duration_in_minutes
+        self.instance_id = instance_id
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+        self.max_retry_time = max_retry_time
+        super().__init__()
+        # Airflow 3.1 and later hand a deadline's context to the constructor; until then the base class takes none.
+        self.context = context or {}
+
+    @cached_property
+    def hook(self) -> ConnectHook:
+        """The hook, with the notifier's connection, region and patience."""
+        from botocore.config import Config
+
+        return ConnectHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            config=Config(**{**_BOTOCORE_CONFIG, **(self.botocore_config or {})}),
+            instance_id=self.instance_id,
+            max_retry_time=self.max_retry_time,
+        )
+
+    def __call__(self, *args: Any) -> None:
+        """
+        Render the templates and notify; log what goes wrong.
+
+        :param args: the context; or what Airflow 2 gives to an ``sla_miss_callback``
+        """
+        context: Any = args[0] if len(args) == 1 else dict(zip(_SLA_MISS, args, strict=False))
+        try:
+            self._rendered(context).notify(context)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not stand in a DAG's way
+            failure = error
+        else:
+            return
+        self._report(failure, context)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Render the templates and notify, as Airflow's triggerer does for an ``AsyncCallback``."""
+        return self._call_async().__await__()
+
+    async def _call_async(self) -> None:
+        try:
+            await self._rendered(self.context).async_notify(self.context)
+        except Exception as error:  # noqa: BLE001  # see __call__
+            failure = error
+        else:
+            return
+        self._report(failure, self.context)
+
+    def _rendered(self, context: Any) -> ContactNotifier:
+        """
+        Return a copy with rendered fields.
+
+        The base class renders in place: a second callback in the same process would get the words of the first.
+        """
+        notifier = copy.copy(self)
+        dag = context.get("dag")
+        # dag.test() of Airflow 3.2 and later gives the DAG as it is stored, which renders nothing.
+        environment = notifier.get_template_env(dag=dag if hasattr(dag, "get_template_env") else None)
+        for field in self.template_fields:
+            try:
+                notifier._do_render_template_fields(notifier, (field,), context, environment, set())  # noqa: SLF001
+            except Exception as error:
+                if field not in _WORDING:
+                    raise
+                self.log.warning("The contact gets the default %s: %s", field, _reason(error))
+                setattr(notifier, field, None)
+        return notifier
+
+    def _report(self, failure: Exception, context: Any) -> None:
+        self.log.error("ContactNotifier could not %s a contact: %s", self.action, _reason(failure))
+        if "deadline" in context:
+            # Airflow keeps the state of a deadline's callback, and the run goes on. No traceback: some formatters
+            # print the variables of every frame, which hold what the contact holds.
+            raise failure.with_traceback(None)
+
+    async def async_notify(self, context: Context) -> None:
+        """
+        Open or end a contact, without blocking the event loop.
+
+        :param context: the context of a callback, or what Airflow knows of a missed deadline
+        :raises ConnectError: if Amazon Connect could not be asked to
+        """
+        from asgiref.sync import sync_to_async
+
+        await sync_to_async(self.notify, thread_sensitive=False)(context)
+
+    def notify(self, context: Context) -> None:
+        """
+        Open or end a contact.
+
+        :param context: the context of a callback, or what Airflow knows of a missed deadline
+        :raises ConnectError: if Amazon Connect could not be asked to
+        """
+        origin = _Origin.of(context)
+        incident = str(self.incident or origin.incident)
+        # Not the number of the clear: what a run opened is ended by what follows from its clear.
+        parts = [self.scope, incident, *origin.parts(self.scope)]
+        if self.action == "end":
+            self._end(_code(self.hook.instance_id, parts), origin)
+        else:
+            self._open(parts, incident, origin)
+
+    def _open(self, parts: list[str], incident: str, origin: _Origin) -> None:
+        code = _code(self.hook.instance_id, parts)
+        generation = str(origin.clear_number)
+        if self.scope == "dag":
+            try:
+                newest = next(self._find(code), None)
+                if newest and not self.hook.describe_contact(newest["Id"]).get("DisconnectTimestamp"):
+                    self.log.info("Contact %s of %s is still open; no other is opened", newest["Id"], origin)
+                    return
+                generation = newest["Id"] if newest else ""
+            except SetupError as error:
+                self.log.warning("One contact is opened for each failing run: %s", error)
+                generation = origin.run_id or ""
+        token = token_for_key(self.hook.instance_id, json.dumps(["notifier", *parts, generation]))
+        routed = any(getattr(self, route) for route in _ROUTES)
+        request = StartTaskContactRequest if routed else ContactRequest
+        try:
+            params = request(**self._arguments(code, incident, origin, token)).params()
+        except InvalidRequestError as error:
+            self.log.warning("The contact gets its default words: %s", error)
+            plain = copy.copy(self)
+            for field in _WORDING:
+                setattr(plain, field, None)
+            params = request(**plain._arguments(code, incident, origin, token)).params()  # noqa: SLF001
+        try:
+            contact_id = self.hook.call(request.operation, params)["ContactId"]
+        except RequestError as error:
+            if not _made_before(error):
+                raise
+            self.log.info("%s has its contact already; no other is opened", origin)
+            return
+        self.log.info("Contact %s opened for %s; client token %.8s…", contact_id, origin, token)
+
+    def _arguments(self, code: str, incident: str, origin: _Origin, token: str) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "instance_id": self.hook.instance_id,
+            "client_token": token,
+            "name": f"{self.name or origin.headline(self.scope, incident)} [{code}]",
+            "description": self.description or origin.story(),
+            "attributes": {**origin.attributes(), "incident": incident, **(self.attributes or {})},
+            "references": {**origin.links(), **(self.references or {})},
+        }
+        minutes = self.expiry_duration_in_minutes
+        for route in _ROUTES:
+            if value := getattr(self, route):
+                if minutes is not None:
+                    arguments["segment_attributes"] = {EXPIRY_ATTRIBUTE: {"ExpiryDuration": minutes}}
+                return {**arguments, route: value}
+        return {
+            **arguments,
+            "channel": "TASK",
+            "user_info": self.user_info,
+            "expiry_duration_in_minutes": minutes,
+        }
+
+    def _end(self, code: str, origin: _Origin) -> None:
+        for contact in self._find(code):
+            if not contact.get("DisconnectTimestamp"):
+                stopped = self.hook.stop_contact(contact["Id"])
+                what = "ended" if stopped else "had ended before"
+                self.log.info("Contact %s %s: %s succeeded", contact["Id"], what, origin)
+
+    def _find(self, code: str) -> Iterator[dict[str, Any]]:
+        """Return the contacts of a code, also those that went on from them by a transfer; the newest first."""
+        now = datetime.now(UTC)
+        found = self.hook.search_contacts(
+            TimeRange={
+                "Type": "INITIATION_TIMESTAMP",
+                "StartTime": now - _LOOK_BACK,
+                "EndTime": now + _CLOCKS_DIFFER,
+            },
+            SearchCriteria={"Name": {"SearchText": [code], "MatchType": "MATCH_ALL"}, "Channels": ["TASK"]},
+            Sort={"FieldName": "INITIATION_TIMESTAMP", "Order": "DESCENDING"},
+        )
+        # However the service understands the text: only what carries the code is ours.
+        return (contact for contact in found if str(contact.get("Name", "")).endswith(f"[{code}]"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """
+    Where a notification comes from, as far as its context says.
+
+    :param incident: ``failure``, ``deadline`` or ``sla``
+    :param run_id: ``None`` for an SLA of Airflow 2, which knows no run
+    :param moment: what tells two notifications without a run apart
+    :param task_id: the task whose callback this is; ``None`` in callbacks of a DAG
+    :param failed: task ID and map index of what failed
+    """
+
+    incident: str
+    dag_id: str
+    run_id: str | None
+    moment: str
+    clear_number: int
+    task_id: str | None
+    map_index: int
+    failed: tuple[tuple[str, int], ...]
+    reason: str | None
+
+    @classmethod
+    def of(cls, context: Mapping[str, Any]) -> _Origin:
+        """Read a context: a task's, a DAG's (without a task instance if there is none), a deadline's or an SLA's."""
+        ti, dag_run = context.get("ti"), context.get("dag_run")
+        incident = next(
+            (word for word, key in (("deadline", "deadline"), ("sla", "slas")) if key in context), "failure"
+        )
+        if isinstance(dag_run, dict):  # a deadline's: what the REST API says of the run
+            dag_id, run_id = dag_run["dag_id"], dag_run["dag_run_id"]
+        else:
+            dag_id = ti.dag_id if ti is not None else context["dag"].dag_id
+            run_id = ti.run_id if ti is not None else context.get("run_id")
+        own: Any = ti if "reason" not in context else None
+        failed: tuple[tuple[str, int], ...] = ()
+        if own is not None:
+            failed = ((own.task_id, _map_index(own)),)
+        elif context.get("reason") not in (None, "success"):
+            # They only enrich the contact. In dag.test() nobody can be asked for them.
+            with contextlib.suppress(Exception):
+                failed = tuple(failed_tasks(context))
+        return cls(
+            incident=incident,
+            dag_id=dag_id,
+            run_id=run_id,
+            moment=str(min((str(sla.execution_date) for sla in context.get("slas") or ()), default="")),
+            clear_number=getattr(dag_run, "clear_number", 0) or 0,
+            task_id=own.task_id if own is not None else None,
+            map_index=_map_index(own) if own is not None else -1,
+            failed=failed,
+            reason=context.get("reason"),
+        )
+
+    def __str__(self) -> str:
+        """Name it for the log."""
+        return f"DAG {self.dag_id}, run {self.run_id}" + (f", task {self.task_id}" if self.task_id else "")
+
+    def parts(self, scope: str) -> list[str]:
+        """Return what identifies a contact of a scope; a task's contact in a DAG's callback is its run's."""
+        run = [self.run_id or self.moment]
+        task = [self.task_id, str(self.map_index)] if self.task_id else []
+        return [self.dag_id] + {"dag": [], "dag_run": run, "task": run + task}[scope]
+
+    def headline(self, scope: str, incident: str) -> str:
+        """Return the contact's name."""
+        what = f"{self.task_id} of {self.dag_id}" if scope == "task" and self.task_id else self.dag_id
+        said = {"failure": "failed", "deadline": "missed its deadline", "sla": "missed its SLA"}
+        return f"{what} {said[incident]}" if incident in said else f"{what}: {incident}"
+
+    def story(self) -> str:
+        """Return the contact's description."""
+        names = [task_id if index < 0 else f"{task_id}[{index}]" for task_id, index in self.failed]
+        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+        lines = [
+            f"DAG run: {self.run_id}" if self.run_id else f"SLA of {self.moment}",
+            f"Failed: {', '.join(names[:10])}{more}" if names else "",
+            f"Reason: {self.reason}" if self.reason else "",
+        ]
+        return "\n".join(line for line in lines if line)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the contact's attributes; ``None`` is left out."""
+        return {"dag_id": self.dag_id, "run_id": self.run_id, "task_id": self.failed[0][0] if self.failed else None}
+
+    def links(self) -> dict[str, str]:
+        """Return the contact's references to Airflow."""
+        if not self.run_id:
+            return {}
+        links = {"Run": dag_run_url(self.dag_id, self.run_id)}
+        if self.failed:
+            links["Log"] = log_url(self.dag_id, self.run_id, *self.failed[0])
+        return links
+
+
+def _map_index(ti: Any) -> int:
+    index = getattr(ti, "map_index", None)
+    return -1 if index is None else int(index)
+
+
+def _code(instance_id: str, parts: list[str]) -> str:
+    return token_for_key(instance_id, json.dumps(["notifier", *parts]))[:12]
+
+
+def _made_before(error: RequestError) -> bool:
+    """Return whether a contact was refused since there is one of the same token, from another callback's words."""
+    # StartTaskContact's model has no IdempotencyException; what it answers instead is not documented.
+    return isinstance(error, IdempotencyError) or "ClientToken" in str(error)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, ConnectError) else f"{type(error).__name__}: {error}"
