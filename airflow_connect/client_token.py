@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from operator import methodcaller
 from typing import Any, Final
 from uuid import UUID
 
@@ -101,15 +102,25 @@ def _typed(value: Any) -> Any:
         return ["\0set", sorted(map(_encode, value))]
     if isinstance(value, Mapping):
         return dict(value)
-    for kind in (Decimal, datetime, date, time, timedelta, UUID):
+    for kind, text in _TEXTS:
         if isinstance(value, kind):
-            return [f"\0{kind.__name__}", str(value)]
+            return [f"\0{kind.__name__}", text(value)]
     if getattr(value, "shape", None) == () and hasattr(value, "dtype"):  # numpy's scalars
         return [f"\0{value.dtype}", str(value)]
     if type(value).__name__ == "NAType":
         return ["\0NA"]
     raise TypeError(f"a value of type {type(value).__name__}")
 
+
+# In this order: a datetime is a date. By methods of which pendulum's and pandas' types give the same.
+_TEXTS: Final[tuple[tuple[type, Callable[[Any], str]], ...]] = (
+    (Decimal, str),
+    (datetime, methodcaller("isoformat")),
+    (date, methodcaller("isoformat")),
+    (time, methodcaller("isoformat")),
+    (timedelta, lambda value: repr(value.total_seconds())),
+    (UUID, str),
+)
 
 _encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_typed).encode
 

@@ -14,7 +14,6 @@ import pickle
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
@@ -126,8 +125,7 @@ class Skipped(NamedTuple):
     first: int
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedContact:
+class PlannedContact(NamedTuple):
     """
     A contact to be made.
 
