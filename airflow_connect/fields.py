@@ -53,6 +53,7 @@ __all__ = [
     "converter",
     "cut_instance_arn",
     "describe",
+    "is_absent",
     "key_path",
     "service_model",
 ]
@@ -152,6 +153,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_nan():
         return ABSENT
     return value
+
+
+def is_absent(value: Any) -> bool:
+    """Tell whether a value says that nothing is given: ``None``, NaN, ``pandas.NA`` or ``NaT``."""
+    return value is None or _plain(value) is ABSENT
 
 
 def _scalar_text(value: Any) -> Any:

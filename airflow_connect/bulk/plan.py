@@ -25,7 +25,7 @@ from airflow_connect.errors import InputError, InvalidRequestError, SetupError
 from airflow_connect.fields import Fault, describe, key_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from airflow_connect.bulk.rows import RowSource, Values
     from airflow_connect.bulk.template import ContactOf, TextOf
@@ -327,7 +327,7 @@ class Plan:
 
         :raises InputError: if a row is not what it was when it was checked, or rows were added or are gone
         """
-        rows = self._source.read() if self._spool is None else _kept(self._spool)
+        rows = self._read_again()
         remembered = self._database.execute(_REMEMBERED)
         for row, before in zip_longest(rows, remembered):
             if row is None or before is None or row[0] != before[0]:
@@ -340,6 +340,23 @@ class Plan:
                 raise self._changed(f"another row {number:,} than when it was checked")
             token = params["ClientToken"] = self._token(identity, repetition)
             yield PlannedContact(number, None if self._key is None else identity, token, content, params)
+
+    def rows_again(self, numbers: Iterable[int]) -> Iterator[Values]:
+        """
+        Read the rows again and yield some of them; what cannot be read as a row is left out.
+
+        :param numbers: which, in ascending order
+        """
+        rows = self._read_again()
+        for wanted in numbers:
+            for number, row in rows:
+                if number >= wanted:
+                    if not isinstance(row, InvalidRow):
+                        yield row
+                    break
+
+    def _read_again(self) -> Iterator[tuple[int, Values | InvalidRow]]:
+        return self._source.read() if self._spool is None else _kept(self._spool)
 
     def _changed(self, what: str) -> InputError:
         return InputError(

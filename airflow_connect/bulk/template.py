@@ -9,7 +9,7 @@ only asked for its filters, tests, globals and signs.
 
 from __future__ import annotations
 
-import traceback
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing, object_type_repr
 
 from airflow_connect.errors import InvalidRequestError
-from airflow_connect.fields import Fault, describe, key_path
+from airflow_connect.fields import Fault, describe, is_absent, key_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -80,9 +80,9 @@ def compile_contact(
 
     **A mapping**: every text in it, at any depth, is a template; keys are not. A text that is one sole expression,
     ``"{{ row.amount }}"``, gives the value as it is: a number, a date, or ``None``, with which the argument or
-    attribute is left out. In any other text ``None`` is empty text. What does not name ``row`` is rendered once, for
-    all rows. A column that the row does not have is a fault, unless the template says what then:
-    ``{{ row.nickname | default("") }}``.
+    attribute is left out. In any other text ``None`` (and NaN, as pandas has it) is empty text. A column that the row
+    does not have is a fault, unless the template says what then: ``{{ row.nickname | default("") }}``. What does not
+    name ``row`` is rendered once, for all rows.
 
     **A function** takes the row as a dict and returns a mapping, in which no text is a template.
 
@@ -141,7 +141,7 @@ def compile_text(
     render = compiler.function(parts)
 
     def text_of(values: Values) -> str:
-        texts = ["" if part is None else str(part) for part in render(values)]
+        texts = [_text(part) for part in render(values)]
         if not any(part.strip() for part, counts in zip(texts, of_row, strict=True) if counts):
             rule = "must not be empty: every contact with an empty key would be the same one"
             raise RowError(Fault(name, rule, "nothing from this row"))
@@ -160,14 +160,19 @@ def _constant_faults(
     for name in built.keys() & _NOT_OF_A_ROW.keys():
         yield Fault(f"contact.{name}", _NOT_OF_A_ROW[name], "in contact")
     of_row = {name for name, value in built.items() if _is_node(value)}
-    constant = {name: value for name, value in built.items() if name not in of_row and name not in _NOT_OF_A_ROW}
     unknown = dict.fromkeys(of_row - set(request.parameters), "a template")
+    of_row -= unknown.keys()
+    constant = {
+        name: value
+        for name, value in built.items()
+        if name not in of_row and name not in _NOT_OF_A_ROW and not is_absent(value)
+    }
     # The instance is no part of the contact; any will do here.
     _, faults = request.check({"instance_id": "any", **constant, **unknown})
     for fault in faults:
-        field = fault.field.partition(".")[0].partition("[")[0]
-        # A rule that names an argument which depends on the row may be kept by it.
-        if field not in of_row - unknown.keys() and not any(name in fault.rule for name in of_row & built.keys()):
+        field = re.split(r"[.\[]", fault.field)[0]
+        # What is missing may come with the row: the argument itself, or another one that the rule names.
+        if field in constant or not of_row & {field, *re.findall(r"\w+", fault.rule)}:
             yield fault
 
 
@@ -179,8 +184,8 @@ def _of_function(function: Callable[[dict[str, Any]], Mapping[str, Any]]) -> Con
             result = function(dict(values))
         except Exception as error:  # noqa: BLE001  # it is the author's code
             # Its message may hold what the row holds.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            given = f"{type(error).__name__} in {place.name}, line {place.lineno}"
+            inside = error.__traceback__.tb_next if error.__traceback__ else None
+            given = type(error).__name__ + (f" in line {inside.tb_lineno}" if inside else "")
             raise RowError(Fault("contact", rule, given)) from None
         if not isinstance(result, Mapping):
             raise RowError(Fault("contact", rule, describe(result)))
@@ -227,7 +232,7 @@ class _Environment(SandboxedEnvironment):
     def __init__(self, environment: Environment | None) -> None:
         #: Names that an author wrote. Others are computed, maybe from what a row holds, and not told.
         self.written: set[str] = set()
-        super().__init__(undefined=_undefined_type(self.written), finalize=_empty_for_none)
+        super().__init__(undefined=_undefined_type(self.written), finalize=_text)
         if environment is not None:
             for sign in (
                 *("block_start_string", "block_end_string", "variable_start_string", "variable_end_string"),
@@ -274,6 +279,8 @@ def _undefined_type(written: set[str]) -> type[StrictUndefined]:
 
         @property
         def _undefined_message(self) -> str:
+            if self._undefined_hint:
+                return self._undefined_hint
             obj, name = self._undefined_obj, self._undefined_name
             told = repr(name) if name in written else "something computed"
             if self._undefined_exception is SecurityError:
@@ -292,8 +299,8 @@ def _names(row: Mapping[str, Any]) -> str:
     return f"{shown}, …" if len(row) > _NAMES_SHOWN else shown or "nothing"
 
 
-def _empty_for_none(value: Any) -> Any:
-    return "" if value is None else value
+def _text(value: Any) -> str:
+    return value if type(value) is str else "" if is_absent(value) else str(value)
 
 
 def _given(value: Any) -> Any:
@@ -304,7 +311,7 @@ def _given(value: Any) -> Any:
 
 
 def _joined(parts: Iterable[Any]) -> str:
-    return "".join([part if type(part) is str else "" if part is None else str(part) for part in parts])
+    return "".join([part if type(part) is str else _text(part) for part in parts])
 
 
 # ------------------------------------------------------------------------------------------------------------
