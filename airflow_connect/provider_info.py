@@ -26,9 +26,33 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": integration, "python-modules": ["airflow_connect.hooks.connect"]}],
-        "operators": [{"integration-name": integration, "python-modules": ["airflow_connect.operators.connect"]}],
+        "operators": [
+            {
+                "integration-name": integration,
+                "python-modules": ["airflow_connect.operators.bulk", "airflow_connect.operators.connect"],
+            }
+        ],
         "task-decorators": [
             {"name": "create_contact", "class-name": "airflow_connect.decorators.connect.create_contact_task"}
         ],
+        "config": {
+            "amazon_connect": {
+                "description": "Options of the provider for Amazon Connect.",
+                "options": {
+                    "results_path": {
+                        "description": (
+                            "Folder below which bulk tasks and sensors record their results, unless they name one: "
+                            "local, or of any storage that Airflow knows, as in s3://conn_id@bucket/contacts. A retry "
+                            "on another worker sees it only where all workers can. Default: a folder below "
+                            "AIRFLOW_HOME."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://aws_default@my-bucket/contacts",
+                        "default": "",
+                    }
+                },
+            }
+        },
         "extra-links": ["airflow_connect.links.connect.ContactLink", "airflow_connect.links.connect.InstanceLink"],
     }

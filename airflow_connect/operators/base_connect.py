@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_connect._compat import BaseOperatorLink
+
 __all__ = ["ConnectBaseOperator"]
 
 _HIDDEN: Final = "***"
@@ -39,7 +41,7 @@ class ConnectBaseOperator(AwsBaseOperator[ConnectHook]):
 
     aws_hook_class = ConnectHook
     template_fields: Sequence[str] = aws_template_fields("instance_id")
-    operator_extra_links = (ContactLink(), InstanceLink())
+    operator_extra_links: Sequence[BaseOperatorLink] = (ContactLink(), InstanceLink())
     ui_color = "#eef6ff"
 
     def __init__(

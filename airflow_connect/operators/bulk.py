@@ -1,0 +1,572 @@
+"""Rows become contacts: any number of them in one task, once each, at the pace that the account's quota allows."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+
+from airflow_connect._compat import Stats, conf, is_retry, storage_path
+from airflow_connect.bulk.results import export_results, read_results
+from airflow_connect.bulk.rows import FileRows, SqlRows, source_of
+from airflow_connect.bulk.send import Progress
+from airflow_connect.errors import (
+    ConnectError,
+    InvalidRequestError,
+    InvalidRowsError,
+    RowsFailedError,
+    RowsRefusedError,
+)
+from airflow_connect.fields import Fault, describe
+from airflow_connect.links.connect import InstanceLink
+from airflow_connect.operators.base_connect import ConnectBaseOperator
+from airflow_connect.request import ContactRequest, StartTaskContactRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_connect._compat import BaseOperatorLink
+    from airflow_connect.bulk.ledger import Ledger
+    from airflow_connect.bulk.plan import Plan, TaskInstance
+    from airflow_connect.bulk.results import History
+    from airflow_connect.bulk.send import Sender
+
+__all__ = ["BulkCreateContactsOperator", "FileRows", "SqlRows", "export_results", "read_results"]
+
+#: By the value of ``operation``.
+_REQUESTS: Final[Mapping[str, type[ContactRequest | StartTaskContactRequest]]] = {
+    "create": ContactRequest,
+    "start_task": StartTaskContactRequest,
+}
+#: Calls per second that Amazon allows by default, for an estimate where nothing better is known.
+#: https://docs.aws.amazon.com/connect/latest/adminguide/amazon-connect-service-limits.html#api-throttling-quotas
+_DEFAULT_RATE: Final = 2.0
+
+#: Faults of rows that the log names; the file of faults has all.
+_FAULTS_IN_LOG: Final = 20
+
+#: States of results whose rows another run may want to have.
+_FAILED_STATES: Final = frozenset({"failed", "unknown", "invalid"})
+
+#: What the UI's forms and templates write for a truth value.
+_BOOLEANS: Final = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "none": False,
+    "": False,
+}
+
+#: Seconds between two lines of progress in the log.
+_PROGRESS_EVERY: Final = 5.0
+
+
+class BulkCreateContactsOperator(ConnectBaseOperator):
+    """
+    Turn rows into contacts: one task, each row once, as fast as the account's quota allows.
+
+    First all rows are read and checked, and nothing is sent while one of them has a fault. Then they are sent at a pace
+    that is found by measuring what Amazon Connect accepts, shared fairly with others who use the same quota. What
+    becomes of each row is recorded below ``results_path``, so that a retry sends only what is missing.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:BulkCreateContactsOperator`
+
+    :param rows: a list of dicts, the output of a task, :class:`~airflow_connect.bulk.rows.FileRows` or
+        :class:`~airflow_connect.bulk.rows.SqlRows` (templated, but not what a row holds)
+    :param contact: the arguments of :class:`~airflow_connect.request.ContactRequest` (or, with
+        ``operation="start_task"``, of :class:`~airflow_connect.request.StartTaskContactRequest`), with templates over
+        ``row`` and Airflow's context: ``{"name": "Order {{ row.order_id }}"}``. Or a function that takes a row, a dict,
+        and returns them.
+    :param operation: ``create`` for CreateContact (default), ``start_task`` for StartTaskContact
+    :param idempotency_key: what identifies a row's contact: the same key makes one contact over tasks, runs and DAGs
+        (template over ``row``: ``"{{ row.order_id }}"``). ``None``: DAG, run, task and what the row holds; equal rows
+        make a contact each.
+    :param on_invalid: ``fail`` (default) sends nothing if a row has a fault, ``skip`` sends the others
+    :param on_duplicate: ``fail`` (default) takes a key that stands in two rows for a fault, ``skip`` makes it once
+    :param dry_run: stop after the check, and return what would be done (templated)
+    :param max_rate: calls per second at most (templated). Default: what the quota allows.
+    :param total_rate: the account's quota in calls per second, where it is known (templated): saves the search for it,
+        and makes sharing it fair sooner. ``"service_quotas"`` asks Service Quotas for it.
+    :param max_in_flight: calls at once at most (default: 256)
+    :param quota_timeout: seconds for which to wait for active contacts to end where their number is at its quota
+        (default: 3600)
+    :param results_path: where the results are recorded: a folder, local or of any storage that Airflow knows, as in
+        ``s3://conn_id@bucket/contacts`` (templated). A path that is the same for all runs keeps the promise of
+        ``idempotency_key`` for as long as it is kept; Amazon does not say how long it remembers a client token.
+        Default: a folder for each run below ``[amazon_connect] results_path`` of Airflow's configuration, else below
+        ``AIRFLOW_HOME``.
+    :param failed_rows_path: a file (``.jsonl``) that gets the rows that are invalid or failed as they were read, the
+        ``rows`` of another run (templated). Default: none, since it holds what the rows hold.
+    :param tolerated_failures: failed rows with which the task still succeeds (templated)
+    :param tolerated_failure_percent: the same in percent of all rows (templated). With both, the task fails when
+        either is exceeded; with neither, one failed row fails it.
+    :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
+        the extra of the connection.
+    :param max_retry_time: seconds for which a row is sent again that is not answered or meets an error of the service
+        (default: 300)
+    :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``. A list of rows is never
+        shown.
+    :return: ``rows``, ``created``, ``already_made``, ``skipped``, ``invalid``, ``failed``, ``unknown`` (counts of
+        rows), ``results`` (the folder of this run's results, for
+        :func:`~airflow_connect.bulk.results.read_results`), ``seconds``, ``rate`` (contacts per second), ``throttled``
+        (calls), ``instance_access_url``; with ``dry_run`` ``rows``, ``valid``, ``invalid``, ``skipped``,
+        ``already_made``, ``estimated_seconds``
+    :raises InvalidRowsError: if rows have faults; the first 20 are in the log, all of them in a file
+    :raises RowsFailedError: if more rows failed than are tolerated, and another attempt may help
+    :raises RowsRefusedError: if more rows failed than are tolerated, and all of them for good
+    """
+
+    template_fields: Sequence[str] = aws_template_fields(
+        "contact",
+        "failed_rows_path",
+        "idempotency_key",
+        "instance_id",
+        "max_rate",
+        "results_path",
+        "rows",
+        "tolerated_failure_percent",
+        "tolerated_failures",
+        "total_rate",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"contact": "json"}
+    operator_extra_links: Sequence[BaseOperatorLink] = (InstanceLink(),)
+
+    def __init__(
+        self,
+        *,
+        rows: Any,
+        contact: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]],
+        operation: Literal["create", "start_task"] = "create",
+        idempotency_key: str | None = None,
+        on_invalid: Literal["fail", "skip"] = "fail",
+        on_duplicate: Literal["fail", "skip"] = "fail",
+        dry_run: bool | str = False,
+        max_rate: float | str | None = None,
+        total_rate: float | str | None = None,
+        max_in_flight: int = 256,
+        quota_timeout: float = 3_600.0,
+        results_path: str | None = None,
+        failed_rows_path: str | None = None,
+        tolerated_failures: int | str | None = None,
+        tolerated_failure_percent: float | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        for name, value, allowed in (
+            ("operation", operation, tuple(_REQUESTS)),
+            ("on_invalid", on_invalid, ("fail", "skip")),
+            ("on_duplicate", on_duplicate, ("fail", "skip")),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{name} of task {self.task_id!r} is one of {', '.join(allowed)}.")
+        self.rows = rows
+        self.contact = contact
+        self.operation = operation
+        self.idempotency_key = idempotency_key
+        self.on_invalid = on_invalid
+        self.on_duplicate = on_duplicate
+        # Airflow's operators have a method dry_run.
+        self.asked_for_dry_run: Any = dry_run
+        self.max_rate = max_rate
+        self.total_rate = total_rate
+        self.max_in_flight = max_in_flight
+        self.quota_timeout = quota_timeout
+        self.results_path = results_path
+        self.failed_rows_path = failed_rows_path
+        self.tolerated_failures = tolerated_failures
+        self.tolerated_failure_percent = tolerated_failure_percent
+        self._sender: Sender | None = None
+        self._killed = False
+
+    @property
+    def _hook_parameters(self) -> dict[str, Any]:
+        return {**super()._hook_parameters, "max_in_flight": self.max_in_flight}
+
+    # --- Templates ------------------------------------------------------------------------------------------------
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        if parent is self:
+            # Templates over a row are rendered with the rows; what a list of rows holds is data, never a template.
+            data = isinstance(self.rows, (list, tuple))
+            ours = {"contact", "idempotency_key", *(["rows"] if data else [])}
+            template_fields = [name for name in template_fields if name not in ours]
+            self.asked_for_dry_run = self.render_template(self.asked_for_dry_run, context, jinja_env, seen_oids)
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
+    def _hide_sensitive_fields(self) -> None:
+        if "rows" not in self._true_values and not isinstance(self.rows, (FileRows, SqlRows)):
+            self._true_values["rows"] = self.rows
+            self.rows = f"{len(self.rows):,} rows" if hasattr(self.rows, "__len__") else "rows"
+        super()._hide_sensitive_fields()
+
+    # --- Execution ------------------------------------------------------------------------------------------------
+
+    def _execute(self, context: Context) -> dict[str, Any]:
+        from airflow_connect.bulk.ledger import Ledger, run_folder
+        from airflow_connect.bulk.plan import Plan, TaskInstance
+        from airflow_connect.bulk.results import History
+        from airflow_connect.bulk.template import compile_contact, compile_text
+
+        options = _Options(self)
+        ti = context["ti"]
+        asked_by = TaskInstance(ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1))
+        request = _REQUESTS[self.operation]
+        environment = self.get_template_env()
+        contact, xcoms = _xcoms_as_names(self.contact, context)
+        names = {**context, **xcoms}
+        root = _storage_path(str(self.results_path or _results_path()))
+        folder = run_folder(root, **asked_by._asdict())
+        with ExitStack() as stack:
+            plan = stack.enter_context(
+                Plan(
+                    source_of(self.rows),
+                    request,
+                    compile_contact(contact, request, names, environment),
+                    key=None
+                    if self.idempotency_key is None
+                    else compile_text(self.idempotency_key, names, environment, operation=request.operation),
+                    instance_id=self.hook.instance_id,
+                    asked_by=asked_by,
+                    on_duplicate=self.on_duplicate,
+                    on_progress=self._reading,
+                )
+            )
+            self._tell_faults(plan, folder)
+            # Where the author gave the path, what all runs recorded there counts; else what this run did.
+            history = stack.enter_context(History(root if self.results_path else folder))
+            if options.dry_run:
+                return self._estimate(plan, history, options)
+            ledger = stack.enter_context(Ledger(folder, header=self._header(context, asked_by)))
+            for skipped in plan.skipped():
+                ledger.skipped(skipped.row, skipped.key, skipped.first)
+            for row, faults in itertools.groupby(plan.faults(), key=lambda fault: fault.row):
+                ledger.invalid(row, list(faults))
+            return self._send(context, plan, ledger, history, folder, options)
+
+    def on_kill(self) -> None:
+        """Send nothing more; what is in flight is still awaited and recorded."""
+        # Called by a signal handler in the thread that executes: it may take no lock, and wait for nothing.
+        self._killed = True
+        if self._sender is not None:
+            self._sender.stop()
+
+    def _reading(self, rows: int) -> None:
+        if self._killed:
+            raise RowsFailedError(f"Stopped while the rows were checked, at row {rows:,}; nothing was sent.")
+
+    def _tell_faults(self, plan: Plan, folder: Any) -> None:
+        """
+        Log and write what the first reading found.
+
+        :raises InvalidRowsError: if nothing may be sent because of it
+        """
+        from airflow_connect.bulk.ledger import write_faults
+
+        self.log.info(
+            "%d rows read and checked: %d valid, %d invalid, %d duplicates",
+            plan.rows,
+            plan.valid,
+            plan.invalid,
+            plan.duplicates,
+        )
+        if not plan.invalid:
+            return
+        for fault in plan.faults(_FAULTS_IN_LOG):
+            self.log.error("%s", fault)
+        path = str(write_faults(folder, plan.faults()))
+        self.log.error("All faults: %s", path)
+        if self.on_invalid == "fail":
+            raise InvalidRowsError(
+                f"{plan.invalid:,} of {plan.rows:,} rows have faults, and nothing was sent. The first are in the log, "
+                f"all are in {path}. Correct them, or leave these rows out with on_invalid='skip'.",
+                operation=_REQUESTS[self.operation].operation,
+                code="InvalidRows",
+            )
+
+    def _estimate(self, plan: Plan, history: History, options: _Options) -> dict[str, Any]:
+        """Return what a run would do and how long it would take."""
+        already_made = plan.count_made(lambda token: getattr(history.get(token), "state", None) == "made")
+        given = options.max_rate or options.total_rate
+        rate = given or _DEFAULT_RATE
+        whence = "as given" if given else "Amazon's default quota"
+        seconds = (plan.valid - already_made) / rate
+        self.log.info(
+            "Dry run: %d contacts to make, %d made already; about %s at %.3g a second (%s). Nothing was sent.",
+            plan.valid - already_made,
+            already_made,
+            _duration(seconds),
+            rate,
+            whence,
+        )
+        return {
+            "rows": plan.rows,
+            "valid": plan.valid,
+            "invalid": plan.invalid,
+            "skipped": plan.duplicates if self.on_duplicate == "skip" else 0,
+            "already_made": already_made,
+            "estimated_seconds": round(seconds, 1),
+        }
+
+    def _send(
+        self, context: Context, plan: Plan, ledger: Ledger, history: History, folder: Any, options: _Options
+    ) -> dict[str, Any]:
+        import time
+
+        from airflow_connect.bulk.pace import Pace
+        from airflow_connect.bulk.send import Sender
+
+        operation = _REQUESTS[self.operation].operation
+        pace = Pace(
+            time.monotonic(),
+            max_rate=options.max_rate,
+            max_in_flight=self.max_in_flight,
+            total_rate=options.total_rate,
+        )
+        sender = self._sender = Sender(
+            plan.contacts(),
+            lambda params: self.hook.call(operation, params, max_retry_time=0),
+            pace=pace,
+            ledger=ledger,
+            history=history,
+            retry_refused=not is_retry(context["ti"], self.retries or 0),
+            operation=operation,
+            max_in_flight=self.max_in_flight,
+            max_retry_time=self.max_retry_time,
+            quota_timeout=self.quota_timeout,
+        )
+        if self._killed:
+            sender.stop()
+        report = _Report(self.log, plan.valid, folder, {"dag_id": self.dag_id, "task_id": self.task_id})
+        try:
+            done = sender.run(report.tell, every=_PROGRESS_EVERY)
+        finally:
+            ledger.close()
+            report.tell(sender.progress())
+        summary = {
+            "rows": plan.rows,
+            "created": done.created,
+            "already_made": done.already_made,
+            "skipped": plan.rows - plan.valid - plan.invalid,
+            "invalid": plan.invalid,
+            "failed": done.failed,
+            "unknown": done.unknown,
+            "results": str(folder),
+            "seconds": round(done.seconds, 1),
+            "rate": round(done.created / done.seconds, 2) if done.seconds else 0.0,
+            "throttled": done.throttled,
+            "instance_access_url": self.hook.instance_access_url,
+        }
+        if summary["instance_access_url"]:
+            context["ti"].xcom_push(
+                key=InstanceLink.xcom, value={"instance_access_url": summary["instance_access_url"]}
+            )
+        # A failed task returns nothing; what it did is asked for all the more.
+        context["ti"].xcom_push(key="summary", value=summary)
+        if self.failed_rows_path and done.failed + done.unknown + plan.invalid:
+            self._write_failed_rows(plan, folder)
+        counts = _counts(summary, plan)
+        if sender.stopped_by is not None:
+            error = sender.stopped_by
+            if isinstance(error, ConnectError):
+                error.args = (f"{error} {counts}",)
+            raise error
+        if self._killed:
+            raise RowsFailedError(f"Stopped on request. {counts}", operation=operation, code="Stopped")
+        failed = done.failed + done.unknown
+        if options.tolerates(failed, plan.rows):
+            self.log.info("%s", counts)
+            return summary
+        kind = RowsRefusedError if done.refused == failed else RowsFailedError
+        raise kind(f"{failed:,} rows failed, more than is tolerated. {counts}", operation=operation, code="RowsFailed")
+
+    def _write_failed_rows(self, plan: Plan, folder: Any) -> None:
+        from airflow_connect.bulk.record import place_of
+
+        numbers = (result["row"] for result in read_results(folder) if result["state"] in _FAILED_STATES)
+        path = str(self.failed_rows_path)
+        written = 0
+        with place_of(path).writing() as file:
+            for written, values in enumerate(plan.rows_again(numbers), 1):  # noqa: B007  # the count is told below
+                file.write(f"{json.dumps(values, default=str)}\n".encode())
+        self.log.info("%d rows that are invalid or failed: %s", written, path)
+
+    def _header(self, context: Context, asked_by: TaskInstance) -> dict[str, Any]:
+        """Return what the ledger says of this attempt."""
+        return {
+            **asked_by._asdict(),
+            "try_number": context["ti"].try_number,
+            "operation": _REQUESTS[self.operation].operation,
+            "instance_id": self.hook.instance_id,
+            "region": self.hook.conn_region_name,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+
+class _Options:
+    """
+    What may come out of a template as text, as numbers.
+
+    :raises InvalidRequestError: with all that is wrong
+    """
+
+    def __init__(self, operator: BulkCreateContactsOperator) -> None:
+        faults: list[Fault] = []
+
+        def number(name: str, most: float = math.inf, *, zero: bool = True) -> float | None:
+            value = getattr(operator, name)
+            if value is None or (isinstance(value, str) and value.strip() in {"", "None"}):
+                return None
+            try:
+                found = float(value)
+            except (TypeError, ValueError):
+                found = math.nan
+            if not (found > 0 or (zero and found == 0)) or found > most:
+                least = "from 0" if zero else "above 0"
+                to = f" to {most:g}" if most < math.inf else ""
+                faults.append(Fault(name, f"must be a number {least}{to}", describe(value)))
+                return None
+            return found
+
+        self.max_rate = number("max_rate", zero=False)
+        self.total_rate = number("total_rate", zero=False)
+        self._failures = number("tolerated_failures")
+        self._percent = number("tolerated_failure_percent", 100)
+        dry_run = operator.asked_for_dry_run
+        self.dry_run = dry_run if isinstance(dry_run, bool) else _BOOLEANS.get(str(dry_run).strip().lower())
+        if self.dry_run is None:
+            faults.append(Fault("dry_run", "must be true or false", describe(dry_run)))
+        if faults:
+            raise InvalidRequestError(_REQUESTS[operator.operation].operation, faults)
+
+    def tolerates(self, failed: int, rows: int) -> bool:
+        """Return whether so many failures of so many rows are tolerated."""
+        if self._failures is None and self._percent is None:
+            return failed == 0
+        few = self._failures is None or failed <= self._failures
+        return few and (self._percent is None or failed * 100 <= self._percent * rows)
+
+
+class _Report:
+    """
+    Progress: a line in the log, Airflow's metrics, and a record for whoever looks later.
+
+    https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/logging-monitoring/metrics.html
+    """
+
+    def __init__(self, log: Any, total: int, folder: Any, tags: dict[str, str]) -> None:
+        self._log = log
+        self._total = total
+        self._folder = folder
+        self._tags = tags
+        self._before = Progress()
+
+    def tell(self, now: Progress) -> None:
+        """Report how far the sending is."""
+        from airflow_connect.bulk.ledger import write_progress
+
+        before, self._before = self._before, now
+        seconds = now.seconds - before.seconds
+        created = now.created - before.created
+        calls = now.calls - before.calls
+        throttled = now.throttled - before.throttled
+        rate = created / seconds if seconds > 0 else 0.0
+        left = self._total - now.done
+        mean = now.created / now.seconds if now.seconds else 0.0
+        time_left = left / (rate or mean) if rate or mean else None
+        self._log.info(
+            "%d of %d rows done: %.3g contacts a second, %.1f %% throttled, %d failed%s%s",
+            now.done,
+            self._total,
+            rate,
+            100 * throttled / calls if calls else 0.0,
+            now.failed + now.unknown,
+            f", about {_duration(time_left)} left" if left and time_left is not None else "",
+            "; waiting for active contacts to end (quota)" if now.waiting_for_quota else "",
+        )
+        for name, count in (
+            ("created", created),
+            ("throttled", throttled),
+            ("failed", now.failed + now.unknown - before.failed - before.unknown),
+        ):
+            Stats.incr(f"amazon_connect.contacts.{name}", count, tags=self._tags)
+        Stats.gauge("amazon_connect.contacts.rate", round(rate, 3), tags=self._tags)
+        Stats.timing("amazon_connect.contacts.latency", now.latency * 1_000, tags=self._tags)
+        write_progress(
+            self._folder,
+            {
+                "rows": self._total,
+                "done": now.done,
+                **asdict(now),
+                "rate": round(mean, 3),
+                "rate_now": round(rate, 3),
+                "seconds_left": None if time_left is None else round(time_left, 1),
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        )
+
+
+def _storage_path(path: str) -> Any:
+    return storage_path(path) if "://" in path else Path(path)
+
+
+def _results_path() -> str:
+    """Return where results go when the author names no path."""
+    configured = conf.get("amazon_connect", "results_path", fallback="")
+    if configured:
+        return str(configured)
+    home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser()
+    return str(home / "amazon_connect")
+
+
+def _counts(summary: Mapping[str, Any], plan: Plan) -> str:
+    missing = plan.valid - sum(summary[name] for name in ("created", "already_made", "failed", "unknown"))
+    parts = {
+        "made": summary["created"],
+        "made before": summary["already_made"],
+        "failed": summary["failed"],
+        "of unknown fate": summary["unknown"],
+        "invalid": summary["invalid"],
+        "skipped": summary["skipped"],
+        "not sent": missing,
+    }
+    told = [f"{count:,} {what}" for what, count in parts.items() if count or what == "made"]
+    return f"Of {summary['rows']:,} rows: {', '.join(told)}. Results: {summary['results']}"
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
+
+
+def _xcoms_as_names(contact: Any, context: Context) -> tuple[Any, dict[str, Any]]:
+    """Return the contact with names for what upstream tasks gave, which is data and never a template, and the names."""
+    names: dict[str, Any] = {}
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: walk(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [walk(item) for item in value]
+        if hasattr(value, "resolve") and not isinstance(value, os.PathLike):
+            name = f"airflow_connect_xcom_{len(names)}"
+            names[name] = value.resolve(context)
+            return f"{{{{ {name} }}}}"
+        return value
+
+    return walk(contact), names
