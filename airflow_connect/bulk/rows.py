@@ -176,7 +176,6 @@ _FORMATS: Final[Mapping[str, Format]] = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
-_SUFFIXES: Final = "*.csv, *.tsv, *.jsonl, *.ndjson or *.parquet"
 #: What the first bytes of a file tell, where a text is expected.
 _NO_TEXT: Final[Mapping[bytes, str]] = {
     b"PK\x03\x04": "is a ZIP archive or an Excel workbook. Save it as CSV.",
@@ -290,14 +289,13 @@ class FileRows:
     def _format_of(self, path: str) -> Format:
         if self.format:
             return self.format
-        name = path.rstrip("/").rpartition("/")[2]
-        suffix = Path(name.removesuffix(".gz")).suffix.lower()
-        if suffix not in _FORMATS:
+        suffixes = _suffixes(path)
+        if not suffixes or suffixes == [".parquet", ".gz"] or suffixes[0] not in _FORMATS:
             raise InputError(
                 f"{path}: its suffix says no format. Give format=, which is csv, jsonl or parquet, or name files"
-                f" {_SUFFIXES}, which .gz may follow."
+                " *.csv, *.tsv, *.jsonl or *.ndjson, which .gz may follow, or *.parquet."
             )
-        return _FORMATS[suffix]
+        return _FORMATS[suffixes[0]]
 
     # --- Which files ---
 
@@ -404,7 +402,7 @@ class FileRows:
     def _csv_reader(self, lines: Iterable[str], name: str) -> Any:
         return csv.reader(
             lines,
-            delimiter=self.delimiter or ("\t" if ".tsv" in Path(name).suffixes else ","),
+            delimiter=self.delimiter or ("\t" if ".tsv" in _suffixes(name) else ","),
             quotechar=self.quotechar,
             escapechar=self.escapechar,
             quoting=self.quoting,
@@ -465,7 +463,7 @@ class FileRows:
 _CSV_RULES: Final[Mapping[str, str]] = {
     "unexpected end of data": "a quote is opened and never closed",
     "field larger than field limit": f"a field has more than {_FIELD_LIMIT:,} characters, or a quote is never closed",
-    "expected after": "a quoted field goes on after its closing quote; quote the whole field, and double quotes in it",
+    "expected after": "a field goes on after its closing quote; quote all of it, and double the quotes in it",
 }
 
 
@@ -476,6 +474,12 @@ def _csv_rule(error: csv.Error) -> str:
 def _is_of_one_line(error: csv.Error) -> bool:
     """Tell whether the next line is a row again, which none is within a quote that is never closed."""
     return "expected after" in str(error)
+
+
+def _suffixes(path: str) -> list[str]:
+    """Return the last suffix of a path in small letters, with the one before ``.gz``."""
+    suffixes = [suffix.lower() for suffix in Path(path.rstrip("/")).suffixes]
+    return suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:]
 
 
 def _local_files(path: str) -> tuple[list[_File], bool]:
@@ -499,7 +503,7 @@ def _column_names(names: Iterable[Any], where: str) -> list[str]:
             raise InputError(f"Column {position} of {where} has no name. Name every column, each differently.")
         if name in found:
             raise InputError(
-                f"Columns {found[name]} and {position} of {where} are both named {name!r}. Name each column differently."
+                f"Columns {found[name]} and {position} of {where} are both named {name!r}. Name each differently."
             )
         found[name] = position
     return list(found)
@@ -526,10 +530,11 @@ _JSON: Final = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=
 def _json_rows(text: Iterable[str], name: str) -> Iterator[Values | InvalidRow]:
     decode = _JSON.decode
     for line, content in enumerate(text, 1):
+        content = content.rstrip()  # noqa: PLW2901  # a line end would be told as a part of an unfinished text
         try:
             values = decode(content)
         except (ValueError, RecursionError) as error:
-            if content.strip():  # a blank line is no row
+            if content:  # a blank line is no row
                 yield InvalidRow(_json_rule(error), f"{name}, line {line}")
             continue
         if type(values) is dict:
@@ -558,8 +563,19 @@ def _parquet_rows(binary: BinaryIO, name: str) -> Iterator[Values]:
     with pyarrow.parquet.ParquetFile(binary, buffer_size=_BLOCK, pre_buffer=False) as file:
         names = _column_names(file.schema_arrow.names, name)
         for batch in file.iter_batches(_BATCH, use_threads=False):
-            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            for values in zip(*(_microseconds(column).to_pylist() for column in batch.columns), strict=True):
                 yield dict(zip(names, values, strict=True))
+
+
+def _microseconds(column: Any) -> Any:
+    """Return a column of times as Python has them. What is finer would be pandas' types, where pandas is installed."""
+    import pyarrow as pa
+
+    if getattr(column.type, "unit", None) != "ns":
+        return column
+    if pa.types.is_timestamp(column.type):
+        return column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    return column.cast(pa.time64("us") if pa.types.is_time(column.type) else pa.duration("us"), safe=False)
 
 
 # --- Databases ----------------------------------------------------------------------------------------------
@@ -609,12 +625,12 @@ class SqlRows:
             with contextlib.closing(self._connect()) as connection:
                 cursor = _streaming_cursor(connection)
                 cursor.execute(*((self.sql,) if self.parameters is None else (self.sql, self.parameters)))
-                # psycopg2 knows the columns only after it has fetched.
+                # psycopg2 knows the columns of a cursor on the server only after it has fetched.
                 batch = cursor.fetchmany(_BATCH)
-                names = _column_names([column[0] for column in cursor.description], f"the result of {self}")
+                names = self._names(cursor)
                 while batch:
                     for values in batch:
-                        yield dict(zip(names, values, strict=True))
+                        yield dict(zip(names, map(_plain, values), strict=True))
                     batch = cursor.fetchmany(_BATCH)
         except InputError:
             raise
@@ -624,24 +640,51 @@ class SqlRows:
     def _connect(self) -> Any:
         from airflow_connect._compat import database_hook
 
-        return database_hook(self.conn_id).get_conn()
+        hook = database_hook(self.conn_id)
+        # As DbApiHook has it, which not every hook for a database is made of.
+        if not hasattr(hook, "get_records"):
+            raise InputError(
+                f"The connection {self.conn_id} leads to {type(hook).__name__}, which is no hook of a database with"
+                " SQL. Check conn_id."
+            )
+        return hook.get_conn()
+
+    def _names(self, cursor: Any) -> list[str]:
+        if not cursor.description:
+            raise InputError(f"The {self} returns no rows; it is to be a query.")
+        return _column_names([column[0] for column in cursor.description], f"the result of {self}")
 
     def _failed(self, error: Exception) -> InputError:
         kinds = {kind.__name__ for kind in type(error).__mro__}
-        # Other errors of a driver are about values, and quote them.
-        words = f": {_first_line(error)}" if kinds & {"ProgrammingError", "OperationalError", "InterfaceError"} else ""
-        return InputError(f"{self} failed ({type(error).__name__}{words}). Check sql, parameters and the connection.")
+        words = f": {_first_line(error)}" if kinds & _TELL_NO_VALUE else ""
+        return InputError(
+            f"{self} failed ({type(error).__name__}{words}). Check sql, parameters and the"
+            " connection, and that the provider of its type is installed."
+        )
+
+
+#: Errors of Airflow and of databases (PEP 249) that are about the query or the connection. Others quote values.
+_TELL_NO_VALUE: Final = {"AirflowException", "ImportError", "InterfaceError", "OperationalError", "ProgrammingError"}
 
 
 def _streaming_cursor(connection: Any) -> Any:
     """Return a cursor that does not hold the whole result here, where the driver has one."""
-    driver = type(connection).__module__.partition(".")[0]
-    if driver in {"psycopg", "psycopg2"}:
-        return connection.cursor(name="airflow_connect_rows")
-    if driver in {"MySQLdb", "pymysql"}:
-        cursors = importlib.import_module(f"{driver}.cursors")
-        return connection.cursor(cursors.SSCursor)
-    return connection.cursor()
+    name = "airflow_connect_rows"
+    # Airflow's connection may ask for cursors that give rows as dicts, of which two columns of one name make one.
+    match type(connection).__module__.partition(".")[0]:
+        case "psycopg":
+            return connection.cursor(name, row_factory=importlib.import_module("psycopg.rows").tuple_row)
+        case "psycopg2":
+            return connection.cursor(name, cursor_factory=importlib.import_module("psycopg2.extensions").cursor)
+        case "MySQLdb" | "pymysql" as driver:
+            return connection.cursor(importlib.import_module(f"{driver}.cursors").SSCursor)
+        case _:
+            return connection.cursor()
+
+
+def _plain(value: Any) -> Any:
+    """Return the bytes of a binary value, for which some drivers give a view of their memory."""
+    return bytes(value) if isinstance(value, memoryview | bytearray) else value
 
 
 def _first_line(error: Exception) -> str:

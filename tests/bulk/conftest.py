@@ -1,0 +1,62 @@
+"""A PostgreSQL to read from: a server of its own, started once for the session."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The folder with the socket of an empty PostgreSQL: its ``host``; user and database are ``postgres``."""
+    programs = _programs()
+    if programs is None:
+        message = "there is no PostgreSQL server; install it (as root, make postgresql does) to run these tests"
+        # Where tests have to run, none is left out in silence.
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    # A socket's path may have some hundred characters, which those of pytest's folders can exceed.
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    as_user = {}
+    if os.geteuid() == 0:  # as whom the server does not run
+        user = pwd.getpwnam("postgres")
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+    def run(program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [programs / program, "--pgdata", folder / "data", *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            # Not a pipe: the server keeps it open, and its end would never come.
+            stdout=(folder / "out").open("ab"),
+            stderr=subprocess.STDOUT,
+            check=False,
+            **as_user,
+        )
+        assert done.returncode == 0, (folder / "out").read_text()
+
+    run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
+    run("pg_ctl", "start", "--wait", "--options", options)
+    yield str(folder)
+    run("pg_ctl", "stop", "--mode=immediate")
+    shutil.rmtree(folder)
+
+
+def _programs() -> Path | None:
+    """Return the folder of the server's programs, which Debian keeps out of the path."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    versions = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    return max((path.parent for path in versions), default=None, key=lambda path: int(path.parent.name))

@@ -1,0 +1,879 @@
+"""Rows: what every kind of input gives, row by row, and what is said where it cannot be read."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import csv
+import gzip
+import json
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_connect._compat import database_hook
+from airflow_connect.bulk.rows import FileRows, InvalidRow, ListRows, RowSource, SqlRows, source_of
+from airflow_connect.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+SECRET = "Zaphod"
+
+
+def rows_of(source: RowSource) -> list[Any]:
+    """Read a source to its end; its rows are numbered from 1."""
+    numbers, rows = [], []
+    for number, row in source.read():
+        numbers.append(number)
+        rows.append(row)
+    assert numbers == list(range(1, len(rows) + 1))
+    return rows
+
+
+def input_error(source: RowSource) -> str:
+    """Read a source that cannot be read, and return why; nothing that a row holds is told."""
+    with pytest.raises(InputError) as caught:
+        rows_of(source)
+    text = str(caught.value)
+    assert text.endswith((".", "?"))
+    assert SECRET not in text
+    assert SECRET not in str(caught.value.__cause__)
+    return text
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., str]:
+    """A function that writes a file, text as UTF-8, and returns its path."""
+
+    def write(name: str, content: str | bytes) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    return write
+
+
+# --- CSV ----------------------------------------------------------------------------------------------------
+
+
+def test_csv_stays_text(write: Callable[..., str]) -> None:
+    """Each line is a row of text by column, also what looks like a number, is empty, or has spaces around it."""
+    path = write("orders.csv", "order,amount,note\n007,1.50,\n8, 2 ,NULL\n")
+    assert rows_of(FileRows(path)) == [
+        {"order": "007", "amount": "1.50", "note": ""},
+        {"order": "8", "amount": " 2 ", "note": "NULL"},
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_byte_order_mark_line_ends_and_quoted_lines(write: Callable[..., str], end: str) -> None:
+    """A byte order mark is no part of the first name; a quoted value keeps its commas, quotes and line ends."""
+    lines = ['\ufeff"order id",note', f'1,"first, ""{end}second"', "", '2,"ü"', "", ""]
+    assert rows_of(FileRows(write("orders.csv", end.join(lines)))) == [
+        {"order id": "1", "note": f'first, "{end}second'},
+        {"order id": "2", "note": "ü"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("a.csv", "a;b\n'x;y';2\n", {"delimiter": ";", "quotechar": "'"}),
+        ("a.tsv", "a\tb\nx;y\t2\n", {}),
+        ("A.TSV.GZ", gzip.compress(b"a\tb\nx;y\t2\n"), {}),
+        ("a.tsv", "a|b\nx;y|2\n", {"delimiter": "|"}),
+        ("a.txt", "a,b\nx;y,2\n", {"format": "csv"}),
+        ("a.csv", "a,b\nx\\;y,2\n", {"escapechar": "\\"}),
+        ("a.csv", "a,b\nx;y,2\n".encode("utf-16"), {"encoding": "utf-16"}),
+        ("a.csv", "a,b\nx;y,2\n", {"encoding": "UTF8"}),
+        ("a.csv", "a,b\nx;y,2\n", {"encoding": "utf-8-sig"}),
+        ("a.csv.gz", gzip.compress(b"a,b\nx;y,2\n"), {}),
+        ("a.csv.gz", gzip.compress(b"a,b\n") + gzip.compress(b"x;y,2\n"), {}),
+        ("a.csv", gzip.compress(b"a,b\nx;y,2\n"), {}),
+        ("a.csv.gz", "a,b\nx;y,2\n", {}),
+    ],
+    ids=range(13),
+)
+def test_options_of_csv(write: Callable[..., str], name: str, content: str | bytes, options: dict[str, Any]) -> None:
+    """Delimiter, quotes, escapes and encoding are options; gzip is known by its first bytes, whatever the suffix."""
+    assert rows_of(FileRows(write(name, content), **options)) == [{"a": "x;y", "b": "2"}]
+
+
+def test_quotes_can_mean_nothing(write: Callable[..., str]) -> None:
+    """With csv.QUOTE_NONE a quote is a character like any other."""
+    path = write("a.csv", 'a,b\n5" pipe,"x\n')
+    assert rows_of(FileRows(path, quoting=csv.QUOTE_NONE)) == [{"a": '5" pipe', "b": '"x'}]
+
+
+def test_other_encoding(write: Callable[..., str]) -> None:
+    """A file of another encoding is read with it."""
+    path = write("a.csv", "a\nGrüße – €\n".encode("cp1252"))
+    assert rows_of(FileRows(path, encoding="cp1252")) == [{"a": "Grüße – €"}]
+
+
+def test_field_of_a_megabyte(write: Callable[..., str]) -> None:
+    """A long field is read, where Python's own limit is 131,072 characters; the limit is not lowered by reading."""
+    path = write("a.csv", f"a,b\n1,{'x' * 1_000_000}\n2,\n")
+    assert [len(row["b"]) for row in rows_of(FileRows(path))] == [1_000_000, 0]
+    before = csv.field_size_limit(50_000_000)
+    try:
+        rows_of(FileRows(path))
+        assert csv.field_size_limit() == 50_000_000
+    finally:
+        csv.field_size_limit(before)
+
+
+@pytest.mark.parametrize("content", ["", "\ufeff", "\n\n", "a,b", "a,b\n", "a,b\r\n\r\n"])
+def test_no_rows(write: Callable[..., str], content: str) -> None:
+    """An empty file, and one with a header alone, have no rows."""
+    assert rows_of(FileRows(write("a.csv", content))) == []
+
+
+def test_ragged_line_is_that_rows_fault(write: Callable[..., str]) -> None:
+    """A line with too few or too many fields is told with its number in the file, and the others are read."""
+    path = write("a.csv", f'a,b\n1,"x\ny"\n{SECRET}\n\n2,3,\n4,5\n')
+    assert rows_of(FileRows(path)) == [
+        {"a": "1", "b": "x\ny"},
+        InvalidRow("has 1 field, and the header 2", f"{path}, line 4"),
+        InvalidRow("has 3 fields, and the header 2", f"{path}, line 6"),
+        {"a": "4", "b": "5"},
+    ]
+
+
+def test_text_after_a_closing_quote_is_that_rows_fault(write: Callable[..., str]) -> None:
+    """A quoted field that goes on after its quote is no row that anybody can be sure of; the next line is one again."""
+    path = write("a.csv", f'a,b\n"{SECRET}"x,1\n2,"3\n" 4\n5,6\n')
+    first, second, third = rows_of(FileRows(path))
+    assert (first.where, second.where) == (f"{path}, line 2", f"{path}, line 3")
+    assert first.rule == second.rule
+    assert "closing quote" in first.rule
+    assert SECRET not in first.rule
+    assert third == {"a": "5", "b": "6"}
+
+
+def test_quote_that_is_never_closed(write: Callable[..., str]) -> None:
+    """It would swallow all rows after it: the input as a whole cannot be read, and the line is told."""
+    path = write("a.csv", f'a,b\n1,2\n3,"{SECRET}\n4,5\n')
+    assert input_error(FileRows(path)) == f"{path}, line 3: a quote is opened and never closed."
+    path = write("b.csv", f'a,b\n1,2\n3,"{SECRET * 3_000_000}\n4,5\n')
+    assert input_error(FileRows(path)).startswith(f"{path}, line 3: a field has more than 16,777,216 characters")
+    path = write("c.csv", 'a,"b\n')
+    assert input_error(FileRows(path)) == f"The header of {path} cannot be read: a quote is opened and never closed."
+
+
+def test_columns_need_names(write: Callable[..., str]) -> None:
+    """Two columns of one name, and a column without one, cannot be told apart: the input as a whole is refused."""
+    path = write("a.csv", f"order,name,order\n1,{SECRET},2\n")
+    assert input_error(FileRows(path)) == (f"Columns 1 and 3 of {path} are both named 'order'. Name each differently.")
+    path = write("b.csv", f"order,name,\n1,{SECRET},\n")
+    assert input_error(FileRows(path)).startswith(f"Column 3 of {path} has no name.")
+
+
+@pytest.mark.parametrize("padding", [0, 300_000])
+def test_other_encoding_than_said(write: Callable[..., str], padding: int) -> None:
+    """The error names line and byte of the first character that is none, and the option, also far into a file."""
+    content = b"a,b\n" + b"1,x\n" * padding + "2,ü\n".encode() + f"3,{SECRET}\xfc\n".encode("latin-1")
+    path = write("a.csv", content)
+    text = input_error(FileRows(path))
+    byte = content.index(b"\xfc") + 1
+    place = f"line {padding + 3}, byte {byte:,} of the file. Give its encoding="
+    assert f"{path} is not utf-8: {place}" in text
+    assert place in input_error(FileRows(write("a.csv.gz", gzip.compress(content))))
+    assert place in input_error(FileRows(path, format="jsonl"))
+
+
+def test_utf_16_is_recognised(write: Callable[..., str]) -> None:
+    """What Excel calls Unicode text is told by its name."""
+    assert 'Give encoding="utf-16".' in input_error(FileRows(write("a.csv", f"a\n{SECRET}\n".encode("utf-16"))))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"PK\x03\x04...", "ZIP archive or an Excel workbook"),
+        (b"PAR1...", 'format="parquet"'),
+        (b"\x28\xb5\x2f\xfd...", "zstd"),
+        (b"\xfd7zXZ\x00...", "xz"),
+    ],
+    ids=["zip", "parquet", "zstd", "xz"],
+)
+def test_what_is_no_text_is_recognised(write: Callable[..., str], content: bytes, what: str) -> None:
+    """A file whose suffix lies is told by what it is."""
+    assert what in input_error(FileRows(write("a.csv", content)))
+
+
+def test_gzip_that_breaks_off(write: Callable[..., str]) -> None:
+    """A compressed file that was cut off or damaged is an error, and not the end of its rows."""
+    whole = gzip.compress(os.urandom(100_000).hex("\n", 8).encode())
+    for content in (whole[:-9], whole[: len(whole) // 2], whole[:-8] + b"\0" * 8):
+        assert "cut off or damaged" in input_error(FileRows(write("a.csv.gz", content)))
+
+
+# --- JSON Lines ---------------------------------------------------------------------------------------------
+
+
+def test_json_lines(write: Callable[..., str]) -> None:
+    """Each line is a row with JSON's types; blank lines and a byte order mark are none; U+2028 ends no line."""
+    path = write("a.jsonl", '\ufeff{"a": 1, "b": null}\r\n\n {"a": "x\u2028y", "b": [true, {"c": 1.5}]} \n{}')
+    assert rows_of(FileRows(path)) == [{"a": 1, "b": None}, {"a": "x\u2028y", "b": [True, {"c": 1.5}]}, {}]
+    assert rows_of(FileRows(write("a.ndjson.gz", gzip.compress(b'{"a": 1}\n')))) == [{"a": 1}]
+    assert rows_of(FileRows(write("empty.jsonl", ""))) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ('{"a": "Zaphod"', "is no JSON: Expecting ',' delimiter (column 15)"),
+        ('{"a": "Zaphod', "is no JSON: Unterminated string starting at (column 7)"),
+        ('{"a": "Zaphod\\x"}', "is no JSON: Invalid \\escape (column 14)"),
+        ('{"a": "Zaphod"} {"a": 1}', "is no JSON: Extra data (column 17)"),
+        ("Zaphod", "is no JSON: Expecting value (column 1)"),
+        ("{'a': 'Zaphod'}", "is no JSON: Expecting property name enclosed in double quotes (column 2)"),
+        ('"Zaphod"', "is of type str, and no JSON object"),
+        ("42", "is of type int, and no JSON object"),
+        ('["Zaphod"]', "is of type list, and no JSON object"),
+        ("null", "is None, and no JSON object"),
+        ('{"a": NaN}', "has NaN, which JSON does not know"),
+        ('{"a": [-Infinity]}', "has -Infinity, which JSON does not know"),
+        ('{"a": 1, "a": 2}', "has a name twice in an object"),
+        ('{"a": [{"b": 1, "b": 1}]}', "has a name twice in an object"),
+        ('{"a": ' + "[" * 200_000, "is nested too deep"),
+        ('{"a": ' + "1" * 5_000 + "}", "has a number of too many digits"),
+    ],
+    ids=range(16),
+)
+def test_line_that_is_no_object_is_that_rows_fault(write: Callable[..., str], line: str, rule: str) -> None:
+    """A line that is no JSON object is told with its number and without what it holds; the others are read."""
+    path = write("a.jsonl", f'{{"a": 0}}\n\n{line}\n{{"a": 2}}\n')
+    assert rows_of(FileRows(path)) == [{"a": 0}, InvalidRow(rule, f"{path}, line 3"), {"a": 2}]
+
+
+def test_json_array_is_recognised(write: Callable[..., str]) -> None:
+    """A JSON file with all rows in one array is another format, told once and not for each of its lines."""
+    assert "JSON array" in input_error(FileRows(write("a.jsonl", f'\ufeff\n [\n{{"a": "{SECRET}"}},\n{{"a": 2}}\n]\n')))
+
+
+# --- Parquet ------------------------------------------------------------------------------------------------
+
+
+def write_parquet(path: str, columns: dict[str, Any], **options: Any) -> str:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pa.table(columns), path, **options)
+    return path
+
+
+def test_parquet_values_are_pythons(tmp_path: Path) -> None:
+    """Each value has Python's type; times finer than a microsecond are cut off, with or without pandas."""
+    pa = pytest.importorskip("pyarrow")
+    at = datetime(2026, 1, 2, 3, 4, 5, 678_901)
+    nanoseconds = [1_767_323_045_678_901_234, None]
+    values: dict[str, Any] = {
+        "text": ["x", None],
+        "number": [2**53 + 1, None],
+        "amount": [Decimal("1.50"), None],
+        "ratio": [1.5, None],
+        "yes": [True, None],
+        "day": [date(2026, 1, 2), None],
+        "at": [at, None],
+        "at_utc": [at.replace(tzinfo=UTC), None],
+        "bytes": [b"\x00\xff", None],
+        "list": [["a", None], None],
+        "object": [{"a": 1}, None],
+    }
+    columns = {name: pa.array(column) for name, column in values.items()} | {
+        "nanoseconds": pa.array(nanoseconds, pa.timestamp("ns")),
+        "nanoseconds_utc": pa.array(nanoseconds, pa.timestamp("ns", "UTC")),
+        "time": pa.array([1_001, None], pa.time64("ns")),
+        "duration": pa.array([2_001, None], pa.duration("ns")),
+        "category": pa.array(["x", None]).dictionary_encode(),
+    }
+    first, second = rows_of(FileRows(write_parquet(str(tmp_path / "a.parquet"), columns)))
+    assert first == {name: column[0] for name, column in values.items()} | {
+        "nanoseconds": at,
+        "nanoseconds_utc": at.replace(tzinfo=UTC),
+        "time": time(microsecond=1),
+        "duration": timedelta(microseconds=2),
+        "category": "x",
+    }
+    assert type(first["nanoseconds"]) is datetime
+    assert second == dict.fromkeys(columns)
+
+
+def test_parquet_over_batches_and_row_groups(tmp_path: Path) -> None:
+    """The rows of all batches and row groups come in their order; a file without rows has none."""
+    path = write_parquet(str(tmp_path / "a.parquet"), {"n": list(range(5_000))}, row_group_size=3_000)
+    assert [row["n"] for row in rows_of(FileRows(path))] == list(range(5_000))
+    assert rows_of(FileRows(write_parquet(str(tmp_path / "b.parquet"), {"n": []}))) == []
+
+
+def test_parquet_columns_need_names(tmp_path: Path) -> None:
+    """Two columns of one name are refused, as in every format."""
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = str(tmp_path / "a.parquet")
+    parquet.write_table(pa.Table.from_arrays([pa.array([SECRET]), pa.array([SECRET])], names=["a", "a"]), path)
+    assert "are both named 'a'" in input_error(FileRows(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"x" * 100 + b"PAR1", b"a,b\n1,2\n"])
+def test_damaged_parquet(write: Callable[..., str], content: bytes) -> None:
+    """A file that is no whole Parquet file is an error; empty is no Parquet file either."""
+    path = write("a.parquet", content)
+    assert input_error(FileRows(path)).startswith(f"{path} cannot be read (ArrowInvalid: ")
+
+
+def test_parquet_without_pyarrow(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, the error names it."""
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert "Install airflow-provider-amazon-connect[parquet]" in input_error(FileRows(write("a.parquet", b"PAR1")))
+
+
+# --- Which files --------------------------------------------------------------------------------------------
+
+
+def test_files_in_the_order_of_their_names(write: Callable[..., str], tmp_path: Path) -> None:
+    """A pattern gives the rows of all files, numbered through; each has its own header, format and lines."""
+    write("in/b.csv", "a\n3\n")
+    write("in/a.csv", "b,a\nx,1\ny\n")
+    write("in/c.jsonl", '{"a": "4"}\n')
+    (tmp_path / "in" / "d.csv").mkdir()
+    assert rows_of(FileRows(f"{tmp_path}/in/*")) == [
+        {"b": "x", "a": "1"},
+        InvalidRow("has 1 field, and the header 2", f"{tmp_path}/in/a.csv, line 3"),
+        {"a": "3"},
+        {"a": "4"},
+    ]
+    assert rows_of(FileRows(tmp_path / "**" / "[bc].csv")) == [{"a": "3"}]
+    assert rows_of(FileRows(f"file://{tmp_path}/in/?.jsonl")) == [{"a": "4"}]
+
+
+def test_name_with_the_characters_of_a_pattern(write: Callable[..., str]) -> None:
+    """A file that is there by the very name is that file."""
+    assert rows_of(FileRows(write("a[1].csv", "a\n1\n"))) == [{"a": "1"}]
+
+
+def test_no_file(tmp_path: Path, write: Callable[..., str]) -> None:
+    """Without a file there is no input, which is not the same as an empty one."""
+    assert (
+        input_error(FileRows(tmp_path / "a.csv")) == f"There is no {tmp_path}/a.csv on the worker that runs the task."
+    )
+    assert input_error(FileRows(tmp_path / "*.csv")).startswith(f"No file matches {tmp_path}/*.csv. Check the path")
+    below = write("a.csv", "a\n") + "/b.csv"
+    assert input_error(FileRows(below)).startswith(f"{below} cannot be read (NotADirectoryError: ")
+
+
+def test_folder(tmp_path: Path) -> None:
+    """For a folder, the error says how to name its files."""
+    folder = tmp_path / "a.csv"
+    folder.mkdir()
+    assert input_error(FileRows(folder)) == (
+        f"{folder} is a folder. Name the files in it that are to be read: {folder}/*.csv."
+    )
+
+
+def test_access_denied(write: Callable[..., str]) -> None:
+    """Where the worker's user has no right to read, the error says so."""
+    path = write("a.csv", f"a\n{SECRET}\n")
+    Path(path).chmod(0)
+    user = os.geteuid()
+    if user == 0:  # to whom nothing is denied
+        os.seteuid(65534)
+    try:
+        text = input_error(FileRows(path))
+    finally:
+        os.seteuid(user)
+    assert text == f"Access to {path} is denied. Allow the worker to read it."
+
+
+@pytest.mark.parametrize(("path", "what"), [("", "empty"), (None, "empty"), (["a.csv"], "of type list")])
+def test_path_that_is_rendered_to_nothing(path: Any, what: str) -> None:
+    """A template may render to anything; only a text is a path."""
+    source = FileRows("{{ var.value.path }}")
+    source.path = path
+    assert input_error(source) == f"The path of FileRows is {what}; it is to be a text."
+
+
+def test_unknown_suffix(write: Callable[..., str], tmp_path: Path) -> None:
+    """Which format a file has is said by suffix or option: where the DAG file is read, or, behind a pattern, later."""
+    for path in ("orders", "orders.dat", "orders.json", "s3://bucket/orders/", "orders.parquet.gz", "orders.csv.bz2"):
+        with pytest.raises(ValueError, match=r"its suffix says no format\. Give format="):
+            FileRows(path)
+    write("_SUCCESS", "")
+    assert input_error(FileRows(tmp_path / "*")).startswith(f"{tmp_path}/_SUCCESS: its suffix says no format.")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"format": "xlsx"}, "format"),
+        ({"encoding": "klingon"}, "encoding"),
+        ({"encoding": "hex"}, "encoding"),
+        ({"delimiter": ";;"}, "delimiter"),
+        ({"quotechar": "''"}, "quotechar"),
+        ({"escapechar": "ab"}, "escapechar"),
+        ({"quoting": csv.QUOTE_NONNUMERIC}, "quoting"),
+    ],
+    ids=str,
+)
+def test_option_that_is_none(options: dict[str, Any], named: str) -> None:
+    """A wrong option is found where the source is made."""
+    with pytest.raises(ValueError, match=named):
+        FileRows("orders.csv", **options)
+
+
+# --- Stores -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def put(bucket: str, local_aws_connection: str) -> Callable[[str, bytes], None]:
+    """A function that puts an object into the bucket."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    client = S3Hook(local_aws_connection).get_conn()
+    return lambda key, body: client.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+def test_files_in_s3(bucket: str, put: Callable[[str, bytes], None], tmp_path: Path) -> None:
+    """CSV, JSON Lines and Parquet are read from S3 as from a disk, by name or pattern, plain or compressed."""
+    put("in/1.csv", b"a\n1\n2,3\n")
+    put("in/2.csv.gz", gzip.compress(b"a\n3\n"))
+    put("in/3.jsonl", b'{"a": "4"}')
+    put("in/deeper/4.csv", b"a\n5\n")
+    put("x[1].csv", b"a\n6\n")
+    parquet = Path(write_parquet(str(tmp_path / "a.parquet"), {"a": ["7"]}))
+    put("in/5.parquet", parquet.read_bytes())
+    ragged = InvalidRow("has 2 fields, and the header 1", f"s3://{bucket}/in/1.csv, line 3")
+    first = [{"a": "1"}, ragged]
+    at = f"s3://{bucket}"
+    assert rows_of(FileRows(f"{at}/in/1.csv", conn_id="aws_local")) == first
+    assert rows_of(FileRows(f"s3://aws_local@{bucket}/in/1.csv")) == first
+    assert rows_of(FileRows(f"{at}/in/*", conn_id="aws_local")) == [*first, {"a": "3"}, {"a": "4"}, {"a": "7"}]
+    assert rows_of(FileRows(f"{at}/**/[45].csv", conn_id="aws_local")) == [{"a": "5"}]
+    assert rows_of(FileRows(f"{at}/x[1].csv", conn_id="aws_local")) == [{"a": "6"}]
+
+
+def test_airflows_path(bucket: str, put: Callable[[str, bytes], None]) -> None:
+    """An ObjectStoragePath is a path too, and brings its connection."""
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    put("a.csv", b"a\n1\n")
+    source = FileRows(ObjectStoragePath(f"s3://aws_local@{bucket}/a.csv"))
+    assert source.conn_id == "aws_local"
+    assert rows_of(source) == [{"a": "1"}]
+
+
+def test_object_of_many_blocks(bucket: str, put: Callable[[str, bytes], None]) -> None:
+    """A large object is read in blocks, and a row over the edge of two is whole."""
+    put("a.csv", b"a,b\n" + b"".join(b"%d,%s\n" % (n, b"x" * 99_990) for n in range(100)))
+    rows = rows_of(FileRows(f"s3://{bucket}/a.csv", conn_id="aws_local"))
+    assert [(int(row["a"]), len(row["b"])) for row in rows] == [(n, 99_990) for n in range(100)]
+
+
+def test_object_that_changes_is_read_anew(bucket: str, put: Callable[[str, bytes], None]) -> None:
+    """Each reading sees what is there, and not what was listed before."""
+    put("in/1.csv", b"a\n1\n")
+    source = FileRows(f"s3://{bucket}/in/*.csv", conn_id="aws_local")
+    assert rows_of(source) == [{"a": "1"}]
+    put("in/1.csv", b"a\n10\n11\n")
+    put("in/2.csv", b"a\n2\n")
+    assert rows_of(source) == [{"a": "10"}, {"a": "11"}, {"a": "2"}]
+
+
+def test_no_such_object(bucket: str, put: Callable[[str, bytes], None]) -> None:
+    """A missing object, bucket or match, and a prefix, are told with the path."""
+    put("in/1.csv", b"a\n1\n")
+    at = f"s3://{bucket}"
+    assert input_error(FileRows(f"{at}/a.csv", conn_id="aws_local")) == f"No file matches {at}/a.csv. Check the path."
+    assert input_error(FileRows(f"{at}/*.tsv", conn_id="aws_local")) == f"No file matches {at}/*.tsv. Check the path."
+    assert "No file matches" in input_error(FileRows("s3://no-such-bucket-here/a.csv", conn_id="aws_local"))
+    assert f"Name the files in it that are to be read: {at}/in/*.csv." in input_error(
+        FileRows(f"{at}/in/", format="csv", conn_id="aws_local")
+    )
+
+
+def test_access_to_s3_denied(bucket: str, put: Callable[[str, bytes], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What S3 denies is told as such, with the connection that needs the permission, for a name and a pattern."""
+    import httpx
+
+    put("a.csv", b"a\n1\n")
+    connection = json.loads(os.environ["AIRFLOW_CONN_AWS_LOCAL"])
+    endpoint = connection["extra"]["endpoint_url"]
+    # Another ID, since a connection's client is kept.
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DENIED", json.dumps(connection))
+    httpx.post(f"{endpoint}/moto-api/reset-auth", content="0")
+    try:
+        for path in (f"s3://{bucket}/a.csv", f"s3://{bucket}/*.csv"):
+            assert input_error(FileRows(path, conn_id="aws_denied")) == (
+                f"Access to {path} is denied. Allow the connection aws_denied to read it, and to list it where the"
+                " path is a pattern."
+            )
+    finally:
+        httpx.post(f"{endpoint}/moto-api/reset-auth", content="inf")
+
+
+def test_store_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheme that nobody knows, and a store that does not answer, are told."""
+    assert "x-unknown://a/b.csv cannot be read" in input_error(FileRows("x-unknown://a/b.csv"))
+    extra = {
+        "region_name": "us-east-1",
+        "endpoint_url": "http://127.0.0.1:9",
+        "config_kwargs": {"retries": {"total_max_attempts": 1}},
+    }
+    connection = {"conn_type": "aws", "login": "local", "password": "local", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DOWN", json.dumps(connection))
+    text = input_error(FileRows("s3://bucket/a.csv", conn_id="aws_down"))
+    assert "EndpointConnectionError" in text
+    assert "the connection aws_down" in text
+
+
+# --- As an argument in a DAG file ---------------------------------------------------------------------------
+
+
+def test_import_is_cheap() -> None:
+    """Importing the module imports no Airflow, no client and no Arrow; nothing is opened when a source is made."""
+    program = (
+        "import sys; before = set(sys.modules);"
+        "from airflow_connect.bulk.rows import FileRows, SqlRows;"
+        "FileRows('s3://bucket/*.csv', conn_id='x'); FileRows('/nowhere/a.parquet'); SqlRows('x', 'SELECT 1');"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    found = set(done.stdout.split())
+    assert "airflow_connect" in found
+    assert not found & {"airflow", "boto3", "botocore", "fsspec", "jinja2", "pyarrow", "s3fs", "sqlite3", "upath"}
+
+
+SOURCES: dict[str, tuple[RowSource, str, str]] = {
+    "file": (FileRows("a.csv"), "FileRows('a.csv')", "a.csv"),
+    "files": (
+        FileRows(Path("x") / "{{ ds }}", conn_id="s3", delimiter=";", format="csv"),
+        "FileRows('x/{{ ds }}', conn_id='s3', format='csv', delimiter=';')",
+        "x/{{ ds }}",
+    ),
+    "sql": (
+        SqlRows("warehouse", "SELECT * FROM orders WHERE name = %s", [SECRET]),
+        "SqlRows('warehouse', 'SELECT * FROM orders WHERE name = %s', parameters=…)",
+        "SQL on conn_id warehouse",
+    ),
+    "sql alone": (
+        SqlRows("warehouse", "SELECT 1"),
+        "SqlRows('warehouse', 'SELECT 1')",
+        "SQL on conn_id warehouse",
+    ),
+    "list": (ListRows([{"name": SECRET}] * 3_000), "ListRows(<a list of 3,000 rows>)", "a list of 3,000 rows"),
+    "one": (ListRows([{"name": SECRET}]), "ListRows(<a list of 1 row>)", "a list of 1 row"),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_source_as_an_argument(name: str) -> None:
+    """A source can be copied and pickled, and its texts are the same every time and tell no content."""
+    source, representation, text = SOURCES[name]
+    assert (repr(source), str(source)) == (representation, text)
+    for other in (copy.deepcopy(source), copy.copy(source), pickle.loads(pickle.dumps(source))):
+        assert other == source
+        assert other is not source
+        assert (repr(other), str(other)) == (representation, text)
+
+
+# --- Lists --------------------------------------------------------------------------------------------------
+
+
+def test_list_of_rows() -> None:
+    """A row is a mapping whose columns have text for names; anything else is that row's fault."""
+    from types import MappingProxyType
+
+    rows = [{"a": 1}, MappingProxyType({"a": 2}), SECRET, None, {1: SECRET}, {"a": None}]
+    assert rows_of(ListRows(rows)) == [
+        {"a": 1},
+        {"a": 2},
+        InvalidRow("is of type str; a row is a dict of values by column", "row 3"),
+        InvalidRow("is None; a row is a dict of values by column", "row 4"),
+        InvalidRow("has a column whose name is of type int; names are text", "row 5"),
+        {"a": None},
+    ]
+    assert rows_of(ListRows([])) == []
+
+
+def test_lists_of_rows_from_several_tasks() -> None:
+    """An item that is a list of rows gives its rows."""
+    assert rows_of(ListRows([[{"a": 1}, {"a": 2}], [], ({"a": 3},), {"a": 4}])) == [{"a": n} for n in range(1, 5)]
+
+
+def test_output_of_a_mapped_task_is_fetched_in_parts() -> None:
+    """A lazy sequence is asked for slices, one at a time, and never for all."""
+    from collections.abc import Sequence as AbstractSequence
+
+    asked: list[slice] = []
+
+    class Lazy(AbstractSequence[Any]):
+        def __len__(self) -> int:
+            return 120
+
+        def __getitem__(self, key: Any) -> Any:
+            asked.append(key)
+            return [{"n": n} for n in range(*key.indices(120))]
+
+    source = source_of(Lazy())
+    assert str(source) == "rows of a mapped task"
+    assert asked == []
+    reading = source.read()
+    assert next(reading) == (1, {"n": 0})
+    assert asked == [slice(0, 50)]
+    assert [row["n"] for _, row in reading] == list(range(1, 120))
+    assert asked == [slice(0, 50), slice(50, 100), slice(100, 150)]
+    assert source.can_be_read_twice
+
+
+@pytest.mark.parametrize("rows", [[{"a": 1}], ({"a": 1},)])
+def test_list_can_be_read_twice(rows: Sequence[Any]) -> None:
+    """A list is still there after it was read."""
+    source = source_of(rows)
+    assert source.can_be_read_twice
+    assert rows_of(source) == rows_of(source) == [{"a": 1}]
+
+
+def test_iterator_can_be_read_once() -> None:
+    """An iterator is gone after it was read, and says so."""
+    source = source_of({"n": n} for n in range(3))
+    assert not source.can_be_read_twice
+    assert str(source) == "an iterator of rows"
+    assert [row["n"] for row in rows_of(source)] == [0, 1, 2]
+
+
+def test_source_is_itself() -> None:
+    """A source stays what it is."""
+    source = FileRows("a.csv")
+    assert source_of(source) is source
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("orders.csv", "of type str. Give a list of dicts, .* For a file, write FileRows"),
+        (b"", "of type bytes"),
+        (None, "None. .* The task that it comes from returned nothing"),
+        ({"a": SECRET}, r"of type dict. .* For one row, write \[row\]"),
+        ({"a": 1}.values(), "of type dict_values"),
+        (42, "of type int"),
+    ],
+    ids=str,
+)
+def test_what_is_no_source(value: Any, hint: str) -> None:
+    """Other types are refused with what is accepted, and a hint where one is near."""
+    with pytest.raises(InputError, match=f"^rows is {hint}") as caught:
+        source_of(value)
+    assert SECRET not in str(caught.value)
+
+
+def test_data_frame_is_refused() -> None:
+    """A DataFrame iterates over its columns, and is no list of rows; the error says how to make it one."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1, 2]})
+    with pytest.raises(InputError, match=r'to_dict\("records"\)'):
+        source_of(frame)
+    assert rows_of(source_of(frame.to_dict("records"))) == [{"a": 1}, {"a": 2}]
+
+
+# --- Databases ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A connection to a SQLite database with a table of orders; the value is its connection ID."""
+    path = tmp_path / "orders.db"
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE orders (id INTEGER, name TEXT, amount REAL, picture BLOB)")
+        database.execute("INSERT INTO orders VALUES (1, ?, 1.5, x'00ff'), (2, NULL, NULL, NULL)", [SECRET])
+    monkeypatch.setenv("AIRFLOW_CONN_ORDERS", json.dumps({"conn_type": "sqlite", "host": str(path)}))
+    return "orders"
+
+
+def test_sqlite(sqlite: str) -> None:
+    """A query gives its rows by column, with Python's values; parameters and no rows at all are fine."""
+    assert rows_of(SqlRows(sqlite, "SELECT * FROM orders ORDER BY id")) == [
+        {"id": 1, "name": SECRET, "amount": 1.5, "picture": b"\x00\xff"},
+        {"id": 2, "name": None, "amount": None, "picture": None},
+    ]
+    query = "SELECT id AS order_id FROM orders WHERE name = "
+    assert rows_of(SqlRows(sqlite, f"{query}?", [SECRET])) == [{"order_id": 1}]
+    assert rows_of(SqlRows(sqlite, f"{query}:name", {"name": SECRET})) == [{"order_id": 1}]
+    assert rows_of(SqlRows(sqlite, f"{query}'100%s'")) == []
+    assert not SqlRows(sqlite, query).can_be_read_twice
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("SELECT * FROM customers", "(OperationalError: no such table: customers)"),
+        ("SELEKT 1", '(OperationalError: near "SELEKT": syntax error)'),
+        ("SELECT * FROM orders WHERE name = ?", "(ProgrammingError: Incorrect number of bindings supplied"),
+        ("SELECT 1; SELECT 2", "(ProgrammingError: You can only execute one statement at a time)"),
+        ("SELECT 1 AS a, 'Zaphod' AS a", "Columns 1 and 2 of the result of SQL on conn_id orders are both named 'a'."),
+        ("DELETE FROM orders", "The SQL on conn_id orders returns no rows; it is to be a query."),
+    ],
+    ids=range(6),
+)
+def test_query_that_fails(sqlite: str, query: str, why: str) -> None:
+    """The database's own words say what is wrong with a query; a statement that returns nothing changes nothing."""
+    assert why in input_error(SqlRows(sqlite, query))
+    assert len(rows_of(SqlRows(sqlite, "SELECT * FROM orders"))) == 2
+
+
+def test_connection_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is not there, or leads to no database, is told with its ID."""
+    text = input_error(SqlRows("nowhere", "SELECT 1"))
+    assert text.startswith("SQL on conn_id nowhere failed (AirflowNotFoundException: ")
+    assert "the provider of its type is installed" in text
+    monkeypatch.setenv("AIRFLOW_CONN_WEB", json.dumps({"conn_type": "http", "host": "127.0.0.1"}))
+    assert input_error(SqlRows("web", "SELECT 1")) == (
+        "The connection web leads to HttpHook, which is no hook of a database with SQL. Check conn_id."
+    )
+    monkeypatch.setenv("AIRFLOW_CONN_ODD", json.dumps({"conn_type": "no-such-type", "host": "127.0.0.1"}))
+    assert "no_such_type" in input_error(SqlRows("odd", "SELECT 1"))
+
+
+@pytest.fixture(params=["psycopg", "psycopg2"])
+def warehouse(postgres: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A connection to the PostgreSQL through one of the drivers that Airflow's hook takes; its connection ID."""
+    from airflow.providers.postgres.hooks import postgres as hook
+
+    monkeypatch.setattr(hook, "USE_PSYCOPG3", request.param == "psycopg")
+    connection = {"conn_type": "postgres", "host": postgres, "login": "postgres", "schema": "postgres"}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_CONN_DICTS", json.dumps(connection | {"extra": {"cursor": "dictcursor"}}))
+    assert type(database_hook("warehouse").get_conn()).__module__.partition(".")[0] == request.param
+    return "warehouse"
+
+
+def test_postgresql(warehouse: str) -> None:
+    """A query is read through a cursor on the server, with Python's values; parameters are the driver's."""
+    query = """
+        SELECT number, 'x' AS "order id", 1.50 AS amount, NULL AS none, DATE '2026-01-02' AS day, '\\x00ff'::bytea AS b,
+            TIMESTAMPTZ '2026-01-02 03:04:05+00' AS at, number > 1 AS yes, ARRAY[1, 2] AS list, '{"a": 1}'::json AS json
+        FROM generate_series(1, %s) AS number;
+    """
+    first, second = rows_of(SqlRows(warehouse, query, [2]))
+    assert first == {
+        "number": 1,
+        "order id": "x",
+        "amount": Decimal("1.50"),
+        "none": None,
+        "day": date(2026, 1, 2),
+        "b": b"\x00\xff",
+        "at": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        "yes": False,
+        "list": [1, 2],
+        "json": {"a": 1},
+    }
+    assert type(first["b"]) is bytes
+    assert (second["number"], second["yes"]) == (2, True)
+    assert rows_of(SqlRows(warehouse, "SELECT 1 AS a WHERE '%s' = 'x'")) == []
+    numbers = rows_of(SqlRows("dicts", "SELECT n FROM generate_series(1, %(to)s) AS n", {"to": 5_000}))
+    assert numbers == [{"n": n} for n in range(1, 5_001)]
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("SELECT 1 AS a, 2 AS a", "are both named 'a'"),
+        ("SELECT * FROM customers", '(UndefinedTable: relation "customers" does not exist)'),
+        ("SELECT 'Zaphod'::int", "(InvalidTextRepresentation). Check"),
+        ("SELECT 1 / (4000 - n) AS a FROM generate_series(1, 5000) AS n", "(DivisionByZero). Check"),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", "failed ("),
+        ("CREATE TABLE orders (name text)", "(SyntaxError: syntax error at or near"),
+    ],
+    ids=range(6),
+)
+def test_postgresql_query_that_fails(warehouse: str, query: str, why: str) -> None:
+    """An error before or among the rows is told, without the value that it is about."""
+    assert why in input_error(SqlRows(warehouse, query))
+
+
+def test_reading_that_stops_early(warehouse: str) -> None:
+    """When nobody reads on, the connection is closed: no session stays open at the server."""
+    reading = SqlRows(warehouse, "SELECT pg_backend_pid() AS pid FROM generate_series(1, 1000000)").read()
+    _, row = next(reading)
+    sessions = SqlRows(warehouse, "SELECT count(*) AS n FROM pg_stat_activity WHERE pid = %(pid)s", row)
+    assert rows_of(sessions) == [{"n": 1}]
+    reading.close()
+    for _ in range(1_000):  # the server ends a session a moment after its client
+        if rows_of(sessions) == [{"n": 0}]:
+            break
+    else:
+        pytest.fail("the session is still there")
+
+
+def test_postgresql_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A server that does not answer is told with the connection's ID, and without its password."""
+    connection = {"conn_type": "postgres", "host": str(tmp_path), "login": "postgres", "password": SECRET}
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
+    assert input_error(SqlRows("warehouse", "SELECT 1")).startswith("SQL on conn_id warehouse failed (OperationalError")
+
+
+# --- Memory -------------------------------------------------------------------------------------------------
+
+PEAK = """
+import re, sys
+from pathlib import Path
+from airflow_connect.bulk.rows import FileRows, SqlRows
+count = sum(1 for _ in eval(sys.argv[1]).read())
+# Not ru_maxrss, which holds what the parent had when it started the process.
+print(count, re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+"""
+
+
+def peak_megabytes(source: str, rows: int) -> int:
+    """Return the peak memory of a process that reads a source and nothing else."""
+    done = subprocess.run([sys.executable, "-c", PEAK, source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    count, kilobytes = map(int, done.stdout.split()[-2:])
+    assert count == rows
+    return kilobytes // 1024
+
+
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+@on_linux
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "jsonl"])
+def test_memory_does_not_grow_with_the_rows_of_a_file(write: Callable[..., str], kind: str) -> None:
+    """A file a thousand times as long takes no more memory, beyond what reading takes anyway."""
+    line = '{"a": 1, "b": "%s"}\n' if kind == "jsonl" else "1,%s\n"
+    header = "" if kind == "jsonl" else "a,b\n"
+    peaks = []
+    for rows in (300, 300_000):
+        content = (header + line % ("x" * 200) * rows).encode()
+        path = write(f"{rows}.{kind}", gzip.compress(content, 1) if kind.endswith("gz") else content)
+        peaks.append(peak_megabytes(f"FileRows({path!r})", rows))
+    assert peaks[1] - peaks[0] <= 10
+
+
+@on_linux
+def test_memory_does_not_grow_with_the_rows_of_parquet(tmp_path: Path) -> None:
+    """Of Parquet, one page of each column is held, also where a row group is large."""
+    peaks = []
+    for rows in (100_000, 1_000_000):
+        path = str(tmp_path / f"{rows}.parquet")
+        write_parquet(path, {"n": list(range(rows)), "text": ["x" * 200] * rows}, use_dictionary=False)
+        peaks.append(peak_megabytes(f"FileRows({path!r})", rows))
+    assert peaks[1] - peaks[0] <= 15
+
+
+@on_linux
+def test_memory_does_not_grow_with_the_rows_of_a_query(warehouse: str) -> None:
+    """PostgreSQL's rows stay at the server until they are asked for; the driver alone would hold all of them."""
+    query = "SELECT n, repeat('x', 200) AS text FROM generate_series(1, {}) AS n"
+    few, many = (peak_megabytes(f"SqlRows('warehouse', {query.format(n)!r})", n) for n in (300, 300_000))
+    assert many - few <= 10
