@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 __all__ = ["ContactNotifier"]
+
+_log = logging.getLogger(__name__)
 
 _SCOPES: Final = ("dag_run", "task", "dag")
 _ACTIONS: Final = ("open", "end")
@@ -204,12 +207,12 @@ class ContactNotifier(BaseNotifier):
             except Exception as error:
                 if field not in _WORDING:
                     raise
-                self.log.warning("The contact gets the default %s: %s", field, _reason(error))
+                _log.warning("The contact gets the default %s: %s", field, _reason(error))
                 setattr(notifier, field, None)
         return notifier
 
     def _report(self, failure: Exception, context: Any) -> None:
-        self.log.error("ContactNotifier could not %s a contact: %s", self.action, _reason(failure))
+        _log.error("ContactNotifier could not %s a contact: %s", self.action, _reason(failure))
         if "deadline" in context:
             # Airflow keeps the state of a deadline's callback, and the run goes on. No traceback: some formatters
             # print the variables of every frame, which hold what the contact holds.
@@ -249,11 +252,11 @@ class ContactNotifier(BaseNotifier):
             try:
                 newest = next(self._find(code), None)
                 if newest and not self.hook.describe_contact(newest["Id"]).get("DisconnectTimestamp"):
-                    self.log.info("Contact %s of %s is still open; no other is opened", newest["Id"], origin)
+                    _log.info("Contact %s of %s is still open; no other is opened", newest["Id"], origin)
                     return
                 generation = newest["Id"] if newest else ""
             except SetupError as error:
-                self.log.warning("One contact is opened for each failing run: %s", error)
+                _log.warning("One contact is opened for each failing run: %s", error)
                 generation = origin.run_id or ""
         token = token_for_key(self.hook.instance_id, json.dumps(["notifier", *parts, generation]))
         routed = any(getattr(self, route) for route in _ROUTES)
@@ -261,7 +264,7 @@ class ContactNotifier(BaseNotifier):
         try:
             params = request(**self._arguments(code, incident, origin, token)).params()
         except InvalidRequestError as error:
-            self.log.warning("The contact gets its default words: %s", error)
+            _log.warning("The contact gets its default words: %s", error)
             plain = copy.copy(self)
             for field in _WORDING:
                 setattr(plain, field, None)
@@ -271,9 +274,9 @@ class ContactNotifier(BaseNotifier):
         except RequestError as error:
             if not _made_before(error):
                 raise
-            self.log.info("%s has its contact already; no other is opened", origin)
+            _log.info("%s has its contact already; no other is opened", origin)
             return
-        self.log.info("Contact %s opened for %s; client token %.8s…", contact_id, origin, token)
+        _log.info("Contact %s opened for %s; client token %.8s…", contact_id, origin, token)
 
     def _arguments(self, code: str, incident: str, origin: _Origin, token: str) -> dict[str, Any]:
         arguments: dict[str, Any] = {
@@ -302,7 +305,7 @@ class ContactNotifier(BaseNotifier):
             if not contact.get("DisconnectTimestamp"):
                 stopped = self.hook.stop_contact(contact["Id"])
                 what = "ended" if stopped else "had ended before"
-                self.log.info("Contact %s %s: %s succeeded", contact["Id"], what, origin)
+                _log.info("Contact %s %s: %s succeeded", contact["Id"], what, origin)
 
     def _find(self, code: str) -> Iterator[dict[str, Any]]:
         """Return the contacts of a code, also those that went on from them by a transfer; the newest first."""

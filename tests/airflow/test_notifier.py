@@ -1,0 +1,102 @@
+"""The notifier in the callbacks of a running Airflow: what one contact stands for, and that it fails nothing."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.airflow.test_exactly_once import _version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_connect.emulator.server import Emulator
+    from tests.local_airflow import LocalAirflow
+
+HAS_DEADLINES = (3, 1)
+#: The DAG processor of Airflow 3.0 cannot say which tasks of a run have failed.
+DOES_NOT_KNOW_FAILED_TASKS = (3, 0)
+
+
+@pytest.fixture(autouse=True)
+def _dags(dags_folder: Path) -> None:
+    """The DAGs of this module are known to the running Airflow."""
+    source = Path(__file__).parent / "dags" / "notifier.py"
+    if not (dags_folder / source.name).exists():
+        shutil.copy(source, dags_folder)
+
+
+def _wait_for(found: Callable[[], Any], complete: Callable[[Any], bool]) -> Any:
+    """Callbacks run after a task or a run has ended: those of a DAG in the DAG processor."""
+    deadline = time.monotonic() + 60
+    while not complete(found()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found()
+
+
+def _are(count: int) -> Callable[[Any], bool]:
+    return lambda contacts: len(contacts) >= count
+
+
+def test_one_contact_until_it_is_well(local_airflow: LocalAirflow, emulator: Emulator) -> None:
+    """A failing task with retries opens one contact, its run another; a clear that helps ends both."""
+    run_id = local_airflow.trigger("notifies")
+    assert local_airflow.wait("notifies", run_id) == "failed"
+
+    opened = {contact["name"].partition(" [")[0]: contact for contact in _wait_for(emulator.contacts, _are(2))}
+    assert set(opened) == {"well_after_a_clear is broken", "notifies failed"}
+    of_task, of_run = opened["well_after_a_clear is broken"], opened["notifies failed"]
+    assert len(emulator.calls("CreateContact")) == 2
+    assert of_task["attributes"] == {
+        "dag_id": "notifies",
+        "run_id": run_id,
+        "task_id": "well_after_a_clear",
+        "incident": "failure",
+    }
+    assert of_run["description"] == "task_failure"
+    assert of_run["attributes"]["who"] == "notifies"
+    for contact in (of_task, of_run):
+        references = contact["references"]
+        assert references["Run"]["Value"].startswith(local_airflow.url)
+        if contact is of_task or _version(local_airflow) != DOES_NOT_KNOW_FAILED_TASKS:
+            assert "well_after_a_clear" in references["Log"]["Value"]
+            assert contact["attributes"]["task_id"] == "well_after_a_clear"
+
+    local_airflow.clear("notifies", run_id, "well_after_a_clear")
+    time.sleep(1)
+    assert local_airflow.wait("notifies", run_id) == "success"
+
+    ended = _wait_for(lambda: emulator.contacts("ENDED"), _are(2))
+    assert [contact["disconnect_reason"] for contact in ended] == ["API", "API"]
+    assert len(emulator.contacts()) == 2
+
+
+def test_failure_of_the_notifier_fails_nothing(local_airflow: LocalAirflow, emulator: Emulator) -> None:
+    """A notifier that reaches no instance leaves the task as it is, and the reason is in its log."""
+    run_id = local_airflow.run("cannot_notify")
+
+    assert local_airflow.task_instance("cannot_notify", run_id, "is_well").state == "success"
+    said = "ContactNotifier could not open a contact: CreateContact failed with ResourceNotFoundException"
+    assert said in _wait_for(
+        lambda: local_airflow.logs("cannot_notify", run_id, "is_well"), lambda log: "could not open" in log
+    )
+    assert emulator.contacts() == []
+
+
+def test_missed_deadline_opens_one_contact(local_airflow: LocalAirflow, emulator: Emulator) -> None:
+    """A deadline alert opens a contact from the triggerer while the run goes on."""
+    if _version(local_airflow) < HAS_DEADLINES:
+        pytest.skip("needs deadline alerts (Airflow 3.1); CI runs this on 3.1 and later")
+    run_id = local_airflow.run("misses_its_deadline")
+
+    [contact] = _wait_for(emulator.contacts, _are(1))
+    assert contact["name"].startswith("misses_its_deadline missed its deadline [")
+    assert contact["attributes"]["incident"] == "deadline"
+    assert contact["attributes"]["run_id"] == run_id
+    assert contact["attributes"]["late"].startswith("20")
+    assert contact["attributes"]["priority"] == "1"
+    assert contact["references"]["Run"]["Value"].startswith(local_airflow.url)
