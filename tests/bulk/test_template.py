@@ -1,0 +1,590 @@
+"""Templates over rows: what an author writes is rendered for each row, and what a row holds stays data."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2.sandbox import SandboxedEnvironment
+
+from airflow_connect.bulk import template
+from airflow_connect.bulk.template import RowError, compile_contact, compile_text
+from airflow_connect.errors import InvalidRequestError
+from airflow_connect.fields import Fault
+from airflow_connect.request import ContactRequest, StartTaskContactRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ROW = {"order id": "A-17", "amount": 12.5, "city": "Köln", "nickname": None, "address": {"zip": "50667"}}
+SECRET = "Erika Mustermann"
+
+
+def render(text: str, row: Mapping[str, Any] | None = None, **context: Any) -> Any:
+    """Return what one template gives for one row."""
+    environment = context.pop("environment", None)
+    contact = compile_contact({"channel": "TASK", "name": text}, ContactRequest, context, environment)
+    return contact({} if row is None else row)["name"]
+
+
+def faults_of(make: Callable[[], Any]) -> list[Fault]:
+    """Return the faults that a row, or a template, has."""
+    with pytest.raises((RowError, InvalidRequestError)) as caught:
+        make()
+    assert isinstance(caught.value, (RowError, InvalidRequestError))
+    return list(caught.value.faults)
+
+
+def test_public_names() -> None:
+    """The module's public names change only on purpose."""
+    assert template.__all__ == ["ContactOf", "RowError", "TextOf", "compile_contact", "compile_text"]
+
+
+# --- What templates give --------------------------------------------------------------------------------------
+
+
+def test_every_text_at_any_depth_is_a_template() -> None:
+    """Texts in dicts and lists are rendered where they stand; keys and other values stay as they are."""
+    due = date(2026, 12, 24)
+    contact = compile_contact(
+        {
+            "channel": "TASK",
+            "name": "Order {{ row['order id'] }}",
+            "attributes": {"city": "{{ row.city }}", "day": "{{ ds }}", "due": due},
+            "references": {"Order": {"Type": "URL", "Value": "https://example.com/{{ row['order id'] }}"}},
+            "segment_attributes": {"a": {"ValueMap": {"b": "{{ row.address.zip }}"}}},
+        },
+        ContactRequest,
+        {"ds": "2026-11-24"},
+    )
+    assert contact(ROW) == {
+        "channel": "TASK",
+        "name": "Order A-17",
+        "attributes": {"city": "Köln", "day": "2026-11-24", "due": due},
+        "references": {"Order": {"Type": "URL", "Value": "https://example.com/A-17"}},
+        "segment_attributes": {"a": {"ValueMap": {"b": "50667"}}},
+    }
+
+
+def test_lists_are_rendered() -> None:
+    """A list in a contact, as attachments are, is rendered item by item."""
+    contact = compile_contact(
+        {
+            "name": "Call",
+            "contact_flow_id": "flow",
+            "attachments": [{"FileName": "{{ row.city }}.pdf", "S3Url": "https://example.com/a?b"}, None],
+        },
+        StartTaskContactRequest,
+        {},
+    )
+    assert contact(ROW)["attachments"] == [{"FileName": "Köln.pdf", "S3Url": "https://example.com/a?b"}, None]
+
+
+def test_keys_are_no_templates() -> None:
+    """As in Airflow, the key of a dict is what it says."""
+    contact = compile_contact(
+        {"channel": "TASK", "references": {"{{ row.city }}": "{{ row.city }}"}}, ContactRequest, {}
+    )
+    assert contact(ROW)["references"] == {"{{ row.city }}": "Köln"}
+
+
+VALUES = [7, 1.5, True, None, Decimal("12.50"), date(2026, 11, 24), datetime(2026, 11, 24, tzinfo=UTC), b"x", "text"]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_a_sole_expression_gives_the_value_itself(value: object) -> None:
+    """A number stays a number, and ``None`` leaves the argument out; signs beside it make text."""
+    assert render("{{ row.value }}", {"value": value}) is value
+    assert render("{{row['value']}}\n", {"value": value}) is value
+    attributes = {"key": "{{ upstream }}", "other": "{{ row.value }}"}
+    contact = compile_contact({"channel": "TASK", "attributes": attributes}, ContactRequest, {"upstream": 17})
+    assert contact({"value": value})["attributes"] == {"key": 17, "other": value}
+    assert render("={{ row.value }}", {"value": value}) == f"={'' if value is None else value}"
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan, pd.NA, pd.NaT, Decimal("nan")], ids=repr)
+def test_nothing_is_empty_in_text(nothing: object) -> None:
+    """What says that there is nothing is written as nothing, in text with expressions and with statements."""
+    assert render("a{{ row.x }}b", {"x": nothing}) == "ab"
+    assert render("{% if true %}a{{ row.x }}b{% endif %}", {"x": nothing}) == "ab"
+
+
+def test_statements_give_text() -> None:
+    """Conditions, loops, assignments and macros work as in any Jinja template."""
+    source = (
+        "{% set greeting = 'Call' if row.urgent else 'Mail' %}{% macro item(line) %}{{ line.sku }}x{{ line.n }}"
+        "{% endmacro %}{{ greeting }}:{% for line in row.lines %} {{ item(line) }}{% endfor %}{# a comment #}"
+    )
+    row = {"urgent": True, "lines": [{"sku": "A", "n": 1}, {"sku": "B", "n": 2}]}
+    assert render(source, row) == "Call: Ax1 Bx2"
+    assert render(source, {"urgent": False, "lines": []}) == "Mail:"
+
+
+def test_what_a_template_sets_ends_with_it() -> None:
+    """No row and no other template sees what a template has set."""
+    contact = compile_contact(
+        {
+            "channel": "TASK",
+            "name": "{% if row.a %}{% set x = row.a %}{{ x }}{% endif %}{{ x | default('unset') }}",
+            "description": "{{ row.a }}{{ x | default('unset') }}",
+        },
+        ContactRequest,
+        {},
+    )
+    rendered = [contact({"a": value}) for value in ("1", "", "2")]
+    assert [one["description"] for one in rendered] == ["1unset", "unset", "2unset"]
+    assert rendered[1]["name"] == "unset"
+
+
+def test_filters_tests_and_functions_of_jinja_work() -> None:
+    """A template over a row is Jinja's, with all that it brings."""
+    assert render("{{ row.amount | round | int }} {{ range(3) | list }} {{ row.city is defined }}", ROW) == (
+        "12 [0, 1, 2] True"
+    )
+    assert render("{{ row.none | default('-') }}{{ row.none is defined }}{{ row | length }}", ROW) == "-False5"
+    assert render("{% for name, value in row | items %}{{ name }},{% endfor %}", {"a": 1, "b": 2}) == "a,b,"
+
+
+def test_a_whole_row_can_be_given() -> None:
+    """A row is a dict, which can be the attributes as it is."""
+    contact = compile_contact({"channel": "TASK", "attributes": "{{ row }}"}, ContactRequest, {})
+    arguments = contact({"a": 1, "items": None})
+    assert arguments["attributes"] == {"a": 1, "items": None}
+    assert ContactRequest.check({"instance_id": "i", **arguments})[0]["Attributes"] == {"a": "1"}
+
+
+# --- Rows are data --------------------------------------------------------------------------------------------
+
+NAMES = [
+    "items",
+    "keys",
+    "values",
+    "get",
+    "pop",
+    "copy",
+    "range",
+    "dict",
+    "lipsum",
+    "row",
+    "self",
+    "loop",
+    "ds",
+    "name",
+]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "__class__", "_x", "order id", "Größe", "0", "", "a.b", "{{ row }}", "'\""])
+def test_a_column_may_have_any_name(name: str) -> None:
+    """A column named like a dict's method or a global of Jinja gives what the row holds, at any depth of the row."""
+    other = {"ds": "2026-11-24"}
+    subscript = f"{{{{ row[{name!r}] }}}}"
+    assert render(subscript, {name: SECRET}, **other) == SECRET
+    assert render(f"{{{{ row.a[{name!r}] }}}}", {"a": {name: SECRET}}, **other) == SECRET
+    assert render(f"{{{{ row.a[1][{name!r}] }}}}", {"a": [0, {name: SECRET}]}, **other) == SECRET
+    if name.isidentifier():
+        assert render(f"{{{{ row.{name} }}}}", {name: SECRET}, **other) == SECRET
+        assert render(f"x{{{{ row.a.{name} }}}}", {"a": {name: SECRET}}, **other) == f"x{SECRET}"
+
+
+@pytest.mark.parametrize("name", ["items", "keys", "get", "update", "clear"])
+@pytest.mark.parametrize("place", ["row", "row.a", "row.b[0]"])
+def test_a_row_has_no_methods(name: str, place: str) -> None:
+    """A template never meets a dict's method where the column is missing: the customer would read its address."""
+    [fault] = faults_of(lambda: render(f"{{{{ {place}.{name} }}}}", {"a": {"x": 1}, "b": [{"x": 1}]}))
+    assert fault.given.startswith(f"the row has no '{name}', only ")
+
+
+def test_dicts_of_the_context_keep_their_methods() -> None:
+    """What works with Airflow's params and conf elsewhere works over rows too."""
+    assert render("{{ conf.get('a', 'b') }}{{ conf.c }}{{ row.x }}", {"x": 1}, conf={"c": 3}) == "b31"
+
+
+@given(st.text(st.sampled_from("{}%#-+ row.x'\"\n\\"), max_size=30) | st.text(max_size=30))
+def test_what_a_row_holds_is_never_a_template(value: str) -> None:
+    """Whatever stands in a row arrives unchanged, once alone and once in text."""
+    for held in (value, f"{{{{ {value} }}}}", "{{ row.x }}", "{% for a in b %}"):
+        row = {"x": held}
+        contact = compile_contact(
+            {"channel": "TASK", "name": "{{ row.x }}", "description": "a {{ row.x }}"}, ContactRequest, {}
+        )
+        assert contact(row) == {"channel": "TASK", "name": held, "description": f"a {held}"}
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "{{ row.x.__class__.__mro__ }}",
+        "{{ ''['__class__'] }}{{ row.x }}",
+        "{{ row | attr('__class__') }}",
+        "{{ row.x.format.__globals__ }}",
+        "{{ '{0.__class__}'.format(row.x) }}",
+        "{{ row.__init__.__globals__ }}",
+        "{{ self.__init__ }}{{ row.x }}",
+    ],
+)
+def test_templates_are_sandboxed(attack: str) -> None:
+    """A template has no way from a value into Python."""
+    with pytest.raises((RowError, InvalidRequestError)):
+        render(attack, {"x": "1"})
+
+
+def test_a_runaway_template_ends() -> None:
+    """A range that data makes huge is that row's fault, and takes neither time nor memory."""
+    assert faults_of(lambda: render("{% for i in range(row.n) %}x{% endfor %}", {"n": 10**9})) == [
+        Fault("name", "the template must give something for every row", "OverflowError")
+    ]
+
+
+# --- The context and the DAG's environment ------------------------------------------------------------------------
+
+
+class CountingContext(dict[str, Any]):
+    """A context that counts what is looked up in it."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(values)
+        self.asked: list[str] = []
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked.append(name)
+        return super().__getitem__(name)
+
+
+def test_the_context_is_asked_once_for_what_is_named() -> None:
+    """What Airflow computes when it is asked is asked for once for all rows, and not at all if no template names it."""
+    context = CountingContext(ds="2026-11-24", conn="expensive", params={"team": "north"})
+    contact = compile_contact(
+        {"channel": "TASK", "name": "{{ ds }} {{ params.team }} {{ row.x }}"}, ContactRequest, context
+    )
+    assert [contact({"x": number})["name"] for number in range(3)] == [f"2026-11-24 north {n}" for n in range(3)]
+    assert sorted(context.asked) == ["ds", "params"]
+
+
+def test_what_does_not_name_the_row_is_rendered_once() -> None:
+    """A Variable is fetched once and not a million times, also where it stands beside a column."""
+    calls = []
+
+    def fetch() -> str:
+        calls.append(1)
+        return f"v{len(calls)}"
+
+    contact = compile_contact(
+        {
+            "channel": "TASK",
+            "name": "{{ fetch() }}-{{ row.x }}",
+            "description": "{% if true %}{{ fetch() }}{% endif %}",
+        },
+        ContactRequest,
+        {"fetch": fetch},
+    )
+    rendered = [contact({"x": number}) for number in range(3)]
+    assert rendered == [{"channel": "TASK", "name": f"v1-{n}", "description": "v2"} for n in range(3)]
+
+
+def test_macros_and_filters_of_the_dag_are_there() -> None:
+    """User-defined macros, filters and tests, other signs, a loader and extensions come from the DAG's environment."""
+    environment = SandboxedEnvironment(
+        variable_start_string="<<",
+        variable_end_string=">>",
+        loader=jinja2.DictLoader({"greeting.txt": "Dear << row.x >>, << ds >>"}),
+        extensions=["jinja2.ext.loopcontrols"],
+    )
+    environment.globals["team"] = lambda: "north"
+    environment.filters["shout"] = lambda text: f"{text}!"
+    environment.tests["loud"] = lambda text: text.endswith("!")
+
+    def in_environment(text: str) -> Any:
+        return render(text, {"x": "Köln"}, environment=environment, ds="2026-11-24")
+
+    assert in_environment("<< team() >> << row.x | shout >> << row.x is loud >> {{ row.x }}") == (
+        "north Köln! False {{ row.x }}"
+    )
+    assert in_environment("{% include 'greeting.txt' %}") == "Dear Köln, 2026-11-24"
+    assert (
+        in_environment("{% for i in [1, 2, 3] %}{% if i == 2 %}{% break %}{% endif %}<< row.x >>{% endfor %}") == "Köln"
+    )
+
+
+def test_the_dags_environment_stays_as_it_is() -> None:
+    """What is compiled here changes nothing for the DAG's other templates, and undefined stays an error."""
+    environment = SandboxedEnvironment(undefined=jinja2.Undefined)
+    before = set(environment.filters), set(environment.globals), environment.undefined
+    assert faults_of(lambda: render("{{ row.gone }}", {"x": 1}, environment=environment))
+    assert (set(environment.filters), set(environment.globals), environment.undefined) == before
+
+
+def test_the_context_comes_before_globals_and_the_row_before_both() -> None:
+    """A name means what it means in Airflow's templates, and ``row`` is always the row."""
+    environment = SandboxedEnvironment()
+    environment.globals |= {"ds": "global", "row": "global"}
+    context = {"ds": "context", "row": "context"}
+    assert compile_text("{{ ds }} {{ row.x }}", context, environment)({"x": 1}) == "context 1"
+
+
+# --- Faults ---------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_column_is_named_with_those_that_are_there() -> None:
+    """A misspelt column is found by its name among the others; what the row holds is not told."""
+    assert faults_of(lambda: render("{{ row.ordr }}", {"order": SECRET, "order id": SECRET, "city": SECRET})) == [
+        Fault(
+            "name",
+            "the template asks for what is not there",
+            "the row has no 'ordr', only order, ['order id'], city",
+        )
+    ]
+    [fault] = faults_of(lambda: render("{{ row.x }}", {f"column{number}": SECRET for number in range(300)}))
+    assert fault.given.endswith("column18, column19, …")
+    [fault] = faults_of(lambda: render("{{ row.x }}", {}))
+    assert fault.given == "the row has no 'x', only nothing"
+
+
+def test_all_faults_of_a_row_are_found_at_once() -> None:
+    """Each template that fails is a fault with its field, and the others are no faults."""
+    contact = compile_contact(
+        {
+            "channel": "TASK",
+            "name": "{{ row.gone }}",
+            "description": "{{ row.there }}",
+            "attributes": {"a": "{{ 1 // row.zero }}", "b": "x{{ row.there.gone }}", "c d": "{{ row.there[9].x }}"},
+        },
+        ContactRequest,
+        {},
+    )
+    assert [(fault.field, fault.given) for fault in faults_of(lambda: contact({"zero": 0, "there": SECRET}))] == [
+        ("name", "the row has no 'gone', only zero, there"),
+        ("attributes.a", "ZeroDivisionError"),
+        ("attributes.b", "str object has no 'gone'"),
+        ("attributes['c d']", "str object has no 'x'"),
+    ]
+    assert contact({"zero": 1, "there": {"gone": 2, 9: {"x": 3}}, "gone": 4})["name"] == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ {'a': 1}[row.x] }}",
+        "{{ row[row.x] }}",
+        "{{ row | attr(row.x) }}",
+        "{{ row.x | int(row.x) / 0 }}",
+        "{{ [row] | map(attribute=row.x) | join }}",
+        "{{ raising(row.x) }}",
+        "{{ ''[row.x] }}",
+    ],
+)
+def test_faults_tell_nothing_of_the_row(text: str) -> None:
+    """Neither a computed name nor the message of an error brings what a row holds into the log."""
+
+    def raising(value: str) -> None:
+        raise ValueError(value)
+
+    faults = faults_of(lambda: render(text, {"x": SECRET}, raising=raising))
+    assert faults
+    assert SECRET not in repr(faults)
+
+
+def test_a_row_error_has_a_message_and_survives_pickling() -> None:
+    """As all errors do."""
+    error = RowError(Fault("name", "rule", "given"), Fault("description", "rule", "given"))
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.faults) == ("name: rule (given: given); description: rule (given: given)", error.faults)
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ("{{ row.x", "line 1"),
+        ("a\n{% if row.x %}", "line 2"),
+        ("{{ row.x | nofilter }}", "line 1"),
+        ("{% extends 'a' %}{{ row.x }}", "line 1"),
+        ("{{ rwo.x }}", "there is no 'rwo'"),
+        ("{% if row.x %}{{ gone }}{% endif %}", "there is no 'gone'"),
+        ("{{ params.gone }}", "dict object has no 'gone'"),
+        ("{{ 1 // 0 }} {{ row.x }}", "ZeroDivisionError"),
+    ],
+)
+def test_what_no_row_can_mend_is_one_error(text: str, given: str) -> None:
+    """A mistake in a template is found before any row is read, with its place; all mistakes at once."""
+    contact = {"channel": "TASK", "attributes": {"a": text, "b": "{{ row.x }}"}, "description": text}
+    with pytest.raises(InvalidRequestError, match="CreateContact has 2 faults; nothing was sent") as caught:
+        compile_contact(contact, ContactRequest, {"params": {}})
+    assert [(fault.field, fault.given) for fault in caught.value.faults] == [
+        ("attributes.a", given),
+        ("description", given),
+    ]
+
+
+def test_names_that_are_asked_for_may_be_missing() -> None:
+    """A template may say what shall be if Airflow's context has not got a name."""
+    assert render("{{ gone | default('a') }}{{ 'b' if gone is defined else 'c' }}{{ row.x }}", {"x": 1}) == "ac1"
+
+
+@pytest.mark.parametrize(
+    ("contact", "fields"),
+    [
+        ({"nmae": "{{ row.x }}", "name": "{{ row.x }}"}, ["nmae"]),
+        ({"nmae": "x"}, ["nmae"]),
+        ({"client_token": "{{ row.x }}"}, ["contact.client_token"]),
+        ({"instance_id": "i", "client_token": "x"}, ["contact.client_token", "contact.instance_id"]),
+        ({"channel": "TASKS"}, ["channel"]),
+        ({"name": "x" * 1025, "description": "{{ row.x }}"}, ["name"]),
+        ({"name": "{{ 'x' * 1025 }}", "description": "{{ row.x }}"}, ["name"]),
+        ({"attributes": {"a b": "x"}, "name": "{{ row.x }}"}, ["attributes['a b']"]),
+        ({"channel": None}, ["channel"]),
+        ({"channel": "EMAIL", "initiation_method": "OUTBOUND"}, ["user_info"]),
+        ({"expiry_duration_in_minutes": 0, "user_info": 7.5j}, ["user_info", "expiry_duration_in_minutes"]),
+        # What a row can still mend:
+        ({"channel": "{{ row.x }}"}, []),
+        ({"channel": "EMAIL", "initiation_method": "OUTBOUND", "user_info": "{{ row.x }}"}, []),
+        ({"channel": "VOICE", "initiation_method": "{{ row.x }}"}, []),
+        ({"attributes": {"a b": "{{ row.x }}"}}, []),
+    ],
+)
+def test_what_is_wrong_for_every_row_is_one_error(contact: dict[str, Any], fields: list[str]) -> None:
+    """Unknown arguments, and values that do not depend on the row, are checked once, before a row is read."""
+    whole = {"channel": "TASK", **contact}
+    if not fields:
+        assert compile_contact(whole, ContactRequest, {})({"x": "y"}).keys() == whole.keys()
+        return
+    with pytest.raises(InvalidRequestError) as caught:
+        compile_contact(whole, ContactRequest, {})
+    assert sorted(fault.field for fault in caught.value.faults) == sorted(fields)
+
+
+@pytest.mark.parametrize(
+    ("routes", "is_wrong"),
+    [
+        ({}, True),
+        ({"contact_flow_id": "a", "quick_connect_id": "b"}, True),
+        ({"contact_flow_id": "a", "quick_connect_id": "b", "task_template_id": "{{ row.x }}"}, True),
+        ({"contact_flow_id": None, "quick_connect_id": None}, True),
+        ({"contact_flow_id": "a"}, False),
+        ({"contact_flow_id": "{{ row.x }}"}, False),
+        ({"quick_connect_id": "{{ row.x }}"}, False),
+        ({"quick_connect_id": "a", "contact_flow_id": "{{ row.x }}"}, False),
+        ({"contact_flow_id": None, "quick_connect_id": "{{ row.x }}"}, False),
+    ],
+)
+def test_how_a_task_is_routed_may_depend_on_the_row(routes: dict[str, Any], is_wrong: bool) -> None:
+    """That exactly one of three arguments is given can be told before a row is read only if none comes with the row."""
+
+    def compiled() -> Any:
+        return compile_contact({"name": "{{ row.x }}", **routes}, StartTaskContactRequest, {})
+
+    if is_wrong:
+        assert [fault.field for fault in faults_of(compiled)] == ["contact_flow_id"]
+    else:
+        assert callable(compiled())
+
+
+@pytest.mark.parametrize("contact", [None, "{{ row }}", 7, [{"name": "x"}]], ids=["None", "text", "number", "list"])
+def test_a_contact_is_a_dict_or_a_function(contact: Any) -> None:
+    """Anything else is one clear error."""
+    [fault] = faults_of(lambda: compile_contact(contact, ContactRequest, {}))
+    assert (fault.field, fault.rule[:14]) == ("contact", "must be a dict")
+
+
+# --- Functions --------------------------------------------------------------------------------------------------
+
+
+def test_a_function_makes_the_contact_of_a_row() -> None:
+    """Authors may write Python: what the function returns is the contact, and no text in it is a template."""
+    contact = compile_contact(lambda row: {"name": f"{{{{ {row['x']} }}}}", "channel": "TASK"}, ContactRequest, {})
+    assert contact({"x": 1}) == {"name": "{{ 1 }}", "channel": "TASK"}
+
+
+def test_a_function_cannot_change_the_row() -> None:
+    """What a function does to its argument is its own affair."""
+    row = {"x": 1, "y": 2}
+    contact = compile_contact(lambda row: {"name": row.pop("x")}, ContactRequest, {})
+    assert (contact(row), row) == ({"name": 1}, {"x": 1, "y": 2})
+
+
+def test_an_exception_of_a_function_is_the_rows_fault() -> None:
+    """Its class and line are told, its message is not: it may hold what the row holds."""
+
+    def failing(row: dict[str, Any]) -> dict[str, Any]:
+        return {"name": int(row["x"])}
+
+    [fault] = faults_of(lambda: compile_contact(failing, ContactRequest, {})({"x": SECRET}))
+    line = failing.__code__.co_firstlineno + 1
+    assert (fault.field, fault.given) == ("contact", f"ValueError in line {line}")
+    [fault] = faults_of(lambda: compile_contact(lambda: None, ContactRequest, {})({}))  # type: ignore[arg-type,misc]
+    assert fault.given == "TypeError"
+
+
+@pytest.mark.parametrize("result", [None, "name", [("name", "x")]], ids=["None", "text", "list"])
+def test_a_function_returns_a_mapping(result: Any) -> None:
+    """Anything else is that row's fault, told by its type."""
+    [fault] = faults_of(lambda: compile_contact(lambda _row: result, ContactRequest, {})({}))
+    assert (fault.field, fault.rule) == (
+        "contact",
+        "the function must return a dict of the contact's arguments for every row",
+    )
+
+
+@pytest.mark.parametrize("name", ["instance_id", "client_token"])
+def test_a_function_does_not_give_what_identifies_the_contact(name: str) -> None:
+    """The instance is the operator's, and the token follows from the row."""
+    [fault] = faults_of(lambda: compile_contact(lambda _row: {name: "x"}, ContactRequest, {})({}))
+    assert fault.field == f"contact.{name}"
+
+
+# --- Keys -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "row", "key"),
+    [
+        ("{{ row.id }}", {"id": 17}, "17"),
+        ("{{ row.id }}", {"id": 12.0}, "12.0"),
+        ("order-{{ row.id }}-{{ ds }}", {"id": "A"}, "order-A-2026-11-24"),
+        ("{{ row.a }}-{{ row.b }}", {"a": None, "b": "B"}, "-B"),
+        ("{% if row.id %}{{ row.id }}{% endif %}", {"id": "A"}, "A"),
+        ("{{ row.id }}", {"id": " 🚀 "}, " 🚀 "),
+    ],
+)
+def test_a_key_is_text(text: str, row: dict[str, Any], key: str) -> None:
+    """A key is what Airflow's template of ``idempotency_key`` gives on an operator for one contact."""
+    assert compile_text(text, {"ds": "2026-11-24"})(row) == key
+
+
+@pytest.mark.parametrize("nothing", ["", " ", None, math.nan], ids=repr)
+@pytest.mark.parametrize(
+    "text", ["{{ row.id }}", "order-{{ row.id }}-{{ ds }}", "{% if true %}{{ row.id }}{% endif %}"]
+)
+def test_a_key_that_nothing_of_the_row_is_in_is_a_fault(text: str, nothing: object) -> None:
+    """``order-`` would be the key of every row that has no ID, today and in every other run."""
+    [fault] = faults_of(lambda: compile_text(text, {"ds": "2026-11-24"})({"id": nothing}))
+    assert (fault.field, fault.rule[:17]) == ("idempotency_key", "must not be empty")
+
+
+@pytest.mark.parametrize("text", ["", "order", "{{ ds }}", "{% if ds %}{{ ds }}{% endif %}", None, 17])
+def test_a_key_names_the_row(text: Any) -> None:
+    """A key that is the same for every row is one error, before a row is read."""
+    [fault] = faults_of(lambda: compile_text(text, {"ds": "2026-11-24"}))
+    assert (fault.field, fault.rule[:27]) == ("idempotency_key", "must name a column of the r")
+
+
+def test_a_broken_key_is_one_error() -> None:
+    """As in a contact, a mistake in the template is found before a row is read, and a missing column with its row."""
+    [fault] = faults_of(lambda: compile_text("{{ row.id", {}, operation="StartTaskContact"))
+    assert fault.field == "idempotency_key"
+    [fault] = faults_of(lambda: compile_text("{{ row.id }}", {})({"order": SECRET}))
+    assert fault == Fault(
+        "idempotency_key", "the template asks for what is not there", "the row has no 'id', only order"
+    )
+
+
+def test_a_key_can_be_written_in_utf8() -> None:
+    """A lone surrogate, which JSON can hold and UTF-8 cannot, is the row's fault."""
+    [fault] = faults_of(lambda: compile_text("{{ row.id }}", {})({"id": "a\ud800"}))
+    assert fault == Fault("idempotency_key", "must be Unicode text (no lone surrogates)", "text of 2 characters")
