@@ -377,6 +377,8 @@ class _Compiler:
         """Take from Airflow's context what a template names, and refuse what is nowhere."""
         self._environment.written.update(_written(tree))
         names = meta.find_undeclared_variables(tree)
+        # The globals are not among them, but as in Airflow's templates the context comes first.
+        names.update(node.name for node in tree.find_all(nodes.Name) if node.name in self._environment.globals)
         if any(tree.find_all(_OTHER_TEMPLATES)):
             names.update(self._context)
         for name in sorted(names - {"row"}):
