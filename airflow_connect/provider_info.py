@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_connect.operators.bulk", "airflow_connect.operators.connect"],
             }
         ],
+        "notifications": ["airflow_connect.notifications.connect.ContactNotifier"],
         "task-decorators": [
             {"name": "create_contact", "class-name": "airflow_connect.decorators.connect.create_contact_task"}
         ],

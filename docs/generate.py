@@ -31,6 +31,7 @@ POLICIES = {
     "StopContactOperator": ["StopContact", "DescribeInstance"],
     "UpdateContactAttributesOperator": ["UpdateContactAttributes", "DescribeInstance"],
     "TransferContactOperator": ["TransferContact", "DescribeInstance"],
+    "ContactNotifier": ["CreateContact", "StartTaskContact", "SearchContacts", "DescribeContact", "StopContact"],
 }
 
 

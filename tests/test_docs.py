@@ -87,9 +87,11 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in _anchors(other), target
 
 
-@pytest.mark.parametrize("module", ["operators/connect.py", "decorators/connect.py", "hooks/connect.py"])
+@pytest.mark.parametrize(
+    "module", ["operators/connect.py", "decorators/connect.py", "hooks/connect.py", "notifications/connect.py"]
+)
 def test_docstrings_refer_to_a_label(module: str) -> None:
-    """Each public operator, decorator and hook refers to a label, which stands on a page above an example."""
+    """Each public operator, decorator, hook and notifier refers to a label, which stands on a page above an example."""
     labels = {label: page for page in PAGES for label in LABEL.findall(page.read_text(encoding="utf-8"))}
     tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
     [public] = [

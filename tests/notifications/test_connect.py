@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_connect.notifications.connect import ContactNotifier
+from tests.test_docs import GENERATE
 
 if TYPE_CHECKING:
     from airflow_connect.testing import LocalConnect
@@ -296,3 +297,13 @@ def test_expiry_reaches_both_kinds_of_contacts(amazon_connect: LocalConnect) -> 
     ContactNotifier(expiry_duration_in_minutes=90, contact_flow_id=FLOW)(of_dag("r2"))
 
     assert [contact["expiry_minutes"] for contact in amazon_connect.contacts()] == [90, 90]
+
+
+def test_policy_is_what_the_notifier_calls(amazon_connect: LocalConnect) -> None:
+    """The documented permissions are the operations that the notifier calls, no more and no fewer."""
+    ContactNotifier()(of_dag())
+    for run_id in ("r1", "r2"):
+        ContactNotifier(scope="dag", contact_flow_id=FLOW)(of_dag(run_id))
+    ContactNotifier(scope="dag", action="end")(of_dag(reason="success"))
+
+    assert {call.operation for call in amazon_connect.calls()} == set(GENERATE.POLICIES["ContactNotifier"])
