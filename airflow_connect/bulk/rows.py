@@ -424,7 +424,7 @@ class FileRows:
             try:
                 for cells in reader:
                     if len(cells) == width:
-                        yield dict(zip(header, cells, strict=True))
+                        yield dict(zip(header, cells))  # noqa: B905  # strict= costs a third, and they are as many
                     elif cells:  # a blank line is no row
                         fields = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
                         yield InvalidRow(f"has {fields}, and the header {width}", f"{name}, line {line + 1}")
@@ -564,7 +564,7 @@ def _parquet_rows(binary: BinaryIO, name: str) -> Iterator[Values]:
         names = _column_names(file.schema_arrow.names, name)
         for batch in file.iter_batches(_BATCH, use_threads=False):
             for values in zip(*(_microseconds(column).to_pylist() for column in batch.columns), strict=True):
-                yield dict(zip(names, values, strict=True))
+                yield dict(zip(names, values))  # noqa: B905  # as above
 
 
 def _microseconds(column: Any) -> Any:
