@@ -79,8 +79,8 @@ CREATE TABLE run (run INTEGER PRIMARY KEY, dag_id TEXT, run_id TEXT, task_id TEX
 -- The later an attempt began, the higher its position.
 CREATE TABLE writer (writer INTEGER PRIMARY KEY, run INTEGER, position INTEGER);
 CREATE TABLE record (
-    writer INTEGER, row INTEGER, token TEXT, key TEXT, content TEXT, state INTEGER, contact_id TEXT, contact_arn TEXT,
-    attempts INTEGER, error TEXT, message TEXT, at TEXT, PRIMARY KEY (writer, row)
+    writer INTEGER, row INTEGER, state INTEGER, at TEXT, token TEXT, key TEXT, content TEXT,
+    contact_id TEXT, contact_arn TEXT, attempts INTEGER, error TEXT, message TEXT, PRIMARY KEY (writer, row)
 ) WITHOUT ROWID;
 CREATE TABLE ended (contact_id TEXT PRIMARY KEY, at TEXT, outcome TEXT) WITHOUT ROWID;
 """
@@ -377,24 +377,27 @@ class _Records:
             if writer is None:
                 writer = self._writer(segment, events.pop(0))
                 first_line += 1
-            intents: list[_Parameters] = []
-            outcomes: list[_Parameters] = []
+            # An outcome mostly stands in the block of its intent: one statement for both.
+            intents: dict[int, _Parameters] = {}
+            records: list[_Parameters] = []
             ended: list[_Parameters] = []
             for line, event in enumerate(events, first_line):
                 try:
                     kind = event["kind"]
                     if kind == "intent":
-                        intents.append((writer, event["row"], event["token"], event["key"], event["content"]))
+                        intents[event["row"]] = (event["token"], event["key"], event["content"])
                     elif kind == "ended":
                         ended.append((event["contact_id"], event["at"], json.dumps(event)))
                     else:
-                        known = map(event.get, _OUTCOME_FIELDS)
-                        outcomes.append((writer, event["row"], _STATES[kind], event["at"], *known))
+                        get = event.get
+                        row = event["row"]
+                        intent = intents.pop(row, None) or (get("token"), get("key"), None)
+                        records.append((writer, row, _STATES[kind], event["at"], *intent, *map(get, _OF_OUTCOME)))
                 except (KeyError, TypeError, AttributeError) as error:
                     raise damaged(segment.path, line, one_line(error)) from error
-            # In this order: the intent of an outcome is in the same block or an earlier one.
-            self.database.executemany(_INTENT, intents)
-            self.database.executemany(_OUTCOME_OF_ROW, outcomes)
+            nothing = (None,) * len(_OF_OUTCOME)
+            records += [(writer, row, State.UNKNOWN, None, *intent, *nothing) for row, intent in intents.items()]
+            self.database.executemany(_RECORD, records)
             self.database.executemany(_ENDED, ended)
 
     def _writer(self, segment: Segment, header: Any) -> int:
@@ -455,18 +458,13 @@ _STATES: Final[Mapping[str, State]] = {
 _NAMES: Final = [state.name.lower() for state in State]
 
 #: Fields of a row's outcome that not every kind has.
-_OUTCOME_FIELDS: Final = ("token", "key", "contact_id", "contact_arn", "attempts", "error", "message")
+_OF_OUTCOME: Final = ("contact_id", "contact_arn", "attempts", "error", "message")
 
-_INTENT: Final = f"""
-INSERT INTO record (writer, row, token, key, content, state) VALUES (?, ?, ?, ?, ?, {State.UNKNOWN:d})
-ON CONFLICT DO NOTHING
-"""  # noqa: S608  # a number of ours
-_OUTCOME_OF_ROW: Final = """
-INSERT INTO record (writer, row, state, at, token, key, contact_id, contact_arn, attempts, error, message)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_RECORD: Final = """
+INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
-    state = excluded.state, contact_id = excluded.contact_id, contact_arn = excluded.contact_arn,
-    attempts = excluded.attempts, error = excluded.error, message = excluded.message, at = excluded.at
+    state = excluded.state, at = excluded.at, contact_id = excluded.contact_id, contact_arn = excluded.contact_arn,
+    attempts = excluded.attempts, error = excluded.error, message = excluded.message
 """
 _ENDED: Final = """
 INSERT INTO ended VALUES (?, ?, ?)
