@@ -13,7 +13,7 @@ from __future__ import annotations
 import pickle
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
@@ -224,7 +224,8 @@ class Plan:
         """Free the temporary files. What is closed can be closed again, and gives nothing more."""
         self._database.close()
         if self._spool is not None:
-            self._spool.close()
+            with suppress(OSError):  # what the full disk had no room for is written again, and is not wanted any more
+                self._spool.close()
 
     # --- The first reading ------------------------------------------------------------------------------------
 
@@ -258,7 +259,7 @@ class Plan:
                 yield number, identity, content_digest(params)
             else:
                 self._database.executemany(
-                    "INSERT INTO fault VALUES (?, ?, ?, ?)", [(number, *fault) for fault in faults]
+                    "INSERT INTO fault VALUES (?, ?, ?, ?)", [(number, *map(_utf8, fault)) for fault in faults]
                 )
                 # It makes no contact. But where keys must differ, they differ from those of faulty rows too.
                 yield number, None if self._key is None or self._skips else identity, None
@@ -373,6 +374,11 @@ def _identity(values: Values) -> str:
     except (TypeError, ValueError, RecursionError):
         rule = "must be text, a number, a date or other plain data, unless an idempotency_key identifies the row"
         raise RowError(*_faulty_columns(values, rule, row_digest)) from None
+
+
+def _utf8(text: str) -> str:
+    """Return text that UTF-8 can carry: the name of a file may hold bytes that are none."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _faulty_columns(values: Values, rule: str, convert: Callable[[Values], Any]) -> list[Fault]:
