@@ -61,7 +61,7 @@ COLUMNS: Final[Mapping[str, str]] = {
 _OUTCOME: Final = tuple(itertools.dropwhile(lambda name: name != "outcome", COLUMNS))
 
 #: Bytes of SQLite's cache, which bounds what a million rows need.
-_CACHE_BYTES: Final = 8 << 20
+_CACHE_BYTES: Final = 4 << 20
 #: Bytes that are read and put into the database at a time, and that a line has at most.
 _BLOCK_BYTES: Final = 1 << 18
 _LINE_BYTES: Final = 1 << 24
@@ -116,9 +116,7 @@ class History:
     """
 
     def __init__(self, path: Any) -> None:
-        self._records = _Records(Place(path))
-        if self._records.writers:
-            self._records.database.execute("CREATE INDEX by_token ON record (token)")
+        self._records = _Records(Place(path), by_token=True)
         self._positions = dict(self._records.database.execute("SELECT writer, position FROM writer"))
 
     def get(self, token: str) -> Known | None:
@@ -134,8 +132,8 @@ class History:
         best = found[0] if len(found) == 1 else self._best(found)
         state, content, contact_id, contact_arn, attempts, error, *_ = best
         if state >= State.ALREADY_MADE:
-            return Known("made", content, contact_id, contact_arn, attempts)
-        return Known("unknown" if state == State.UNKNOWN else "refused", content, None, None, attempts, error)
+            return Known("made", content, contact_id, contact_arn, attempts or 0)
+        return Known("unknown" if state == State.UNKNOWN else "refused", content, None, None, attempts or 0, error)
 
     def _best(self, found: list[_Parameters]) -> _Parameters:
         """Return the record that counts, of several attempts'."""
@@ -179,11 +177,14 @@ def read_results(
         several runs; or a file that :func:`export_results` wrote. Text, ``pathlib.Path`` or ``ObjectStoragePath``
     :param conn_id: the Airflow connection to the object store, for a path that is text
     :param states: yield rows of these states alone (default: all)
+    :raises ValueError: if there is no such state
     :raises LedgerError: if there are no results, or they are damaged
     """
-    wanted = None if states is None else {State[state.upper()].name.lower() for state in states}
-    rows = _rows(path, conn_id)
-    return rows if wanted is None else (row for row in rows if row["state"] in wanted)
+    if states is not None and (unknown := sorted(set(states) - set(_NAMES))):
+        raise ValueError(f"states: {', '.join(unknown)} is none of {', '.join(_NAMES)}.")
+    place = _place(path, conn_id)
+    rows = _exported(place) if _is_export(place) else _existing(place).rows()
+    return rows if states is None else (row for row in rows if row["state"] in states)
 
 
 def contacts(path: Any, *, conn_id: str | None = None) -> Iterator[str]:
@@ -303,11 +304,6 @@ def _place(path: Any, conn_id: str | None) -> Place:
     return place_of(path, conn_id)
 
 
-def _rows(path: Any, conn_id: str | None) -> Iterator[dict[str, Any]]:
-    place = _place(path, conn_id)
-    return _exported(place) if _is_export(place) else _existing(place).rows()
-
-
 def _existing(place: Place) -> _Records:
     records = _Records(place)
     if not records.writers:
@@ -323,10 +319,11 @@ class _Records:
     The lines of all segments below a place, in a database.
 
     :param place: a ``results_path`` or a task instance's folder
+    :param by_token: whether records are to be found by their tokens
     :raises LedgerError: if a segment is damaged, or cannot be read
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, by_token: bool = False) -> None:
         import sqlite3
 
         self.database: sqlite3.Connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -337,15 +334,17 @@ class _Records:
         self.writers: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
         try:
             self._read_all()
-        except (sqlite3.Error, OSError) as error:
+            if by_token:
+                self.database.execute("CREATE INDEX by_token ON record (token)")
+        except LedgerError:
+            self.close()
+            raise
+        except Exception as error:  # a store's errors are of its own kinds
             self.close()
             raise LedgerError(
                 f"The results below {place} cannot be read ({one_line(error)}). Give access there, or room in the "
                 "folder for temporary files, then run the task again."
             ) from error
-        except BaseException:
-            self.close()
-            raise
 
     def close(self) -> None:
         self.database.close()
