@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             instance_id=options.instance_id,
             alias=options.instance_alias,
             region=options.region,
+            event_queue_url=options.event_queue_url,
         )
     except (ValueError, DataFileError) as error:
         return _fail(str(error))
@@ -126,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--instance-alias", default=DEFAULT_INSTANCE_ALIAS, metavar="ALIAS", help="the instance's alias")
     add("--region", default=DEFAULT_REGION, help="AWS region of the instance")
+    add("--event-queue-url", default=None, metavar="URL", help="queue of a local SQS that gets the contact events")
     return parser
 
 

@@ -13,6 +13,7 @@ from airflow_connect.emulator.app import ConnectAPI, create_app
 from airflow_connect.emulator.calls import Call, CallLog
 from airflow_connect.emulator.clock import Clock
 from airflow_connect.emulator.desk.pages import desk_routes
+from airflow_connect.emulator.events import EventSender, event, kinds
 from airflow_connect.emulator.faults import Faults
 from airflow_connect.emulator.model import service_model
 from airflow_connect.emulator.resources import (
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
+
+    from airflow_connect.emulator.store import Contact
 
 _START_SECONDS = 30
 
@@ -58,6 +61,7 @@ class Emulator:
     :param region: AWS region of the instance.
     :param host: address to listen on.
     :param port: port to listen on; 0 takes a free one.
+    :param event_queue_url: URL of a queue of a local SQS that gets the contact events; None is nowhere.
     :param call_log: how many of the latest calls :meth:`calls` knows; 0 keeps none.
     :raises ValueError: when an argument is outside its range, or *faults* cannot be read.
     :raises DataFileError: when *data* cannot be used.
@@ -82,6 +86,7 @@ class Emulator:
         region: str = DEFAULT_REGION,
         host: str = "127.0.0.1",
         port: int = 0,
+        event_queue_url: str | None = None,
         call_log: int = 100_000,
     ) -> None:
         for name, value in (
@@ -99,6 +104,7 @@ class Emulator:
         self._throttle = Throttle(rate, burst)
         self._faults = Faults(faults, seed, frozenset(OPERATIONS))
         self._calls = CallLog(call_log)
+        self._events = EventSender(event_queue_url, region) if event_queue_url else None
         self._socket = _listen(host, port)
         try:
             self._store = Store(
@@ -117,6 +123,8 @@ class Emulator:
             active_contacts=active_contacts,
             search_lag=search_lag_seconds,
         )
+        if self._events:
+            self._store.watcher = self._tell
         self.region = region
         self.instance_id = instance.id
         self.instance_alias = alias
@@ -161,6 +169,8 @@ class Emulator:
 
     def start(self) -> Self:
         """Serve, in a thread; returns when requests are answered."""
+        if self._events:
+            self._events.start()
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="amazon-connect-emulator", daemon=True
         )
@@ -181,6 +191,14 @@ class Emulator:
             self._thread = None
         self._socket.close()
         self._store.close()
+        if self._events:
+            self._events.stop()
+
+    def _tell(self, before: Contact | None, after: Contact) -> None:
+        """Send the events that a change of a contact means."""
+        assert self._events is not None
+        for kind in kinds(before, after):
+            self._events.put(event(kind, after, self.service.instance, self.clock.now()))
 
     def contacts(self, *states: str) -> list[dict[str, Any]]:
         """
@@ -248,6 +266,8 @@ class Emulator:
         """As new: no contacts, tokens or calls, real time, faults and quotas as given at the start."""
         self.clock.reset()
         self._store.clear()
+        if self._events:
+            self._events.clear()
         self._calls.clear()
         self._throttle.set(*self._quota_as_built)
         self._faults.set(*self._faults_as_built)

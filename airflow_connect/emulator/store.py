@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: "ACon" in SQLite's header says that a file is ours.
 _APPLICATION_ID = 0x41436F6E
@@ -163,6 +163,9 @@ class Store:
         self.path = None if path is None else Path(path)
         #: Grows with each change, so that a reader can tell cheaply that there is something new.
         self.revision = 0
+        #: Told of each change of a contact when it is for good: the contact before (None: it is new) and after.
+        self.watcher: Callable[[Contact | None, Contact], None] | None = None
+        self._changes: list[tuple[Contact | None, Contact]] = []
         is_new = self.path is None or not self.path.exists() or self.path.stat().st_size == 0
         if self.path is not None and not is_new:
             _check_header(self.path)
@@ -244,9 +247,14 @@ class Store:
             except BaseException:
                 self._database.execute("ROLLBACK")
                 self.active = active
+                self._changes.clear()
                 raise
             self._database.execute("COMMIT")
             self.revision += 1
+            changes, self._changes = self._changes, []
+            if self.watcher:
+                for before, after in changes:
+                    self.watcher(before, after)
 
     def close(self) -> None:
         """Close the file; the store cannot be used any more."""
@@ -264,6 +272,8 @@ class Store:
         """Add a contact."""
         self._database.execute(_INSERT, _to_row(contact))
         self.active += contact.state is not State.ENDED
+        if self.watcher:
+            self._changes.append((None, self._watched(contact.id)))
 
     def update(self, contact_id: str, **columns: Any) -> None:
         """Change columns of a contact, named as the fields of :class:`Contact`."""
@@ -272,15 +282,25 @@ class Store:
         values = [_write(value) if name in documents else value for name, value in columns.items()]
         if columns.get("state") == State.ENDED:
             self.active -= 1
+        before = self._watched(contact_id) if self.watcher else None
         self._database.execute(f"UPDATE contacts SET {names} WHERE id = ?", (*values, contact_id))
+        if before:
+            self._changes.append((before, self._watched(contact_id)))
 
     def expire(self, now: float) -> None:
         """End all contacts whose time is over, each at its own time, in one go: it may be a million."""
+        expiring = self.select("state <> 'ENDED' AND expires_at <= ?", (now,)) if self.watcher else []
         self.active -= self._database.execute(
             "UPDATE contacts SET state = 'ENDED', disconnect_reason = 'EXPIRED', disconnected_at = expires_at, "
             "updated_at = expires_at WHERE state <> 'ENDED' AND expires_at <= ?",
             (now,),
         ).rowcount
+        self._changes += [(before, self._watched(before.id)) for before in expiring]
+
+    def _watched(self, contact_id: str) -> Contact:
+        contact = self.get(contact_id)
+        assert contact is not None
+        return contact
 
     def get(self, contact_id: str) -> Contact | None:
         """One contact, with its chain's attributes; None when there is none of that ID."""
