@@ -396,7 +396,10 @@ class _Records:
                     raise damaged(segment.path, line, one_line(error)) from error
             nothing = (None,) * len(_OF_OUTCOME)
             records += [(writer, row, State.UNKNOWN, None, *intent, *nothing) for row, intent in intents.items()]
-            self.database.executemany(_RECORD, records)
+            try:
+                self.database.executemany(_RECORD, records)
+            except UnicodeEncodeError:  # half of a character in a key, which JSON can have and the database cannot
+                self.database.executemany(_RECORD, [tuple(map(_storable, record)) for record in records])
             self.database.executemany(_ENDED, ended)
 
     def _writer(self, segment: Segment, header: Any) -> int:
@@ -499,6 +502,10 @@ _CONTACTS: Final = """
 SELECT contact_id FROM record JOIN writer USING (writer) WHERE contact_id IS NOT NULL
 GROUP BY contact_id ORDER BY min(position << 40 | row)
 """
+
+
+def _storable(value: Any) -> Any:
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def _events(path: str, blocks: Iterable[bytes]) -> Iterator[tuple[int, list[Any]]]:
