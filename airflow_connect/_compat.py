@@ -7,17 +7,21 @@ Each name says since when it is there, and why.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 # Airflow 2 and 3 keep these in different modules; common-compat (a dependency of the Amazon provider) knows where.
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowNotFoundException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseBranchOperator,
     BaseNotifier,
     BaseOperatorLink,
     DecoratedOperator,
     ObjectStoragePath,
+    PokeReturnValue,
     Stats,
     TaskDecorator,
     XCom,
@@ -27,14 +31,20 @@ from airflow.providers.common.compat.sdk import (
     task_decorator_factory,
 )
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
+from airflow.triggers.base import BaseTrigger
 
 __all__ = [
+    "TRIGGERS_ARE_TOLD_OF_KILLS",
     "AirflowFailException",
     "AirflowNotFoundException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "BaseBranchOperator",
     "BaseNotifier",
     "BaseOperatorLink",
     "DecoratedOperator",
     "ObjectStoragePath",
+    "PokeReturnValue",
     "Stats",
     "TaskDecorator",
     "TaskStateStore",
@@ -45,6 +55,8 @@ __all__ = [
     "dag_run_url",
     "determine_kwargs",
     "failed_tasks",
+    "is_deferral_timeout",
+    "is_deferred",
     "is_retry",
     "log_url",
     "never_expire",
@@ -109,6 +121,43 @@ def is_retry(ti: Any, retries: int) -> bool:
     A clear starts the count of retries anew: ``max_tries`` grows with it, ``try_number`` goes on (2.11 to 3.3).
     """
     return bool(ti.try_number > ti.max_tries - retries + 1)
+
+
+#: Since Airflow 3.3 a trigger has ``on_kill``, called when somebody acts on the deferred task. Until then a trigger is
+#: cancelled alike for that and for a triggerer that shuts down.
+TRIGGERS_ARE_TOLD_OF_KILLS: Final = hasattr(BaseTrigger, "on_kill")
+
+
+def is_deferred(ti: Any) -> bool:
+    """
+    Return whether a task instance, as a trigger knows it, is deferred now. Call it in a thread.
+
+    Airflow 2 has the database in the triggerer, Airflow 3 asks the API.
+    """
+    if not AIRFLOW_V_3_0_PLUS:
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            key = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": ti.map_index}
+            found = session.query(TaskInstance.state).filter_by(**key).scalar()
+            return bool(found == "deferred")
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    # Called on the class: a trigger's task instance is another type, without this method.
+    states = RuntimeTaskInstance.get_task_states(
+        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+    )
+    return "deferred" in states.get(ti.run_id, {}).values()
+
+
+def is_deferral_timeout(next_method: str, next_kwargs: Mapping[str, Any] | None) -> bool:
+    """
+    Return whether a deferred task is resumed because Airflow's time for it is up, by the arguments of its resumption.
+
+    The exception that says so has a type of its own since Airflow 3.0, and is raised by the method that is to know.
+    """
+    return next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error")).lower()
 
 
 def storage_path(path: str, conn_id: str | None = None) -> Any:

@@ -13,14 +13,28 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-__all__ = ["ALL_ATTRIBUTES", "Outcome", "OutcomeState", "contact_may_go_on", "outcome_of", "unknown_contact"]
+__all__ = [
+    "ALL_ATTRIBUTES",
+    "Condition",
+    "Outcome",
+    "OutcomeState",
+    "check_condition",
+    "contact_may_go_on",
+    "matches",
+    "open_contact",
+    "outcome_of",
+    "unknown_contact",
+]
 
+#: See :func:`matches`.
+Condition = Mapping[str, Any] | Callable[[dict[str, Any]], bool]
 #: In place of the attributes' names: every attribute of the contact.
 ALL_ATTRIBUTES: Final = "all"
 
@@ -72,9 +86,10 @@ class Outcome:
     :param agent: the ID of the user who took it, ``None`` if nobody did
     :param queue: the ID of the queue it waited in last, ``None`` if in none
     :param initiated: when it was made
-    :param scheduled: when it was to start, if it was scheduled
     :param connected: when the agent took it, ``None`` if nobody did
     :param ended: when it ended
+    :param wait_seconds: from its start (when it was made or, if it was scheduled, its time) until an agent took it
+    :param handle_seconds: from when an agent took it until it ended
     :param attributes: all its attributes, which are customers' data
     :param went_on_as: the contact it was transferred to in the end, ``None`` if it was not
     """
@@ -85,22 +100,13 @@ class Outcome:
     agent: str | None = None
     queue: str | None = None
     initiated: datetime | None = None
-    scheduled: datetime | None = None
     connected: datetime | None = None
     ended: datetime | None = None
+    wait_seconds: float | None = None
+    handle_seconds: float | None = None
     # Not in the repr: a repr is what ends up in logs.
     attributes: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     went_on_as: str | None = None
-
-    @property
-    def wait_seconds(self) -> float | None:
-        """Seconds from its start (when it was made or, if it was scheduled, its time) until an agent took it."""
-        return _seconds(self.scheduled or self.initiated, self.connected)
-
-    @property
-    def handle_seconds(self) -> float | None:
-        """Seconds from when an agent took it until it ended."""
-        return _seconds(self.connected, self.ended)
 
     def as_dict(self, attributes: Iterable[str] = ()) -> dict[str, Any]:
         """
@@ -125,6 +131,28 @@ class Outcome:
             "attributes": {name: value for name, value in self.attributes.items() if name in wanted},
         }
 
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        """
+        Return the outcome that :meth:`as_dict` told, as far as it told it.
+
+        :param told: what it returned
+        """
+        return cls(
+            told["contact_id"],
+            OutcomeState(told["state"]),
+            told["disconnect_reason"],
+            told["agent"],
+            told["queue"],
+            _time(told["initiated"]),
+            _time(told["connected"]),
+            _time(told["ended"]),
+            told["wait_seconds"],
+            told["handle_seconds"],
+            attributes=told["attributes"],
+            went_on_as=told["went_on_as"],
+        )
+
     def of(self, contact_id: str) -> Self:
         """Return this outcome as that of the contact which went on as this one."""
         if contact_id == self.contact_id:
@@ -143,6 +171,7 @@ def outcome_of(contact: Mapping[str, Any]) -> Outcome | None:
         return None
     reason = contact.get("DisconnectReason")
     agent = contact.get("AgentInfo") or {}
+    connected = agent.get("ConnectedToAgentTimestamp")
     return Outcome(
         contact["Id"],
         # Amazon's list grows. Reasons that are not here are of calls and chats that broke off.
@@ -151,9 +180,10 @@ def outcome_of(contact: Mapping[str, Any]) -> Outcome | None:
         agent=agent.get("Id"),
         queue=(contact.get("QueueInfo") or {}).get("Id"),
         initiated=contact.get("InitiationTimestamp"),
-        scheduled=contact.get("ScheduledTimestamp"),
-        connected=agent.get("ConnectedToAgentTimestamp"),
+        connected=connected,
         ended=ended,
+        wait_seconds=_seconds(contact.get("ScheduledTimestamp") or contact.get("InitiationTimestamp"), connected),
+        handle_seconds=_seconds(connected, ended),
         attributes=contact.get("Attributes") or {},
     )
 
@@ -172,8 +202,69 @@ def unknown_contact(contact_id: str) -> Outcome:
     return Outcome(contact_id, OutcomeState.FAILED)
 
 
+def open_contact(contact_id: str) -> dict[str, Any]:
+    """Return what is told of a contact that has not ended, in the form of an outcome."""
+    nothing = dict.fromkeys(unknown_contact(contact_id).as_dict())
+    return {**nothing, "contact_id": contact_id, "state": "open", "attributes": {}}
+
+
+def check_condition(name: str, condition: Condition | None) -> None:
+    """
+    Check a condition on outcomes.
+
+    :param name: the argument
+    :param condition: see :func:`matches`
+    :raises ValueError: naming the argument and its rule, or TypeError
+    """
+    if condition is None or callable(condition):
+        return
+    fields = ", ".join(unknown_contact("").as_dict())
+    if not isinstance(condition, Mapping) or not condition:
+        raise TypeError(f"{name} is a function of an outcome, or names what of it has to match: {fields}.")
+    unknown = sorted(map(str, set(condition) - set(unknown_contact("").as_dict())))
+    if unknown:
+        raise ValueError(f"{name} names {', '.join(unknown)}, which an outcome has not; it has {fields}.")
+    states = {str(state) for state in OutcomeState}
+    if "state" in condition and not _one_or_many(condition["state"]) <= states:
+        raise ValueError(f"{name} names a state that there is not; there are {', '.join(sorted(states))}.")
+    if not isinstance(condition.get("attributes", {}), Mapping):
+        raise TypeError(f"{name}: attributes is {{name: value or list of values}}.")
+
+
+def matches(condition: Condition, outcome: Mapping[str, Any]) -> bool:
+    """
+    Return whether an outcome is what a condition names.
+
+    :param condition: a function of the outcome, or its fields with the value that each has to have, or a list of such
+        values; under ``attributes`` the same for attributes. All that is named has to match.
+    :param outcome: what :meth:`Outcome.as_dict` returns
+    """
+    if callable(condition):
+        return bool(condition(dict(outcome)))
+    for name, wanted in condition.items():
+        if name == "attributes":
+            if not _matches_attributes(wanted, outcome["attributes"]):
+                return False
+        elif outcome[name] not in _one_or_many(wanted):
+            return False
+    return True
+
+
+def _matches_attributes(wanted: Mapping[str, Any], attributes: Mapping[str, str]) -> bool:
+    # Amazon Connect keeps attributes as text.
+    return all(attributes.get(name) in set(map(str, _one_or_many(value))) for name, value in wanted.items())
+
+
+def _one_or_many(value: Any) -> set[Any]:
+    return set(value) if isinstance(value, (list, tuple, set, frozenset)) else {value}
+
+
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:
     return round((end - start).total_seconds(), 3) if start is not None and end is not None else None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text is not None else None
 
 
 def _text(time: datetime | None) -> str | None:

@@ -33,6 +33,8 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "notifications": ["airflow_connect.notifications.connect.ContactNotifier"],
+        "sensors": [{"integration-name": integration, "python-modules": ["airflow_connect.sensors.connect"]}],
+        "triggers": [{"integration-name": integration, "python-modules": ["airflow_connect.triggers.connect"]}],
         "task-decorators": [
             {"name": "create_contact", "class-name": "airflow_connect.decorators.connect.create_contact_task"}
         ],

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from airflow_connect.outcome import ALL_ATTRIBUTES, OutcomeState, contact_may_go_on, outcome_of, unknown_contact
+from airflow_connect.outcome import (
+    ALL_ATTRIBUTES,
+    Outcome,
+    OutcomeState,
+    check_condition,
+    contact_may_go_on,
+    matches,
+    open_contact,
+    outcome_of,
+    unknown_contact,
+)
 
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 
@@ -111,6 +121,59 @@ def test_outcome_of_a_successor() -> None:
 def test_unknown_contact_has_failed() -> None:
     """An ID without a contact has an outcome like any other."""
     assert unknown_contact("contact-9").as_dict()["state"] == "failed"
+
+
+def test_outcome_survives_being_told() -> None:
+    """What was told to the scheduler and back is the same outcome, without the attributes that were not told."""
+    outcome = outcome_of(ended(ScheduledTimestamp=START + timedelta(minutes=5)))
+    assert outcome is not None
+    assert Outcome.from_dict(json.loads(json.dumps(outcome.as_dict(ALL_ATTRIBUTES)))) == outcome
+    assert Outcome.from_dict(outcome.as_dict()).attributes == {}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ({"state": "completed"}, True),
+        ({"state": ["expired", "completed"]}, True),
+        ({"state": "expired"}, False),
+        ({"attributes": {"decision": "approve"}}, True),
+        ({"attributes": {"decision": ["refuse", "approve"], "iban": "another"}}, False),
+        ({"attributes": {"missing": "x"}}, False),
+        ({"attributes": {}}, True),
+        ({"agent": None}, False),
+        (lambda outcome: outcome["handle_seconds"] > 60, True),
+    ],
+)
+def test_conditions(condition: Any, *, expected: bool) -> None:
+    """All that a condition names has to match, each with its value or one of its values."""
+    outcome = outcome_of(ended())
+    assert outcome is not None
+    check_condition("fail_if", condition)
+    assert matches(condition, outcome.as_dict(ALL_ATTRIBUTES)) is expected
+
+
+def test_numbers_match_the_text_that_amazon_connect_keeps() -> None:
+    """An attribute that was given as a number is text when it comes back."""
+    outcome = outcome_of(ended(Attributes={"amount": "17"}))
+    assert outcome is not None
+    assert matches({"attributes": {"amount": [17, 18]}}, outcome.as_dict(ALL_ATTRIBUTES))
+
+
+@pytest.mark.parametrize(
+    "condition", [{}, "refuse", {"decision": "refuse"}, {"state": "refused"}, {"attributes": ["decision"]}]
+)
+def test_bad_condition_is_named(condition: Any) -> None:
+    """A condition that can never match raises with the argument's name."""
+    with pytest.raises((TypeError, ValueError), match="skip_if"):
+        check_condition("skip_if", condition)
+
+
+def test_open_contact_has_the_form_of_an_outcome() -> None:
+    """A template that reads an outcome can read an open contact too."""
+    told = open_contact("contact-1")
+    assert told.keys() == unknown_contact("contact-1").as_dict().keys()
+    assert (told["contact_id"], told["state"], told["ended"]) == ("contact-1", "open", None)
 
 
 def test_attributes_are_not_in_the_repr() -> None:

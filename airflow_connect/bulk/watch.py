@@ -119,6 +119,7 @@ class Reads:
         def associated(contact_id: str) -> list[dict[str, Any]]:
             return reader.list_associated_contacts(contact_id, max_retry_time=0)
 
+        self.reader = reader
         #: DescribeContact: the ``Contact`` of an ID.
         self.describe = Paced(describe, clock=clock, max_retry_time=max_retry_time)
         #: SearchContacts: the answer to parameters without the instance.
@@ -138,6 +139,7 @@ class Watch:
     :param made_since: when the first of the contacts was made (seconds since 1970), if it is known *and* all of them
         are known to be there. Else the first look describes each of them once.
     :param index_lag: seconds by which searches overlap
+    :param looked_before: whether somebody else has looked at the same contacts before, and remembers nothing
     """
 
     def __init__(
@@ -149,6 +151,7 @@ class Watch:
         interval: float = 60.0,
         made_since: float | None = None,
         index_lag: float = INDEX_LAG,
+        looked_before: bool = False,
     ) -> None:
         # The contact to look at, which is another one after a transfer, and the one that was asked for.
         self._open = {contact_id: contact_id for contact_id in contact_ids}
@@ -160,6 +163,7 @@ class Watch:
         self._clock = clock
         self._interval = interval
         self._index_lag = index_lag
+        self._looks_to_believe = 1 if looked_before else LOOKS_TO_BELIEVE
         self._searched = made_since if made_since is not None else clock.epoch()
         self._wide_at = clock.now() + WIDE_EVERY
         self._search_at = clock.now()
@@ -179,6 +183,11 @@ class Watch:
     def open_now(self) -> list[str]:
         """The same, by the IDs under which they go on now."""
         return list(self._open)
+
+    def look_again(self) -> None:
+        """Describe all that is open at the next look, whatever a search says: it was just stopped, for one."""
+        for contact_id in self._open:
+            self._doubts.setdefault(contact_id, 0)
 
     async def look(self) -> AsyncGenerator[Outcome, None]:
         """
@@ -314,7 +323,7 @@ class Watch:
 
     def _believe(self, contact_id: str) -> bool:
         self._doubts[contact_id] = self._doubts.get(contact_id, 0) + 1
-        return self._doubts[contact_id] >= LOOKS_TO_BELIEVE
+        return self._doubts[contact_id] >= self._looks_to_believe
 
     def _close(self, contact_id: str) -> None:
         del self._open[contact_id]

@@ -192,6 +192,15 @@ class ConnectHook(AwsBaseHook):
                 logging.getLogger(name).addFilter(_CONTENT_FILTER)
             return self.conn
 
+    def prepare(self) -> None:
+        """
+        Read the connection and make the client, so that threads which may not ask Airflow can use the hook.
+
+        :raises SetupError: if the connection or the instance is not there
+        """
+        self.instance_id  # noqa: B018  # a cached property
+        self._connect  # noqa: B018
+
     def _renew(self, expired: Any) -> None:
         """Read the connection again and make a client of it, unless another thread has replaced the expired one."""
         with self._lock:

@@ -31,9 +31,9 @@ def test_provider_is_listed() -> None:
 
 
 def test_provider_is_shown_in_full() -> None:
-    """``airflow providers get --full`` shows hook, operators, task decorator, notifier and extra links."""
+    """``airflow providers get --full`` shows hook, operators, sensor, trigger, task decorator, notifier and links."""
     (shown,) = _airflow("providers", "get", PACKAGE, "--full")
 
     assert shown["package-name"] == PACKAGE
-    for part in ("hooks", "operators", "task-decorators", "notifications", "extra-links"):
+    for part in ("hooks", "operators", "sensors", "triggers", "task-decorators", "notifications", "extra-links"):
         assert str(shown[part]) == str(get_provider_info()[part])

@@ -1,0 +1,270 @@
+"""
+The wait of one task: what it waits for, what has ended so far, and when it is over.
+
+::
+
+    Awaited ──► Watch.look ──► outcomes ──► Awaited.add ──► met │ late │ another look
+    (memory or results)
+
+It is the same wait in a worker and in a triggerer. This module knows no Airflow and no client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from airflow_connect.bulk.paced import Paced
+from airflow_connect.bulk.watch import Watch, contacts_needed
+from airflow_connect.errors import RequestError
+from airflow_connect.outcome import OutcomeState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from airflow_connect.bulk.paced import Clock
+    from airflow_connect.bulk.watch import Reads
+    from airflow_connect.outcome import Outcome
+
+__all__ = ["Awaited", "InMemory", "Stopped", "Wait", "stop_contacts"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds by which a look may go on when the time is up: one look there is, however short the time.
+LAST_LOOK: Final = 30.0
+
+
+class Awaited(Protocol):
+    """The contacts of a wait, and what became of those that have ended."""
+
+    @property
+    def total(self) -> int:
+        """How many contacts there are."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many ended in each state."""
+
+    @property
+    def made_since(self) -> float | None:
+        """When the first was made, if all of them are known to be there."""
+
+    def open(self) -> Iterable[str]:
+        """Return those that have not ended."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep an outcome."""
+
+    def flush(self) -> None:
+        """Wait until what was added is kept for good."""
+
+    def summary(self) -> dict[str, int]:
+        """Return how many contacts there are, how many ended in each state, and how many are open."""
+
+    def tell(self) -> list[dict[str, Any]]:
+        """Return the outcomes that are known nowhere else, without attributes."""
+
+
+class InMemory:
+    """
+    A few contacts, whose outcomes are kept in memory.
+
+    :param contact_ids: the contacts
+    :param outcomes: the outcomes that are known
+    """
+
+    made_since = None
+
+    def __init__(self, contact_ids: Iterable[str], outcomes: Iterable[Outcome] = ()) -> None:
+        self.outcomes: dict[str, Outcome | None] = dict.fromkeys(contact_ids)
+        self.counts: Counter[str] = Counter()
+        for outcome in outcomes:
+            self.add(outcome)
+
+    @property
+    def total(self) -> int:
+        """How many contacts there are."""
+        return len(self.outcomes)
+
+    def open(self) -> list[str]:
+        """Return those that have not ended."""
+        return [contact_id for contact_id, outcome in self.outcomes.items() if outcome is None]
+
+    def ended(self) -> list[Outcome]:
+        """Return the outcomes, in the order in which the contacts were given."""
+        return [outcome for outcome in self.outcomes.values() if outcome is not None]
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep an outcome."""
+        self.outcomes[outcome.contact_id] = outcome
+        self.counts[str(outcome.state)] += 1
+
+    def flush(self) -> None:
+        """Do nothing: what is in memory is as safe as it gets."""
+
+    def summary(self) -> dict[str, int]:
+        """Return how many contacts there are, how many ended in each state, and how many are open."""
+        return count_states(self.total, self.counts)
+
+    def tell(self) -> list[dict[str, Any]]:
+        """Return the outcomes, without attributes."""
+        return [outcome.as_dict() for outcome in self.ended()]
+
+
+def count_states(total: int, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return how many contacts there are, how many ended in each state, and how many are open."""
+    ended = {str(state): counts.get(state, 0) for state in OutcomeState}
+    return {"contacts": total, **ended, "open": total - sum(ended.values())}
+
+
+class Stopped(Counter[str]):
+    """How many contacts a task ``stopped``, ``ended_before`` and ``failed`` to stop."""
+
+
+class Wait:
+    """
+    Wait for contacts.
+
+    :param awaited: the contacts, and where their outcomes are kept
+    :param reads: what reads contacts
+    :param clock: the time
+    :param interval: seconds between two looks
+    :param deadline: when the wait is over anyway (seconds since 1970), ``None`` for never
+    :param wait_for: ``all``, ``any``, ``first_n`` or ``percent``
+    :param first_n: for ``first_n``
+    :param percent: for ``percent``
+    :param looked_before: whether somebody else has looked at the same contacts before, and remembers nothing
+    """
+
+    def __init__(
+        self,
+        awaited: Awaited,
+        reads: Reads,
+        *,
+        clock: Clock,
+        interval: float = 60.0,
+        deadline: float | None = None,
+        wait_for: str = "all",
+        first_n: int | None = None,
+        percent: float | None = None,
+        looked_before: bool = False,
+    ) -> None:
+        self.awaited = awaited
+        self.needed = contacts_needed(wait_for, awaited.total, first_n=first_n, percent=percent)
+        self.watch = Watch(
+            awaited.open(),
+            reads=reads,
+            clock=clock,
+            interval=interval,
+            made_since=awaited.made_since,
+            looked_before=looked_before,
+        )
+        self._reads = reads
+        self._clock = clock
+        self._interval = interval
+        self._deadline = deadline
+
+    @property
+    def ended(self) -> int:
+        """How many contacts have ended."""
+        return sum(self.awaited.counts.values())
+
+    @property
+    def is_met(self) -> bool:
+        """Whether enough of them have ended."""
+        return self.ended >= self.needed
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time is up."""
+        return self._deadline is not None and self._clock.epoch() >= self._deadline
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look, or until the time is up."""
+        left = self._interval if self._deadline is None else self._deadline - self._clock.epoch()
+        return max(0.0, min(self._interval, left))
+
+    async def look(self) -> None:
+        """
+        Look once, and keep what has ended.
+
+        :raises ConnectError: as :meth:`Watch.look` does
+        """
+        if self.is_met:
+            return
+        left = None if self._deadline is None else max(0.0, self._deadline - self._clock.epoch()) + LAST_LOOK
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left), contextlib.aclosing(self.watch.look()) as outcomes:
+                    async for outcome in outcomes:
+                        self.awaited.add(outcome)
+                        if self.is_met:
+                            return
+        finally:
+            await asyncio.to_thread(self.awaited.flush)
+
+    async def read_attributes(self) -> None:
+        """
+        Read again what the outcomes that were told by others have not: attributes.
+
+        :raises ConnectError: if they cannot be read
+        """
+        if not isinstance(self.awaited, InMemory):
+            return
+        ended = {outcome.went_on_as or outcome.contact_id: outcome for outcome in self.awaited.ended()}
+        there = deque(now for now, outcome in ended.items() if outcome.ended is not None)
+        async with contextlib.aclosing(self._reads.describe.each(there)) as answers:
+            async for answer in answers:
+                if answer.error is not None:
+                    raise answer.error
+                outcome = ended[answer.item]
+                attributes = (answer.result or {}).get("Attributes") or {}
+                self.awaited.outcomes[outcome.contact_id] = dataclasses.replace(outcome, attributes=attributes)
+
+    async def stop_open(self, stop: Callable[[str], bool]) -> Stopped:
+        """
+        Stop what is still open, each contact once, and keep what became of it.
+
+        :param stop: StopContact: says whether it ended the contact
+        :raises SetupError: if contacts cannot be stopped at all
+        """
+        # A contact that was transferred is stopped as what it went on as, which somebody has to have looked for.
+        await self._look_at_all()
+        stopped = await stop_contacts(self.watch.open_now, Paced(stop, clock=self._clock))
+        self.watch.look_again()
+        await self._look_at_all()
+        return stopped
+
+    async def _look_at_all(self) -> None:
+        try:
+            async with contextlib.aclosing(self.watch.look()) as outcomes:
+                async for outcome in outcomes:
+                    self.awaited.add(outcome)
+        finally:
+            await asyncio.to_thread(self.awaited.flush)
+
+
+async def stop_contacts(contact_ids: Collection[str], stop: Paced[str, bool]) -> Stopped:
+    """
+    Stop contacts, each once; one that has ended already is no error.
+
+    :param contact_ids: the contacts
+    :param stop: StopContact: says whether it ended the contact
+    :raises SetupError: if contacts cannot be stopped at all
+    """
+    counts = Stopped(stopped=0, ended_before=0, failed=0)
+    async with contextlib.aclosing(stop.each(deque(contact_ids))) as answers:
+        async for answer in answers:
+            if answer.error is None:
+                counts["stopped" if answer.result or answer.may_have_happened else "ended_before"] += 1
+            elif isinstance(answer.error, RequestError):
+                log.warning("Contact %s cannot be stopped: %s", answer.item, answer.error)
+                counts["failed"] += 1
+            else:
+                raise answer.error
+    return counts

@@ -1,0 +1,230 @@
+"""
+One trigger that waits for any number of contacts.
+
+What it is told and what it tells holds identifiers only: Airflow logs the events of triggers and keeps them in its
+database, and what a contact holds is a customer's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
+
+from airflow_connect._compat import TRIGGERS_ARE_TOLD_OF_KILLS, is_deferred
+from airflow_connect.bulk.paced import Paced, RealTime
+from airflow_connect.bulk.wait import InMemory, Wait, stop_contacts
+from airflow_connect.bulk.watch import Reads
+from airflow_connect.errors import ConnectError, RetryableError
+from airflow_connect.hooks.connect import ConnectHook
+from airflow_connect.retry import MAX_RETRY_TIME
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+__all__ = ["ContactTrigger", "connection_of"]
+
+#: Triggers that read the same instance over the same connection share a client, and what was learnt of the quota.
+_shared_reads: WeakValueDictionary[str, Reads] = WeakValueDictionary()
+#: Contacts that are being stopped after a kill, for longer than Airflow waits for that.
+_stopping: set[asyncio.Task[None]] = set()
+
+
+def connection_of(task: Any) -> dict[str, Any]:
+    """Return what leads a trigger to the instance that an operator or a sensor of this provider uses."""
+    names = ("aws_conn_id", "region_name", "verify", "botocore_config", "instance_id", "max_retry_time")
+    return {name: getattr(task, name) for name in names}
+
+
+def _event(payload: dict[str, Any]) -> TriggerEvent:
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]  # Airflow's has no types
+
+
+class ContactTrigger(BaseTrigger):
+    """
+    Fire when enough contacts have ended, or when the time is up.
+
+    The event is ``{"status": "success" | "timeout", "summary": {…}, "ended": […]}`` or ``{"status": "error", "message":
+    …}``. ``summary`` counts contacts by state, ``ended`` are outcomes without attributes
+    (:meth:`airflow_connect.outcome.Outcome.as_dict`).
+
+    :param contact_ids: the contacts, a few: they are kept in Airflow's database
+    :param poke_interval: seconds between two looks
+    :param deadline: when the time is up (seconds since 1970), ``None`` for never
+    :param wait_for: ``all``, ``any``, ``first_n`` or ``percent``
+    :param first_n: for ``first_n``, how many contacts have to end
+    :param percent: for ``percent``, how many of a hundred contacts have to end
+    :param stop_on_kill: whether to stop what is open when somebody fails, clears or marks the deferred task
+    :param instance_id: the ID or ARN of the instance; default: the connection's
+    :param max_retry_time: seconds for which a call that is not answered is repeated before the next look
+    :param aws_conn_id: the connection
+    :param region_name: the AWS region; default: the connection's
+    :param verify: whether or how TLS certificates are verified; default: the connection's
+    :param botocore_config: the configuration of botocore's client, as a dict
+    """
+
+    def __init__(
+        self,
+        *,
+        contact_ids: Sequence[str],
+        poke_interval: float = 60.0,
+        deadline: float | None = None,
+        wait_for: str = "all",
+        first_n: int | None = None,
+        percent: float | None = None,
+        stop_on_kill: bool = False,
+        instance_id: str | None = None,
+        max_retry_time: float = MAX_RETRY_TIME,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # before Airflow 3.3
+        self.contact_ids = list(contact_ids)
+        self.poke_interval = poke_interval
+        self.deadline = deadline
+        self.wait_for = wait_for
+        self.first_n = first_n
+        self.percent = percent
+        self.stop_on_kill = stop_on_kill
+        self.instance_id = instance_id
+        self.max_retry_time = max_retry_time
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+        self._clock = RealTime()
+        self._wait: Wait | None = None
+        self._is_over = False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class's path, and the arguments that make this trigger again."""
+        arguments = {
+            "contact_ids": self.contact_ids,
+            "poke_interval": self.poke_interval,
+            "deadline": self.deadline,
+            "wait_for": self.wait_for,
+            "first_n": self.first_n,
+            "percent": self.percent,
+            "stop_on_kill": self.stop_on_kill,
+            "instance_id": self.instance_id,
+            "max_retry_time": self.max_retry_time,
+            "aws_conn_id": self.aws_conn_id,
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "botocore_config": self.botocore_config,
+        }
+        return "airflow_connect.triggers.connect.ContactTrigger", arguments
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look again and again, and fire once."""
+        event = await self._until_over()
+        self._is_over = True
+        yield event
+
+    async def _until_over(self) -> TriggerEvent:
+        try:
+            wait = await self._started()
+            while True:
+                try:
+                    await wait.look()
+                except RetryableError as error:
+                    self.log.warning("No contact could be read; another look follows: %s", error)
+                self.log.info("Of %(contacts)d contacts %(open)d are open", wait.awaited.summary())
+                if wait.is_met or wait.is_late:
+                    return self._told("success" if wait.is_met else "timeout", wait)
+                await asyncio.sleep(wait.pause)
+        except ConnectError as error:
+            return _event({"status": "error", "message": str(error)})
+
+    def _told(self, status: str, wait: Wait) -> TriggerEvent:
+        awaited = wait.awaited
+        return _event({"status": status, "summary": awaited.summary(), "ended": awaited.tell()})
+
+    async def _started(self) -> Wait:
+        if self._wait is None:
+            self._wait = Wait(
+                InMemory(self.contact_ids),
+                await self._reads(),
+                clock=self._clock,
+                interval=self.poke_interval,
+                deadline=self.deadline,
+                wait_for=self.wait_for,
+                first_n=self.first_n,
+                percent=self.percent,
+            )
+        return self._wait
+
+    async def _reads(self) -> Reads:
+        parameters: dict[str, Any] = {
+            "aws_conn_id": self.aws_conn_id,
+            "region_name": self.region_name,
+            "verify": self.verify,
+            "config": self.botocore_config,
+            "instance_id": self.instance_id,
+            "max_retry_time": self.max_retry_time,
+        }
+        key = json.dumps(parameters, sort_keys=True, default=str)
+        reads = _shared_reads.get(key)
+        if reads is None:
+            hook = ConnectHook(**parameters)
+            # Airflow 3.0 and 3.1 give connections only to threads that asgiref has started.
+            await sync_to_async(hook.prepare, thread_sensitive=False)()
+            reads = _shared_reads.setdefault(key, Reads(hook, clock=self._clock, max_retry_time=self.max_retry_time))
+        return reads
+
+    # --- When the task is killed --------------------------------------------------------------------------------
+
+    async def on_kill(self) -> None:
+        """
+        Stop what is open, if that is wanted: somebody failed, cleared or marked the deferred task.
+
+        Airflow calls this since 3.3, and waits ``[triggerer] on_kill_timeout`` seconds (30 by default) for it. The
+        stopping goes on after that, as long as the triggerer runs.
+        """
+        if not self.stop_on_kill or self._is_over:
+            return
+        self._is_over = True
+        stopping = asyncio.create_task(self._stop_open())
+        _stopping.add(stopping)
+        stopping.add_done_callback(_stopping.discard)
+        await asyncio.shield(stopping)
+
+    async def cleanup(self) -> None:
+        """
+        Stop what is open, if that is wanted and the task is not deferred any more: before Airflow 3.3 that is a kill.
+
+        A triggerer that shuts down cleans up as well, and leaves the task deferred.
+        """
+        if TRIGGERS_ARE_TOLD_OF_KILLS or not self.stop_on_kill or self._is_over:
+            return
+        try:
+            deferred = await sync_to_async(is_deferred, thread_sensitive=False)(self.task_instance)
+        except Exception as error:  # noqa: BLE001  # Airflow ignores what is raised here without a word
+            self.log.warning("Contacts are left as they are: whether the task was killed is not known (%s)", error)
+            return
+        if not deferred:
+            await self.on_kill()
+
+    async def _stop_open(self) -> None:
+        try:
+            wait = await self._started()
+            reader: Any = (await self._reads()).reader
+
+            def stop(contact_id: str) -> bool:
+                stopped: bool = reader.stop_contact(contact_id, max_retry_time=0)
+                return stopped
+
+            counts = await stop_contacts(wait.watch.open_now, Paced(stop, clock=self._clock))
+            self.log.info(
+                "The task was killed: %(stopped)d contacts stopped, %(ended_before)d had ended before, "
+                "%(failed)d could not be stopped",
+                counts,
+            )
+        except ConnectError as error:
+            self.log.error("The task was killed, and its contacts could not be stopped: %s", error)  # noqa: TRY400

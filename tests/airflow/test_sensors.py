@@ -1,0 +1,261 @@
+"""ContactSensor in real DAG runs (``dag.test()``), over HTTP to the local Amazon Connect, in its three modes."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_connect.emulator.resources import TO_QUEUE_FLOW
+from airflow_connect.sensors.connect import MOST_IDS, ContactSensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_connect.testing import LocalConnect
+
+MARKED = "customer-content-31415"
+MODES: list[dict[str, Any]] = [{"mode": "poke"}, {"mode": "reschedule"}, {"deferrable": True}]
+
+
+@pytest.fixture(params=MODES, ids=lambda mode: next(iter(mode.values())))
+def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The arguments of one of the three ways of waiting."""
+    return {"poke_interval": 0.2, **request.param}
+
+
+@pytest.fixture
+def make(amazon_connect: LocalConnect) -> Callable[..., str]:
+    """A function that makes a contact."""
+    from airflow_connect.hooks.connect import ConnectHook
+
+    hook = ConnectHook()
+    return lambda **arguments: str(hook.create_contact(channel="TASK", name="Check", **arguments)["ContactId"])
+
+
+@pytest.fixture
+def sense(run_dag: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that runs a DAG of one sensor and returns the run and the sensor's task instance."""
+
+    def sense(**arguments: Any) -> tuple[str, Any]:
+        from airflow.providers.common.compat.sdk import DAG
+
+        with DAG("sense", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+            ContactSensor(task_id="wait", **arguments)
+        run = run_dag(dag)
+        [ti] = run.get_task_instances()
+        return str(ti.state), ti.xcom_pull(task_ids="wait")
+
+    return sense
+
+
+@pytest.fixture
+def busy(amazon_connect: LocalConnect) -> Iterator[LocalConnect]:
+    """An agent who approves every contact."""
+    with amazon_connect.agent({"decision": "approve", "note": MARKED}):
+        yield amazon_connect
+
+
+def test_one_contact(sense: Any, mode: dict[str, Any], make: Any, busy: LocalConnect) -> None:
+    """The outcome of one contact is one dict, with the attributes that were named and no others."""
+    contact_id = make()
+    state, told = sense(contact_id=contact_id, attributes=["decision"], **mode)
+    assert state == "success"
+    assert (told["contact_id"], told["state"], told["disconnect_reason"]) == (
+        contact_id,
+        "completed",
+        "AGENT_COMPLETED",
+    )
+    assert told["attributes"] == {"decision": "approve"}
+    assert told["ended"] >= told["connected"] >= told["initiated"]
+
+
+def test_list_of_contacts(sense: Any, mode: dict[str, Any], make: Any, busy: LocalConnect) -> None:
+    """Many contacts are counted by state, and each has its outcome, in the order in which they were given."""
+    ids = [make() for _ in range(12)]
+    state, told = sense(contact_id=ids, **mode)
+    assert state == "success"
+    assert (told["contacts"], told["completed"], told["open"], told["timed_out"]) == (12, 12, 0, False)
+    assert [one["contact_id"] for one in told["outcomes"]] == ids
+    assert all(one["attributes"] == {} for one in told["outcomes"])
+
+
+@pytest.mark.parametrize(
+    ("wait_for", "ended"),
+    [({"wait_for": "any"}, 1), ({"wait_for": "first_n", "first_n": 2}, 2), ({"wait_for": "percent", "percent": 50}, 2)],
+)
+def test_some_of_them_are_enough(
+    sense: Any, make: Any, amazon_connect: LocalConnect, mode: dict[str, Any], wait_for: dict[str, Any], ended: int
+) -> None:
+    """The wait is over as soon as enough have ended; what is open is told."""
+    ids = [make() for _ in range(4)]
+    for contact_id in ids[:ended]:
+        amazon_connect.complete(contact_id)
+    state, told = sense(contact_id=ids, **wait_for, **mode)
+    assert state == "success"
+    assert (told["completed"], told["open_contacts"]) == (ended, ids[ended:])
+
+
+def test_nothing_to_wait_for(sense: Any, mode: dict[str, Any]) -> None:
+    """An empty list is no wait."""
+    state, told = sense(contact_id=[], **mode)
+    assert (state, told["contacts"], told["outcomes"]) == ("success", 0, [])
+
+
+def test_mapped_tasks_output(run_dag: Callable[..., Any], busy: LocalConnect, mode: dict[str, Any]) -> None:
+    """The output of a mapped task is a list of contacts; a mapped sensor waits for each by itself."""
+    from airflow.providers.common.compat.sdk import DAG
+
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    with DAG("mapped", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+        made = CreateContactOperator.partial(task_id="make", channel="TASK").expand(name=["A", "B", "C"])
+        ContactSensor(task_id="all", contact_id=made.output, **mode)
+        ContactSensor.partial(task_id="each", **mode).expand(contact_id=made.output)
+    run = run_dag(dag)
+    assert run.state == "success"
+    ti = next(one for one in run.get_task_instances() if one.task_id == "all")
+    assert ti.xcom_pull(task_ids="all")["completed"] == 3
+    each = [ti.xcom_pull(task_ids="each", map_indexes=index) for index in range(3)]
+    assert [one["contact_id"] for one in each] == [
+        ti.xcom_pull(task_ids="make", map_indexes=index) for index in range(3)
+    ]
+
+
+def test_id_that_never_existed(sense: Any, mode: dict[str, Any], make: Any, busy: LocalConnect) -> None:
+    """An ID without a contact is a failed one among others."""
+    contact_id = make()
+    state, told = sense(contact_id=[contact_id, "never-existed"], **mode)
+    assert (state, told["completed"], told["failed"]) == ("success", 1, 1)
+    assert told["outcomes"][1]["state"] == "failed"
+
+
+def test_transferred_contact(sense: Any, mode: dict[str, Any], make: Any, amazon_connect: LocalConnect) -> None:
+    """The outcome of a contact that was transferred is that of what it went on as."""
+    first = make()
+    transfer = {"InstanceId": amazon_connect.instance_id, "ContactFlowId": TO_QUEUE_FLOW.id}
+    second = amazon_connect.client.transfer_contact(ContactId=first, **transfer)["ContactId"]
+    amazon_connect.complete(second, {"decision": "refuse"})
+    state, told = sense(contact_id=first, attributes="all", **mode)
+    assert (state, told["contact_id"], told["went_on_as"], told["state"]) == ("success", first, second, "completed")
+    assert told["attributes"] == {"decision": "refuse"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "state"),
+    [
+        ({"fail_if": {"attributes": {"decision": "refuse"}}}, "failed"),
+        ({"fail_if": {"attributes": {"decision": ["refuse", "unsure"]}, "state": "completed"}}, "failed"),
+        ({"fail_if": {"attributes": {"decision": "approve"}}}, "success"),
+        ({"fail_if": {"state": ["expired", "failed"]}}, "success"),
+        ({"fail_if": lambda outcome: outcome["attributes"]["decision"] == "refuse"}, "failed"),
+        ({"skip_if": {"attributes": {"decision": "refuse"}}}, "skipped"),
+        ({"fail_if": {"attributes": {"decision": "refuse"}}, "soft_fail": True}, "skipped"),
+    ],
+)
+def test_conditions(
+    sense: Any, mode: dict[str, Any], make: Any, amazon_connect: LocalConnect, arguments: dict[str, Any], state: str
+) -> None:
+    """An outcome that a condition names fails or skips; others do not; attributes need not be told for that."""
+    contact_id = make()
+    amazon_connect.complete(contact_id, {"decision": "refuse"})
+    found, told = sense(contact_id=contact_id, **arguments, **mode)
+    assert found == state
+    assert told is None or told["attributes"] == {}
+
+
+def test_timeout_fails(sense: Any, mode: dict[str, Any], make: Any) -> None:
+    """A wait that takes too long fails, as that of every sensor."""
+    assert sense(contact_id=make(), timeout=0.5, **mode) == ("failed", None)
+
+
+def test_timeout_skips_softly(sense: Any, mode: dict[str, Any], make: Any) -> None:
+    """With soft_fail it skips."""
+    assert sense(contact_id=make(), timeout=0.5, soft_fail=True, **mode) == ("skipped", None)
+
+
+def test_timeout_returns(sense: Any, mode: dict[str, Any], make: Any, amazon_connect: LocalConnect) -> None:
+    """With on_timeout="return" the result says what has ended and what is open; nothing is touched."""
+    done, left = make(), make()
+    amazon_connect.complete(done)
+    state, told = sense(contact_id=[done, left], timeout=0.5, on_timeout="return", **mode)
+    assert (state, told["timed_out"], told["completed"], told["open_contacts"]) == ("success", True, 1, [left])
+    assert amazon_connect.contact(left)["state"] == "CREATED"
+
+
+def test_timeout_of_one_returns_it_as_open(sense: Any, mode: dict[str, Any], make: Any) -> None:
+    """One contact that is open has the form of an outcome, so that a template need not ask first."""
+    contact_id = make()
+    state, told = sense(contact_id=contact_id, timeout=0.5, on_timeout="return", **mode)
+    assert (state, told["contact_id"], told["state"], told["ended"]) == ("success", contact_id, "open", None)
+
+
+def test_timeout_stops(sense: Any, mode: dict[str, Any], make: Any, amazon_connect: LocalConnect) -> None:
+    """With on_timeout="stop" what is open is stopped first, once, also under the ID it went on as."""
+    done, left, first = make(), make(), make()
+    amazon_connect.complete(done)
+    transfer = {"InstanceId": amazon_connect.instance_id, "ContactFlowId": TO_QUEUE_FLOW.id}
+    second = amazon_connect.client.transfer_contact(ContactId=first, **transfer)["ContactId"]
+    state, told = sense(contact_id=[done, left, first], timeout=0.5, on_timeout="stop", **mode)
+    assert (state, told["timed_out"], told["completed"], told["stopped"], told["open"]) == ("success", True, 1, 2, 0)
+    assert amazon_connect.contact(second)["disconnect_reason"] == "API"
+    assert sorted(call.contact_id for call in amazon_connect.calls("StopContact")) == sorted([left, second])
+
+
+def test_no_permission_is_an_error(sense: Any, mode: dict[str, Any], make: Any, amazon_connect: LocalConnect) -> None:
+    """Where contacts cannot be read the task fails at once, and says which permission is missing."""
+    contact_id = make()
+    amazon_connect.faults("DescribeContact:expired_token=1")
+    assert sense(contact_id=contact_id, **mode)[0] in ("failed", "up_for_retry")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"contact_id": ["a", " "]}, "no contact's ID"),
+        ({"contact_id": {"a": 1}}, "a list of them"),
+        ({"contact_id": [str(number) for number in range(MOST_IDS + 1)]}, "at most 100"),
+        ({"contact_id": "a", "fail_if": {"decision": "refuse"}}, "fail_if names decision"),
+        ({"contact_id": "a", "fail_if": {"state": "refused"}}, "a state that there is not"),
+        ({"contact_id": "a", "skip_if": {"attributes": "refuse"}}, "skip_if"),
+        ({"contact_id": "a", "attributes": "decision"}, "attributes is a list"),
+    ],
+)
+def test_bad_arguments_are_named(
+    sense: Any, arguments: dict[str, Any], words: str, amazon_connect: LocalConnect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is found when the task runs fails it for good, naming the argument, before any call."""
+    caplog.set_level(logging.INFO)
+    assert sense(**arguments)[0] == "failed"
+    assert amazon_connect.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"wait_for": "some"}, "wait_for"),
+        ({"first_n": 3}, "first_n"),
+        ({"on_timeout": "ignore"}, "on_timeout"),
+    ],
+)
+def test_bad_arguments_are_named_in_the_dag_file(arguments: dict[str, Any], words: str) -> None:
+    """What needs no run is found when the DAG file is read."""
+    with pytest.raises(ValueError, match=words):
+        ContactSensor(task_id="wait", contact_id="a", **arguments)
+
+
+def test_nothing_of_a_contact_is_logged(
+    sense: Any,
+    mode: dict[str, Any],
+    make: Any,
+    busy: LocalConnect,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """What an agent wrote is in the XCom that asked for it and in no log."""
+    caplog.set_level(logging.DEBUG)
+    state, told = sense(contact_id=make(), attributes="all", fail_if={"attributes": {"decision": "refuse"}}, **mode)
+    assert (state, told["attributes"]["note"]) == ("success", MARKED)
+    assert MARKED not in caplog.text + "".join(capfd.readouterr())
