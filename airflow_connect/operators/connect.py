@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from airflow_connect._compat import never_expire, task_state_store
+from airflow_connect._compat import AirflowSensorTimeout, conf, never_expire, task_state_store
+from airflow_connect.bulk.paced import RealTime
+from airflow_connect.bulk.wait import InMemory, Wait
+from airflow_connect.bulk.watch import Reads
 from airflow_connect.client_token import changed_fields, content_digests, token_for_key
 from airflow_connect.errors import (
     ConnectError,
     IdempotencyError,
     InvalidRequestError,
+    SetupError,
     content_changed,
 )
 from airflow_connect.fields import Fault
 from airflow_connect.operators.base_connect import ConnectBaseOperator
+from airflow_connect.outcome import Outcome
 from airflow_connect.request import ContactRequest, StartTaskContactRequest
+from airflow_connect.triggers.connect import ContactTrigger, connection_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,14 +49,40 @@ class _MakeContactOperator(ConnectBaseOperator):
     :param idempotency_key: what identifies the contact, instead of this task instance: the same key makes one contact
         over tasks, runs and DAGs (templated)
     :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
+    :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
+        ``outcome`` then (default: False)
+    :param waiter_delay: seconds between two looks at it (default: 60)
+    :param waiter_max_attempts: how many looks until the task fails (default: 10,080, which is a week)
+    :param outcome_attributes: names of the attributes that the outcome tells, or ``"all"`` (default: none)
+    :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
+    :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     """
 
     _request: ClassVar[type[ContactRequest | StartTaskContactRequest]]
 
-    def __init__(self, *, idempotency_key: str | None = None, client_token: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        client_token: str | None = None,
+        wait_for_completion: bool = False,
+        waiter_delay: float = 60,
+        waiter_max_attempts: int = 10_080,
+        outcome_attributes: Sequence[str] | Literal["all"] = (),
+        stop_on_kill: bool = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.idempotency_key = idempotency_key
         self.client_token = client_token
+        self.wait_for_completion = wait_for_completion
+        self.waiter_delay = waiter_delay
+        self.waiter_max_attempts = waiter_max_attempts
+        self.outcome_attributes = outcome_attributes
+        self.stop_on_kill = stop_on_kill
+        self.deferrable = deferrable
+        self._wait: Wait | None = None
 
     def _arguments(self) -> dict[str, Any]:
         """Return the request as the author wrote it."""
@@ -83,7 +117,76 @@ class _MakeContactOperator(ConnectBaseOperator):
             context["ti"].xcom_push(key="contact_arn", value=contact["contact_arn"])
         link = self._store_link(context, contact_id)
         self.log.info("Contact %s %s (%s); client token %.8s…, attempts: %d", contact_id, what, link, token, attempts)
+        if self.wait_for_completion:
+            self._wait_for(context, contact_id)
         return contact_id
+
+    def _wait_for(self, context: Context, contact_id: str) -> None:
+        deadline = time.time() + self.waiter_delay * self.waiter_max_attempts
+        if self.deferrable:
+            trigger = ContactTrigger(
+                contact_ids=[contact_id],
+                poke_interval=self.waiter_delay,
+                deadline=deadline,
+                stop_on_kill=self.stop_on_kill,
+                **connection_of(self),
+            )
+            self.defer(trigger=trigger, method_name="execute_complete")
+        wait = self._wait = self._new_wait(InMemory([contact_id]), deadline)
+        while True:
+            asyncio.run(wait.look())
+            if wait.is_met or wait.is_late:
+                break
+            time.sleep(wait.pause)
+        self._tell(context, wait)
+
+    def _new_wait(self, awaited: InMemory, deadline: float | None = None) -> Wait:
+        clock = RealTime()
+        reads = Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time)
+        return Wait(awaited, reads, clock=clock, interval=self.waiter_delay, deadline=deadline)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+        """
+        Go on after the trigger has fired.
+
+        :param context: the context of the task instance
+        :param event: what the trigger says
+        :raises AirflowSensorTimeout: if the contact has not ended in time
+        """
+        event = event or {}
+        if event.get("status") == "error":
+            raise SetupError(event["message"])
+        outcomes = [Outcome.from_dict(told) for told in event["ended"]]
+        wait = self._new_wait(InMemory([one.contact_id for one in outcomes], outcomes))
+        if self.outcome_attributes:
+            failure: ConnectError | None = None
+            try:
+                # The event has no attributes, since Airflow logs it.
+                asyncio.run(wait.read_attributes())
+            except ConnectError as error:
+                failure = error.with_traceback(None)
+            if failure is not None:
+                raise failure
+        return self._tell(context, wait)
+
+    def _tell(self, context: Context, wait: Wait) -> str:
+        awaited: Any = wait.awaited
+        for outcome in awaited.ended():
+            self.log.info("Contact %s: %s (%s)", outcome.contact_id, outcome.state, outcome.disconnect_reason)
+            context["ti"].xcom_push(key="outcome", value=outcome.as_dict(self.outcome_attributes))
+            return str(outcome.contact_id)
+        looks = f"{self.waiter_max_attempts} looks, {self.waiter_delay:g} seconds apart"
+        raise AirflowSensorTimeout(f"The contact has not ended after {looks} (waiter_max_attempts, waiter_delay).")
+
+    def on_kill(self) -> None:
+        """Stop the contact, if that is wanted and the task waits for it."""
+        if not self.stop_on_kill or self._wait is None:
+            return
+        try:
+            stopped = asyncio.run(self._wait.stop_open(lambda one: self.hook.stop_contact(one, max_retry_time=0)))
+            self.log.info("The task was killed: %s", dict(stopped))
+        except ConnectError as error:
+            self.log.error("The task was killed, and its contact could not be stopped: %s", error)  # noqa: TRY400
 
     def _token(self, context: Context) -> str:
         if self.client_token is not None:
@@ -190,6 +293,13 @@ class CreateContactOperator(_MakeContactOperator):
         the extra of the connection.
     :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
+    :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
+        ``outcome`` then (default: False)
+    :param waiter_delay: seconds between two looks at it (default: 60)
+    :param waiter_max_attempts: how many looks until the task fails (default: 10,080, which is a week)
+    :param outcome_attributes: names of the attributes that the outcome tells, or ``"all"`` (default: none)
+    :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
+    :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID; its ARN is the XCom ``contact_arn``
     """
 
@@ -266,6 +376,13 @@ class StartTaskContactOperator(_MakeContactOperator):
         the extra of the connection.
     :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
+    :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
+        ``outcome`` then (default: False)
+    :param waiter_delay: seconds between two looks at it (default: 60)
+    :param waiter_max_attempts: how many looks until the task fails (default: 10,080, which is a week)
+    :param outcome_attributes: names of the attributes that the outcome tells, or ``"all"`` (default: none)
+    :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
+    :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID
     """
 

@@ -1,0 +1,64 @@
+"""Operators that wait for what they made, in real DAG runs (``dag.test()``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_connect.emulator.resources import TASKS_FLOW
+from tests.airflow.test_operators import new_dag, xcom
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_connect.testing import LocalConnect
+
+WAYS = [pytest.param({}, id="worker"), pytest.param({"deferrable": True}, id="triggerer")]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", ["create", "start"])
+def test_outcome_is_an_xcom(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, kind: str, way: dict[str, Any]
+) -> None:
+    """The operator returns the contact's ID as ever, when it has ended; its outcome is another XCom."""
+    from airflow_connect.operators.connect import CreateContactOperator, StartTaskContactOperator
+
+    waits = {"wait_for_completion": True, "waiter_delay": 0.2, "outcome_attributes": ["decision"], **way}
+    with new_dag("waits") as dag:
+        if kind == "create":
+            CreateContactOperator(task_id="ask", channel="TASK", name="Check", **waits)
+        else:
+            StartTaskContactOperator(task_id="ask", name="Check", contact_flow_id=TASKS_FLOW.id, **waits)
+    with amazon_connect.agent({"decision": "approve", "note": "secret"}):
+        run = run_dag(dag)
+    [contact] = amazon_connect.contacts()
+    assert (run.state, xcom(run, "ask")) == ("success", contact["id"])
+    outcome = xcom(run, "ask", "outcome")
+    assert (outcome["contact_id"], outcome["state"]) == (contact["id"], "completed")
+    assert outcome["attributes"] == {"decision": "approve"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_too_long_a_wait_fails_for_good(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, way: dict[str, Any]
+) -> None:
+    """After the last look the task fails without a retry, and the contact is left as it is."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    with new_dag("late") as dag:
+        CreateContactOperator(
+            task_id="ask",
+            channel="TASK",
+            name="Check",
+            retries=2,
+            wait_for_completion=True,
+            waiter_delay=0.2,
+            waiter_max_attempts=2,
+            **way,
+        )
+    run = run_dag(dag)
+    [contact] = amazon_connect.contacts()
+    assert (run.state, contact["state"]) == ("failed", "CREATED")
+    assert [ti.try_number for ti in run.get_task_instances()] == [1]
