@@ -110,13 +110,15 @@ class Progress:
 class _Attempted:
     """A contact on its way, and what its attempts have brought."""
 
-    __slots__ = ("attempts", "contact", "may_have_happened", "since")
+    __slots__ = ("attempts", "contact", "failures", "may_have_happened", "since")
 
     def __init__(self, contact: PlannedContact, *, may_have_happened: bool) -> None:
         self.contact = contact
         self.attempts = 0
+        #: Attempts that failed for another reason than the rate.
+        self.failures = 0
         self.may_have_happened = may_have_happened
-        #: When an attempt first failed for another reason than the rate.
+        #: When the first of them failed.
         self.since: float | None = None
 
 
@@ -439,7 +441,8 @@ class Sender:
             if row.since is None:
                 row.since = now
             if now - row.since <= self._max_retry_time:
-                wait = max(wait_before_attempt(row.attempts + 1), error.retry_after or 0.0)
+                row.failures += 1
+                wait = max(wait_before_attempt(row.failures + 1), error.retry_after or 0.0)
                 self._send_again(row, now + wait)
             else:
                 self._give_up(row, error)

@@ -1,0 +1,400 @@
+"""Sending: through the hook over HTTP to a local Amazon Connect, with a real ledger on disk."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_connect.bulk import send
+from airflow_connect.bulk.ledger import Ledger
+from airflow_connect.bulk.pace import Pace
+from airflow_connect.bulk.plan import PlannedContact
+from airflow_connect.bulk.results import History, read_results
+from airflow_connect.bulk.send import Progress, Sender
+from airflow_connect.client_token import content_digest, token_for_key
+from airflow_connect.emulator.server import Emulator
+from airflow_connect.errors import (
+    InputError,
+    LedgerError,
+    QuotaError,
+    RequestError,
+    RetryableError,
+    SetupError,
+    ThrottledError,
+)
+from airflow_connect.hooks.connect import ConnectHook
+from airflow_connect.request import ContactRequest
+from tests.conftest import aws_connection_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID as INSTANCE
+
+
+def planned(row: int, *, key: str | None = None, **more: Any) -> PlannedContact:
+    """Return a contact as a plan gives it."""
+    key = key or f"key {row}"
+    arguments = {"instance_id": INSTANCE, "channel": "TASK", "name": f"Row {row}", **more}
+    params, faults = ContactRequest.check(arguments)
+    assert not faults
+    content = content_digest(params)
+    params["ClientToken"] = token_for_key(INSTANCE, key)
+    return PlannedContact(row, key, params["ClientToken"], content, params)
+
+
+class AtOnce(Pace):
+    """As many calls in flight as are allowed, whatever the answers: what a pace makes of them is tested elsewhere."""
+
+    def __init__(self, now: float, *, max_in_flight: int) -> None:
+        super().__init__(now, max_in_flight=max_in_flight)
+        self._most = max_in_flight
+
+    def send_at(self, now: float) -> float:
+        """At once, or after an answer."""
+        return now if self.in_flight < self._most else math.inf
+
+
+class Sending:
+    """What a test sends with, and what came of it."""
+
+    def __init__(self, hook: ConnectHook, folder: Path) -> None:
+        self.hook = hook
+        self.folder = folder
+        self.attempts = 0
+        self.sender: Sender | None = None
+
+    def __call__(
+        self,
+        contacts: Iterable[PlannedContact],
+        *,
+        max_in_flight: int = 16,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        ledger: Ledger | None = None,
+        pace: type[Pace] = AtOnce,
+        **options: Any,
+    ) -> Progress:
+        """Send with a new ledger, as another attempt of the same task instance does."""
+        self.attempts += 1
+        with (
+            History(self.folder) as history,
+            ledger or Ledger(self.folder, header={"try_number": self.attempts, "task_id": "t"}) as ledger,
+        ):
+            self.sender = Sender(
+                contacts,
+                lambda params: self.hook.call("CreateContact", params, max_retry_time=0),
+                operation="CreateContact",
+                pace=pace(time.monotonic(), max_in_flight=max_in_flight),
+                ledger=ledger,
+                history=history,
+                max_in_flight=max_in_flight,
+                **options,
+            )
+            return self.sender.run(on_progress, every=0.05)
+
+    @property
+    def stopped_by(self) -> Exception | None:
+        """What ended the last sending early."""
+        assert self.sender is not None
+        return self.sender.stopped_by
+
+    @property
+    def results(self) -> dict[int, dict[str, Any]]:
+        """The record by row."""
+        return {result["row"]: result for result in read_results(self.folder)}
+
+
+@pytest.fixture
+def sending(aws_connection: str, tmp_path: Path) -> Sending:
+    """A function that sends contacts, each call as another attempt."""
+    return Sending(ConnectHook(aws_connection, max_in_flight=64), tmp_path / "results")
+
+
+# --- Every contact once -------------------------------------------------------------------------------------
+
+
+def test_each_contact_is_made_and_on_record(sending: Sending, emulator: Emulator) -> None:
+    """Each planned contact is made once, and the record names it."""
+    progress = sending(planned(row) for row in range(1, 301))
+    assert progress.created == progress.calls == progress.done == 300
+    assert sending.stopped_by is None
+    names = {contact["id"]: contact["name"] for contact in emulator.contacts()}
+    assert {result["contact_id"]: f"Row {row}" for row, result in sending.results.items()} == names
+    assert {result["state"] for result in sending.results.values()} == {"created"}
+
+
+def test_nothing_to_send_is_nothing_sent(sending: Sending, emulator: Emulator) -> None:
+    """Without contacts there is no call, and no error."""
+    assert sending([]).done == 0
+    assert sending.stopped_by is None
+    assert emulator.calls("CreateContact") == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_faults_of_all_kinds_leave_one_contact_each(sending: Sending, emulator: Emulator, seed: int) -> None:
+    """Whatever happens to calls on their way, each row ends with exactly one contact."""
+    plan = "throttle=0.2, error_500=0.03, cut_before=0.03, cut_after=0.03, truncated=0.03, cut_body=0.03, slow(99)=0.1"
+    emulator.set_faults(plan, seed)
+    progress = sending(planned(row) for row in range(1, 151))
+    assert progress.created == 150
+    assert Counter(contact["name"] for contact in emulator.contacts()) == {f"Row {row}": 1 for row in range(1, 151)}
+    assert {result["contact_id"] for result in sending.results.values()} == {c["id"] for c in emulator.contacts()}
+    assert progress.throttled > 0
+
+
+def test_repeated_calls_send_the_same_token(sending: Sending, emulator: Emulator) -> None:
+    """A call whose answer is lost is sent again with its token; attempts are counted."""
+    emulator.set_faults("CreateContact@1:cut_after, CreateContact@2:throttle")
+    sending([planned(1)])
+    assert len({call.client_token for call in emulator.calls("CreateContact")}) == 1
+    assert sending.results[1]["attempts"] == 3
+    assert len(emulator.contacts()) == 1
+
+
+def test_retry_after_is_heeded(sending: Sending, emulator: Emulator) -> None:
+    """A row is not sent again before the service said."""
+    emulator.set_faults("CreateContact@1:throttle(1), CreateContact@2:error_503(1)")
+    start = time.monotonic()
+    assert sending([planned(1)]).created == 1
+    assert time.monotonic() - start >= 2
+
+
+def test_in_flight_is_limited(sending: Sending) -> None:
+    """There are never more calls at once than allowed."""
+    call, now, most = sending.hook.call, 0, 0
+    lock = threading.Lock()
+
+    def counted(*arguments: Any, **more: Any) -> Any:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        try:
+            return call(*arguments, **more)
+        finally:
+            with lock:
+                now -= 1
+
+    sending.hook.call = counted  # type: ignore[method-assign]
+    sending((planned(row) for row in range(1, 101)), max_in_flight=3)
+    assert 1 <= most <= 3
+
+
+def test_pace_is_kept(sending: Sending, emulator: Emulator) -> None:
+    """Calls leave when the pace says: with a quota of 40 a second hardly one is refused, and the quota is used."""
+    emulator.set_rate(40, 10)
+    progress = sending((planned(row) for row in range(1, 201)), pace=Pace)
+    assert progress.created == 200
+    assert progress.throttled <= 40
+    assert progress.seconds < 2 * (200 - 10) / 40
+
+
+# --- Another attempt ----------------------------------------------------------------------------------------
+
+
+def test_another_attempt_sends_only_what_is_missing(sending: Sending, emulator: Emulator) -> None:
+    """What the record knows as made is not called for again."""
+    sending(planned(row) for row in range(1, 21))
+    progress = sending(planned(row) for row in range(1, 31))
+    assert (progress.already_made, progress.created) == (20, 10)
+    assert len(emulator.calls("CreateContact")) == len(emulator.contacts()) == 30
+
+
+def test_refusal_is_not_repeated_by_a_retry(sending: Sending, emulator: Emulator) -> None:
+    """A retry leaves alone what can never succeed; somebody's clear sends it again, and so does other content."""
+    wrong = [planned(1, related_contact_id="00000000-0000-4000-8000-000000000000"), planned(2)]
+    first = sending(wrong)
+    assert (first.created, first.failed, first.refused) == (1, 1, 1)
+    assert isinstance(sending.stopped_by, type(None))
+    assert sending.results[1]["state"] == "failed"
+    assert "related_contact_id" in sending.results[1]["message"] or "RelatedContactId" in sending.results[1]["message"]
+
+    again = sending(wrong, retry_refused=False)
+    assert (again.already_made, again.failed, again.refused, again.calls) == (1, 1, 1, 0)
+    assert sending(wrong, retry_refused=True).calls == 1
+    assert sending([planned(1)], retry_refused=False).created == 1
+    assert sending.results[1]["state"] == "created"
+    assert len(emulator.contacts()) == 2
+
+
+def test_row_given_up_for_a_passing_reason_is_sent_by_a_retry(sending: Sending, emulator: Emulator) -> None:
+    """What failed because the service was ill is missing, and a retry sends it."""
+    emulator.set_faults("error_500=1")
+    first = sending([planned(1)], max_retry_time=0.2)
+    assert first.failed + first.unknown == 1
+    assert first.refused == 0
+    emulator.set_faults("")
+    assert sending([planned(1)], retry_refused=False).created == 1
+    assert sending.results[1]["state"] == "created"
+
+
+def test_other_content_after_an_unknown_fate_is_not_sent(sending: Sending, emulator: Emulator) -> None:
+    """Where a contact may have been made of other content, nothing is sent, and the row says why."""
+    emulator.set_faults("cut_after=1")
+    assert sending([planned(1)], max_retry_time=0.2).unknown == 1
+    assert sending.results[1]["state"] == "unknown"
+    emulator.set_faults("")
+    calls = len(emulator.calls("CreateContact"))
+    progress = sending([planned(1, key="key 1", description="changed")])
+    assert (progress.failed, progress.calls) == (1, 0)
+    assert len(emulator.calls("CreateContact")) == calls
+    assert sending([planned(1)]).created == 1
+    assert len(emulator.contacts()) == 1
+
+
+# --- What stops everything ----------------------------------------------------------------------------------
+
+
+def test_denied_access_stops_after_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no contact could survive is met once, not by every row."""
+    with Emulator(rate=None, deny=("CreateContact",)) as closed:
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_CLOSED", aws_connection_json(closed))
+        sending = Sending(ConnectHook("aws_closed"), tmp_path / "results")
+        progress = sending(planned(row) for row in range(1, 10_001))
+        assert isinstance(sending.stopped_by, SetupError)
+        assert "connect:CreateContact" in str(sending.stopped_by)
+        assert progress.calls == len(closed.calls("CreateContact")) <= 16
+        assert progress.done == 0
+
+
+def test_twenty_refusals_of_a_kind_stop(sending: Sending, emulator: Emulator) -> None:
+    """Twenty refusals with one code and no success between say that the rest would fare alike."""
+    wrong = "00000000-0000-4000-8000-000000000000"
+    progress = sending((planned(row, related_contact_id=wrong) for row in range(1, 1_001)), max_in_flight=1)
+    assert isinstance(sending.stopped_by, RequestError)
+    assert progress.calls == progress.refused == send.SAME_REFUSALS
+    assert emulator.contacts() == []
+
+
+def test_refusals_among_successes_do_not_stop(sending: Sending) -> None:
+    """Single bad rows are theirs alone."""
+    wrong = "00000000-0000-4000-8000-000000000000"
+    contacts = [planned(row, **({"related_contact_id": wrong} if row % 3 else {})) for row in range(1, 91)]
+    progress = sending(contacts, max_in_flight=1)
+    assert (progress.created, progress.refused) == (30, 60)
+    assert sending.stopped_by is None
+
+
+def test_service_that_is_down_ends_it(sending: Sending, emulator: Emulator) -> None:
+    """If nothing has succeeded for as long as a row is repeated, the others are not tried one by one."""
+    emulator.set_faults("error_500=1")
+    progress = sending((planned(row) for row in range(1, 1_001)), max_retry_time=0.3)
+    assert isinstance(sending.stopped_by, RetryableError)
+    assert progress.calls < 500
+    assert progress.created == 0
+
+
+def test_nothing_but_throttling_ends_it(sending: Sending, emulator: Emulator) -> None:
+    """A quota that others use up whole is waited for, but not for ever; rows lose nothing by it."""
+    emulator.set_faults("throttle=1")
+    sending((planned(row) for row in range(1, 21)), max_retry_time=0.5)
+    assert isinstance(sending.stopped_by, ThrottledError)
+    emulator.set_faults("")
+    assert sending((planned(row) for row in range(1, 21)), retry_refused=False).created == 20
+
+
+def test_mistake_of_ours_is_not_hidden(sending: Sending) -> None:
+    """An exception that nobody sorted ends the sending and is told as it is."""
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError
+
+    sending.hook.call = broken  # type: ignore[method-assign]
+    sending(planned(row) for row in range(1, 101))
+    assert isinstance(sending.stopped_by, ZeroDivisionError)
+
+
+def test_input_that_breaks_off_stops_after_what_was_ready(sending: Sending, emulator: Emulator) -> None:
+    """An error of the second reading ends the sending; what was sent is on record."""
+
+    def contacts() -> Iterator[PlannedContact]:
+        yield from (planned(row) for row in range(1, 101))
+        raise InputError("the file changed")
+
+    progress = sending(contacts())
+    assert isinstance(sending.stopped_by, InputError)
+    made = [result for result in sending.results.values() if result["state"] == "created"]
+    assert len(made) == progress.created == len(emulator.contacts())
+
+
+def test_ledger_that_cannot_be_written_stops(sending: Sending, emulator: Emulator) -> None:
+    """Without a record nothing more is sent; the next attempt gets the contacts that are not on it."""
+
+    class Full(Ledger):
+        written = 0
+
+        def made(self, *arguments: Any, **more: Any) -> None:
+            self.written += 1
+            if self.written > 5:
+                raise LedgerError("no space left")
+            super().made(*arguments, **more)
+
+    ledger = Full(sending.folder, header={"try_number": 1, "task_id": "t"})
+    sending((planned(row) for row in range(1, 1_001)), ledger=ledger)
+    assert isinstance(sending.stopped_by, LedgerError)
+    unrecorded = len(emulator.contacts()) - 5
+    assert 1 <= unrecorded <= 16
+    progress = sending(planned(row) for row in range(1, 101))
+    assert (progress.already_made, progress.created) == (5, 95)
+    assert len(emulator.contacts()) == 100
+
+
+def test_stop_waits_for_what_is_in_flight(sending: Sending, emulator: Emulator) -> None:
+    """After stop() nothing more is sent, and what is under way is still recorded."""
+    emulator.set_faults("slow(300)=1")
+
+    def stop(progress: Progress) -> None:
+        if progress.in_flight:
+            assert sending.sender is not None
+            sending.sender.stop()
+
+    progress = sending((planned(row) for row in range(1, 1_001)), on_progress=stop)
+    assert sending.stopped_by is None
+    assert 0 < progress.created == len(emulator.contacts()) == len(emulator.calls("CreateContact")) < 100
+    assert sum(result["state"] == "created" for result in sending.results.values()) == progress.created
+
+
+# --- Active contacts at their quota -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Emulator, Sending]]:
+    """An instance that may have ten active contacts, and waits that are short."""
+    monkeypatch.setattr(send, "FIRST_QUOTA_WAIT", 0.05)
+    monkeypatch.setattr(send, "LONGEST_QUOTA_WAIT", 0.2)
+    with Emulator(rate=None, active_contacts=10) as emulator:
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_FULL", aws_connection_json(emulator))
+        yield emulator, Sending(ConnectHook("aws_full"), tmp_path / "results")
+
+
+def test_quota_of_active_contacts_is_waited_for(full: tuple[Emulator, Sending]) -> None:
+    """When contacts end, sending goes on by itself, and nothing is made twice."""
+    emulator, sending = full
+    waited = []
+
+    def work(progress: Progress) -> None:
+        if progress.waiting_for_quota:
+            waited.append(progress)
+            for contact in emulator.contacts("CREATED", "QUEUED", "CONNECTED")[:4]:
+                emulator.accept(contact["id"])
+                emulator.complete(contact["id"])
+
+    progress = sending((planned(row) for row in range(1, 31)), on_progress=work)
+    assert progress.created == 30
+    assert waited
+    assert Counter(contact["name"] for contact in emulator.contacts()) == {f"Row {row}": 1 for row in range(1, 31)}
+
+
+def test_quota_that_stays_used_up_ends_it(full: tuple[Emulator, Sending]) -> None:
+    """After quota_timeout the sending ends with what is made on record; while it waits it hardly calls."""
+    emulator, sending = full
+    progress = sending((planned(row) for row in range(1, 31)), quota_timeout=1.0)
+    assert isinstance(sending.stopped_by, QuotaError)
+    assert progress.created == 10
+    assert len(emulator.calls("CreateContact")) < 10 + 16 + 30
