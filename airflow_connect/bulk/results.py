@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from typing import Self
 
-__all__ = ["COLUMNS", "History", "Known", "contacts", "export_results", "read_results"]
+__all__ = ["COLUMNS", "History", "Known", "Made", "contacts", "export_results", "made_contacts", "read_results"]
 
 #: The columns of :func:`read_results` in their order, with what Parquet calls their types.
 COLUMNS: Final[Mapping[str, str]] = {
@@ -199,6 +199,32 @@ def contacts(path: Any, *, conn_id: str | None = None) -> Iterator[str]:
     if _is_export(place):
         return (row["contact_id"] for row in _exported(place) if row["contact_id"] is not None)
     return _existing(place).contacts()
+
+
+class Made(NamedTuple):
+    """A contact of a run, as one who waits for it wants to know it."""
+
+    contact_id: str
+    #: Whether another run or attempt made it before, so that it may have ended long ago.
+    already_made: bool
+    #: What became of it, as :meth:`airflow_connect.outcome.Outcome.as_dict` told it; ``None`` if that is not on record.
+    outcome: dict[str, Any] | None
+
+
+def made_contacts(path: Any, *, conn_id: str | None = None) -> tuple[dict[str, Any], Iterator[Made]]:
+    """
+    Return the header of the first segment, and each contact once with what became of it, in the order of the rows.
+
+    :param path: a task instance's folder or a ``results_path``, as for :func:`read_results`, but no exported file
+    :param conn_id: as for :func:`read_results`
+    :raises LedgerError: if there are no results, or they are damaged
+    """
+    place = _place(path, conn_id)
+    if _is_export(place):
+        raise LedgerError(f"{place} was exported: nothing can be recorded in it. Give the folder of a run's results.")
+    records = _existing(place)
+    headers = sorted((header for _, header in records.writers.values()), key=lambda header: str(header.get("started")))
+    return headers[0], records.made()
 
 
 def export_results(
@@ -387,13 +413,17 @@ class _Records:
                         intents[event["row"]] = (event["token"], event["key"], event["content"])
                     elif kind == "ended":
                         ended.append((event["contact_id"], event["at"], json.dumps(event)))
-                    else:
+                    elif kind in _STATES:
                         get = event.get
                         row = event["row"]
                         intent = intents.pop(row, None) or (get("token"), get("key"), None)
                         records.append((writer, row, _STATES[kind], event["at"], *intent, *map(get, _OF_OUTCOME)))
-                except (KeyError, TypeError, AttributeError) as error:
-                    raise damaged(segment.path, line, one_line(error)) from error
+                    else:
+                        raise damaged(segment.path, line, f"unknown kind: {kind}")
+                except KeyError as error:
+                    raise damaged(segment.path, line, f"no {error}") from error
+                except (TypeError, AttributeError) as error:
+                    raise damaged(segment.path, line, "no JSON object") from error
             nothing = (None,) * len(_OF_OUTCOME)
             records += [(writer, row, State.UNKNOWN, None, *intent, *nothing) for row, intent in intents.items()]
             try:
@@ -442,6 +472,12 @@ class _Records:
                         outcome = (found.get("state"), *map(found.get, _OUTCOME[1:]))
                     yield dict(zip(names, (*of_run, row, key, token, _NAMES[state], *known, *outcome), strict=True))
 
+    def made(self) -> Iterator[Made]:
+        """Yield the contacts of all runs with what became of them, and close the database."""
+        with closing(self.database):
+            for contact_id, already_made, outcome in self.database.execute(_MADE):
+                yield Made(contact_id, bool(already_made), None if outcome is None else json.loads(outcome))
+
     def contacts(self) -> Iterator[str]:
         """Yield the contacts of all runs, and close the database."""
         with closing(self.database):
@@ -484,7 +520,7 @@ _ROWS_OF_RUN: Final = f"""
 SELECT row, key, token, state, counts.contact_id, contact_arn, attempts, error, message, outcome
 FROM (
     SELECT
-        row, key, token, state, contact_id, contact_arn, attempts,
+        first_value(row) OVER latest_first AS row, key, token, state, contact_id, contact_arn, attempts,
         CASE state WHEN {State.UNKNOWN:d} THEN first_value(error) OVER latest_first ELSE error END AS error,
         CASE state WHEN {State.UNKNOWN:d} THEN first_value(message) OVER latest_first ELSE message END AS message,
         row_number() OVER (
@@ -498,6 +534,12 @@ FROM (
 LEFT JOIN ended ON ended.contact_id = counts.contact_id
 WHERE place = 1 AND (state >= {State.UNKNOWN:d} OR is_latest) ORDER BY row
 """  # noqa: S608  # numbers of ours
+_MADE: Final = f"""
+SELECT record.contact_id, max(state = {State.ALREADY_MADE:d}), outcome
+FROM record JOIN writer USING (writer) LEFT JOIN ended ON ended.contact_id = record.contact_id
+WHERE record.contact_id IS NOT NULL
+GROUP BY record.contact_id ORDER BY min(position << 40 | row)
+"""  # noqa: S608  # a number of ours
 _CONTACTS: Final = """
 SELECT contact_id FROM record JOIN writer USING (writer) WHERE contact_id IS NOT NULL
 GROUP BY contact_id ORDER BY min(position << 40 | row)
