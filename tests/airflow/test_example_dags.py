@@ -232,3 +232,9 @@ def test_follow_up_changes_one_contact(run_example: Callable[..., Any], emulator
     assert second["previous_contact_id"] == first["id"]
     assert second["queue_id"] == "c1000000-0000-4000-8000-000000000002"
     assert (first["state"], second["state"]) == ("ENDED", "ENDED")
+
+
+def test_contact_events_without_a_queue(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """Without a queue the example can be read and run on every version, and finds nothing to do."""
+    assert run_example("example_contact_events").state == "success"
+    assert emulator.calls() == []
