@@ -231,12 +231,10 @@ class FileRows:
     quoting: Literal[0, 1, 3] = csv.QUOTE_MINIMAL
 
     def __post_init__(self) -> None:
-        # An XComArg, which is nothing that a path could be taken from, is rendered later.
-        if hasattr(self.path, "conn_id"):
-            self.conn_id = self.conn_id or self.path.conn_id
+        # An XComArg is rendered to a text later.
+        if isinstance(self.path, os.PathLike) or hasattr(self.path, "conn_id"):
+            self.conn_id = self.conn_id or getattr(self.path, "conn_id", None)
             self.path = str(self.path)
-        elif isinstance(self.path, os.PathLike):
-            self.path = os.fspath(self.path)
         if self.format not in (None, *_FORMATS.values()):
             raise ValueError(f"format is {self.format!r}; give csv, jsonl or parquet.")
         if self.quoting not in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE):
@@ -323,9 +321,10 @@ class FileRows:
         from airflow_connect._compat import storage_path
 
         root, _, key = rest.partition("/")
-        store = storage_path(f"{scheme}://{root}", self.conn_id).fs
-        # The connection's ID may stand before the bucket.
-        path = store._strip_protocol(f"{scheme}://{root.rpartition('@')[2]}/{key}")  # noqa: SLF001  # fsspec's way
+        # The connection's ID may stand before the bucket, which not every version reads when none is given apart.
+        in_path, _, bucket = root.rpartition("@")
+        store = storage_path(f"{scheme}://{bucket}", self.conn_id or in_path or None).fs
+        path = store._strip_protocol(f"{scheme}://{bucket}/{key}")  # noqa: SLF001  # as fsspec's own functions do
         # What this process listed before may be old.
         store.invalidate_cache()
         found = store.glob(path, detail=True) if _PATTERN.search(path) else {}
