@@ -6,7 +6,9 @@ Each name says since when it is there, and why.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
@@ -53,6 +55,7 @@ __all__ = [
     "conf",
     "context_merge",
     "dag_run_url",
+    "default_results_path",
     "determine_kwargs",
     "failed_tasks",
     "is_deferral_timeout",
@@ -165,6 +168,15 @@ def storage_path(path: str, conn_id: str | None = None) -> Any:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     return ObjectStoragePath(path, conn_id=conn_id)
+
+
+def default_results_path() -> str:
+    """Return where results go by default: ``[amazon_connect] results_path``, else a folder below AIRFLOW_HOME."""
+    configured = conf.get("amazon_connect", "results_path", fallback="")
+    if configured:
+        return str(configured)
+    home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser()
+    return str(home / "amazon_connect")
 
 
 def database_hook(conn_id: str) -> Any:

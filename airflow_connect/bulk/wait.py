@@ -6,7 +6,8 @@ The wait of one task: what it waits for, what has ended so far, and when it is o
     Awaited ──► Watch.look ──► outcomes ──► Awaited.add ──► met │ late │ another look
     (memory or results)
 
-It is the same wait in a worker and in a triggerer. This module knows no Airflow and no client.
+It is the same wait in a worker and in a triggerer; :mod:`airflow_connect.bulk.awaited` keeps what it finds. This module
+knows no Airflow and no client.
 """
 
 from __future__ import annotations
@@ -16,109 +17,27 @@ import contextlib
 import dataclasses
 import logging
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
 
+from airflow_connect.bulk.awaited import InMemory
 from airflow_connect.bulk.paced import Paced
 from airflow_connect.bulk.watch import Watch, contacts_needed
 from airflow_connect.errors import RequestError
-from airflow_connect.outcome import OutcomeState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection
 
+    from airflow_connect.bulk.awaited import Awaited
     from airflow_connect.bulk.paced import Clock
     from airflow_connect.bulk.watch import Reads
-    from airflow_connect.outcome import Outcome
 
-__all__ = ["Awaited", "InMemory", "Stopped", "Wait", "stop_contacts"]
+__all__ = ["Stopped", "Wait", "stop_contacts"]
 
 log = logging.getLogger(__name__)
 
 #: Seconds by which a look may go on when the time is up: one look there is, however short the time.
 LAST_LOOK: Final = 30.0
-
-
-class Awaited(Protocol):
-    """The contacts of a wait, and what became of those that have ended."""
-
-    @property
-    def total(self) -> int:
-        """How many contacts there are."""
-
-    @property
-    def counts(self) -> Counter[str]:
-        """How many ended in each state."""
-
-    @property
-    def made_since(self) -> float | None:
-        """When the first was made, if all of them are known to be there."""
-
-    def open(self) -> Iterable[str]:
-        """Return those that have not ended."""
-
-    def add(self, outcome: Outcome) -> None:
-        """Keep an outcome."""
-
-    def flush(self) -> None:
-        """Wait until what was added is kept for good."""
-
-    def summary(self) -> dict[str, int]:
-        """Return how many contacts there are, how many ended in each state, and how many are open."""
-
-    def tell(self) -> list[dict[str, Any]]:
-        """Return the outcomes that are known nowhere else, without attributes."""
-
-
-class InMemory:
-    """
-    A few contacts, whose outcomes are kept in memory.
-
-    :param contact_ids: the contacts
-    :param outcomes: the outcomes that are known
-    """
-
-    made_since = None
-
-    def __init__(self, contact_ids: Iterable[str], outcomes: Iterable[Outcome] = ()) -> None:
-        self.outcomes: dict[str, Outcome | None] = dict.fromkeys(contact_ids)
-        self.counts: Counter[str] = Counter()
-        for outcome in outcomes:
-            self.add(outcome)
-
-    @property
-    def total(self) -> int:
-        """How many contacts there are."""
-        return len(self.outcomes)
-
-    def open(self) -> list[str]:
-        """Return those that have not ended."""
-        return [contact_id for contact_id, outcome in self.outcomes.items() if outcome is None]
-
-    def ended(self) -> list[Outcome]:
-        """Return the outcomes, in the order in which the contacts were given."""
-        return [outcome for outcome in self.outcomes.values() if outcome is not None]
-
-    def add(self, outcome: Outcome) -> None:
-        """Keep an outcome."""
-        self.outcomes[outcome.contact_id] = outcome
-        self.counts[str(outcome.state)] += 1
-
-    def flush(self) -> None:
-        """Do nothing: what is in memory is as safe as it gets."""
-
-    def summary(self) -> dict[str, int]:
-        """Return how many contacts there are, how many ended in each state, and how many are open."""
-        return count_states(self.total, self.counts)
-
-    def tell(self) -> list[dict[str, Any]]:
-        """Return the outcomes, without attributes."""
-        return [outcome.as_dict() for outcome in self.ended()]
-
-
-def count_states(total: int, counts: Mapping[str, int]) -> dict[str, int]:
-    """Return how many contacts there are, how many ended in each state, and how many are open."""
-    ended = {str(state): counts.get(state, 0) for state in OutcomeState}
-    return {"contacts": total, **ended, "open": total - sum(ended.values())}
 
 
 class Stopped(Counter[str]):
@@ -161,6 +80,7 @@ class Wait:
             clock=clock,
             interval=interval,
             made_since=awaited.made_since,
+            describe_first=awaited.describe_first,
             looked_before=looked_before,
         )
         self._reads = reads
@@ -239,6 +159,18 @@ class Wait:
         self.watch.look_again()
         await self._look_at_all()
         return stopped
+
+    def stop_at_once(self, stop: Callable[[str], bool]) -> Stopped:
+        """
+        Stop what the last look left open, from wherever a signal found the process: a look may be under way.
+
+        :param stop: StopContact: says whether it ended the contact
+        :raises SetupError: if contacts cannot be stopped at all
+        """
+        stopping = stop_contacts(self.watch.open_now, Paced(stop, clock=self._clock))
+        # The thread that was interrupted may be in an event loop, which cannot run another.
+        with ThreadPoolExecutor(1, thread_name_prefix="amazon-connect-stop") as thread:
+            return thread.submit(asyncio.run, stopping).result()
 
     async def _look_at_all(self) -> None:
         try:

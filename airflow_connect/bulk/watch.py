@@ -30,7 +30,7 @@ from airflow_connect.outcome import Outcome, OutcomeState, contact_may_go_on, ou
 from airflow_connect.retry import MAX_RETRY_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 
     from airflow_connect.bulk.paced import Answered, Clock
 
@@ -136,8 +136,10 @@ class Watch:
     :param reads: what reads them
     :param clock: the time
     :param interval: seconds between two searches in a look that takes long
-    :param made_since: when the first of the contacts was made (seconds since 1970), if it is known *and* all of them
-        are known to be there. Else the first look describes each of them once.
+    :param made_since: when the first of the contacts was made (seconds since 1970), as far as they are not in
+        ``describe_first``; ``None`` if it is not known
+    :param describe_first: contacts that the first look describes, since they may have ended before ``made_since``, or
+        may not be there at all; ``None`` for all of them
     :param index_lag: seconds by which searches overlap
     :param looked_before: whether somebody else has looked at the same contacts before, and remembers nothing
     """
@@ -150,6 +152,7 @@ class Watch:
         clock: Clock,
         interval: float = 60.0,
         made_since: float | None = None,
+        describe_first: Collection[str] | None = None,
         index_lag: float = INDEX_LAG,
         looked_before: bool = False,
     ) -> None:
@@ -172,7 +175,7 @@ class Watch:
         self._queued: set[str] = set()
         #: Contacts to describe at the next look, whatever a search says, and how often that was so.
         self._doubts: dict[str, int] = {}
-        self._all_known = made_since is not None
+        self._first = self._open if made_since is None or describe_first is None else describe_first
 
     @property
     def open(self) -> list[str]:
@@ -199,8 +202,8 @@ class Watch:
         :raises RetryableError: if no call of this look was answered
         """
         answered, failure = 0, None
-        self._enqueue(self._open if self._sweeps() or not self._all_known else list(self._doubts))
-        self._all_known = True
+        self._enqueue(self._open if self._sweeps() else [*self._first, *self._doubts])
+        self._first = ()
         searching = self._start_search()
         answers = self._reads.describe.each(self._queue, more=lambda: searching is not None and not searching.done())
         try:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import AirflowSensorTimeout, conf, never_expire, task_state_store
+from airflow_connect.bulk.awaited import InMemory
 from airflow_connect.bulk.paced import RealTime
-from airflow_connect.bulk.wait import InMemory, Wait
+from airflow_connect.bulk.wait import Wait
 from airflow_connect.bulk.watch import Reads
 from airflow_connect.client_token import changed_fields, content_digests, token_for_key
 from airflow_connect.errors import (
@@ -183,7 +184,7 @@ class _MakeContactOperator(ConnectBaseOperator):
         if not self.stop_on_kill or self._wait is None:
             return
         try:
-            stopped = asyncio.run(self._wait.stop_open(lambda one: self.hook.stop_contact(one, max_retry_time=0)))
+            stopped = self._wait.stop_at_once(lambda one: self.hook.stop_contact(one, max_retry_time=0))
             self.log.info("The task was killed: %s", dict(stopped))
         except ConnectError as error:
             self.log.error("The task was killed, and its contact could not be stopped: %s", error)  # noqa: TRY400

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
@@ -17,6 +19,7 @@ from airflow_connect._compat import (
     AirflowSkipException,
     PokeReturnValue,
     conf,
+    default_results_path,
     is_deferral_timeout,
 )
 from airflow_connect.errors import ConnectError, RequestError, SetupError
@@ -29,13 +32,15 @@ from airflow_connect.triggers.connect import ContactTrigger, connection_of
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
+    from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
 
+    from airflow_connect.bulk.awaited import Awaited
     from airflow_connect.bulk.wait import Wait
 
 __all__ = ["ContactSensor"]
 
-#: Contacts given by ID, at most: they travel through XCom and Airflow's database.
+#: Contacts that are kept in XCom and Airflow's database, at most; more are kept with the results.
 MOST_IDS: Final = 100
 #: Seconds that Airflow waits longer for a trigger than the trigger itself, which knows more.
 GRACE: Final = 300.0
@@ -54,7 +59,10 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         For more information on how to use this sensor, take a look at the guide:
         :ref:`howto/sensor:ContactSensor`
 
-    :param contact_id: the contact, or a list of at most 100, such as a mapped task's output (templated)
+    :param contact_id: the contact, or a list of them, such as a mapped task's output. A list of more than 100 is kept
+        below ``results_path`` and not in Airflow's database (templated).
+    :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results:
+        all that it made is waited for, and the outcomes are recorded there (templated)
     :param wait_for: which have to end: ``all`` (default), ``any``, ``first_n`` with ``first_n=``, ``percent`` with
         ``percent=``
     :param first_n: for ``first_n``, how many contacts
@@ -69,16 +77,20 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         what is open, or ``stop`` what is open first
     :param stop_on_kill: whether to stop what is open when the task is killed: marked, cleared, or timed out by Airflow.
         Default: contacts go on.
+    :param results_path: where a list of more than 100 contacts and their outcomes are kept. Default: as for the
+        ``BulkCreateContactsOperator`` (templated).
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
-    :return: for one ID the outcome; for a list ``{"contacts": …, "completed": …, "open": …, "outcomes": […]}``
+    :return: for one ID the outcome. For many ``{"contacts": …, "completed": …, "stopped": …, "expired": …,
+        "transferred": …, "failed": …, "open": …, "timed_out": …}``, with ``outcomes`` and ``open_contacts`` (lists), or
+        with ``results``: the folder, which :func:`~airflow_connect.operators.bulk.read_results` reads
     """
 
     aws_hook_class = ConnectHook
     template_fields: Sequence[str] = aws_template_fields(
-        "instance_id", "contact_id", "attributes", "fail_if", "skip_if"
+        "instance_id", "contact_id", "results", "attributes", "fail_if", "skip_if", "results_path"
     )
     template_fields_renderers = {"fail_if": "json", "skip_if": "json"}  # noqa: RUF012  # as in its base class
     operator_extra_links = (ContactLink(), InstanceLink())
@@ -87,7 +99,8 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
     def __init__(
         self,
         *,
-        contact_id: str | Iterable[str],
+        contact_id: str | Iterable[str] | XComArg | None = None,
+        results: str | Mapping[str, Any] | XComArg | None = None,
         wait_for: Literal["all", "any", "first_n", "percent"] = "all",
         first_n: int | None = None,
         percent: float | None = None,
@@ -96,6 +109,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         skip_if: Condition | None = None,
         on_timeout: Literal["fail", "return", "stop"] = "fail",
         stop_on_kill: bool = False,
+        results_path: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         instance_id: str | None = None,
         max_retry_time: float = MAX_RETRY_TIME,
@@ -108,6 +122,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         if on_timeout not in ON_TIMEOUT:
             raise ValueError(f"on_timeout of task {self.task_id!r} is one of {', '.join(ON_TIMEOUT)}.")
         self.contact_id = contact_id
+        self.results = results
         self.wait_for = wait_for
         self.first_n = first_n
         self.percent = percent
@@ -116,12 +131,14 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         self.skip_if = skip_if
         self.on_timeout = on_timeout
         self.stop_on_kill = stop_on_kill
+        self.results_path = results_path
         self.deferrable = deferrable
         self.instance_id = instance_id
         self.max_retry_time = max_retry_time
         self._wait: Wait | None = None
         self._started: float | None = None
         self._looked_before = False
+        self._folder: str | None = None
 
     @property
     def _hook_parameters(self) -> dict[str, Any]:
@@ -144,8 +161,9 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
             self._started = self._first_look(context)
             return super().execute(context)
         self._started = time.time()
-        wait = self._new_wait()
-        self._guarded(wait.look)
+        wait = self._new_wait(context)
+        if self._is_small(wait):
+            self._guarded(wait.look)
         if wait.is_met:
             try:
                 return self._result(wait, timed_out=False)
@@ -154,7 +172,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
                     raise AirflowSkipException(str(failure)) from failure
                 raise
         self.defer(
-            trigger=self._trigger(self._started + self.timeout),
+            trigger=self._trigger(context, self._started + self.timeout),
             method_name="execute_complete",
             # Where it may go on with what there is, a triggerer that comes back late is better than no result.
             timeout=timedelta(seconds=self.timeout + GRACE) if self.on_timeout == "fail" else None,
@@ -167,7 +185,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
 
         :param context: the context of the task instance
         """
-        wait = self._wait = self._wait or self._new_wait()
+        wait = self._wait = self._wait or self._new_wait(context)
         self._guarded(wait.look)
         late = self._started is not None and time.time() - self._started > self.timeout
         if not wait.is_met and (self.on_timeout == "fail" or not late):
@@ -191,7 +209,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
             summary = event["summary"]
             still_open = f"Of {summary['contacts']} contacts {summary['open']} are open"
             raise AirflowSensorTimeout(f"{still_open} after {self.timeout:g} seconds (timeout).")
-        wait = self._new_wait(event["ended"])
+        wait = self._new_wait(context, event["ended"])
         if self.attributes or self.fail_if or self.skip_if:
             # The event has no attributes, since Airflow logs it.
             self._guarded(wait.read_attributes)
@@ -200,6 +218,8 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Stop what is open, if that is wanted, when Airflow's time for the deferred task is up."""
         if self.stop_on_kill and is_deferral_timeout(next_method, next_kwargs):
+            self._wait = self._new_wait(context)
+            self._guarded(self._wait.look)
             self.on_kill()
         return super().resume_execution(next_method, next_kwargs, context)
 
@@ -207,9 +227,10 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         """Stop what is open, if that is wanted."""
         if not self.stop_on_kill:
             return
+        if self._wait is None:
+            return
         try:
-            wait = self._wait or self._new_wait()
-            self.log.info("The task was killed: %s", dict(asyncio.run(wait.stop_open(self._stop))))
+            self.log.info("The task was killed: %s", dict(self._wait.stop_at_once(self._stop)))
         except ConnectError as error:
             self.log.error("The task was killed, and its contacts could not be stopped: %s", error)  # noqa: TRY400
 
@@ -218,10 +239,13 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
     def _check(self, context: Context) -> None:
         """Find bad arguments before anything is read, and give the UI its links."""
         try:
-            ids = self._contact_ids()
+            _check_results(self.contact_id, self.results)
+            ids = self._contact_ids() if self.results is None else []
             check_condition("fail_if", self.fail_if)
             check_condition("skip_if", self.skip_if)
             _check_attributes(self.attributes)
+            if self.results is not None or len(ids) > MOST_IDS:
+                _check_recorded(self.attributes, fail_if=self.fail_if, skip_if=self.skip_if)
         except (TypeError, ValueError) as error:
             raise AirflowFailException(f"Task {self.task_id!r}: {error}") from None
         url = self.hook.instance_access_url
@@ -236,18 +260,47 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         ids = list(dict.fromkeys(given))
         if not all(isinstance(one, str) and one.strip() for one in ids):
             raise ValueError("contact_id has something in it that is no contact's ID: an empty text, or no text.")
-        if len(ids) > MOST_IDS:
-            raise ValueError(f"contact_id has {len(ids):,} contacts; a task waits for at most {MOST_IDS} given by ID.")
         return ids
 
-    def _new_wait(self, ended: Iterable[Mapping[str, Any]] = ()) -> Wait:
+    def _awaited(self, context: Context) -> Awaited:
+        """Return what to wait for, and where its outcomes are kept."""
+        from airflow_connect.bulk.awaited import InMemory, InResults
+
+        if self.results is None and len(ids := self._contact_ids()) <= MOST_IDS:
+            return InMemory(ids)
+        path, conn_id = self._results(context)
+        return InResults(path, conn_id=conn_id, attributes=self.attributes)
+
+    def _results(self, context: Context) -> tuple[str, str | None]:
+        """Return the folder of the results; a long list of contacts is recorded in one of the task's own."""
+        if isinstance(self.results, Mapping):
+            return str(self.results["results"]), self.results.get("results_conn_id")
+        if self.results is not None:
+            return str(self.results), None
+        if self._folder is None:
+            from airflow_connect.bulk.awaited import folder_of, list_contacts
+            from airflow_connect.bulk.ledger import run_folder
+
+            ti, ids = context["ti"], self._contact_ids()
+            whose = {name: getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
+            # Another list is another wait, and so has another folder.
+            folder = run_folder(folder_of(self.results_path or default_results_path()), **whose)
+            folder /= f"contacts={hashlib.sha256(chr(10).join(ids).encode()).hexdigest()[:16]}"
+            list_contacts(folder, ids, header={**whose, "try_number": ti.try_number})
+            self._folder = str(folder)
+        return self._folder, None
+
+    def _new_wait(self, context: Context, ended: Iterable[Mapping[str, Any]] = ()) -> Wait:
         from airflow_connect.bulk.paced import RealTime
-        from airflow_connect.bulk.wait import InMemory, Wait
+        from airflow_connect.bulk.wait import Wait
         from airflow_connect.bulk.watch import Reads
 
         clock = RealTime()
+        awaited = self._awaited(context)
+        for told in ended:
+            awaited.add(Outcome.from_dict(told))
         return Wait(
-            InMemory(self._contact_ids(), map(Outcome.from_dict, ended)),
+            awaited,
             Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time),
             clock=clock,
             interval=self.poke_interval,
@@ -257,9 +310,14 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
             looked_before=self._looked_before,
         )
 
-    def _trigger(self, deadline: float) -> ContactTrigger:
+    def _trigger(self, context: Context, deadline: float) -> ContactTrigger:
+        if self.results is None and len(ids := self._contact_ids()) <= MOST_IDS:
+            contacts: dict[str, Any] = {"contact_ids": ids}
+        else:
+            path, conn_id = self._results(context)
+            contacts = {"results": path, "results_conn_id": conn_id, "attributes": self.attributes}
         return ContactTrigger(
-            contact_ids=self._contact_ids(),
+            **contacts,
             poke_interval=self.poke_interval,
             deadline=deadline,
             wait_for=self.wait_for,
@@ -285,25 +343,43 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         if timed_out and self.on_timeout == "stop":
             self.log.info("The time is up: %s", dict(self._guarded(lambda: wait.stop_open(self._stop))))
         awaited: Any = wait.awaited
+        awaited.close()
+        summary = {**awaited.summary(), "timed_out": timed_out}
+        self.log.info("Of %(contacts)d contacts %(open)d are open", summary)
+        if not self._is_small(wait):
+            from airflow_connect.bulk.results import made_contacts
+
+            path, conn_id = awaited.path, awaited.conn_id
+            self._end_if(one.outcome for one in made_contacts(path, conn_id=conn_id)[1] if one.outcome is not None)
+            return {**summary, "results": path, **({"results_conn_id": conn_id} if conn_id else {})}
         outcomes: list[Outcome] = awaited.ended()
         for outcome in outcomes:
             self.log.info("Contact %s: %s (%s)", outcome.contact_id, outcome.state, outcome.disconnect_reason)
-        self._end_if(outcomes)
+        self._end_if(outcome.as_dict(ALL_ATTRIBUTES) for outcome in outcomes)
         told = [outcome.as_dict(self.attributes) for outcome in outcomes]
         if isinstance(self.contact_id, str):
             return told[0] if told else open_contact(self.contact_id)
-        return {**awaited.summary(), "timed_out": timed_out, "outcomes": told, "open_contacts": awaited.open()}
+        return {**summary, "outcomes": told, "open_contacts": awaited.open()}
 
-    def _end_if(self, outcomes: Iterable[Outcome]) -> None:
-        everything = [outcome.as_dict(ALL_ATTRIBUTES) for outcome in outcomes]
-        for name, condition, end in (
-            ("fail_if", self.fail_if, AirflowFailException),
-            ("skip_if", self.skip_if, AirflowSkipException),
-        ):
-            met = [one["contact_id"] for one in everything if condition is not None and matches(condition, one)]
-            if met:
-                more = f" and {len(met) - 1} more" if len(met) > 1 else ""
-                raise end(f"The outcome of contact {met[0]}{more} is what {name} names.")
+    @staticmethod
+    def _is_small(wait: Wait) -> bool:
+        from airflow_connect.bulk.awaited import InMemory
+
+        return isinstance(wait.awaited, InMemory)
+
+    def _end_if(self, outcomes: Iterable[dict[str, Any]]) -> None:
+        if self.fail_if is None and self.skip_if is None:
+            return
+        conditions = {"fail_if": self.fail_if, "skip_if": self.skip_if}
+        met: dict[str, list[str]] = {name: [] for name in conditions}
+        for outcome in outcomes:
+            for name, condition in conditions.items():
+                if condition is not None and matches(condition, outcome):
+                    met[name].append(outcome["contact_id"])
+        for name, end in (("fail_if", AirflowFailException), ("skip_if", AirflowSkipException)):
+            if found := met[name]:
+                more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+                raise end(f"The outcome of contact {found[0]}{more} is what {name} names.")
 
     def _guarded(self, look: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         """Run what reads contacts; raise its error without a traceback whose frames hold what contacts hold."""
@@ -319,3 +395,22 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
 def _check_attributes(attributes: object) -> None:
     if isinstance(attributes, str) and attributes != ALL_ATTRIBUTES:
         raise ValueError(f"attributes is a list of names, or {ALL_ATTRIBUTES!r}.")
+
+
+def _check_results(contact_id: object, results: object) -> None:
+    if (contact_id is None) == (results is None):
+        raise ValueError("give contact_id or results: either says what to wait for.")
+    if results is None:
+        return
+    if isinstance(results, Mapping):
+        results = results.get("results")
+    if not isinstance(results, (str, PathLike)) or not str(results):
+        raise TypeError("results is the output of a BulkCreateContactsOperator, or the folder of its results.")
+
+
+def _check_recorded(attributes: Sequence[str], **conditions: Condition | None) -> None:
+    """Where outcomes are on record, a condition sees the attributes that are recorded."""
+    for name, condition in conditions.items():
+        wanted = condition.get("attributes", {}) if isinstance(condition, Mapping) else {}
+        if attributes != ALL_ATTRIBUTES and (missing := sorted(set(wanted) - set(attributes))):
+            raise ValueError(f"{name} needs {', '.join(missing)}, which attributes= does not name.")

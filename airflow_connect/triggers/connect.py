@@ -16,8 +16,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_connect._compat import TRIGGERS_ARE_TOLD_OF_KILLS, is_deferred
+from airflow_connect.bulk.awaited import Awaited, InMemory, InResults
 from airflow_connect.bulk.paced import Paced, RealTime
-from airflow_connect.bulk.wait import InMemory, Wait, stop_contacts
+from airflow_connect.bulk.wait import Wait, stop_contacts
 from airflow_connect.bulk.watch import Reads
 from airflow_connect.errors import ConnectError, RetryableError
 from airflow_connect.hooks.connect import ConnectHook
@@ -53,6 +54,10 @@ class ContactTrigger(BaseTrigger):
     (:meth:`airflow_connect.outcome.Outcome.as_dict`).
 
     :param contact_ids: the contacts, a few: they are kept in Airflow's database
+    :param results: instead of them, the folder of a run's results, which holds any number of contacts, and where the
+        outcomes are recorded as they are found
+    :param results_conn_id: the connection to the object store of ``results``
+    :param attributes: names of the attributes that are recorded with the results, or ``"all"``
     :param poke_interval: seconds between two looks
     :param deadline: when the time is up (seconds since 1970), ``None`` for never
     :param wait_for: ``all``, ``any``, ``first_n`` or ``percent``
@@ -70,7 +75,10 @@ class ContactTrigger(BaseTrigger):
     def __init__(
         self,
         *,
-        contact_ids: Sequence[str],
+        contact_ids: Sequence[str] | None = None,
+        results: str | None = None,
+        results_conn_id: str | None = None,
+        attributes: Sequence[str] = (),
         poke_interval: float = 60.0,
         deadline: float | None = None,
         wait_for: str = "all",
@@ -85,7 +93,10 @@ class ContactTrigger(BaseTrigger):
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # before Airflow 3.3
-        self.contact_ids = list(contact_ids)
+        self.contact_ids = list(contact_ids) if contact_ids is not None else None
+        self.results = results
+        self.results_conn_id = results_conn_id
+        self.attributes = attributes if isinstance(attributes, str) else list(attributes)
         self.poke_interval = poke_interval
         self.deadline = deadline
         self.wait_for = wait_for
@@ -106,6 +117,9 @@ class ContactTrigger(BaseTrigger):
         """Return the class's path, and the arguments that make this trigger again."""
         arguments = {
             "contact_ids": self.contact_ids,
+            "results": self.results,
+            "results_conn_id": self.results_conn_id,
+            "attributes": self.attributes,
             "poke_interval": self.poke_interval,
             "deadline": self.deadline,
             "wait_for": self.wait_for,
@@ -125,6 +139,7 @@ class ContactTrigger(BaseTrigger):
         """Look again and again, and fire once."""
         event = await self._until_over()
         self._is_over = True
+        await self._close()
         yield event
 
     async def _until_over(self) -> TriggerEvent:
@@ -149,7 +164,8 @@ class ContactTrigger(BaseTrigger):
     async def _started(self) -> Wait:
         if self._wait is None:
             self._wait = Wait(
-                InMemory(self.contact_ids),
+                # Airflow 3.0 and 3.1 give connections only to threads that asgiref has started.
+                await sync_to_async(self._awaited, thread_sensitive=False)(),
                 await self._reads(),
                 clock=self._clock,
                 interval=self.poke_interval,
@@ -159,6 +175,11 @@ class ContactTrigger(BaseTrigger):
                 percent=self.percent,
             )
         return self._wait
+
+    def _awaited(self) -> Awaited:
+        if self.results is None:
+            return InMemory(self.contact_ids or ())
+        return InResults(self.results, conn_id=self.results_conn_id, attributes=self.attributes)
 
     async def _reads(self) -> Reads:
         parameters: dict[str, Any] = {
@@ -173,10 +194,13 @@ class ContactTrigger(BaseTrigger):
         reads = _shared_reads.get(key)
         if reads is None:
             hook = ConnectHook(**parameters)
-            # Airflow 3.0 and 3.1 give connections only to threads that asgiref has started.
             await sync_to_async(hook.prepare, thread_sensitive=False)()
             reads = _shared_reads.setdefault(key, Reads(hook, clock=self._clock, max_retry_time=self.max_retry_time))
         return reads
+
+    async def _close(self) -> None:
+        if self._wait is not None:
+            await asyncio.to_thread(self._wait.awaited.close)
 
     # --- When the task is killed --------------------------------------------------------------------------------
 
@@ -201,6 +225,13 @@ class ContactTrigger(BaseTrigger):
 
         A triggerer that shuts down cleans up as well, and leaves the task deferred.
         """
+        try:
+            await self._stop_if_killed()
+        finally:
+            if not self._is_over:
+                await self._close()
+
+    async def _stop_if_killed(self) -> None:
         if TRIGGERS_ARE_TOLD_OF_KILLS or not self.stop_on_kill or self._is_over:
             return
         try:

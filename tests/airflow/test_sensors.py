@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_connect.bulk.results import read_results
 from airflow_connect.emulator.resources import TO_QUEUE_FLOW
 from airflow_connect.sensors.connect import MOST_IDS, ContactSensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from airflow_connect.testing import LocalConnect
 
@@ -124,6 +126,46 @@ def test_mapped_tasks_output(run_dag: Callable[..., Any], busy: LocalConnect, mo
     ]
 
 
+def test_long_list_is_kept_with_its_outcomes(
+    sense: Any, make: Any, mode: dict[str, Any], busy: LocalConnect, tmp_path: Path
+) -> None:
+    """A list that is too long for Airflow's database is in a folder, where each contact has its outcome once."""
+    ids = [make() for _ in range(MOST_IDS + 1)]
+    where = {"results_path": str(tmp_path), "attributes": ["decision"]}
+    state, told = sense(contact_id=ids, fail_if={"attributes": {"decision": "refuse"}}, **where, **mode)
+    assert (state, told["contacts"], told["completed"], told["open"]) == ("success", MOST_IDS + 1, MOST_IDS + 1, 0)
+    rows = list(read_results(told))
+    assert [row["contact_id"] for row in rows] == ids
+    assert {row["outcome"] for row in rows} == {"completed"}
+    assert rows[0]["attributes"] == {"decision": "approve"}
+    assert "outcomes" not in told
+
+
+def test_results_of_a_bulk_task(run_dag: Callable[..., Any], busy: LocalConnect, tmp_path: Path) -> None:
+    """All that a bulk task made is waited for; rows and outcomes are read as one table."""
+    from airflow.providers.common.compat.sdk import DAG
+
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    for mode in MODES:
+        with DAG("bulk_wait", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+            bulk = BulkCreateContactsOperator(
+                task_id="bulk",
+                rows=[{"order": number} for number in range(30)],
+                contact={"channel": "TASK", "name": "Order {{ row.order }}"},
+                results_path=str(tmp_path),
+            )
+            ContactSensor(task_id="wait", results=bulk.output, attributes=["decision"], poke_interval=0.2, **mode)
+        run = run_dag(dag)
+        assert run.state == "success"
+        told = run.get_task_instances()[0].xcom_pull(task_ids="wait")
+        assert (told["contacts"], told["completed"], told["open"]) == (30, 30, 0)
+        rows = list(read_results(told))
+        assert [row["row"] for row in rows] == list(range(1, 31))
+        assert {(row["state"], row["outcome"], row["task_id"]) for row in rows} == {("created", "completed", "bulk")}
+        assert all(row["attributes"] == {"decision": "approve"} for row in rows)
+
+
 def test_id_that_never_existed(sense: Any, mode: dict[str, Any], make: Any, busy: LocalConnect) -> None:
     """An ID without a contact is a failed one among others."""
     contact_id = make()
@@ -216,7 +258,10 @@ def test_no_permission_is_an_error(sense: Any, mode: dict[str, Any], make: Any, 
     [
         ({"contact_id": ["a", " "]}, "no contact's ID"),
         ({"contact_id": {"a": 1}}, "a list of them"),
-        ({"contact_id": [str(number) for number in range(MOST_IDS + 1)]}, "at most 100"),
+        ({}, "give contact_id or results"),
+        ({"contact_id": "a", "results": "/tmp/a"}, "give contact_id or results"),
+        ({"results": {"rows": 3}}, "results is the output"),
+        ({"results": "/tmp/a", "fail_if": {"attributes": {"decision": "no"}}}, "fail_if needs decision"),
         ({"contact_id": "a", "fail_if": {"decision": "refuse"}}, "fail_if names decision"),
         ({"contact_id": "a", "fail_if": {"state": "refused"}}, "a state that there is not"),
         ({"contact_id": "a", "skip_if": {"attributes": "refuse"}}, "skip_if"),

@@ -140,7 +140,7 @@ def test_many_are_searched_and_each_is_described_once(scene: Scene) -> None:
     """Those that are known to be there cost an empty search while nothing ends, and then one read each."""
     start = scene.clock.epoch()
     ids = scene.make(120)
-    watch = scene.watch(ids, made_since=start)
+    watch = scene.watch(ids, made_since=start, describe_first=())
     for _ in range(3):
         assert scene.look(watch) == []
         scene.emulator.clock.advance(60)
@@ -189,7 +189,7 @@ def test_transferred_contact_is_followed(scene: Scene, others: int) -> None:
     start = scene.clock.epoch()
     first, *more = scene.make(1 + others)
     second = scene.transfer(first)
-    watch = scene.watch([first, *more], made_since=start)
+    watch = scene.watch([first, *more], made_since=start, describe_first=())
     assert scene.look(watch) == []
     third = scene.transfer(second)
     assert scene.look(watch) == []
@@ -228,7 +228,7 @@ def test_without_permission_to_search_contacts_are_described(scene_of: Callable[
         start = scene.clock.epoch()
         ids = scene.make(30)
         scene.emulator.complete(ids[7])
-        watch = scene.watch(ids, made_since=start)
+        watch = scene.watch(ids, made_since=start, describe_first=())
         assert [one.contact_id for one in scene.look(watch)] == [ids[7]]
         scene.emulator.complete(ids[9])
         assert [one.contact_id for one in scene.look(watch)] == [ids[9]]
@@ -250,7 +250,7 @@ def test_lagging_index_hides_nothing_for_good(scene_of: Callable[[Emulator], Sce
         scene = scene_of(emulator)
         start = scene.clock.epoch()
         ids = scene.make(80)
-        watch = scene.watch(ids, made_since=start, interval=30)
+        watch = scene.watch(ids, made_since=start, describe_first=(), interval=30)
         ended: set[str] = set()
         told: list[str] = []
         for _ in range(60):
@@ -274,7 +274,7 @@ def test_index_that_lags_more_than_the_overlap_is_searched_again(scene_of: Calla
         ids = scene.make(30)
         emulator.clock.advance(INDEX_LAG)
         emulator.complete(ids[3])
-        watch = scene.watch(ids, made_since=start)
+        watch = scene.watch(ids, made_since=start, describe_first=())
         told: list[str] = []
         for _ in range(70):
             told += [one.contact_id for one in scene.look(watch)]

@@ -48,6 +48,9 @@ def test_arguments_survive_the_database() -> None:
     """Everything that leads to the instance reaches the triggerer unharmed."""
     arguments = {
         "contact_ids": ["a", "b"],
+        "results": None,
+        "results_conn_id": None,
+        "attributes": ["decision"],
         "poke_interval": 5.0,
         "deadline": 1_800_000_000.0,
         "wait_for": "first_n",

@@ -1,0 +1,226 @@
+"""
+What a task waits for, and what has become of it so far: a few contacts in memory, or a run's in its results.
+
+This module knows no Airflow and no client; it imports Airflow's object storage where results are there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_connect.outcome import OutcomeState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from airflow_connect.bulk.ledger import Ledger
+    from airflow_connect.outcome import Outcome
+
+__all__ = ["Awaited", "InMemory", "InResults", "count_states", "folder_of", "list_contacts"]
+
+
+class Awaited(Protocol):
+    """The contacts of a wait, and what became of those that have ended."""
+
+    @property
+    def total(self) -> int:
+        """How many contacts there are."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many ended in each state."""
+
+    @property
+    def made_since(self) -> float | None:
+        """When the first of those was made that are not in ``describe_first`` (seconds since 1970)."""
+
+    @property
+    def describe_first(self) -> Collection[str] | None:
+        """Those that may have ended before that, or may not be there at all; ``None`` for all."""
+
+    def open(self) -> Iterable[str]:
+        """Return those that have not ended."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep an outcome."""
+
+    def flush(self) -> None:
+        """Wait until what was added is kept for good."""
+
+    def close(self) -> None:
+        """Keep what was added, and end."""
+
+    def summary(self) -> dict[str, int]:
+        """Return how many contacts there are, how many ended in each state, and how many are open."""
+
+    def tell(self) -> list[dict[str, Any]]:
+        """Return the outcomes that are known nowhere else, without attributes."""
+
+
+class InMemory:
+    """
+    A few contacts, whose outcomes are kept in memory.
+
+    :param contact_ids: the contacts
+    :param outcomes: the outcomes that are known
+    """
+
+    made_since = None
+    describe_first = None
+
+    def __init__(self, contact_ids: Iterable[str], outcomes: Iterable[Outcome] = ()) -> None:
+        self.outcomes: dict[str, Outcome | None] = dict.fromkeys(contact_ids)
+        self.counts: Counter[str] = Counter()
+        for outcome in outcomes:
+            self.add(outcome)
+
+    @property
+    def total(self) -> int:
+        """How many contacts there are."""
+        return len(self.outcomes)
+
+    def open(self) -> list[str]:
+        """Return those that have not ended."""
+        return [contact_id for contact_id, outcome in self.outcomes.items() if outcome is None]
+
+    def ended(self) -> list[Outcome]:
+        """Return the outcomes, in the order in which the contacts were given."""
+        return [outcome for outcome in self.outcomes.values() if outcome is not None]
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep an outcome."""
+        self.outcomes[outcome.contact_id] = outcome
+        self.counts[str(outcome.state)] += 1
+
+    def flush(self) -> None:
+        """Do nothing: what is in memory is as safe as it gets."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def summary(self) -> dict[str, int]:
+        """Return how many contacts there are, how many ended in each state, and how many are open."""
+        return count_states(self.total, self.counts)
+
+    def tell(self) -> list[dict[str, Any]]:
+        """Return the outcomes, without attributes."""
+        return [outcome.as_dict() for outcome in self.ended()]
+
+
+class InResults:
+    """
+    The contacts of a run, any number of them, whose outcomes are kept with its results.
+
+    Every outcome is on record once it is found, so that whoever takes the wait up again (a triggerer that was killed, a
+    retry) reads no contact again that has ended. Two who wait for the same run record some outcomes twice; readers take
+    the first. Blocks: files are read and written.
+
+    :param path: the folder of the run's results
+    :param conn_id: the Airflow connection to the object store
+    :param attributes: the names of the attributes that are kept, or :data:`~airflow_connect.outcome.ALL_ATTRIBUTES`
+    :raises LedgerError: if there are no results, or they are damaged
+    """
+
+    def __init__(self, path: str, *, conn_id: str | None = None, attributes: Sequence[str] = ()) -> None:
+        from airflow_connect.bulk.results import made_contacts
+
+        self.path = path
+        self.conn_id = conn_id
+        self._attributes = attributes
+        self._ledger: Ledger | None = None
+        self.counts: Counter[str] = Counter()
+        self.total = 0
+        self._open: list[str] = []
+        #: Contacts that an earlier run made.
+        self.describe_first: set[str] = set()
+        self._header, found = made_contacts(path, conn_id=conn_id)
+        self.made_since = datetime.fromisoformat(self._header["started"]).timestamp()
+        for contact_id, already_made, outcome in found:
+            self.total += 1
+            if outcome is not None:
+                self.counts[outcome["state"]] += 1
+                continue
+            self._open.append(contact_id)
+            if already_made:
+                self.describe_first.add(contact_id)
+
+    def open(self) -> list[str]:
+        """Return those that have not ended, and forget them: the watch knows them."""
+        found, self._open = self._open, []
+        return found
+
+    def add(self, outcome: Outcome) -> None:
+        """
+        Record an outcome.
+
+        :raises LedgerError: if it cannot be recorded
+        """
+        if self._ledger is None:
+            from airflow_connect.bulk.ledger import Ledger
+
+            # What the reader takes for the run's must be the run's; attempts count from 1.
+            header = {name: self._header.get(name) for name in ("dag_id", "run_id", "task_id", "map_index")}
+            self._ledger = Ledger(folder_of(self.path, self.conn_id), header={**header, "try_number": 0})
+        self._ledger.ended(outcome.as_dict(self._attributes))
+        self.counts[str(outcome.state)] += 1
+
+    def flush(self) -> None:
+        """Wait until the outcomes outlast the machine, and others can read them."""
+        if self._ledger is not None:
+            self._ledger.flush()
+
+    def close(self) -> None:
+        """Flush, and end."""
+        if self._ledger is not None:
+            self._ledger.close()
+            self._ledger = None
+
+    def summary(self) -> dict[str, int]:
+        """Return how many contacts there are, how many ended in each state, and how many are open."""
+        return count_states(self.total, self.counts)
+
+    def tell(self) -> list[dict[str, Any]]:
+        """Return nothing: the outcomes are with the results."""
+        return []
+
+
+def list_contacts(folder: Any, contact_ids: Iterable[str], *, header: Mapping[str, Any]) -> None:
+    """
+    Record contacts that were made elsewhere as the rows of a run, so that their outcomes can be kept there.
+
+    A second time it changes nothing, and completes what was killed in the middle.
+
+    :param folder: the run's folder, see :func:`airflow_connect.bulk.ledger.run_folder`
+    :param contact_ids: the contacts
+    :param header: see :class:`airflow_connect.bulk.ledger.Ledger`
+    :raises LedgerError: if they cannot be recorded
+    """
+    from airflow_connect.bulk.ledger import Ledger
+    from airflow_connect.bulk.record import place_of
+    from airflow_connect.bulk.results import contacts
+
+    contact_ids = list(contact_ids)
+    if place_of(folder).find() and set(contact_ids) <= set(contacts(folder)):
+        return
+    with Ledger(folder, header=header) as ledger:
+        for row, contact_id in enumerate(contact_ids, 1):
+            ledger.already_made(row, None, f"contact:{contact_id}", contact_id)
+
+
+def folder_of(path: str, conn_id: str | None = None) -> Any:
+    """Return a folder by its text: a ``pathlib.Path``, or an ``ObjectStoragePath`` of an Airflow connection."""
+    scheme, separator, rest = path.partition("://")
+    if not separator or scheme == "file":
+        return Path(rest if separator else path)
+    from airflow_connect._compat import storage_path
+
+    return storage_path(path, conn_id)
+
+
+def count_states(total: int, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return how many contacts there are, how many ended in each state, and how many are open."""
+    ended = {str(state): counts.get(state, 0) for state in OutcomeState}
+    return {"contacts": total, **ended, "open": total - sum(ended.values())}
