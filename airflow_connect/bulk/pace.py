@@ -1,38 +1,143 @@
 """
-When may the next call leave? Finds, holds and follows a request quota that nobody has told.
+When may the next call leave? Finds, holds, follows and shares a request quota that nobody has told.
 
-Amazon counts calls with a token bucket: it holds up to *burst* tokens, gets *rate* tokens a second, a call takes one,
-and a call that finds none is throttled and takes nothing. Neither number is known here, nor who else takes tokens.
-This module knows no clock, no thread and no client: times are arguments, and the caller serialises the calls.
+Amazon counts calls with a token bucket: it holds up to *burst* tokens and gets *rate* tokens a second; a call takes
+one, and a call that finds none is throttled and takes nothing. Neither number is known here, nor who else takes tokens.
+This module knows no clock, no thread and no client: times are arguments, and the caller takes turns.
+
+**What there is to know.** A throttled answer says that the bucket was empty then: an *anchor*. Between two anchors the
+bucket let through what flowed in, so that
+
+    rate = (calls let through between them ± noise) / (time between them),
+
+the more exact the further apart they are. All anchors that agree make a *chain*; where they stop agreeing, the quota
+changed, or somebody else uses it. Calls are dated by the middle between sending and answer. The noise is one token for
+the rounding and sqrt(rate x deviation of the latency) for calls that overtake each other.
+
+**The loop.** State: one of three phases, the rate, the anchors. Observation: an answer. Decision: the time of the next
+call, and how many may be in flight (twice rate x latency).
+
+``START``
+    The pace doubles until the first throttled answer; the calls in flight by then give the first measurement.
+``ALONE``
+    After a throttled answer we leave a reserve of tokens in the bucket, and spend it over a cycle of M calls at
+
+        pace = rate x (1 + 3 (noise + 1/2) n² / M³)       for the n-th call,
+
+    so that it is empty, and throttles, again about when M calls are made: a measurement for one call in M. Nothing is
+    lost meanwhile, for only a *full* bucket loses tokens. No throttled answer long after it was due: the quota was
+    raised, and the pace grows. A chain that breaks: it was lowered, or we are not alone.
+``SHARED``
+    Measuring finds what the others leave, so that who has more would keep it. All who share a bucket see the same
+    share of their calls throttled, whatever their pace; so each answers it with the same law,
+
+        pace x (1 + gain / M(pace)) for a call,     pace x (1 - gain) for a throttled answer,
+
+    which rests where one call in M(pace) is throttled. M grows with the pace: who is slower than the others gains.
+    A chain of many anchors that agree could not be if there were others: we are alone again.
+
+The loop reacts once per round trip: throttled calls that left before the last reaction are no news. It does not grow
+while we are the ones who are slow.
 """
 
 from __future__ import annotations
 
 import enum
 import math
+import random
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    import random
+__all__ = ["MAX_IN_FLIGHT", "Answer", "Call", "Pace"]
 
-__all__ = ["Answer", "Call", "Pace"]
+#: Calls in flight at most, by default: at 50 ms latency enough for 5,000 calls a second.
+MAX_IN_FLIGHT: Final = 256
+
+#: The first calls, before anything is known: 16 a second, 5 in flight (Amazon Connect's default burst).
+FIRST_RATE: Final = 16.0
+FIRST_IN_FLIGHT: Final = 5
+
+#: Seconds in which the pace doubles at the start, or a round trip if that is longer: from 16 to 500 a second in 2.5 s.
+#: What is in flight when the bucket is empty is throttled, some 70 % of rate x latency for each doubling a second.
+DOUBLING: Final = 0.5
+
+#: At the first throttled answer: the share of the pace at which that call left. It emptied a full bucket, so the rate
+#: is lower, and the calls in flight will tell it from below.
+FIRST_DROP: Final = 0.4
+
+#: The rate falls to no less than this share at one reaction: a limiter that refuses all for a moment is not at zero.
+LARGEST_DROP: Final = 0.6
+
+#: Once a throttled answer is overdue the pace grows by this factor in 0.5 s, a round trip, or the time of six calls
+#: (12 s at most), whichever is longest.
+GROWTH: Final = 1.25
+
+#: Calls in a cycle of ALONE: twice the calls of the chain, so that an error of one part in n costs two tokens, between
+#: 8 and 130 x noise + 2 s of calls (0.8 % throttled at least), 200 s of calls and three round trips.
+SHORTEST_CYCLE: Final = 8.0
+CYCLE_CALLS: Final = 130.0
+CYCLE_SECONDS: Final = 2.0
+CYCLE_LONGEST_SECONDS: Final = 200.0
+
+#: A throttled answer is overdue in ALONE after 1.3 cycles: about twice the reserve is spent then. In SHARED they come
+#: by chance, one in e³ = 20 later than after 3 x M calls.
+OVERDUE_ALONE: Final = 1.3
+OVERDUE_SHARED: Final = 3.0
+
+#: An overdue pace that has grown by this factor has met a bucket that was full: what was measured before is too low.
+OUTGROWN: Final = 1.3
+
+#: Widths in units of the noise: anchors agree within 1.25; the reserve is 1.5, so that an early throttled answer does not.
+AGREEMENT: Final = 1.25
+RESERVE: Final = 1.5
+
+#: M(pace) = 56 calls at half a call a second (a fourth of the default quota), and pace^0.2 above: four tasks see 1 to
+#: 3 % throttled from there to 500/s. Below it grows with pace^1.2, so that who has next to nothing comes back soon.
+SHARED_PACE: Final = 0.5
+SHARED_CALLS: Final = 60.0
+POWER_ABOVE: Final = 0.3
+POWER_BELOW: Final = 1.2
+
+#: The gain begins at 1/3 and falls to 1/20 as 2 / (6 + throttled answers): first find a place, then keep still in it.
+#: Below half a call a second it is larger, for answers come rarely there.
+SMALLEST_GAIN: Final = 0.05
+LARGEST_GAIN: Final = 1 / 3
+GAIN_AT_ONE: Final = 0.025
+
+#: M begins at 8 and grows by half with each throttled answer, so that all who share find their places at the same time.
+SHARED_FIRST_CALLS: Final = 8.0
+SHARED_STEP: Final = 1.5
+
+#: So many anchors that agree, over so many calls in units of the noise, are no chance: we are alone.
+ALONE_ANCHORS: Final = 12
+ALONE_CALLS: Final = 100.0
+
+SPREAD = 0.0
+#: Anchors kept. More would not measure better: the oldest are hours away at 2/s.
+ANCHORS: Final = 48
 
 
 class Answer(enum.Enum):
     """What an answer says about the quota."""
 
+    #: The call was let through, whatever became of it behind the quota.
     ACCEPTED = "accepted"
+    #: The bucket was empty.
     THROTTLED = "throttled"
+    #: An error of the service, a time-out, a cut connection: nobody knows.
     SAYS_NOTHING = "says nothing"
 
 
-#: Calls in flight at most, by default.
-MAX_IN_FLIGHT: Final = 256
+class Phase(enum.Enum):
+    """What the loop is doing; see the module."""
+
+    START = "start"
+    ALONE = "alone"
+    SHARED = "shared"
 
 
 class Call:
-    """One call under way: when it left, and at which pace."""
+    """A call under way: when it left, and at which pace."""
 
     __slots__ = ("pace", "sent")
 
@@ -41,11 +146,109 @@ class Call:
         self.pace = pace
 
 
-T0, P0, BACK, FIRST, POW, PATIENCE, M0, M1 = 0.5, 16.0, 0.4, 8.0, 3, 1.3, 130, 2
+class Latency:
+    """The round trip: mean and mean deviation, smoothed as TCP does (RFC 6298), in seconds."""
+
+    __slots__ = ("deviation", "mean")
+
+    def __init__(self) -> None:
+        self.mean = 0.0
+        self.deviation = 0.0
+
+    def add(self, seconds: float) -> None:
+        if self.mean:
+            self.deviation += (abs(seconds - self.mean) - self.deviation) / 16
+            self.mean += (seconds - self.mean) / 16
+        else:
+            self.mean = seconds
+            self.deviation = seconds / 4
+
+
+class Anchor:
+    """A time at which the bucket was empty, and how many calls it had let through by then."""
+
+    __slots__ = ("passed", "time")
+
+    def __init__(self, time: float, passed: int) -> None:
+        self.time = time
+        self.passed = passed
+
+
+class Meter:
+    """Measures the rate between throttled answers: the chain of anchors that agree, newest last."""
+
+    def __init__(self) -> None:
+        self.anchors: deque[Anchor] = deque(maxlen=ANCHORS)
+        #: Calls from the oldest anchor of the chain to the newest.
+        self.calls = 0
+        #: The bounds within which the chain holds the rate.
+        self.low = 0.0
+        self.high = math.inf
+        self._passed = 0
+        self._recent: deque[float] = deque(maxlen=512)
+
+    def let_through(self, time: float) -> None:
+        """Count a call that the bucket let through at *time*, also for anchors whose answers overtook its own."""
+        self._passed += 1
+        self._recent.append(time)
+        for anchor in reversed(self.anchors):
+            if anchor.time < time:
+                break
+            anchor.passed += 1
+
+    def anchor(self, time: float, latency: float) -> Anchor:
+        """Return the anchor of a call that was throttled at *time*; it is not in the chain yet."""
+        passed = self._passed
+        for other in reversed(self._recent):
+            if other < time - latency:
+                break
+            passed -= other > time
+        return Anchor(time, passed)
+
+    def rate(self, width: float) -> float:
+        """
+        Return the rate that the chain tells, or 0 when it is too short to tell one; *width* is the noise in calls.
+
+        Anchors are taken from the newest back while the bounds (calls ± width) / time have a value in common. Those
+        before are dropped, and :attr:`broken` tells that there were some.
+        """
+        newest = self.anchors[-1]
+        rate = 0.0
+        self.broken = False
+        self.calls, self.low, self.high = 0, 0.0, math.inf
+        for index in range(len(self.anchors) - 2, -1, -1):
+            older = self.anchors[index]
+            if (seconds := newest.time - older.time) <= 0:
+                continue
+            calls = newest.passed - older.passed
+            low, high = max(self.low, (calls - width) / seconds), min(self.high, (calls + width) / seconds)
+            if low > high:
+                self.broken = True
+                for _ in range(index + 1):
+                    self.anchors.popleft()
+                break
+            self.low, self.high = low, high
+            if calls >= 2 * width:
+                self.calls, rate = calls, calls / seconds
+        return rate
 
 
 class Pace:
-    """The control loop; see the module."""
+    """
+    The control loop: tells when the next call may leave, and learns from the answers.
+
+    It is deterministic but for *chance*, cheap (some microseconds a call) and bounded in memory. The caller calls
+    :meth:`send_at`, :meth:`sent` and :meth:`answered` one at a time, with times that never go back. A throttled call
+    is sent again as any other.
+
+    :param now: the time in seconds, of any clock that does not jump (``time.monotonic``)
+    :param max_rate: calls per second that are never exceeded; None for what the quota gives
+    :param max_in_flight: calls at the same time that are never exceeded
+    :param total_rate: calls per second that the account's quota is said to be, for all who use it together: the start
+        is immediate then, and sharing fair sooner. When it is wrong, what is measured counts.
+    :param chance: spreads the calls of those who share a quota, so that nobody stays behind another; None for its own
+    :raises ValueError: when a number is not positive
+    """
 
     def __init__(
         self,
@@ -56,181 +259,243 @@ class Pace:
         total_rate: float | None = None,
         chance: random.Random | None = None,
     ) -> None:
+        for name, value in (("max_rate", max_rate), ("max_in_flight", max_in_flight), ("total_rate", total_rate)):
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}: must be more than 0; got {value}.")
         self._max_rate = max_rate or math.inf
         self._max_in_flight = max_in_flight
-        self._rate = min(total_rate or P0, self._max_rate)
-        self._pace = self._rate
-        self._growth = 2.0
-        self._searching = True
-        self._known = total_rate is not None
+        self._total_rate = total_rate
+        self._random = (chance or random.Random()).random  # noqa: S311  # spreads calls, keeps no secret
+        self._phase = Phase.START
+        self._rate = self._pace = min(total_rate or FIRST_RATE, self._max_rate)
+        #: The rate is a measurement, or said to be one: the first throttled answer does not take it away.
+        self._rate_known = total_rate is not None
         self._next = now
         self._in_flight = 0
-        self._latency = 0.0
-        self._deviation = 0.0
         self._accepted = 0
         self._throttled = 0
+        self._latency = Latency()
+        self._meter = Meter()
         self._reacted = -math.inf
-        self._cycle = 0
-        self._cycle_length = FIRST
-        self._anchors: deque[list[float]] = deque(maxlen=48)
-        self._recent: deque[float] = deque(maxlen=512)
-        self._first = now
-        self._base = self._rate
-        self._burst = 1.0
+        self._last_answer = Answer.ACCEPTED
+        #: Calls since the last reaction, calls until the next throttled answer is due, and the pace when it was.
+        self._calls = 0
+        self._cycle = SHORTEST_CYCLE
+        self._pace_when_due = math.inf
+        #: Throttled answers of the calls in flight at the first one measure the rate.
+        self._first_pack = False
+        #: Calls that the bucket let through before it was first empty: it holds no more.
+        self._burst = math.inf
+        self._gain = LARGEST_GAIN
+        self._cuts = 0
 
     @property
     def rate(self) -> float:
+        """Calls per second that the quota is measured to give us; at the start, those that we try."""
         return self._rate
 
     @property
     def in_flight(self) -> int:
+        """Calls that are sent and not answered."""
         return self._in_flight
 
     @property
     def latency(self) -> float:
-        return self._latency
+        """Seconds from sending to answer, smoothed; 0 before the first answer."""
+        return self._latency.mean
+
+    @property
+    def accepted(self) -> int:
+        """Calls that were let through."""
+        return self._accepted
+
+    @property
+    def throttled(self) -> int:
+        """Calls that were throttled."""
+        return self._throttled
 
     @property
     def throttled_share(self) -> float:
+        """Share of the calls that were throttled, of those whose answers tell."""
         return self._throttled / max(1, self._accepted + self._throttled)
 
-    def _limit(self) -> float:
-        if not self._latency:
-            return min(5 if not self._known else self._max_in_flight, self._max_in_flight)
-        return min(self._max_in_flight, 4 + 2 * self._pace * (self._latency + 4 * self._deviation))
+    @property
+    def phase(self) -> str:
+        """What the loop is doing: ``start``, ``alone`` or ``shared``."""
+        return self._phase.value
+
+    # Decision
 
     def send_at(self, now: float) -> float:
-        if self._in_flight >= self._limit():
-            return math.inf
-        return self._next
+        """Return the time at which the next call may leave: at most *now* for at once, ``inf`` for after an answer."""
+        return math.inf if self._in_flight >= self._in_flight_limit() else self._next
 
     def sent(self, now: float) -> Call:
+        """Count a call that leaves now; give what this returns to :meth:`answered`."""
         self._in_flight += 1
-        interval = 1 / self._pace
-        late = now - self._next > max(2 * interval, 0.05)
-        if self._next < now:
-            self._next = max(self._next, now - max(2 * interval, 0.05))
         call = Call(now, self._pace)
-        if late:
-            self._slow()
-        elif self._searching:
-            self._grow(interval)
+        if self._is_late(now):
+            self._next = max(self._next, now)
+        elif self._phase is Phase.START:
+            self._grow(2.0, DOUBLING, DOUBLING)
         else:
-            self._cycle += 1
-            m = self._cycle_length
-            q = self._noise()
-            self._pace = min(self._max_rate, self._rate * (1 + POW * q * (self._cycle / m) ** (POW - 1) / m))
-            if self._cycle > PATIENCE * m:
-                self._searching = True
-                self._growth = 1.25
-                self._base = self._rate
-        self._next += 1 / self._pace
+            self._calls += 1
+            if self._phase is Phase.ALONE:
+                self._spend_reserve()
+            else:
+                self._share()
+        gap = 1 / self._pace
+        if self._phase is Phase.SHARED:
+            gap *= 1 + SPREAD * (self._random() - 0.5)
+        self._next += gap
         return call
 
-    def _grow(self, interval: float) -> None:
-        if not self._latency:
-            return
-        period = max(self._latency, T0 if self._growth == 2 else 0.5, 0 if self._growth == 2 else 6 * interval)
-        self._pace = min(self._max_rate, self._pace * self._growth ** min(1, interval / period))
+    def _in_flight_limit(self) -> float:
+        if not self._latency.mean:
+            return self._max_in_flight if self._rate_known else min(FIRST_IN_FLIGHT, self._max_in_flight)
+        # Twice what the pace needs: the latency may grow, but a service that hangs does not swallow all rows.
+        return min(self._max_in_flight, 4 + 2 * self._pace * (self._latency.mean + 4 * self._latency.deviation))
+
+    def _is_late(self, now: float) -> bool:
+        """Tell whether the caller was slower than the pace; a little is caught up with instead."""
+        late = now - self._next
+        # A quarter of a second of calls and two more, but not the whole bucket, which others may have used meanwhile.
+        if late * self._pace <= min(2 + self._pace / 4, self._burst / 2):
+            return False
+        if late * self._pace > self._burst:
+            # The bucket is full again. Empty it as at the start, from the rate that we know.
+            self._meter.anchors.clear()
+            self._phase = Phase.START
+            self._pace = self._rate
+        return True
+
+    def _spend_reserve(self) -> None:
+        """Go on in the cycle of ALONE: the pace rises until the reserve is spent, and on when nothing happens."""
+        progress = self._calls / self._cycle
+        if progress <= OVERDUE_ALONE:
+            excess = 3 * (self._noise() + 0.5) * progress * progress / self._cycle
+            self._pace = self._pace_when_due = min(self._rate * (1 + excess), self._max_rate)
+        else:
+            self._grow(GROWTH, 0.5, 12.0)
+
+    def _share(self) -> None:
+        """Go on in SHARED: every call raises the pace a little."""
+        calls = self._shared_calls()
+        if self._calls > OVERDUE_SHARED * calls:
+            self._grow(GROWTH, 0.5, 12.0)
+        else:
+            self._pace = min(self._pace * (1 + self._gain / calls), self._max_rate)
         self._rate = self._pace
 
-    def _slow(self) -> None:
-        self._anchors.clear()
-        self._cycle = 0
+    def _grow(self, factor: float, shortest: float, longest: float) -> None:
+        """Let the pace grow by *factor* in a round trip, the time of six calls, or the bounds given (seconds)."""
+        if self._last_answer is not Answer.ACCEPTED or not self._latency.mean:
+            return
+        gap = 1 / self._pace
+        period = max(self._latency.mean, shortest, min(6 * gap, longest))
+        self._pace = min(self._pace * factor ** min(1.0, gap / period), self._max_rate)
+        if self._phase is Phase.START and not self._rate_known:
+            self._rate = self._pace
+
+    def _shared_calls(self) -> float:
+        """Return M(pace): the calls for one throttled answer in SHARED."""
+        power = POWER_ABOVE if self._pace > SHARED_PACE else POWER_BELOW
+        calls = SHARED_CALLS * (self._pace / SHARED_PACE) ** power
+        if self._total_rate:
+            # The quota is said: with a common unit the law may be steep. A fourth of it is to see 1 in 40 throttled.
+            calls = min(max(640 * (self._pace / self._total_rate) ** 2, calls / 3), 3 * calls)
+        calls = min(calls, SHARED_FIRST_CALLS * SHARED_STEP ** min(self._cuts, 20))
+        return max(calls, self._round_trips(3))
+
+    def _round_trips(self, number: float) -> float:
+        return number * self._pace * self._latency.mean
 
     def _noise(self) -> float:
-        return 1 + 0.8 * math.sqrt(self._rate * self._deviation)
+        """Return the tokens by which a measurement or the level of the bucket may be wrong."""
+        return 1 + 0.8 * math.sqrt(self._rate * self._latency.deviation)
+
+    # Observation
 
     def answered(self, call: Call, now: float, answer: Answer) -> None:
+        """Learn from the answer to a call."""
         self._in_flight -= 1
-        latency = now - call.sent
+        self._last_answer = answer
         if answer is Answer.SAYS_NOTHING:
-            self._count(call.sent + self._latency / 2)
+            # A call is counted by the quota before it fails, and its latency is that of a failure.
+            self._meter.let_through(call.sent + self._latency.mean / 2)
             return
-        if not self._latency:
-            self._latency = latency
-            self._deviation = latency / 4
-            if not self._known:
-                self._pace = self._rate = min(self._pace, 5 / latency)
-        else:
-            self._deviation += (abs(latency - self._latency) - self._deviation) / 16
-            self._latency += (latency - self._latency) / 16
-        middle = call.sent + latency / 2
+        first = not self._latency.mean
+        self._latency.add(now - call.sent)
+        if first and not self._rate_known:
+            self._rate = self._pace = min(self._pace, FIRST_IN_FLIGHT / self._latency.mean)
+        middle = (call.sent + now) / 2
         if answer is Answer.ACCEPTED:
             self._accepted += 1
-            self._count(middle)
+            self._meter.let_through(middle)
             return
         self._throttled += 1
-        self._throttle(call, middle, now)
+        anchor = self._meter.anchor(middle, self._latency.mean)
+        if call.sent >= self._reacted:
+            self._reacted = now
+            self._react(call, anchor, now)
+        elif self._first_pack:
+            self._measure_first_pack(anchor)
 
-    def _count(self, middle: float) -> None:
-        self._recent.append(middle)
-        for anchor in reversed(self._anchors):
-            if anchor[0] < middle:
-                break
-            anchor[1] += 1
-
-    def _throttle(self, call: Call, middle: float, now: float) -> None:
-        count = self._accepted
-        for other in reversed(self._recent):
-            if other < middle - self._latency:
-                break
-            if other > middle:
-                count -= 1
-        anchor = [middle, count, 0.0]
-        if call.sent < self._reacted:
-            if len(self._anchors) == 1 and self._anchors[0][0] < middle:
-                self._anchors.append([middle, count, 1.0])
-            elif len(self._anchors) == 2 and self._anchors[1][2] and self._anchors[1][0] < middle:
-                self._anchors[1] = [middle, count, 1.0]
-            else:
+    def _react(self, call: Call, anchor: Anchor, now: float) -> None:
+        """React to news that the bucket was empty."""
+        anchors = self._meter.anchors
+        pace = self._pace
+        self._first_pack = self._phase is Phase.START and not self._rate_known
+        if self._phase is Phase.START:
+            anchors.clear()
+            self._phase = Phase.ALONE
+            if not self._rate_known:
+                self._burst = self._accepted
+                self._rate = call.pace * FIRST_DROP
+        elif self._phase is Phase.ALONE and call.pace > OUTGROWN * self._pace_when_due:
+            average = 0.0
+            if anchors and anchor.time > anchors[-1].time:
+                average = (anchor.passed - anchors[-1].passed) / (anchor.time - anchors[-1].time)
+            anchors.clear()
+            # Between what passed, with a full bucket at times, and the pace that emptied it.
+            self._rate = math.sqrt(max(average, self._rate) * call.pace)
+        anchors.append(anchor)
+        self._rate_known = True
+        self._measure(self._rate * LARGEST_DROP)
+        self._calls = 0
+        if self._phase is Phase.SHARED:
+            if len(anchors) < ALONE_ANCHORS or self._meter.calls < ALONE_CALLS * self._noise():
+                self._cut(pace)
+                self._next = max(now, self._next)
                 return
-            self._measure()
-            return
-        self._reacted = now
-        if self._searching:
-            if self._growth == 2:
-                self._anchors.clear()
-                self._rate = call.pace * BACK
-            else:
-                self._rate = self._base
-        self._anchors.append(anchor)
-        self._searching = False
-        self._measure(call)
-        self._cycle = 0
-        q = self._noise()
-        self._next = max(now, self._next - 1 / self._pace + 1 / self._rate) + q / self._rate
+            self._phase = Phase.ALONE
+        elif self._meter.broken:
+            self._phase = Phase.SHARED
+            self._gain, self._cuts = LARGEST_GAIN, 0
+        reserve = min(RESERVE * self._noise(), max(0.25, self._burst - 1))
+        self._next = max(now, self._next - 1 / pace + 1 / self._rate) + reserve / self._rate
         self._pace = self._rate
 
-    def _measure(self, call=None) -> None:
-        anchors = self._anchors
-        q = self._noise()
-        low, high = 0.0, math.inf
-        newest = anchors[-1]
-        rate = 0.0
-        counted = 0.0
-        for i in range(len(anchors) - 2, -1, -1):
-            span = newest[0] - anchors[i][0]
-            if span <= 0:
-                continue
-            n = newest[1] - anchors[i][1]
-            new_low, new_high = max(low, (n - q) / span), min(high, (n + q) / span)
-            if new_low > new_high:
-                raised = low > (n + q) / span
-                for _ in range(i + 1):
-                    anchors.popleft()
-                if raised and call and len(anchors) == 2:
-                    rate = (newest[1] - anchors[0][1]) / (newest[0] - anchors[0][0])
-                    anchors.popleft()
-                    self._rate = max(rate, min(math.sqrt(rate * call.pace), 2 * rate))
-                    self._cycle_length = FIRST
-                    return
-                break
-            low, high = new_low, new_high
-            if n >= 2 * q:
-                rate = n / span
-                counted = n
-        if rate:
-            self._rate = min(max(rate, low), high, self._max_rate)
-        longest = M0 * q + M1 * self._rate
-        self._cycle_length = max(FIRST, min(longest, 2 * counted), 3 * self._rate * self._latency)
+    def _measure(self, lowest: float) -> None:
+        """Take the rate from the anchors, and the length of the cycle from how well they know it."""
+        noise = self._noise()
+        meter = self._meter
+        rate = meter.rate(AGREEMENT * noise) or self._rate
+        self._rate = min(max(min(max(rate, meter.low), meter.high), lowest), self._max_rate)
+        longest = min(CYCLE_CALLS * noise + CYCLE_SECONDS * self._rate, CYCLE_LONGEST_SECONDS * self._rate)
+        shortest = max(SHORTEST_CYCLE, 3 * self._rate * self._latency.mean)
+        self._cycle = max(shortest, min(longest, 2.0 * meter.calls))
+
+    def _measure_first_pack(self, anchor: Anchor) -> None:
+        """Measure from the first throttled answer to the last of the calls that were in flight at it."""
+        anchors = self._meter.anchors
+        if anchor.time > anchors[-1].time:
+            if len(anchors) == 2:
+                anchors.pop()
+            anchors.append(anchor)
+            self._measure(0.0)
+
+    def _cut(self, pace: float) -> None:
+        self._cuts += 1
+        self._gain = max(SMALLEST_GAIN, min(0.3, GAIN_AT_ONE / pace), 2 / (6 + self._cuts))
+        self._rate = self._pace = pace * (1 - self._gain)
