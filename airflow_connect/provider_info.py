@@ -7,6 +7,14 @@ from typing import Any
 __all__ = ["get_provider_info"]
 
 
+_ASSET_URIS = {
+    "schemes": ["amazonconnect"],
+    "handler": "airflow_connect.assets.connect.sanitize_uri",
+    "factory": "airflow_connect.assets.connect.create_asset",
+    "to_openlineage_converter": "airflow_connect.assets.connect.convert_asset_to_openlineage",
+}
+
+
 def get_provider_info() -> dict[str, Any]:
     """
     Return the provider's description.
@@ -32,6 +40,9 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_connect.operators.bulk", "airflow_connect.operators.connect"],
             }
         ],
+        # Airflow 2 calls an asset a dataset, and knows neither key of the other.
+        "asset-uris": [_ASSET_URIS],
+        "dataset-uris": [_ASSET_URIS],
         "notifications": ["airflow_connect.notifications.connect.ContactNotifier"],
         "sensors": [{"integration-name": integration, "python-modules": ["airflow_connect.sensors.connect"]}],
         "triggers": [{"integration-name": integration, "python-modules": ["airflow_connect.triggers.connect"]}],

@@ -1,14 +1,22 @@
-"""Operators that make, end, change and transfer one contact of Amazon Connect at a time."""
+"""Operators that make a contact of Amazon Connect, and that end, change, tag and transfer one or many."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from airflow_connect._compat import AirflowSensorTimeout, conf, never_expire, task_state_store
+from airflow_connect._compat import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    BranchMixIn,
+    conf,
+    never_expire,
+    task_state_store,
+)
 from airflow_connect.bulk.awaited import InMemory
 from airflow_connect.bulk.paced import RealTime
 from airflow_connect.bulk.wait import Wait
@@ -22,22 +30,34 @@ from airflow_connect.errors import (
     content_changed,
 )
 from airflow_connect.fields import Fault
+from airflow_connect.lineage import contacts_lineage, tell_outlets
 from airflow_connect.operators.base_connect import ConnectBaseOperator
+from airflow_connect.operators.each_contact import EachContactOperator
 from airflow_connect.outcome import Outcome
-from airflow_connect.request import ContactRequest, StartTaskContactRequest
+from airflow_connect.request import (
+    ContactRequest,
+    StartTaskContactRequest,
+    StopContactRequest,
+    TagContactRequest,
+    TransferContactRequest,
+    UpdateContactAttributesRequest,
+)
 from airflow_connect.triggers.connect import ContactTrigger, connection_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
 
     from airflow_connect._compat import TaskStateStore
 
 __all__ = [
+    "ContactBranchOperator",
     "CreateContactOperator",
     "StartTaskContactOperator",
     "StopContactOperator",
+    "TagContactOperator",
     "TransferContactOperator",
     "UpdateContactAttributesOperator",
 ]
@@ -118,9 +138,14 @@ class _MakeContactOperator(ConnectBaseOperator):
             context["ti"].xcom_push(key="contact_arn", value=contact["contact_arn"])
         link = self._store_link(context, contact_id)
         self.log.info("Contact %s %s (%s); client token %.8s…, attempts: %d", contact_id, what, link, token, attempts)
+        tell_outlets(context, self.hook.instance_id, {"contacts": 1})
         if self.wait_for_completion:
             self._wait_for(context, contact_id)
         return contact_id
+
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:
+        """Return the instance's contacts as the output, for OpenLineage."""
+        return contacts_lineage(self.hook.instance_id)
 
     def _wait_for(self, context: Context, contact_id: str) -> None:
         deadline = time.time() + self.waiter_delay * self.waiter_max_attempts
@@ -157,6 +182,8 @@ class _MakeContactOperator(ConnectBaseOperator):
         event = event or {}
         if event.get("status") == "error":
             raise SetupError(event["message"])
+        # What was told before the task was deferred is forgotten with its process.
+        tell_outlets(context, self.hook.instance_id, {"contacts": 1})
         outcomes = [Outcome.from_dict(told) for told in event["ended"]]
         wait = self._new_wait(InMemory([one.contact_id for one in outcomes], outcomes))
         if self.outcome_attributes:
@@ -428,69 +455,139 @@ class StartTaskContactOperator(_MakeContactOperator):
         self.attachments = attachments
 
 
-class StopContactOperator(ConnectBaseOperator):
+class StopContactOperator(EachContactOperator):
     """
-    End a contact. One that has ended already is no error.
+    End a contact or many. One that has ended already is no error.
+
+    With ``results`` it takes back all that a run made and that is still open, also a run of yesterday.
 
     .. seealso::
         For more information on how to use this operator, take a look at the guide:
         :ref:`howto/operator:StopContactOperator`
 
-    :param contact_id: the contact (templated)
+    :param contact_id: the contact, or a list of them (templated)
+    :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
+        (templated)
+    :param state: of the results, only contacts of these states; ``open`` (default) are those without an outcome on
+        record (templated)
+    :param dry_run: count what would be done, and call nothing
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
-    :return: the contact's ID
+    :return: the contact's ID; for many ``{"contacts": …, "stopped": …, "ended_before": …, "failed": 0}``
     """
 
-    template_fields: Sequence[str] = aws_template_fields("instance_id", "contact_id")
+    operation = "StopContact"
+    done = "stopped"
+    ended_codes = frozenset({"ContactNotFoundException"})
 
-    def __init__(self, *, contact_id: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.contact_id = contact_id
+    def __init__(
+        self,
+        *,
+        contact_id: str | Iterable[str] | XComArg | None = None,
+        results: str | Mapping[str, Any] | XComArg | None = None,
+        state: str | Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if results is not None and state is None:
+            state = "open"
+        super().__init__(contact_id=contact_id, results=results, state=state, **kwargs)
 
-    def _execute(self, context: Context) -> str:
-        stopped = self.hook.stop_contact(self.contact_id)
-        link = self._store_link(context, self.contact_id)
-        self.log.info("Contact %s %s (%s)", self.contact_id, "stopped" if stopped else "had ended before", link)
-        return self.contact_id
+    def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
+        return StopContactRequest(instance_id=self.hook.instance_id, contact_id=contact_id).params()
+
+    def _execute_one(self, context: Context, contact_id: str) -> str:
+        stopped = self.hook.stop_contact(contact_id)
+        link = self._store_link(context, contact_id)
+        self.log.info("Contact %s %s (%s)", contact_id, "stopped" if stopped else "had ended before", link)
+        return contact_id
 
 
-class UpdateContactAttributesOperator(ConnectBaseOperator):
+class UpdateContactAttributesOperator(EachContactOperator):
     """
-    Add or change attributes of a contact, also of one that has ended. Attributes that are not named stay.
+    Add or change attributes of a contact or of many, also of those that have ended. Others stay.
 
     .. seealso::
         For more information on how to use this operator, take a look at the guide:
         :ref:`howto/operator:UpdateContactAttributesOperator`
 
-    :param contact_id: the contact; of a chain of transferred contacts the first (templated)
+    :param contact_id: the contact, of a chain of transferred contacts the first; or a list of them (templated)
     :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.request.ContactRequest` (templated)
+    :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
+        (templated)
+    :param state: of the results, only contacts of these states, such as ``open``; default: all (templated)
+    :param dry_run: count what would be done, and call nothing
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
-    :return: the contact's ID
+    :return: the contact's ID; for many ``{"contacts": …, "updated": …, "ended_before": 0, "failed": 0}``
     """
 
-    template_fields: Sequence[str] = aws_template_fields("instance_id", "contact_id", "attributes")
+    operation = "UpdateContactAttributes"
+    done = "updated"
+    template_fields: Sequence[str] = (*EachContactOperator.template_fields, "attributes")
     template_fields_renderers: ClassVar[dict[str, str]] = {"attributes": "json"}
 
-    def __init__(self, *, contact_id: str, attributes: dict[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, attributes: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.contact_id = contact_id
         self.attributes = attributes
 
-    def _execute(self, context: Context) -> str:
-        self.hook.update_contact_attributes(self.contact_id, self.attributes)
-        link = self._store_link(context, self.contact_id)
-        self.log.info("Contact %s: %d attributes updated (%s)", self.contact_id, len(self.attributes), link)
-        return self.contact_id
+    def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
+        return UpdateContactAttributesRequest(
+            instance_id=self.hook.instance_id, initial_contact_id=contact_id, attributes=self.attributes
+        ).params()
+
+    def _execute_one(self, context: Context, contact_id: str) -> str:
+        self.hook.update_contact_attributes(contact_id, self.attributes)
+        link = self._store_link(context, contact_id)
+        self.log.info("Contact %s: %d attributes updated (%s)", contact_id, len(self.attributes), link)
+        return contact_id
 
 
-class TransferContactOperator(ConnectBaseOperator):
+class TagContactOperator(EachContactOperator):
     """
-    Hand a TASK or EMAIL contact that has not ended to another queue, user or flow, once per task instance.
+    Add tags to a contact or to many, also to those that have ended: for granular billing.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:TagContactOperator`, and for limits at
+        https://docs.aws.amazon.com/connect/latest/APIReference/API_TagContact.html
+
+    :param contact_id: the contact, or a list of them (templated)
+    :param tags: ``{key: value}``, at most 6 of a contact (templated)
+    :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
+        (templated)
+    :param state: of the results, only contacts of these states, such as ``open``; default: all (templated)
+    :param dry_run: count what would be done, and call nothing
+    :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
+        the extra of the connection.
+    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :return: the contact's ID; for many ``{"contacts": …, "tagged": …, "ended_before": 0, "failed": 0}``
+    """
+
+    operation = "TagContact"
+    done = "tagged"
+    template_fields: Sequence[str] = (*EachContactOperator.template_fields, "tags")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"tags": "json"}
+
+    def __init__(self, *, tags: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tags = tags
+
+    def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
+        return TagContactRequest(instance_id=self.hook.instance_id, contact_id=contact_id, tags=self.tags).params()
+
+    def _execute_one(self, context: Context, contact_id: str) -> str:
+        self.hook.tag_contact(contact_id, self.tags)
+        link = self._store_link(context, contact_id)
+        self.log.info("Contact %s: tagged with %s (%s)", contact_id, ", ".join(self.tags), link)
+        return contact_id
+
+
+class TransferContactOperator(EachContactOperator):
+    """
+    Hand a TASK or EMAIL contact that has not ended, or many, to another queue, user or flow, once per task instance.
 
     What goes on is a new contact, whose previous contact is the one given.
 
@@ -499,54 +596,127 @@ class TransferContactOperator(ConnectBaseOperator):
         :ref:`howto/operator:TransferContactOperator`, and for limits at
         https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
 
-    :param contact_id: the contact (templated)
+    :param contact_id: the contact, or a list of them; in a list one that has ended is no error (templated)
     :param contact_flow_id: the flow that takes it: an inbound, transfer-to-agent or transfer-to-queue flow (templated)
     :param queue_id: the queue, if it goes to one (templated)
     :param user_id: the user, if it goes to one; not together with ``queue_id`` (templated)
+    :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
+        (templated)
+    :param state: of the results, only contacts of these states; ``open`` (default) are those without an outcome on
+        record (templated)
+    :param dry_run: count what would be done, and call nothing
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
-    :return: the ID of the new contact; its ARN is the XCom ``contact_arn``
+    :return: the ID of the new contact; its ARN is the XCom ``contact_arn``. For many ``{"contacts": …, "transferred":
+        …, "ended_before": …, "failed": 0}``, up to 100 with ``went_on_as``: ``{contact: new contact}``
     """
 
-    template_fields: Sequence[str] = aws_template_fields(
-        "instance_id", "contact_id", "contact_flow_id", "queue_id", "user_id"
-    )
+    operation = "TransferContact"
+    done = "transferred"
+    needs_open = True
+    template_fields: Sequence[str] = (*EachContactOperator.template_fields, "contact_flow_id", "queue_id", "user_id")
 
     def __init__(
         self,
         *,
-        contact_id: str,
         contact_flow_id: str,
         queue_id: str | None = None,
         user_id: str | None = None,
+        results: str | Mapping[str, Any] | XComArg | None = None,
+        state: str | Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.contact_id = contact_id
+        if results is not None and state is None:
+            state = "open"
+        super().__init__(results=results, state=state, **kwargs)
         self.contact_flow_id = contact_flow_id
         self.queue_id = queue_id
         self.user_id = user_id
 
-    def _execute(self, context: Context) -> str:
-        token = self._token_for_task(context, self.contact_id)
-        response = self.hook.transfer_contact(
-            self.contact_id,
+    def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
+        return TransferContactRequest(
+            instance_id=self.hook.instance_id,
+            contact_id=contact_id,
             contact_flow_id=self.contact_flow_id,
             queue_id=self.queue_id,
             user_id=self.user_id,
-            client_token=token,
-        )
-        contact_id: str = response["ContactId"]
+            client_token=self._token_for_task(context, contact_id),
+        ).params()
+
+    def _execute_one(self, context: Context, contact_id: str) -> str:
+        params = self._params(context, contact_id)
+        response = self.hook.call(self.operation, params)
+        successor: str = response["ContactId"]
         context["ti"].xcom_push(key="contact_arn", value=response.get("ContactArn"))
-        link = self._store_link(context, contact_id)
+        link = self._store_link(context, successor)
         attempts = 1 + response["ResponseMetadata"]["RetryAttempts"]
         self.log.info(
             "Contact %s transferred; it goes on as %s (%s); client token %.8s…, attempts: %d",
-            self.contact_id,
             contact_id,
+            successor,
             link,
-            token,
+            params["ClientToken"],
             attempts,
         )
-        return contact_id
+        return successor
+
+
+class ContactBranchOperator(ConnectBaseOperator, BranchMixIn):
+    """
+    Follow the branch that an attribute of a contact names: what an agent decided.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:ContactBranchOperator`
+
+    :param contact_id: the contact, or its outcome as ``ContactSensor`` returns it (templated)
+    :param attribute: the attribute's name (templated)
+    :param branches: ``{value: task ID or list of task IDs}``; tasks directly downstream that are in no branch taken
+        are skipped (templated)
+    :param default: the task ID or IDs for every other value, and where there is no such attribute. Without it both fail
+        the task (templated).
+    :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
+        the extra of the connection.
+    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :return: the task ID or IDs that follow
+    """
+
+    inherits_from_skipmixin = True
+    template_fields: Sequence[str] = aws_template_fields(
+        "instance_id", "contact_id", "attribute", "branches", "default"
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"branches": "json"}
+
+    def __init__(
+        self,
+        *,
+        contact_id: str | Mapping[str, Any] | XComArg,
+        attribute: str,
+        branches: Mapping[str, str | list[str]],
+        default: str | list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.contact_id = contact_id
+        self.attribute = attribute
+        self.branches = branches
+        self.default = default
+
+    def _execute(self, context: Context) -> Any:
+        outcome = self.contact_id
+        if isinstance(outcome, Mapping):
+            contact_id = str(outcome.get("went_on_as") or outcome.get("contact_id") or "")
+        else:
+            contact_id = str(outcome)
+        value = self.hook.get_contact_attributes(contact_id).get(self.attribute)
+        self._store_link(context, contact_id)
+        named = {str(name): branch for name, branch in self.branches.items()}
+        branch = named.get(value, self.default) if value is not None else self.default
+        if branch is None:
+            # The value is a customer's or an agent's, and no log's.
+            known = ", ".join(sorted(named))
+            what = "has no" if value is None else "has a value that branches does not name in its"
+            rule = f"Branches are named for {known}; give a default for the rest."
+            raise AirflowFailException(f"Contact {contact_id} {what} attribute {self.attribute!r}. {rule}")
+        return self.do_branch(context, branch)
