@@ -42,6 +42,7 @@ Values = dict[str, Any]
 #: Bytes that are asked of a file at a time; of a store, each is a request.
 _BLOCK: Final = 1 << 18
 _STORE_BLOCK: Final = 4 << 20
+_COLUMN_BLOCK: Final = 1 << 16
 #: Characters of a CSV field: above a megabyte by far, and far below what a quote that is never closed would swallow.
 _FIELD_LIMIT: Final = 16 << 20
 #: Rows that are held at a time where they come in batches.
@@ -558,12 +559,15 @@ def _parquet_rows(binary: BinaryIO, name: str) -> Iterator[Values]:
             f"{name} is Parquet, which needs pyarrow. Install airflow-provider-amazon-connect[parquet] where the task"
             " runs."
         ) from None
+    pool = pyarrow.default_memory_pool()
     # Without a buffer, a column of a whole row group is read at once.
-    with pyarrow.parquet.ParquetFile(binary, buffer_size=_BLOCK, pre_buffer=False) as file:
+    with pyarrow.parquet.ParquetFile(binary, buffer_size=_COLUMN_BLOCK, pre_buffer=False) as file:
         names = _column_names(file.schema_arrow.names, name)
         for batch in file.iter_batches(_BATCH, use_threads=False):
             for values in zip(*(_microseconds(column).to_pylist() for column in batch.columns), strict=True):
                 yield dict(zip(names, values))  # noqa: B905  # as above
+            # Arrow keeps pages that it has done with, some twenty megabytes of them.
+            pool.release_unused()
 
 
 def _microseconds(column: Any) -> Any:
