@@ -66,7 +66,7 @@ DOUBLING: Final = 0.5
 FIRST_DROP: Final = 0.4
 
 #: The rate falls to no less than this share at one reaction: a limiter that refuses all for a moment is not at zero.
-LARGEST_DROP: Final = 0.6
+LARGEST_DROP: Final = 0.75
 
 #: Once a throttled answer is overdue the pace grows by this factor in 0.5 s, a round trip, or the time of six calls
 #: (12 s at most), whichever is longest.
@@ -112,7 +112,9 @@ SHARED_STEP: Final = 1.5
 ALONE_ANCHORS: Final = 12
 ALONE_CALLS: Final = 100.0
 
-SPREAD = 0.0
+#: Seconds by which timers and threads may be late: no sign of a caller that cannot keep up.
+TIMER: Final = 0.005
+
 #: Anchors kept. More would not measure better: the oldest are hours away at 2/s.
 ANCHORS: Final = 48
 
@@ -288,6 +290,7 @@ class Pace:
         self._burst = math.inf
         self._gain = LARGEST_GAIN
         self._cuts = 0
+        self._late = False
 
     @property
     def rate(self) -> float:
@@ -333,21 +336,16 @@ class Pace:
     def sent(self, now: float) -> Call:
         """Count a call that leaves now; give what this returns to :meth:`answered`."""
         self._in_flight += 1
+        self._late = self._is_late(now)
         call = Call(now, self._pace)
-        if self._is_late(now):
-            self._next = max(self._next, now)
-        elif self._phase is Phase.START:
-            self._grow(2.0, DOUBLING, DOUBLING)
+        self._calls += 1
+        if self._phase is Phase.ALONE:
+            self._spend_reserve()
+        elif self._phase is Phase.SHARED:
+            self._share()
         else:
-            self._calls += 1
-            if self._phase is Phase.ALONE:
-                self._spend_reserve()
-            else:
-                self._share()
-        gap = 1 / self._pace
-        if self._phase is Phase.SHARED:
-            gap *= 1 + SPREAD * (self._random() - 0.5)
-        self._next += gap
+            self._grow(2.0, DOUBLING, DOUBLING)
+        self._next += 1 / self._pace
         return call
 
     def _in_flight_limit(self) -> float:
@@ -357,17 +355,18 @@ class Pace:
         return min(self._max_in_flight, 4 + 2 * self._pace * (self._latency.mean + 4 * self._latency.deviation))
 
     def _is_late(self, now: float) -> bool:
-        """Tell whether the caller was slower than the pace; a little is caught up with instead."""
+        """Tell whether the caller is slower than the pace; what is caught up with is bounded."""
         late = now - self._next
         # A quarter of a second of calls and two more, but not the whole bucket, which others may have used meanwhile.
-        if late * self._pace <= min(2 + self._pace / 4, self._burst / 2):
-            return False
-        if late * self._pace > self._burst:
-            # The bucket is full again. Empty it as at the start, from the rate that we know.
-            self._meter.anchors.clear()
-            self._phase = Phase.START
-            self._pace = self._rate
-        return True
+        allowed = min(2 + self._pace / 4, self._burst / 2) / self._pace
+        if late > allowed:
+            self._next = now - allowed
+            if late * self._pace > self._burst:
+                # The bucket is full again. Empty it as at the start, from the rate that we know.
+                self._meter.anchors.clear()
+                self._phase = Phase.START
+                self._pace = self._rate
+        return late > max(2 / self._pace, TIMER)
 
     def _spend_reserve(self) -> None:
         """Go on in the cycle of ALONE: the pace rises until the reserve is spent, and on when nothing happens."""
@@ -383,13 +382,13 @@ class Pace:
         calls = self._shared_calls()
         if self._calls > OVERDUE_SHARED * calls:
             self._grow(GROWTH, 0.5, 12.0)
-        else:
+        elif not self._late:
             self._pace = min(self._pace * (1 + self._gain / calls), self._max_rate)
         self._rate = self._pace
 
     def _grow(self, factor: float, shortest: float, longest: float) -> None:
         """Let the pace grow by *factor* in a round trip, the time of six calls, or the bounds given (seconds)."""
-        if self._last_answer is not Answer.ACCEPTED or not self._latency.mean:
+        if self._late or self._last_answer is not Answer.ACCEPTED or not self._latency.mean:
             return
         gap = 1 / self._pace
         period = max(self._latency.mean, shortest, min(6 * gap, longest))
@@ -466,7 +465,8 @@ class Pace:
         if self._phase is Phase.SHARED:
             if len(anchors) < ALONE_ANCHORS or self._meter.calls < ALONE_CALLS * self._noise():
                 self._cut(pace)
-                self._next = max(now, self._next)
+                # Some chance, so that of two who call in step not always the same one comes too late.
+                self._next = max(now, self._next) + self._random() / self._pace
                 return
             self._phase = Phase.ALONE
         elif self._meter.broken:
