@@ -7,19 +7,30 @@ This module knows no Airflow and no client; it imports Airflow's object storage 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_connect.outcome import OutcomeState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from airflow_connect.bulk.ledger import Ledger
     from airflow_connect.outcome import Outcome
 
-__all__ = ["Awaited", "InMemory", "InResults", "count_states", "folder_of", "list_contacts"]
+__all__ = [
+    "Awaited",
+    "InMemory",
+    "InResults",
+    "contact_ids_of",
+    "count_states",
+    "folder_of",
+    "list_contacts",
+    "results_of",
+]
 
 
 class Awaited(Protocol):
@@ -208,6 +219,38 @@ def list_contacts(folder: Any, contact_ids: Iterable[str], *, header: Mapping[st
     with Ledger(folder, header=header) as ledger:
         for row, contact_id in enumerate(contact_ids, 1):
             ledger.already_made(row, None, f"contact:{contact_id}", contact_id)
+
+
+def contact_ids_of(given: object) -> list[str]:
+    """
+    Return contacts' IDs, each once.
+
+    :param given: a contact's ID, or an iterable of them, such as the output of a mapped task
+    :raises TypeError: if it is neither, and ValueError if something in it is no ID
+    """
+    if isinstance(given, str):
+        given = [given]
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
+        raise TypeError("contact_id is a contact's ID or a list of them.")
+    ids = list(dict.fromkeys(given))
+    if not all(isinstance(one, str) and one.strip() for one in ids):
+        raise ValueError("contact_id has something in it that is no contact's ID: an empty text, or no text.")
+    return ids
+
+
+def results_of(given: object) -> tuple[str, str | None]:
+    """
+    Return the folder of results, and the connection to its object store.
+
+    :param given: what a bulk operator or a sensor returned, or a folder
+    :raises TypeError: if it is neither
+    """
+    path, conn_id = (
+        (given.get("results"), given.get("results_conn_id")) if isinstance(given, Mapping) else (given, None)
+    )
+    if not isinstance(path, (str, PathLike)) or not str(path):
+        raise TypeError("results is the output of a BulkCreateContactsOperator, or the folder of its results.")
+    return str(path), conn_id
 
 
 def folder_of(path: str, conn_id: str | None = None) -> Any:

@@ -7,7 +7,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
@@ -22,6 +21,7 @@ from airflow_connect._compat import (
     default_results_path,
     is_deferral_timeout,
 )
+from airflow_connect.bulk.awaited import contact_ids_of, results_of
 from airflow_connect.errors import ConnectError, RequestError, SetupError
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink
@@ -240,7 +240,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         """Find bad arguments before anything is read, and give the UI its links."""
         try:
             _check_results(self.contact_id, self.results)
-            ids = self._contact_ids() if self.results is None else []
+            ids = contact_ids_of(self.contact_id) if self.results is None else []
             check_condition("fail_if", self.fail_if)
             check_condition("skip_if", self.skip_if)
             _check_attributes(self.attributes)
@@ -253,35 +253,24 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
             alone = {"contact_id": ids[0]} if isinstance(self.contact_id, str) else {}
             context["ti"].xcom_push(key=ContactLink.xcom, value={"instance_access_url": url, **alone})
 
-    def _contact_ids(self) -> list[str]:
-        given = [self.contact_id] if isinstance(self.contact_id, str) else self.contact_id
-        if not isinstance(given, Iterable) or isinstance(given, Mapping):
-            raise TypeError("contact_id is a contact's ID or a list of them.")
-        ids = list(dict.fromkeys(given))
-        if not all(isinstance(one, str) and one.strip() for one in ids):
-            raise ValueError("contact_id has something in it that is no contact's ID: an empty text, or no text.")
-        return ids
-
     def _awaited(self, context: Context) -> Awaited:
         """Return what to wait for, and where its outcomes are kept."""
         from airflow_connect.bulk.awaited import InMemory, InResults
 
-        if self.results is None and len(ids := self._contact_ids()) <= MOST_IDS:
+        if self.results is None and len(ids := contact_ids_of(self.contact_id)) <= MOST_IDS:
             return InMemory(ids)
         path, conn_id = self._results(context)
         return InResults(path, conn_id=conn_id, attributes=self.attributes)
 
     def _results(self, context: Context) -> tuple[str, str | None]:
         """Return the folder of the results; a long list of contacts is recorded in one of the task's own."""
-        if isinstance(self.results, Mapping):
-            return str(self.results["results"]), self.results.get("results_conn_id")
         if self.results is not None:
-            return str(self.results), None
+            return results_of(self.results)
         if self._folder is None:
             from airflow_connect.bulk.awaited import folder_of, list_contacts
             from airflow_connect.bulk.ledger import run_folder
 
-            ti, ids = context["ti"], self._contact_ids()
+            ti, ids = context["ti"], contact_ids_of(self.contact_id)
             whose = {name: getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
             # Another list is another wait, and so has another folder.
             folder = run_folder(folder_of(self.results_path or default_results_path()), **whose)
@@ -311,7 +300,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         )
 
     def _trigger(self, context: Context, deadline: float) -> ContactTrigger:
-        if self.results is None and len(ids := self._contact_ids()) <= MOST_IDS:
+        if self.results is None and len(ids := contact_ids_of(self.contact_id)) <= MOST_IDS:
             contacts: dict[str, Any] = {"contact_ids": ids}
         else:
             path, conn_id = self._results(context)
@@ -400,12 +389,8 @@ def _check_attributes(attributes: object) -> None:
 def _check_results(contact_id: object, results: object) -> None:
     if (contact_id is None) == (results is None):
         raise ValueError("give contact_id or results: either says what to wait for.")
-    if results is None:
-        return
-    if isinstance(results, Mapping):
-        results = results.get("results")
-    if not isinstance(results, (str, PathLike)) or not str(results):
-        raise TypeError("results is the output of a BulkCreateContactsOperator, or the folder of its results.")
+    if results is not None:
+        results_of(results)
 
 
 def _check_recorded(attributes: Sequence[str], **conditions: Condition | None) -> None:

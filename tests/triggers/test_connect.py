@@ -148,7 +148,9 @@ def test_triggers_of_one_instance_share_a_client(make: Any) -> None:
 async def cancelled(trigger: ContactTrigger) -> None:
     """Run a trigger as a triggerer does, and cancel it while it waits."""
     waiting = asyncio.create_task(fired(trigger))
-    await asyncio.sleep(0.5)
+    while trigger._wait is None or trigger._wait.watch.reads < len(trigger.contact_ids or ()):
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.1)
     waiting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await waiting

@@ -1,0 +1,209 @@
+"""Operators that do one thing with many contacts, and the branch, in real DAG runs (``dag.test()``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_connect.bulk.awaited import list_contacts
+from airflow_connect.bulk.ledger import Ledger
+from airflow_connect.emulator.resources import BILLING_QUEUE, TO_QUEUE_FLOW
+from airflow_connect.operators.connect import (
+    ContactBranchOperator,
+    StopContactOperator,
+    TagContactOperator,
+    TransferContactOperator,
+    UpdateContactAttributesOperator,
+)
+from tests.airflow.test_operators import new_dag, states, xcom
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from airflow_connect.testing import LocalConnect
+
+MARKED = "customer-content-31415"
+TRANSFER = {"contact_flow_id": TO_QUEUE_FLOW.id, "queue_id": BILLING_QUEUE.id}
+
+
+@pytest.fixture
+def make(amazon_connect: LocalConnect) -> Callable[..., str]:
+    """A function that makes a contact."""
+    from airflow_connect.hooks.connect import ConnectHook
+
+    hook = ConnectHook()
+    return lambda **arguments: str(hook.create_contact(channel="TASK", name="Check", **arguments)["ContactId"])
+
+
+@pytest.fixture
+def run_one(run_dag: Callable[..., Any]) -> Callable[..., tuple[str, Any]]:
+    """A function that runs a DAG of one task, and returns its state and what it returned."""
+
+    def run_one(operator: Any, **arguments: Any) -> tuple[str, Any]:
+        with new_dag("many") as dag:
+            operator(task_id="do", **arguments)
+        run = run_dag(dag)
+        return states(run)["do"], xcom(run, "do")
+
+    return run_one
+
+
+def test_many_are_stopped_once_each(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
+    """Each contact of a list is stopped once, whatever the quota; one that has ended already is no error."""
+    ids = [make() for _ in range(20)]
+    for contact_id in ids[:4]:
+        amazon_connect.complete(contact_id)
+    amazon_connect.throttle(20, 5)
+    state, told = run_one(StopContactOperator, contact_id=[*ids, ids[7]])
+    assert (state, told) == ("success", {"contacts": 20, "stopped": 16, "ended_before": 4, "failed": 0})
+    assert all(contact["state"] == "ENDED" for contact in amazon_connect.contacts())
+    accepted = [call.contact_id for call in amazon_connect.calls("StopContact") if call.status == 200]
+    assert sorted(accepted) == sorted(ids[4:])
+
+
+def test_lost_answer_counts_as_stopped(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
+    """A contact whose first call was carried out and not answered was stopped by this task."""
+    ids = [make(), make()]
+    amazon_connect.faults("StopContact@1:cut_after")
+    state, told = run_one(StopContactOperator, contact_id=ids)
+    assert (state, told["stopped"], told["ended_before"]) == ("success", 2, 0)
+
+
+def test_dry_run_calls_nothing(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
+    """A dry run says how many there are."""
+    ids = [make() for _ in range(3)]
+    state, told = run_one(StopContactOperator, contact_id=ids, dry_run=True)
+    assert (state, told) == ("success", {"contacts": 3, "dry_run": True})
+    assert amazon_connect.calls("StopContact") == []
+
+
+def test_nothing_to_do(run_one: Any, amazon_connect: LocalConnect) -> None:
+    """An empty list is green."""
+    state, told = run_one(StopContactOperator, contact_id=[])
+    assert (state, told["contacts"]) == ("success", 0)
+
+
+def test_attributes_and_tags_of_many(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
+    """Attributes and tags are set on each contact of a list, also on one that has ended."""
+    ids = [make() for _ in range(3)]
+    amazon_connect.complete(ids[0])
+    _, updated = run_one(UpdateContactAttributesOperator, contact_id=ids, attributes={"wave": 2})
+    _, tagged = run_one(TagContactOperator, contact_id=ids, tags={"team": "care"})
+    assert (updated["updated"], tagged["tagged"]) == (3, 3)
+    assert [contact["attributes"] for contact in amazon_connect.contacts()] == [{"wave": "2"}] * 3
+    assert [contact["tags"] for contact in amazon_connect.contacts()] == [{"team": "care"}] * 3
+
+
+def test_one_contact_is_tagged(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
+    """With one ID the operator returns it."""
+    contact_id = make()
+    assert run_one(TagContactOperator, contact_id=contact_id, tags={"team": "care"}) == ("success", contact_id)
+    assert amazon_connect.contact(contact_id)["tags"] == {"team": "care"}
+
+
+def test_many_are_transferred_once_each(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
+    """Each goes on as one contact, also after lost answers; one that has ended is counted and no error."""
+    ids = [make() for _ in range(5)]
+    amazon_connect.complete(ids[2])
+    amazon_connect.faults("TransferContact@1:cut_after, TransferContact@2:error_500_after")
+    state, told = run_one(TransferContactOperator, contact_id=ids, **TRANSFER)
+    assert (state, told["transferred"], told["ended_before"], told["failed"]) == ("success", 4, 1, 0)
+    successors = {contact["previous_contact_id"]: contact["id"] for contact in amazon_connect.contacts("QUEUED")}
+    assert told["went_on_as"] == successors
+    assert len(amazon_connect.contacts()) == 9
+
+
+def test_failures_are_counted_and_the_rest_is_done(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
+    """A contact that cannot be changed fails the task for good, after all others were."""
+    ids = [make(), make()]
+    state, told = run_one(TagContactOperator, contact_id=[ids[0], "never-existed", ids[1]], tags={"team": "care"})
+    assert (state, told) == ("failed", None)
+    assert [contact["tags"] for contact in amazon_connect.contacts()] == [{"team": "care"}] * 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"contact_id": "a", "results": "/tmp/a"},
+        {"contact_id": ["a"], "state": "open"},
+        {"results": "/tmp/a", "state": "closed"},
+        {"contact_id": [None]},
+    ],
+)
+def test_bad_arguments_fail_before_any_call(run_one: Any, amazon_connect: LocalConnect, arguments: Any) -> None:
+    """What does not fit fails the task before anything is sent."""
+    assert run_one(StopContactOperator, **arguments) == ("failed", None)
+    assert amazon_connect.calls() == []
+
+
+def test_results_are_chosen_by_state(run_one: Any, make: Any, amazon_connect: LocalConnect, tmp_path: Path) -> None:
+    """Of a run's results, what is open is stopped; what has an outcome of a state can be tagged."""
+    ids = [make() for _ in range(5)]
+    list_contacts(tmp_path, ids, header={"try_number": 1})
+    with Ledger(tmp_path, header={}) as ledger:
+        for contact_id, state in zip(ids, ("completed", "expired"), strict=False):
+            ledger.ended({"contact_id": contact_id, "state": state})
+    _, tagged = run_one(TagContactOperator, results=str(tmp_path), state=["expired"], tags={"left": "yes"})
+    _, stopped = run_one(StopContactOperator, results={"results": str(tmp_path)})
+    assert (tagged["contacts"], stopped["contacts"], stopped["stopped"]) == (1, 3, 3)
+    assert amazon_connect.contact(ids[1])["tags"] == {"left": "yes"}
+    assert [call.contact_id for call in amazon_connect.calls("StopContact")] == ids[2:]
+
+
+@pytest.mark.parametrize(
+    ("decision", "taken", "skipped"),
+    [
+        ("approve", {"ship"}, {"cancel", "refund", "ask_again"}),
+        ("refuse", {"cancel", "refund"}, {"ship", "ask_again"}),
+        ("unsure", {"ask_again"}, {"ship", "cancel", "refund"}),
+        (None, {"ask_again"}, {"ship", "cancel", "refund"}),
+    ],
+)
+def test_branch(
+    run_dag: Callable[..., Any],
+    make: Any,
+    amazon_connect: LocalConnect,
+    decision: str | None,
+    taken: set[str],
+    skipped: set[str],
+) -> None:
+    """The branch of the attribute's value is taken; every other value, and none, take the default."""
+    from airflow.providers.common.compat.standard.operators import PythonOperator
+
+    contact_id = make()
+    amazon_connect.complete(contact_id, {"decision": decision} if decision else {})
+    with new_dag("branch") as dag:
+        branch = ContactBranchOperator(
+            task_id="branch",
+            contact_id=contact_id,
+            attribute="decision",
+            branches={"approve": "ship", "refuse": ["cancel", "refund"]},
+            default="ask_again",
+        )
+        branch >> [
+            PythonOperator(task_id=name, python_callable=print) for name in ("ship", "cancel", "refund", "ask_again")
+        ]
+    found = states(run_dag(dag))
+    assert {name for name, state in found.items() if state == "success"} == {"branch", *taken}
+    assert {name for name, state in found.items() if state == "skipped"} == skipped
+
+
+def test_branch_without_default_fails(
+    run_one: Any,
+    make: Any,
+    amazon_connect: LocalConnect,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A value that no branch names fails the task, and is in no log."""
+    contact_id = make()
+    amazon_connect.complete(contact_id, {"decision": MARKED})
+    state, _ = run_one(
+        ContactBranchOperator, contact_id={"contact_id": contact_id}, attribute="decision", branches={"approve": "do"}
+    )
+    logged = caplog.text + "".join(capfd.readouterr())
+    assert state == "failed"
+    assert MARKED not in logged
