@@ -7,8 +7,9 @@ Imports neither Airflow nor OpenLineage until it is asked, and says nothing wher
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["contacts_lineage", "tell_outlets"]
 
 _log = logging.getLogger(__name__)
+
+#: ``%s``, ``%(name)s`` and ``:name``, but not a cast as in ``a::text``.
+_PLACEHOLDER: Final = re.compile(r"%(?:\(\w+\))?s|(?<![:\w]):[A-Za-z_]\w*")
 
 
 def tell_outlets(context: Mapping[str, Any], instance_id: str, counts: Mapping[str, Any]) -> None:
@@ -60,8 +64,8 @@ def contacts_lineage(instance_id: str, rows: Any = None) -> Any:
     outputs = [contacts_dataset(instance_id)]
     if isinstance(rows, FileRows):
         return OperatorLineage(inputs=[_file(str(rows.path))], outputs=outputs)
-    if isinstance(rows, SqlRows) and (query := _query(rows)):
-        return OperatorLineage(inputs=query.inputs, outputs=outputs, job_facets=query.job_facets)
+    if isinstance(rows, SqlRows):
+        return OperatorLineage(inputs=_tables(rows), outputs=outputs)
     return OperatorLineage(outputs=outputs)
 
 
@@ -80,8 +84,12 @@ def _file(path: str) -> Any:
     return Dataset(namespace=f"{scheme}://{authority.rpartition('@')[2]}", name=key or "/")
 
 
-def _query(rows: SqlRows) -> Any:
-    """Return what the query reads, without asking the database; ``None`` where the hook does not know."""
+def _tables(rows: SqlRows) -> list[Any]:
+    """
+    Return what the query reads; nothing where the hook does not know, or cannot find out, what its database is named.
+
+    The database is asked for nothing but its default schema, and not for what is in its tables.
+    """
     from airflow.providers.openlineage.sqlparser import SQLParser
 
     from airflow_connect._compat import database_hook
@@ -90,13 +98,18 @@ def _query(rows: SqlRows) -> Any:
     connection = hook.get_connection(rows.conn_id)
     try:
         database_info = hook.get_openlineage_database_info(connection)
-        dialect = hook.get_openlineage_database_dialect(connection)
-    except (AttributeError, NotImplementedError):
-        database_info = None
+        parser = SQLParser(
+            dialect=hook.get_openlineage_database_dialect(connection),
+            default_schema=hook.get_openlineage_default_schema() if database_info else None,
+        )
+    except Exception as error:  # noqa: BLE001  # hooks ask their database, or are not made for this
+        _log.debug("The tables behind the connection %s have no names: %s", rows.conn_id, type(error).__name__)
+        return []
     if database_info is None:
-        _log.debug("The hook of the connection %s does not know OpenLineage", rows.conn_id)
-        return None
-    parser = SQLParser(dialect=dialect, default_schema=hook.get_openlineage_default_schema())
-    return parser.generate_openlineage_metadata_from_sql(
-        sql=rows.sql, hook=hook, database_info=database_info, use_connection=False
+        return []
+    # The parser takes no placeholders of drivers.
+    sql = _PLACEHOLDER.sub("NULL", rows.sql) if rows.parameters is not None else rows.sql
+    query = parser.generate_openlineage_metadata_from_sql(
+        sql=sql, hook=hook, database_info=database_info, use_connection=False
     )
+    return list(query.inputs)

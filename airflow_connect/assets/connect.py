@@ -1,5 +1,5 @@
 """
-The contacts of an instance as an asset (a dataset in Airflow 2): ``amazonconnect://INSTANCE_ID``.
+The contacts of an instance as an asset (a dataset in Airflow 2): ``amazonconnect://INSTANCE_ID/contacts``.
 
 https://airflow.apache.org/docs/apache-airflow/stable/authoring-and-scheduling/assets.html
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["contact_asset", "contacts_dataset", "convert_asset_to_openlineage", "create_asset", "sanitize_uri"]
 
 SCHEME: Final = "amazonconnect"
+_PATH: Final = "/contacts"
 
 
 def contact_asset(instance_id: str, extra: Mapping[str, Any] | None = None) -> Asset:
@@ -41,7 +42,7 @@ def contact_asset(instance_id: str, extra: Mapping[str, Any] | None = None) -> A
             "contact_asset takes an instance's ID or ARN, arn:aws:connect:REGION:ACCOUNT:instance/ID, as it is: "
             "an asset is known before templates are rendered."
         )
-    asset: Asset = Asset(uri=f"{SCHEME}://{instance}", extra=dict(extra or {}))
+    asset: Asset = Asset(uri=f"{SCHEME}://{instance}{_PATH}", extra=dict(extra or {}))
     return asset
 
 
@@ -62,8 +63,8 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     :param uri: the URI, split
     :raises ValueError: if it names no instance, or more than one
     """
-    if not uri.netloc or uri.path.strip("/") or uri.query or uri.fragment:
-        raise ValueError(f"The URI of an Amazon Connect instance's contacts is {SCHEME}://INSTANCE_ID.")
+    if not uri.netloc or uri.path != _PATH or uri.query or uri.fragment:
+        raise ValueError(f"The URI of an Amazon Connect instance's contacts is {SCHEME}://INSTANCE_ID{_PATH}.")
     return uri
 
 
@@ -74,7 +75,7 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset:
     :param asset: the asset
     :param lineage_context: what Airflow passes; not used
     """
-    return contacts_dataset(asset.uri.partition("://")[2].strip("/"))
+    return contacts_dataset(asset.uri.removeprefix(f"{SCHEME}://").removesuffix(_PATH))
 
 
 def contacts_dataset(instance_id: str) -> Dataset:
@@ -85,4 +86,4 @@ def contacts_dataset(instance_id: str) -> Dataset:
     """
     from airflow.providers.common.compat.openlineage.facet import Dataset as OpenLineageDataset
 
-    return OpenLineageDataset(namespace=f"{SCHEME}://{instance_id}", name="contacts")
+    return OpenLineageDataset(namespace=f"{SCHEME}://{instance_id}", name=_PATH.strip("/"))
