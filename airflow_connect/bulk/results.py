@@ -282,8 +282,13 @@ def _write_lines(rows: Iterable[Mapping[str, Any]], file: BinaryIO, name: str) -
 
 
 def _write_parquet(rows: Iterable[Mapping[str, Any]], file: BinaryIO, _name: str) -> int:
-    import pyarrow as pa
-    from pyarrow import parquet
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise LedgerError(
+            "Parquet needs pyarrow: install airflow-provider-amazon-connect[parquet], or name a .jsonl file."
+        ) from error
 
     text = pa.string()
     schema = pa.schema(
@@ -295,7 +300,7 @@ def _write_parquet(rows: Iterable[Mapping[str, Any]], file: BinaryIO, _name: str
     count = 0
     with parquet.ParquetWriter(file, schema) as writer:
         while batch := list(itertools.islice(rows, _ROWS_AT_ONCE)):
-            writer.write_table(pa.Table.from_pylist(batch, schema))
+            writer.write_table(pa.Table.from_pydict({name: [row[name] for row in batch] for name in COLUMNS}, schema))
             count += len(batch)
     return count
 

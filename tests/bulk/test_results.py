@@ -456,6 +456,13 @@ def test_export_to_another_kind_of_file(full: Path, tmp_path: Path) -> None:
         export_results(full, tmp_path / "out.csv")
 
 
+def test_parquet_without_its_extra(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pyarrow is not installed, an export to Parquet names the extra that brings it."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(LedgerError, match=r"install airflow-provider-amazon-connect\[parquet\]"):
+        export_results(full, tmp_path / "out.parquet")
+
+
 def test_damaged_export(tmp_path: Path) -> None:
     """A line of an exported file that is no JSON object is named."""
     (tmp_path / "out.jsonl").write_text('{"row": 1}\n[]\n')
