@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+from collections import ChainMap
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -230,8 +231,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         request = _REQUESTS[self.operation]
         environment = self.get_template_env()
         contact, xcoms = _xcoms_as_names(self.contact, context)
-        names = {**context, **xcoms}
-        root = _storage_path(str(self.results_path or _results_path()))
+        names = ChainMap(xcoms, context)  # a copy would make Airflow compute all of it
+        root = self._results_root()
         folder = run_folder(root, **asked_by._asdict())
         with ExitStack() as stack:
             plan = stack.enter_context(
@@ -266,6 +267,19 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self._killed = True
         if self._sender is not None:
             self._sender.stop()
+
+    def _results_root(self) -> Any:
+        """Return the folder below which results are recorded: the author's, the configuration's, or one of ours."""
+        path = self.results_path or conf.get("amazon_connect", "results_path", fallback="")
+        if path:
+            return _storage_path(str(path))
+        home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser()
+        self.log.info(
+            "Results are recorded on this worker's disk, which another worker does not see: there a retry asks for all "
+            "contacts again, with the same client tokens, which makes none twice. Name a results_path, or configure "
+            "[amazon_connect] results_path."
+        )
+        return home / "amazon_connect"
 
     def _reading(self, rows: int) -> None:
         if self._killed:
@@ -524,15 +538,6 @@ class _Report:
 
 def _storage_path(path: str) -> Any:
     return storage_path(path) if "://" in path else Path(path)
-
-
-def _results_path() -> str:
-    """Return where results go when the author names no path."""
-    configured = conf.get("amazon_connect", "results_path", fallback="")
-    if configured:
-        return str(configured)
-    home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser()
-    return str(home / "amazon_connect")
 
 
 def _counts(summary: Mapping[str, Any], plan: Plan) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -87,3 +88,10 @@ def _running_airflow(_running_emulator: Emulator, dags_folder: Path) -> Iterator
 def local_airflow(_running_airflow: LocalAirflow, emulator: Emulator) -> LocalAirflow:
     """An Airflow with a running scheduler, started once for the session, with an empty emulator for each test."""
     return _running_airflow
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """A function that returns all that was logged, at any level: Airflow 2 through logging, Airflow 3 to stdout too."""
+    caplog.set_level(logging.DEBUG)
+    return lambda: caplog.text + "".join(capfd.readouterr())

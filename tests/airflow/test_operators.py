@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
     from airflow_connect.emulator.server import Emulator
 
 MARKED = "customer-content-31415"
-
-
-@pytest.fixture
-def logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    """A function that returns all that was logged, at any level: Airflow 2 through logging, Airflow 3 to stdout too."""
-    caplog.set_level(logging.DEBUG)
-    return lambda: caplog.text + "".join(capfd.readouterr())
 
 
 def new_dag(dag_id: str, **kwargs: Any) -> Any:

@@ -1,0 +1,480 @@
+"""The bulk operator in real DAG runs (``dag.test()``), over HTTP to the local Amazon Connect."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_connect.emulator.resources import TASKS_FLOW
+from tests.airflow.test_operators import MARKED, new_dag, states, xcom
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_connect.emulator.server import Emulator
+
+CONTACT = {
+    "channel": "TASK",
+    "name": "Order {{ row.order }}",
+    "attributes": {"order": "{{ row.order }}", "note": "{{ row.note }}"},
+}
+
+
+def orders(count: int, *, start: int = 1) -> list[dict[str, Any]]:
+    """Return rows, with content that must not be logged."""
+    return [{"order": number, "note": f"{MARKED} {number}"} for number in range(start, start + count)]
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where Airflow's configuration says that results go."""
+    monkeypatch.setenv("AIRFLOW__AMAZON_CONNECT__RESULTS_PATH", str(tmp_path / "results"))
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def run_bulk(run_dag: Callable[..., Any], results: Path) -> Callable[..., Any]:
+    """A function that runs a bulk task of the arguments given, and returns the run."""
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    def run(**arguments: Any) -> Any:
+        conf = arguments.pop("conf", None)
+        with new_dag("bulk", params=arguments.pop("params", {})) as dag:
+            BulkCreateContactsOperator(task_id="bulk", **{"contact": CONTACT, **arguments})
+        return run_dag(dag, conf=conf)
+
+    return run
+
+
+def read(run: Any, key: str = "return_value") -> list[dict[str, Any]]:
+    """Return the record of the rows of a run."""
+    from airflow_connect.operators.bulk import read_results
+
+    return list(read_results(xcom(run, "bulk", key)))
+
+
+# --- Rows become contacts -----------------------------------------------------------------------------------
+
+
+def test_each_row_is_a_contact(run_bulk: Callable[..., Any], emulator: Emulator, results: Path) -> None:
+    """Each row becomes one contact, rendered from the row and the context; the XCom is counts and paths."""
+    contact = CONTACT | {"description": "{{ dag.dag_id }}, {{ row['note'] }}"}
+    run = run_bulk(rows=orders(30), contact=contact)
+    assert run.state == "success"
+    contacts = {contact["attributes"]["order"]: contact for contact in emulator.contacts()}
+    assert len(contacts) == len(emulator.contacts()) == 30
+    assert contacts["7"]["name"] == "Order 7"
+    assert contacts["7"]["description"] == f"bulk, {MARKED} 7"
+    summary = xcom(run, "bulk")
+    counts = {name: summary[name] for name in ("rows", "created", "already_made", "skipped", "invalid", "failed")}
+    assert counts == {"rows": 30, "created": 30, "already_made": 0, "skipped": 0, "invalid": 0, "failed": 0}
+    assert summary["unknown"] == summary["throttled"] == 0
+    assert summary["rate"] > 0
+    assert summary["seconds"] > 0
+    assert summary["results"].startswith(str(results))
+    assert summary["instance_access_url"].startswith("http")
+    assert len(json.dumps(summary)) < 1_000
+    record = read(run)
+    assert {result["contact_id"] for result in record} == {contact["id"] for contact in emulator.contacts()}
+    assert [result["row"] for result in record] == list(range(1, 31))
+
+
+def test_nothing_of_a_row_is_logged_or_shown(
+    run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str], results: Path
+) -> None:
+    """What a row holds is in no log, no rendered field and no record, also when rows fail and are refused."""
+    emulator.set_faults("error_500=0.1, cut_after=0.1")
+    rows = [*orders(20), {"order": 21, "note": MARKED * 3_000}]
+    run = run_bulk(rows=rows, on_invalid="skip", contact=CONTACT | {"related_contact_id": "{{ row.none | d(None) }}"})
+    [ti] = run.get_task_instances()
+    shown = json.dumps(_rendered_fields(ti))
+    assert run.state == "success"
+    assert MARKED not in logged()
+    assert MARKED not in shown
+    assert "21 rows" in shown
+    assert "{{ row.order }}" in shown
+    files = [file for file in results.rglob("*") if file.is_file()]
+    assert len(files) >= 3
+    assert all(MARKED not in file.read_text() for file in files)
+
+
+def _rendered_fields(ti: Any) -> dict[str, Any]:
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        found = session.query(RenderedTaskInstanceFields).filter_by(dag_id=ti.dag_id, run_id=ti.run_id).one()
+        return dict(found.rendered_fields)
+
+
+def test_what_a_row_holds_is_no_template(run_bulk: Callable[..., Any], emulator: Emulator) -> None:
+    """Upstream data with ``{{ }}`` stays what it is."""
+    run_bulk(rows=[{"order": 1, "note": "{{ 1 / 0 }} {% raw %}"}])
+    assert emulator.contacts()[0]["attributes"]["note"] == "{{ 1 / 0 }} {% raw %}"
+
+
+def test_rows_come_from_a_task(run_dag: Callable[..., Any], emulator: Emulator, results: Path) -> None:
+    """Rows may be the output of a task, mapped or not; upstream values in the contact are data."""
+    from airflow.providers.common.compat.sdk import task
+
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    with new_dag("upstream") as dag:
+
+        @task
+        def one() -> list[dict[str, Any]]:
+            return orders(3)
+
+        @task
+        def of(number: int) -> dict[str, Any]:
+            return {"order": number, "note": None}
+
+        @task
+        def campaign() -> str:
+            return "{{ 1 / 0 }}"
+
+        BulkCreateContactsOperator(
+            task_id="bulk",
+            rows=one(),
+            contact=CONTACT | {"description": campaign(), "name": "{{ row.order }}, {{ ds }}"},
+        )
+        BulkCreateContactsOperator(task_id="mapped", rows=of.expand(number=[11, 12]), contact=CONTACT)
+        BulkCreateContactsOperator.partial(task_id="each", contact=CONTACT).expand(rows=[orders(1), orders(2)])
+    run = run_dag(dag)
+    assert run.state == "success"
+    by_description = Counter(contact["description"] for contact in emulator.contacts())
+    assert by_description == {"{{ 1 / 0 }}": 3, None: 5}
+    assert "note" not in next(c for c in emulator.contacts() if c["name"] == "Order 12")["attributes"]
+
+
+def test_function_makes_the_contact(run_bulk: Callable[..., Any], emulator: Emulator) -> None:
+    """A Python function may make the contact of a row."""
+
+    def contact(row: dict[str, Any]) -> dict[str, Any]:
+        return {"channel": "TASK", "name": f"Order {row['order'] * 2}"}
+
+    assert run_bulk(rows=orders(3), contact=contact).state == "success"
+    assert sorted(contact["name"] for contact in emulator.contacts()) == ["Order 2", "Order 4", "Order 6"]
+
+
+def test_exception_in_the_function_is_the_row_s_fault(
+    run_bulk: Callable[..., Any], emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception is told with the row's number and its class, not with its words, and nothing was sent."""
+
+    def contact(row: dict[str, Any]) -> dict[str, Any]:
+        if row["order"] == 2:
+            raise ValueError(MARKED)
+        return {"channel": "TASK", "name": "x"}
+
+    run = run_bulk(rows=orders(3), contact=contact)
+    assert run.state == "failed"
+    assert emulator.contacts() == []
+
+
+def test_start_task(run_bulk: Callable[..., Any], emulator: Emulator) -> None:
+    """``operation="start_task"`` starts flows."""
+    contact = {"name": "Order {{ row.order }}", "contact_flow_id": TASKS_FLOW.id}
+    assert run_bulk(rows=orders(3), contact=contact, operation="start_task").state == "success"
+    assert len(emulator.calls("StartTaskContact")) == 3
+
+
+def test_no_rows_are_no_failure(run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]) -> None:
+    """Empty input makes no contact, succeeds, and says so."""
+    run = run_bulk(rows=[])
+    assert run.state == "success"
+    assert xcom(run, "bulk")["rows"] == 0
+    assert "0 rows read and checked" in logged()
+    assert emulator.calls("CreateContact") == []
+
+
+# --- What identifies a contact ------------------------------------------------------------------------------
+
+
+def test_key_makes_one_contact_over_runs(run_bulk: Callable[..., Any], emulator: Emulator) -> None:
+    """The same key makes one contact, whichever run or row asks."""
+    run_bulk(rows=orders(5), idempotency_key="order-{{ row.order }}")
+    run = run_bulk(rows=list(reversed(orders(8))), idempotency_key="order-{{ row.order }}")
+    assert run.state == "success"
+    assert len(emulator.contacts()) == 8
+
+
+def test_shared_results_remember_what_amazon_forgot(
+    run_bulk: Callable[..., Any], emulator: Emulator, tmp_path: Path
+) -> None:
+    """A results_path that is the same for all runs makes no second contact after Amazon forgot the token."""
+    path = str(tmp_path / "shared")
+    run_bulk(rows=orders(5), idempotency_key="{{ row.order }}", results_path=path)
+    emulator.clock.advance(400 * 86_400)
+    run = run_bulk(rows=orders(6), idempotency_key="{{ row.order }}", results_path=path)
+    summary = xcom(run, "bulk")
+    assert (summary["already_made"], summary["created"]) == (5, 1)
+    assert len(emulator.contacts()) == 6
+    record = read(run)
+    assert [result["state"] for result in record] == ["already_made"] * 5 + ["created"]
+    assert all(result["contact_id"] for result in record)
+
+
+def test_duplicate_key_is_a_fault_or_skipped(
+    run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]
+) -> None:
+    """A key that stands in two rows stops the task, or with ``skip`` is made once."""
+    rows = [*orders(3), *orders(1)]
+    assert run_bulk(rows=rows, idempotency_key="{{ row.order }}").state == "failed"
+    assert emulator.contacts() == []
+    text = logged()
+    assert "row 4, idempotency_key" in text
+    assert "row 1" in text
+    run = run_bulk(rows=rows, idempotency_key="{{ row.order }}", on_duplicate="skip")
+    assert run.state == "success"
+    assert xcom(run, "bulk")["skipped"] == 1
+    assert len(emulator.contacts()) == 3
+    assert read(run)[3]["state"] == "skipped"
+
+
+def test_equal_rows_without_a_key_make_a_contact_each(run_bulk: Callable[..., Any], emulator: Emulator) -> None:
+    """Without a key equal rows are several contacts."""
+    run_bulk(rows=[*orders(1), *orders(1)])
+    assert len(emulator.contacts()) == 2
+
+
+# --- Faults -------------------------------------------------------------------------------------------------
+
+
+def test_faults_stop_everything_before_the_first_call(
+    run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str], results: Path
+) -> None:
+    """All faults are known before anything is sent: twenty in the log, all of them in a file."""
+    rows = orders(30) + [{"order": number, "note": "x" * 33_000} for number in range(31, 61)]
+    assert run_bulk(rows=rows).state == "failed"
+    text = logged()
+    assert "30 of 60 rows have faults, and nothing was sent" in text
+    assert "row 31, attributes" in text
+    assert len(re.findall(r"row \d+, attributes", text)) == 20
+    assert emulator.calls("CreateContact") == []
+    [file] = results.rglob("faults.jsonl")
+    faults = [json.loads(line) for line in file.read_text().splitlines()]
+    assert {fault["row"] for fault in faults} == set(range(31, 61))
+
+
+def test_invalid_rows_can_be_left_out(run_bulk: Callable[..., Any], emulator: Emulator, tmp_path: Path) -> None:
+    """``on_invalid="skip"`` sends the rest; the others are counted, on record, and in a file that another run reads."""
+    from airflow_connect.operators.bulk import FileRows
+
+    rows = [*orders(3), {"order": 4, "note": "x" * 33_000}, {"order": 5}]
+    failed = tmp_path / "failed.jsonl"
+    run = run_bulk(rows=rows, on_invalid="skip", failed_rows_path=str(failed))
+    assert run.state == "success"
+    assert xcom(run, "bulk")["invalid"] == 2
+    assert len(emulator.contacts()) == 3
+    assert [result["state"] for result in read(run)] == ["created"] * 3 + ["invalid"] * 2
+    assert [json.loads(line) for line in failed.read_text().splitlines()] == rows[3:]
+
+    contact = CONTACT | {"attributes": {"order": "{{ row.order }}"}}
+    assert run_bulk(rows=FileRows(str(failed)), contact=contact).state == "success"
+    assert sorted(contact["name"] for contact in emulator.contacts())[-2:] == ["Order 4", "Order 5"]
+
+
+@pytest.mark.parametrize(
+    ("contact", "told"),
+    [
+        ({"channel": "TASK", "name": "{{ row."}, "name"),
+        ({"channel": "TASK", "name": "x", "nmae": "{{ row.order }}"}, "nmae"),
+        ({"channel": "TASK", "name": "x", "client_token": "{{ row.order }}"}, "client_token"),
+        ("{{ row }}", "contact"),
+    ],
+)
+def test_contact_with_a_mistake_is_one_error(
+    run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str], contact: Any, told: str
+) -> None:
+    """What does not depend on a row is one error, not one for every row."""
+    assert run_bulk(rows=orders(50), contact=contact).state == "failed"
+    text = logged()
+    assert re.search(rf"\b{told}: ", text)
+    assert "rows have faults" not in text
+    assert emulator.calls("CreateContact") == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("max_rate", "fast"),
+        ("max_rate", 0),
+        ("total_rate", -1),
+        ("tolerated_failures", "many"),
+        ("tolerated_failure_percent", 101),
+        ("dry_run", "perhaps"),
+    ],
+)
+def test_option_that_is_no_number_is_named(
+    run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str], option: str, value: Any
+) -> None:
+    """An option that came out of a template wrong fails the task before anything is read or sent."""
+    assert run_bulk(rows=orders(1), **{option: value}).state == "failed"
+    assert f"{option}: must be" in logged()
+    assert emulator.calls("CreateContact") == []
+
+
+def test_options_of_a_closed_set_are_checked_in_the_dag_file() -> None:
+    """A mistake of the author fails when the DAG file is read."""
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    for option in ("operation", "on_invalid", "on_duplicate"):
+        with pytest.raises(ValueError, match=f"{option} of task 'x' is one of"):
+            BulkCreateContactsOperator(task_id="x", rows=[], contact={}, **{option: "other"})
+
+
+# --- Green or red -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "state"),
+    [
+        ({}, "failed"),
+        ({"tolerated_failures": 1}, "failed"),
+        ({"tolerated_failures": "{{ 2 }}"}, "success"),
+        ({"tolerated_failure_percent": 20}, "success"),
+        ({"tolerated_failure_percent": 19}, "failed"),
+        ({"tolerated_failures": 5, "tolerated_failure_percent": 19}, "failed"),
+    ],
+)
+def test_tolerance_decides(
+    run_bulk: Callable[..., Any],
+    emulator: Emulator,
+    logged: Callable[[], str],
+    options: dict[str, Any],
+    state: str,
+) -> None:
+    """Failed rows up to the tolerance leave the task green; all others are sent in any case."""
+    rows = [{"order": number, "note": "", "related": None} for number in range(8)]
+    rows += [{"order": 8 + n, "note": "", "related": "00000000-0000-4000-8000-000000000000"} for n in range(2)]
+    contact = CONTACT | {"related_contact_id": "{{ row.related }}"}
+    run = run_bulk(rows=rows, contact=contact, **options)
+    assert run.state == state
+    assert len(emulator.contacts()) == 8
+    assert xcom(run, "bulk", "summary")["failed"] == 2
+    assert sum(result["state"] == "failed" for result in read(run, "summary")) == 2
+    if state == "failed":
+        assert "2 rows failed, more than is tolerated. Of 10 rows: 8 made, 2 failed" in logged()
+
+
+def test_what_stops_everything_says_what_is_made(
+    run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]
+) -> None:
+    """An error that ends the sending is told with the counts of what is made and what is not."""
+    emulator.set_faults("CreateContact@1:expired_token, CreateContact@2:expired_token")
+    assert run_bulk(rows=orders(5), max_in_flight=1).state == "failed"
+    text = logged()
+    assert "ExpiredTokenException" in text
+    assert "Of 5 rows: 0 made, 5 not sent" in text
+
+
+# --- Dry run, rate, progress --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dry_run", [True, "{{ params.check }}"])
+def test_dry_run_sends_nothing(run_bulk: Callable[..., Any], emulator: Emulator, dry_run: Any, tmp_path: Path) -> None:
+    """A dry run checks all rows and tells what a run would do."""
+    path = str(tmp_path / "shared")
+    run_bulk(rows=orders(2), idempotency_key="{{ row.order }}", results_path=path)
+    rows = [*orders(12), {"order": 13, "note": "x" * 33_000}, *orders(1)]
+    run = run_bulk(
+        rows=rows,
+        idempotency_key="{{ row.order }}",
+        on_invalid="skip",
+        on_duplicate="skip",
+        results_path=path,
+        dry_run=dry_run,
+        params={"check": True},
+        total_rate=5,
+    )
+    assert run.state == "success"
+    assert xcom(run, "bulk") == {
+        "rows": 14,
+        "valid": 12,
+        "invalid": 1,
+        "skipped": 1,
+        "already_made": 2,
+        "estimated_seconds": 2.0,
+    }
+    assert len(emulator.contacts()) == 2
+
+
+def test_rate_is_capped(run_bulk: Callable[..., Any], emulator: Emulator) -> None:
+    """``max_rate`` is kept, also where the quota would allow more."""
+    run = run_bulk(rows=orders(21), max_rate="{{ 10 }}")
+    times = [call.time for call in emulator.calls("CreateContact")]
+    assert xcom(run, "bulk")["created"] == 21
+    assert times[-1] - times[0] >= 1.5
+
+
+def test_progress_is_told_and_kept(
+    run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str], results: Path
+) -> None:
+    """The log and a file in the results tell how far it is."""
+    run_bulk(rows=orders(4))
+    assert "4 of 4 rows done" in logged()
+    [file] = results.rglob("progress.json")
+    progress = json.loads(file.read_text())
+    assert (progress["rows"], progress["done"], progress["created"]) == (4, 4, 4)
+
+
+def test_metrics_are_airflow_s(
+    run_bulk: Callable[..., Any], emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts, rate and latency are sent as Airflow's own metrics."""
+    from airflow_connect.operators import bulk
+
+    sent: dict[str, Any] = {}
+    for kind in ("incr", "gauge", "timing"):
+        monkeypatch.setattr(bulk.Stats, kind, lambda name, value, *, tags: sent.update({name: value}))
+    run_bulk(rows=orders(4))
+    assert sent["amazon_connect.contacts.created"] == 4
+    assert sent["amazon_connect.contacts.failed"] == sent["amazon_connect.contacts.throttled"] == 0
+    assert sent["amazon_connect.contacts.rate"] > 0
+    assert sent["amazon_connect.contacts.latency"] > 0
+
+
+def test_local_results_are_pointed_out(
+    run_dag: Callable[..., Any], emulator: Emulator, logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no path is configured, results go below AIRFLOW_HOME, and one line says what that means."""
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    monkeypatch.delenv("AIRFLOW__AMAZON_CONNECT__RESULTS_PATH", raising=False)
+    with new_dag("local") as dag:
+        BulkCreateContactsOperator(task_id="bulk", rows=orders(1), contact=CONTACT)
+    run = run_dag(dag)
+    assert states(run) == {"bulk": "success"}
+    assert Path(xcom(run, "bulk")["results"]).is_dir()
+    assert "another worker does not see" in logged()
+
+
+def test_results_in_an_object_store(
+    run_bulk: Callable[..., Any], emulator: Emulator, bucket: str, local_aws_connection: str
+) -> None:
+    """Rows, results and failed rows may all be in S3."""
+    from airflow_connect._compat import storage_path
+    from airflow_connect.operators.bulk import FileRows
+
+    root = f"s3://{local_aws_connection}@{bucket}"
+    source = storage_path(f"{root}/in/orders.csv")
+    source.write_text("order,note\n1,a\n2,\n3," + "x" * 33_000 + "\n")
+    options = {
+        "rows": FileRows(f"s3://{bucket}/in/*.csv", conn_id=local_aws_connection),
+        "idempotency_key": "{{ row.order }}",
+        "on_invalid": "skip",
+        "results_path": f"{root}/results",
+        "failed_rows_path": f"{root}/failed.jsonl",
+    }
+    run = run_bulk(**options)
+    assert run.state == "success"
+    assert [result["state"] for result in read(run)] == ["created", "created", "invalid"]
+    assert json.loads(storage_path(f"{root}/failed.jsonl").read_text())["order"] == "3"
+    assert xcom(run_bulk(**options), "bulk")["already_made"] == 2
+    assert len(emulator.calls("CreateContact")) == len(emulator.contacts()) == 2
