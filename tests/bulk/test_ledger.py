@@ -32,12 +32,20 @@ IDENTITY: dict[str, Any] = {"dag_id": "orders", "run_id": "monday", "task_id": "
 HEADER = IDENTITY | {"try_number": 1}
 
 
-@pytest.fixture(params=["disk", "memory", "s3"])
+@pytest.fixture(params=["disk", "file", "memory", "s3"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     """A task instance's folder, on the worker's disk and in object stores."""
     if request.param == "disk":
         return run_folder(tmp_path, **IDENTITY)
     return run_folder(request.getfixturevalue(request.param), **IDENTITY)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Any:
+    """A results path on the worker's disk, as an object store's."""
+    from airflow_connect._compat import storage_path
+
+    return storage_path(f"file://{tmp_path}")
 
 
 @pytest.fixture
