@@ -72,7 +72,7 @@ def aws_connection(amazon_connect: LocalConnect) -> str:
 
 @pytest.fixture(scope="session")
 def local_aws() -> Iterator[str]:
-    """The URL of a local S3 and SQS (moto's server), one for the session: give buckets and queues names of their own."""
+    """The URL of a local S3 and SQS (moto's server), one for the session: names are to be unique in it."""
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line on stderr for every request
