@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
@@ -18,7 +19,7 @@ from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.outcome import OutcomeState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
@@ -106,17 +107,10 @@ class EachContactOperator(ConnectBaseOperator):
         if unknown:
             known = ", ".join([OPEN, *map(str, OutcomeState)])
             raise ValueError(f"state names {', '.join(unknown)}; there are {known}.")
+        if isinstance(self.results, Mapping) and "outcomes" in self.results:
+            return _from_outcomes(self.results, states)
         path, conn_id = results_of(self.results)
-        return self._from_results(path, conn_id, states)
-
-    @staticmethod
-    def _from_results(path: str, conn_id: str | None, states: set[str]) -> Iterator[str]:
-        from airflow_connect.bulk.results import made_contacts
-
-        for made in made_contacts(path, conn_id=conn_id)[1]:
-            state = made.outcome["state"] if made.outcome is not None else OPEN
-            if not states or state in states:
-                yield made.contact_id
+        return _from_results(path, conn_id, states)
 
     def _execute_many(self, context: Context, contact_ids: deque[str]) -> dict[str, Any]:
         if contact_ids:
@@ -178,3 +172,21 @@ class EachContactOperator(ConnectBaseOperator):
             return (await reads.one(answer.item)).get("DisconnectTimestamp") is not None
         except RequestError:
             return False
+
+
+def _from_results(path: str, conn_id: str | None, states: set[str]) -> Iterator[str]:
+    from airflow_connect.bulk.results import made_contacts
+
+    for made in made_contacts(path, conn_id=conn_id)[1]:
+        state = made.outcome["state"] if made.outcome is not None else OPEN
+        if not states or state in states:
+            yield made.contact_id
+
+
+def _from_outcomes(told: Mapping[str, Any], states: set[str]) -> Iterator[str]:
+    """Yield what a sensor told that waited for a few contacts."""
+    if not states or OPEN in states:
+        yield from told["open_contacts"]
+    for outcome in told["outcomes"]:
+        if not states or outcome["state"] in states:
+            yield outcome["contact_id"]

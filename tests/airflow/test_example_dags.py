@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 import re
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_connect.emulator.server import Emulator
+    from airflow_connect.testing import LocalConnect
 
 EXAMPLES = CHECKOUT / "dags"
 #: What Airflow's UI sends for fields that are left empty.
@@ -238,3 +240,56 @@ def test_contact_events_without_a_queue(run_example: Callable[..., Any], emulato
     """Without a queue the example can be read and run on every version, and finds nothing to do."""
     assert run_example("example_contact_events").state == "success"
     assert emulator.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "taken"),
+    [({"decision": "approve"}, "pay_out"), ({"decision": "refuse"}, "refuse"), ({}, "ask_somebody_else")],
+)
+def test_approval_goes_on_as_decided(
+    run_example: Callable[..., Any], amazon_connect: LocalConnect, answer: dict[str, str], taken: str
+) -> None:
+    """The branch that follows is the one that the agent's attribute names."""
+    with amazon_connect.agent(answer):
+        run = run_example("example_approval")
+    assert run.state == "success"
+    ends = {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
+    assert ends.pop(taken) == "success"
+    assert [name for name, state in ends.items() if state == "skipped"] == sorted(
+        {"pay_out", "refuse", "ask_somebody_else"} - {taken}
+    )
+
+
+def test_escalation_moves_and_stops_what_nobody_took(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
+    """One contact is done in time, one by the second line, one is stopped; each is told once, under its first ID."""
+    dag = read(EXAMPLES / "example_escalation.py")["example_escalation"]
+    for name in ("first_deadline", "second_deadline"):
+        dag.get_task(name).timeout = 2
+        dag.get_task(name).poke_interval = 0.5
+
+    def work() -> None:
+        while not done.wait(0.05):
+            for contact in amazon_connect.contacts("CREATED", "QUEUED"):
+                quick = contact["name"].endswith("1042")
+                second_line = contact["name"].endswith("1043") and contact["previous_contact_id"]
+                if quick or second_line:
+                    amazon_connect.complete(contact["id"])
+
+    done = threading.Event()
+    staff = threading.Thread(target=work)
+    staff.start()
+    try:
+        run = run_dag(dag)
+    finally:
+        done.set()
+        staff.join()
+    assert run.state == "success"
+    told = run.get_task_instances()[0].xcom_pull(task_ids="tell_the_owner")
+    by_id = {contact["id"]: contact["name"] for contact in amazon_connect.contacts()}
+    assert sorted((by_id[line.partition(":")[0]], line.partition(": ")[2]) for line in told) == [
+        ("Check order 1042", "completed in the first line"),
+        ("Check order 1043", "completed in the second line"),
+        ("Check order 1044", "stopped in the second line"),
+    ]
+    assert len(amazon_connect.calls("TransferContact")) == 2
+    assert len(amazon_connect.calls("StopContact")) == 1

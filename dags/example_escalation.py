@@ -1,0 +1,63 @@
+"""
+What nobody takes goes to another queue, and what nobody takes there is stopped and told to its owner.
+
+Two deadlines are two sensors: the first returns what is open when its time is up, the second stops it. Each contact is
+waited for by both under the ID with which it was made; what it went on as is found by itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, task
+
+from airflow_connect.operators.connect import CreateContactOperator, TransferContactOperator
+from airflow_connect.sensors.connect import ContactSensor
+
+# The queue Billing of the local Amazon Connect, and a flow that leads to queues. Put in yours.
+SECOND_LINE = "c1000000-0000-4000-8000-000000000002"
+TO_QUEUE = "f1000000-0000-4000-8000-000000000003"
+
+with DAG(
+    "example_escalation",
+    description="Transfer what is open after 4 hours, stop what is open after 8",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    tags=["example", "amazon-connect"],
+):
+    # [START howto_escalation]
+    made = CreateContactOperator.partial(task_id="make", channel="TASK").expand(
+        name=["Check order 1042", "Check order 1043", "Check order 1044"]
+    )
+    first = ContactSensor(
+        task_id="first_deadline",
+        contact_id=made.output,
+        timeout=timedelta(hours=4),
+        on_timeout="return",
+        deferrable=True,
+    )
+    escalate = TransferContactOperator(
+        task_id="escalate", results=first.output, state="open", contact_flow_id=TO_QUEUE, queue_id=SECOND_LINE
+    )
+    second = ContactSensor(
+        task_id="second_deadline",
+        contact_id=made.output,
+        timeout=timedelta(hours=4),
+        on_timeout="stop",
+        deferrable=True,
+    )
+
+    @task
+    def tell_the_owner(result: dict[str, Any]) -> list[str]:
+        """Return what happened to each contact, in words."""
+        told = []
+        for outcome in result["outcomes"]:
+            where = "in the second line" if outcome["went_on_as"] else "in the first line"
+            told.append(f"{outcome['contact_id']}: {outcome['state']} {where}")
+        return told
+
+    escalate >> second
+    tell_the_owner(second.output)
+    # [END howto_escalation]
