@@ -72,6 +72,8 @@ _AMAZONS: Final = "connect:"
 EXPIRY_ATTRIBUTE: Final = "connect:ContactExpiry"
 _ARN: Final = re.compile(r"arn:[^:\s]+:[^:\s]+:[^:\s]*:[^:\s]*:\S+")
 _URL: Final = re.compile(r"https?://\S+", re.IGNORECASE)
+# A URL whose host is a plain name, without a port: nothing in it that needs to be taken apart.
+_PLAIN_URL: Final = re.compile(r"https?://[a-z0-9.-]+(?:[/?#]\S*)?", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # A number that survives being read as one: no leading zeros, which postcodes and order numbers have.
 _PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
@@ -596,6 +598,8 @@ def _reference_text(reference_type: str, value: Any, path: str, faults: list[Fau
 
 
 def _is_url(text: str) -> bool:
+    if text.isascii() and _PLAIN_URL.fullmatch(text):
+        return True
     if not _URL.fullmatch(text):
         return False
     try:

@@ -84,6 +84,14 @@ def test_public_names() -> None:
     assert plan_module.__all__ == ["Plan", "PlannedContact", "RowFault", "Skipped", "TaskInstance"]
 
 
+def test_the_plan_is_cheap_to_import() -> None:
+    """What a DAG file may import loads neither Airflow nor a client, a database or a reader of columns."""
+    heavy = "{'airflow', 'boto3', 'botocore', 'sqlite3', 'pyarrow', 'pandas'}"
+    program = f"import sys, airflow_connect.bulk.plan; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 # --- What comes out ---------------------------------------------------------------------------------------------
 
 
