@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import Counter
@@ -13,10 +12,8 @@ import pytest
 from airflow_connect.bulk import send
 from airflow_connect.bulk.ledger import Ledger
 from airflow_connect.bulk.pace import Pace
-from airflow_connect.bulk.plan import PlannedContact
 from airflow_connect.bulk.results import History, read_results
 from airflow_connect.bulk.send import Progress, Sender
-from airflow_connect.client_token import content_digest, token_for_key
 from airflow_connect.emulator.server import Emulator
 from airflow_connect.errors import (
     InputError,
@@ -28,37 +25,14 @@ from airflow_connect.errors import (
     ThrottledError,
 )
 from airflow_connect.hooks.connect import ConnectHook
-from airflow_connect.request import ContactRequest
+from tests.bulk.sending import AtOnce, planned
 from tests.conftest import aws_connection_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID as INSTANCE
-
-
-def planned(row: int, *, key: str | None = None, **more: Any) -> PlannedContact:
-    """Return a contact as a plan gives it."""
-    key = key or f"key {row}"
-    arguments = {"instance_id": INSTANCE, "channel": "TASK", "name": f"Row {row}", **more}
-    params, faults = ContactRequest.check(arguments)
-    assert not faults
-    content = content_digest(params)
-    params["ClientToken"] = token_for_key(INSTANCE, key)
-    return PlannedContact(row, key, params["ClientToken"], content, params)
-
-
-class AtOnce(Pace):
-    """As many calls in flight as are allowed, whatever the answers: what a pace makes of them is tested elsewhere."""
-
-    def __init__(self, now: float, *, max_in_flight: int) -> None:
-        super().__init__(now, max_in_flight=max_in_flight)
-        self._most = max_in_flight
-
-    def send_at(self, now: float) -> float:
-        """At once, or after an answer."""
-        return now if self.in_flight < self._most else math.inf
+    from airflow_connect.bulk.plan import PlannedContact
 
 
 class Sending:

@@ -1,0 +1,140 @@
+"""
+What tests of the sending share: planned contacts, a pace without a quota, and attempts in processes of their own.
+
+An attempt here is what the operator does without Airflow: plan a CSV file, record, send through the hook.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import multiprocessing
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow_connect.bulk.ledger import Ledger
+from airflow_connect.bulk.pace import Call, Pace
+from airflow_connect.bulk.plan import Plan, PlannedContact, TaskInstance
+from airflow_connect.bulk.results import History
+from airflow_connect.bulk.rows import FileRows
+from airflow_connect.bulk.send import Sender
+from airflow_connect.bulk.template import compile_contact
+from airflow_connect.client_token import content_digest, token_for_key
+from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID as INSTANCE
+from airflow_connect.request import ContactRequest
+from tests.bulk.fault_points import Death, DyingLedger
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
+    from pathlib import Path
+
+    from airflow_connect.bulk.pace import Answer
+
+ASKED_BY = TaskInstance("orders", "manual__2026-11-24", "call")
+CONTACT = {"channel": "TASK", "name": "{{ row.name }}", "attributes": {"order": "{{ row.order }}"}}
+
+_processes = multiprocessing.get_context("forkserver")
+# An attempt is a fork of a process that has imported all that it needs, as a task is one of Airflow's.
+_processes.set_forkserver_preload(["airflow_connect.hooks.connect", "boto3", __name__])
+
+
+class AtOnce(Pace):
+    """As many calls in flight as are allowed, whatever the answers: what a pace makes of them is tested elsewhere."""
+
+    def __init__(self, now: float, *, max_in_flight: int) -> None:
+        super().__init__(now, max_in_flight=max_in_flight)
+        self._left = max_in_flight
+
+    def send_at(self, now: float) -> float:
+        """At once, or after an answer."""
+        return now if self._left else math.inf
+
+    def sent(self, now: float) -> Call:
+        """Count a call, and nothing else."""
+        self._left -= 1
+        return Call.__new__(Call)
+
+    def answered(self, call: Call, now: float, answer: Answer) -> None:
+        """Learn nothing."""
+        self._left += 1
+
+
+def planned(row: int, *, key: str | None = None, **more: Any) -> PlannedContact:
+    """Return a contact as a plan gives it."""
+    key = key or f"key {row}"
+    arguments = {"instance_id": INSTANCE, "channel": "TASK", "name": f"Row {row}", **more}
+    params, faults = ContactRequest.check(arguments)
+    assert not faults
+    content = content_digest(params)
+    params["ClientToken"] = token_for_key(INSTANCE, key)
+    return PlannedContact(row, key, params["ClientToken"], content, params)
+
+
+def write_rows(path: Path, rows: int, *, invalid_every: int = 0) -> list[str]:
+    """
+    Write a CSV file of rows and return the names of the contacts that are to be made of them.
+
+    :param invalid_every: each row whose number this divides has too long a name, so that it makes no contact
+    """
+    valid = {row: f"Row {row}" for row in range(1, rows + 1) if not invalid_every or row % invalid_every}
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("order", "name"))
+        writer.writerows((row, valid.get(row, "x" * 1_025)) for row in range(1, rows + 1))
+    return list(valid.values())
+
+
+def start_attempt(url: str, rows: Path, folder: Path, **options: Any) -> ForkServerProcess:
+    """Start a process that sends what a file has, as :func:`attempt` does; it ends with this one."""
+    process = _processes.Process(target=attempt, args=(url, rows, folder), kwargs=options, daemon=True)
+    process.start()
+    return process
+
+
+def attempt(
+    url: str,
+    rows: Path,
+    folder: Path,
+    *,
+    pace: type[Pace] = AtOnce,
+    max_in_flight: int = 16,
+    death: Death | None = None,
+) -> None:
+    """
+    Send what a file has to an emulator, and exit: 0 if all was sent.
+
+    :param url: of the emulator
+    :param folder: for the results
+    :param death: ends the process before, by SIGKILL
+    """
+    from airflow_connect.hooks.connect import ConnectHook
+
+    extra = {"region_name": "us-east-1", "endpoint_url": url}
+    connection = {"conn_type": "aws", "login": "local", "password": "local", "extra": extra}
+    os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
+    hook = ConnectHook(instance_id=INSTANCE, max_in_flight=max_in_flight)
+
+    def create(params: dict[str, Any]) -> dict[str, Any]:
+        return hook.call("CreateContact", params, max_retry_time=0)
+
+    header = {**ASKED_BY._asdict(), "try_number": 1}
+    contact = compile_contact(CONTACT, ContactRequest, {})
+    with (
+        Plan(FileRows(str(rows)), ContactRequest, contact, key=None, instance_id=INSTANCE, asked_by=ASKED_BY) as plan,
+        History(folder) as history,
+        DyingLedger(folder, header=header, death=death) if death else Ledger(folder, header=header) as ledger,
+    ):
+        sender = Sender(
+            plan.contacts(),
+            death.before_sending(create) if death else create,
+            operation="CreateContact",
+            pace=pace(time.monotonic(), max_in_flight=max_in_flight),
+            ledger=ledger,
+            history=history,
+            max_in_flight=max_in_flight,
+        )
+        sender.run()
+    sys.exit(f"{type(sender.stopped_by).__name__}: {sender.stopped_by}" if sender.stopped_by else 0)
