@@ -30,7 +30,9 @@ with DAG(
         references={"Order": "https://shop.example.com/orders/1042", "Decide": "approve or refuse"},
         attributes={"order": 1042, "amount": 420, "decision": "approve / refuse"},
     )
-    answered = ContactSensor(task_id="answered", contact_id=ask.output, timeout=timedelta(days=5), deferrable=True)
+    answered = ContactSensor(
+        task_id="answered", contact_id=ask.output, poke_interval=10, timeout=timedelta(days=5), deferrable=True
+    )
     decide = ContactBranchOperator(
         task_id="decide",
         contact_id=answered.output,
