@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG
+from airflow.utils.state import TaskInstanceState
 
-from airflow_connect.assets.connect import contact_asset
 from airflow_connect.bulk.rows import FileRows, SqlRows
 from airflow_connect.lineage import contacts_lineage
 from airflow_connect.operators.connect import CreateContactOperator
@@ -18,48 +20,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_connect.emulator.server import Emulator
+    from tests.local_airflow import LocalAirflow
 
 START = {"schedule": None, "start_date": datetime(2026, 1, 1)}
 OTHER = "00000000-0000-4000-8000-000000000000"
 
 
-def _asset_events(run_id: str) -> dict[str, dict[str, Any]]:
-    """The extra of the events that a run made, by the URI of their asset."""
-    from airflow.utils.session import create_session
-
-    try:
-        from airflow.models.asset import AssetEvent as Event
-    except ImportError:  # Airflow 2
-        from airflow.models.dataset import DatasetEvent as Event
-    with create_session() as session:
-        return {event.uri: event.extra for event in session.query(Event).filter_by(source_run_id=run_id)}
+@pytest.fixture
+def running_airflow(local_airflow: LocalAirflow, dags_folder: Path) -> LocalAirflow:
+    """A running Airflow that knows the DAG of this module: only there assets are stored before a task runs."""
+    source = Path(__file__).parent / "dags" / "lineage.py"
+    if not (dags_folder / source.name).exists():
+        shutil.copy(source, dags_folder)
+    return local_airflow
 
 
-def test_asset_event_has_a_count(run_dag: Callable[..., Any], emulator: Emulator) -> None:
+def test_asset_event_has_a_count(running_airflow: LocalAirflow, emulator: Emulator) -> None:
     """A task whose outlets have the asset of its instance emits an event with the count; other assets get none."""
-    with DAG("with_outlets", **START) as dag:
-        CreateContactOperator(
-            task_id="contact",
-            channel="TASK",
-            name="Check",
-            outlets=[contact_asset(emulator.instance_id), contact_asset(OTHER)],
-        )
-    run = run_dag(dag)
+    run_id = running_airflow.run("with_outlets")
 
-    assert run.state == "success"
-    events = _asset_events(run.run_id)
-    assert events[f"amazonconnect://{emulator.instance_id}/contacts"]["contacts"] == 1
-    assert "contacts" not in events[f"amazonconnect://{OTHER}/contacts"]
+    kind = "dataset" if running_airflow.is_airflow_2 else "asset"
+    listed = running_airflow.api("GET", f"/{kind}s/events?source_dag_id=with_outlets")[f"{kind}_events"]
+    name = "dataset_uri" if running_airflow.is_airflow_2 else "uri"
+    extras = {event[name]: event["extra"] for event in listed if event["source_run_id"] == run_id}
+    assert extras[f"amazonconnect://{emulator.instance_id}/contacts"]["contacts"] == 1
+    assert "contacts" not in (extras[f"amazonconnect://{OTHER}/contacts"] or {})
 
 
 def test_openlineage_of_an_operator(run_dag: Callable[..., Any], emulator: Emulator) -> None:
     """The operator tells OpenLineage the instance's contacts as what it wrote."""
-    pytest.importorskip("airflow.providers.openlineage.extractors")
+    manager = pytest.importorskip("airflow.providers.openlineage.extractors.manager")
     with DAG("with_lineage", **START) as dag:
         operator = CreateContactOperator(task_id="contact", channel="TASK", name="Check")
-    run_dag(dag)
+    run = run_dag(dag)
 
-    lineage = operator.get_openlineage_facets_on_complete(None)
+    lineage = manager.ExtractorManager().extract_metadata(run, operator, TaskInstanceState.SUCCESS, None)
     assert [(one.namespace, one.name) for one in lineage.outputs] == [
         (f"amazonconnect://{emulator.instance_id}", "contacts")
     ]
@@ -111,6 +106,7 @@ def test_openlineage_of_a_database_that_does_not_know(
 ) -> None:
     """Where a database cannot say its names, the output is told and the input is not."""
     pytest.importorskip("airflow.providers.openlineage.extractors")
+    pytest.importorskip(f"airflow.providers.{connection['conn_type']}.hooks.{connection['conn_type']}")
     monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps(connection))
 
     lineage = contacts_lineage("i", SqlRows("shop", "SELECT 1 AS one"))
