@@ -87,14 +87,14 @@ OVERDUE_SHARED: Final = 3.0
 #: An overdue pace that has grown by this factor has met a bucket that was full: what was measured before is too low.
 OUTGROWN: Final = 1.3
 
-#: Widths in units of the noise: anchors agree within 1.25; the reserve is 1.5, so that an early throttled answer does not.
-AGREEMENT: Final = 1.25
-RESERVE: Final = 1.5
+#: Widths in units of the noise: anchors agree within 1.4; the reserve is more, so that an early answer does not agree.
+AGREEMENT: Final = 1.4
+RESERVE: Final = 1.7
 
-#: M(pace) = 56 calls at half a call a second (a fourth of the default quota), and pace^0.2 above: four tasks see 1 to
-#: 3 % throttled from there to 500/s. Below it grows with pace^1.2, so that who has next to nothing comes back soon.
+#: M(pace) = 64 calls at half a call a second (a fourth of the default quota), growing with pace^0.3: four tasks see 1
+#: to 3 % throttled from there to 500/s. Below, with pace^1.2, so that who has next to nothing comes back soon.
 SHARED_PACE: Final = 0.5
-SHARED_CALLS: Final = 60.0
+SHARED_CALLS: Final = 64.0
 POWER_ABOVE: Final = 0.3
 POWER_BELOW: Final = 1.2
 
@@ -186,6 +186,8 @@ class Meter:
         #: The bounds within which the chain holds the rate.
         self.low = 0.0
         self.high = math.inf
+        #: Older anchors did not agree with the newest when it was measured last.
+        self.broken = False
         self._passed = 0
         self._recent: deque[float] = deque(maxlen=512)
 
@@ -399,7 +401,7 @@ class Pace:
     def _shared_calls(self) -> float:
         """Return M(pace): the calls for one throttled answer in SHARED."""
         power = POWER_ABOVE if self._pace > SHARED_PACE else POWER_BELOW
-        calls = SHARED_CALLS * (self._pace / SHARED_PACE) ** power
+        calls: float = SHARED_CALLS * (self._pace / SHARED_PACE) ** power
         if self._total_rate:
             # The quota is said: with a common unit the law may be steep. A fourth of it is to see 1 in 40 throttled.
             calls = min(max(640 * (self._pace / self._total_rate) ** 2, calls / 3), 3 * calls)
@@ -465,8 +467,8 @@ class Pace:
         if self._phase is Phase.SHARED:
             if len(anchors) < ALONE_ANCHORS or self._meter.calls < ALONE_CALLS * self._noise():
                 self._cut(pace)
-                # Some chance, so that of two who call in step not always the same one comes too late.
-                self._next = max(now, self._next) + self._random() / self._pace
+                # A little for the bucket; and chance, so that of two in step not always the same one comes too late.
+                self._next = max(now, self._next) + (self._noise() + self._random()) / self._pace
                 return
             self._phase = Phase.ALONE
         elif self._meter.broken:

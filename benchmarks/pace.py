@@ -1,0 +1,164 @@
+"""
+How much of an unknown quota is used, and how many calls are throttled: ours beside boto3's retry modes.
+
+Simulated, in virtual time: an ideal token bucket where nothing else is said, a latency of which each half is lognormal
+with a coefficient of variation of 0.2, clients that always have work, nothing configured. boto3's standard and adaptive
+modes run botocore's own code, legacy its formula; a row whose retries are used up is lost. Goodput is what was let
+through ÷ (burst + rate x time), from the first call on. Seeds are none that the controller was made with.
+
+    python benchmarks/pace.py [--full] [--seeds 5]
+
+``--full`` adds the long runs of boto3, and takes ten seeds: some ten minutes instead of one or two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.bulk.simulation import Outcome, Scenario, boto, ours
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+FIRST_SEED = 7000
+MODES = [(mode, threads) for mode in ("legacy", "standard", "adaptive") for threads in (1, 8, 32)]
+
+STARTS = [
+    (Scenario(2, 5, 0.2, 60), 0.975),
+    (Scenario(20, 50, 0.2, 60), 0.975),
+    (Scenario(100, 100, 0.2, 60), 0.965),
+    (Scenario(2, 5, 0.2, 600), 0.995),
+    (Scenario(20, 50, 0.2, 600), 0.995),
+]
+CHANGES = [
+    Scenario(2, 5, 0.2, 1800, changes=((600, 1), (1200, 2))),
+    Scenario(20, 50, 0.2, 360, changes=((120, 10), (240, 20))),
+    Scenario(200, 200, 0.2, 180, changes=((60, 100), (120, 200))),
+]
+LONG = [
+    Scenario(0.5, 5, 0.2, 1800),
+    Scenario(2, 5, 0.02, 600),
+    Scenario(2, 5, 2, 600),
+    Scenario(20, 50, 0.2, 300),
+    Scenario(20, 50, 2, 600),
+    Scenario(100, 100, 0.1, 300),
+    Scenario(500, 500, 0.1, 300),
+]
+FOUR = [
+    Scenario(2, 5, 0.2, 3600, starts=(0, 0, 0, 0)),
+    Scenario(20, 50, 0.2, 600, starts=(0, 0, 0, 0)),
+    Scenario(20, 50, 0.2, 600, starts=(0, 40, 80, 120)),
+    Scenario(100, 100, 0.2, 300, starts=(0, 0, 0, 0)),
+]
+NOT_IDEAL = [
+    Scenario(2, 0, 0.2, 300, limiter="window"),
+    Scenario(20, 0, 0.2, 300, limiter="window"),
+    Scenario(100, 0, 0.2, 120, limiter="window"),
+    Scenario(2, 5, 0.2, 300, limiter="shards"),
+    Scenario(20, 50, 0.2, 300, limiter="shards"),
+    Scenario(100, 100, 0.2, 120, limiter="shards"),
+]
+SMALL = [Scenario(2, 2, 0.2, 600), Scenario(2, 1, 0.2, 600), Scenario(0.5, 500, 0.2, 1200)]
+
+
+def name(scenario: Scenario) -> str:
+    rates = "-".join(f"{rate:g}" for rate in (scenario.rate, *(rate for _, rate in scenario.changes)))
+    limiter = f"burst {scenario.burst:g}" if scenario.limiter == "bucket" else scenario.limiter
+    joining = ", joining" if len(set(scenario.starts)) > 1 else ""
+    return f"{rates}/s, {limiter}, {scenario.latency:g} s, {scenario.seconds:g} s{joining}"
+
+
+def seen(values: Sequence[float], worst: Callable[[Sequence[float]], float], form: str) -> str:
+    """Return the median and the worst of some runs."""
+    return f"{format(statistics.median(values), form)} / {format(worst(values), form)}"
+
+
+def row(label: str, outcomes: list[Outcome], first: list[Outcome] | None = None, goal: str = "") -> None:
+    """Print what came of one client in one scenario; *first* is ours, to compare with."""
+    goodput = statistics.median(outcome.goodput for outcome in outcomes)
+    ratio = f"{statistics.median(outcome.goodput for outcome in first) / goodput:7.2f}x" if first else 8 * " "
+    print(
+        f"  {label:14}{seen([o.goodput for o in outcomes], min, '.3f'):>16}{ratio}"
+        f"{seen([o.throttled for o in outcomes], max, '.0f'):>17}"
+        f"{seen([100 * o.throttled_share for o in outcomes], max, '.1f'):>15} %"
+        f"{seen([o.lost for o in outcomes], max, '.0f'):>15}  {goal}",
+        flush=True,
+    )
+
+
+def head(title: str) -> None:
+    print(f"\n{title}  (median / worst)")
+    print(f"  {'':14}{'goodput':>16}{'ours ÷':>8}{'throttled':>17}{'of all calls':>17}{'lost':>15}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="more seeds, and boto3 in the long runs too")
+    parser.add_argument("--seeds", type=int, help="runs of each (default: 5, full: 10)")
+    options = parser.parse_args()
+    seeds = range(FIRST_SEED, FIRST_SEED + (options.seeds or (10 if options.full else 5)))
+
+    def runs(scenario: Scenario, make: Any = None) -> list[Outcome]:
+        return [scenario.run(make or ours(), seed) for seed in seeds]
+
+    head("From the first call on, against boto3")
+    for scenario, goal in STARTS:
+        print(f" {name(scenario)}")
+        first = runs(scenario)
+        row("ours", first, goal=f"to reach: {goal}, {scenario.may_throttle():.0f} throttled, 0 lost")
+        if scenario.seconds <= 60 or options.full:
+            for mode, threads in MODES:
+                row(f"{mode}, {threads}", runs(scenario, boto(mode, threads)), first)
+
+    head("The quota halves, then doubles, against boto3 adaptive")
+    for scenario in CHANGES:
+        print(f" {name(scenario)}")
+        first = runs(scenario)
+        row("ours", first, goal="to reach: 0.96, 2 %")
+        if scenario.rate <= 20 or options.full:
+            for threads in (8, 32):
+                row(f"adaptive, {threads}", runs(scenario, boto("adaptive", threads)), first)
+
+    print("\nSecond half of the run  (median / worst; to reach: 0.995, 1.2 %)")
+    for scenario in LONG:
+        outcomes = runs(scenario)
+        print(
+            f"  {name(scenario):36}{seen([o.late_goodput for o in outcomes], min, '.3f'):>16}"
+            f"{seen([100 * o.late_throttled_share for o in outcomes], max, '.1f'):>15} %",
+            flush=True,
+        )
+
+    head("Four tasks on one quota, no hint, against four times boto3 adaptive")
+    for scenario in FOUR:
+        print(f" {name(scenario)}")
+        tries: list[tuple[str, Any]] = [("ours", ours()), ("ours, told", ours(total_rate=scenario.rate))]
+        if scenario.rate <= 20 or options.full:
+            tries.append(("adaptive, 8", boto("adaptive", 8)))
+        first = []
+        for label, make in tries:
+            outcomes = runs(scenario, make)
+            smallest = seen([min(o.shares) for o in outcomes], min, ".2f")
+            largest = seen([max(o.shares) for o in outcomes], max, ".2f")
+            goal = "to reach: 0.97, 3 %, 0.50" if label == "ours" else ""
+            row(label, outcomes, first or None, f"smallest share {smallest}, largest {largest}  {goal}")
+            first = first or outcomes
+
+    head("Limiters that are no ideal token bucket")
+    for scenario in NOT_IDEAL:
+        print(f" {name(scenario)}")
+        row("ours", runs(scenario), goal="to reach: 0.90")
+
+    head("Hard ones: a bucket of one or two tokens, and one far larger than its rate")
+    for scenario in SMALL:
+        print(f" {name(scenario)}")
+        row("ours", runs(scenario))
+
+
+if __name__ == "__main__":
+    main()
