@@ -27,6 +27,7 @@ from airflow.providers.common.compat.sdk import (
     Stats,
     TaskDecorator,
     XCom,
+    XComArg,
     conf,
     context_merge,
     determine_kwargs,
@@ -51,6 +52,7 @@ __all__ = [
     "TaskDecorator",
     "TaskStateStore",
     "XCom",
+    "XComArg",
     "arguments_from_rows",
     "conf",
     "context_merge",
@@ -167,7 +169,8 @@ def storage_path(path: str, conn_id: str | None = None) -> Any:
     """Return an ``ObjectStoragePath``, whose module is another one since Airflow 3 and costs an import of its own."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    return ObjectStoragePath(path, conn_id=conn_id)
+    # Airflow 2.11 takes an explicit None for the word on it, and forgets the connection that the path names.
+    return ObjectStoragePath(path, **({} if conn_id is None else {"conn_id": conn_id}))
 
 
 def default_results_path() -> str:

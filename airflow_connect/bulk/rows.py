@@ -134,8 +134,13 @@ class ListRows:
 
     @property
     def can_be_read_twice(self) -> bool:
-        """Whether the rows are still there after they were read."""
-        return not isinstance(self.rows, Iterator)
+        """
+        Whether the rows are still there after they were read.
+
+        What Airflow fetches is read once, and in the thread of the task: Airflow 2 fetches it through a session of that
+        thread.
+        """
+        return isinstance(self.rows, list | tuple)
 
     def read(self) -> Iterator[tuple[int, Values | InvalidRow]]:
         """Return the rows one by one, with their numbers from 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import math
@@ -11,11 +12,11 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from airflow_connect._compat import Stats, conf, is_retry, storage_path
+from airflow_connect._compat import Stats, XComArg, conf, is_retry, storage_path
 from airflow_connect.bulk.results import export_results, read_results
 from airflow_connect.bulk.rows import FileRows, SqlRows, source_of
 from airflow_connect.bulk.send import Progress
@@ -145,6 +146,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         "total_rate",
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {"contact": "json"}
+    template_ext: Sequence[str] = (".sql",)
     operator_extra_links: Sequence[BaseOperatorLink] = (InstanceLink(),)
 
     def __init__(
@@ -175,7 +177,11 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         ):
             if value not in allowed:
                 raise ValueError(f"{name} of task {self.task_id!r} is one of {', '.join(allowed)}.")
-        self.rows = rows
+        # Rendered in place: a source that several tasks share must not keep what one of them rendered.
+        self.rows = copy.copy(rows) if hasattr(rows, "template_fields") else rows
+        for field in getattr(rows, "template_fields", ()):
+            # Airflow looks for the outputs of tasks in lists and dicts, but not in other objects.
+            XComArg.apply_upstream_relationship(self, getattr(rows, field))
         self.contact = contact
         self.operation = operation
         self.idempotency_key = idempotency_key
@@ -231,7 +237,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         request = _REQUESTS[self.operation]
         environment = self.get_template_env()
         contact, xcoms = _xcoms_as_names(self.contact, context)
-        names = ChainMap(xcoms, context)  # a copy would make Airflow compute all of it
+        names = ChainMap(xcoms, cast("Any", context))  # a copy would make Airflow compute all of it
         root = self._results_root()
         folder = run_folder(root, **asked_by._asdict())
         with ExitStack() as stack:

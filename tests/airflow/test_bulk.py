@@ -152,6 +152,37 @@ def test_rows_come_from_a_task(run_dag: Callable[..., Any], emulator: Emulator, 
     assert "note" not in next(c for c in emulator.contacts() if c["name"] == "Order 12")["attributes"]
 
 
+def test_source_knows_its_upstream_and_its_files(
+    run_dag: Callable[..., Any], emulator: Emulator, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path may be the output of a task, SQL may be in a file, and tasks may share a source."""
+    from airflow.providers.common.compat.sdk import task
+
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator, FileRows, SqlRows
+
+    monkeypatch.setenv("AIRFLOW_CONN_INVOICES", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "x.db")}))
+    (tmp_path / "query.sql").write_text("SELECT {{ 20 + 1 }} AS 'order', NULL AS note")
+    with new_dag("sources", template_searchpath=str(tmp_path)) as dag:
+
+        @task
+        def export() -> str:
+            (tmp_path / "orders.csv").write_text("order,note\n1,a\n2,b\n")
+            return str(tmp_path / "orders.csv")
+
+        source = FileRows(export())
+        first = BulkCreateContactsOperator(task_id="first", rows=source, contact=CONTACT)
+        second = BulkCreateContactsOperator(task_id="second", rows=source, contact=CONTACT)
+        BulkCreateContactsOperator(task_id="sql", rows=SqlRows("invoices", "query.sql"), contact=CONTACT)
+    assert first.upstream_task_ids == second.upstream_task_ids == {"export"}
+    assert run_dag(dag).state == "success"
+    assert sorted(contact["name"] for contact in emulator.contacts()) == [
+        *["Order 1"] * 2,
+        "Order 2",
+        "Order 2",
+        "Order 21",
+    ]
+
+
 def test_function_makes_the_contact(run_bulk: Callable[..., Any], emulator: Emulator) -> None:
     """A Python function may make the contact of a row."""
 
