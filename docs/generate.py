@@ -26,6 +26,7 @@ _BLOCK = re.compile(r"(<!-- BEGIN ([\w-]+)(?: ([^\n]*?))? -->\n).*?(<!-- END -->
 
 #: The actions that a role needs for an operator; DescribeInstance is for the link alone.
 POLICIES = {
+    "BulkCreateContactsOperator": ["CreateContact", "DescribeInstance"],
     "CreateContactOperator": ["CreateContact", "DescribeInstance"],
     "StartTaskContactOperator": ["StartTaskContact", "DescribeInstance"],
     "StopContactOperator": ["StopContact", "DescribeInstance"],
