@@ -15,23 +15,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import heapq
 import itertools
-import math
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from airflow_connect.bulk.pace import Answer, Pace
 from airflow_connect.errors import ConnectError, RetryableError, SetupError, ThrottledError
 from airflow_connect.retry import MAX_RETRY_TIME, wait_before_attempt
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import AsyncGenerator, Callable
-
-    from airflow_connect.bulk.pace import Call
 
 __all__ = ["Answered", "Clock", "Paced", "RealTime"]
 
@@ -40,7 +36,7 @@ Result = TypeVar("Result")
 
 #: Threads of a process that call; a thread waits for the network alone, so that they may be more than its cores.
 THREADS: Final = 32
-#: Seconds after which whoever shares a pace, or is fed while it works, looks again.
+#: Seconds after which whoever is first in the queue, or is fed while it works, looks again.
 LOOK: Final = 0.1
 
 
@@ -119,6 +115,7 @@ class Paced(Generic[Item, Result]):
         #: Calls that left, and how many of them were throttled.
         self.calls = 0
         self.throttled = 0
+        self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     async def one(self, item: Item) -> Result:
         """
@@ -126,11 +123,10 @@ class Paced(Generic[Item, Result]):
 
         :raises ConnectError: as the call does
         """
-        async for answered in self.each(deque([item])):
-            if answered.error is not None:
-                raise answered.error
-            return answered.result  # type: ignore[return-value]  # there is one where there is no error
-        raise AssertionError("each item is answered")
+        answered = await self._answer(item)
+        if answered.error is not None:
+            raise answered.error
+        return answered.result  # type: ignore[return-value]  # there is one where there is no error
 
     async def each(
         self, items: deque[Item], *, more: Callable[[], bool] | None = None
@@ -144,91 +140,78 @@ class Paced(Generic[Item, Result]):
         :param items: taken from the left; others may be added while this runs
         :param more: says whether items may still be added by somebody else, where that is so
         """
-        number = itertools.count()
-        again: list[tuple[float, int, _Attempt[Item]]] = []
-        flying: dict[asyncio.Future[Result], _Attempt[Item]] = {}
+        under_way: set[asyncio.Task[Answered[Item, Result]]] = set()
         try:
-            while items or again or flying or (more is not None and more()):
-                now = self._clock.now()
-                ready = again[0][0] if again else math.inf
-                if items and ready > now:
-                    ready = now
-                leave = max(ready, self.pace.send_at(now))
-                if leave <= now:
-                    attempt = (
-                        heapq.heappop(again)[2] if again and again[0][0] <= now else _Attempt(items.popleft(), now)
-                    )
-                    flying[self._send(attempt, now)] = attempt
+            while items or under_way or (more is not None and more()):
+                while items and len(under_way) < THREADS:
+                    under_way.add(asyncio.create_task(self._answer(items.popleft())))
+                if not under_way:
+                    await self._clock.sleep(LOOK)
                     continue
-                for done in await self._wait(leave - now, flying):
-                    attempt = flying.pop(done)
-                    answered = self._answered(attempt, done)
-                    if isinstance(answered, float):
-                        heapq.heappush(again, (answered, next(number), attempt))
-                    else:
-                        yield answered
+                fed = more is not None and more()
+                done, under_way = await asyncio.wait(
+                    under_way, timeout=LOOK if fed else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    yield task.result()
         finally:
-            for future, attempt in flying.items():
-                future.cancel()
-                self.pace.answered(attempt.ticket, self._clock.now(), Answer.SAYS_NOTHING)
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _send(self, attempt: _Attempt[Item], now: float) -> asyncio.Future[Result]:
-        attempt.count += 1
-        attempt.ticket = self.pace.sent(now)
-        self.calls += 1
-        context = contextvars.copy_context()
+    async def _answer(self, item: Item) -> Answered[Item, Result]:
+        """Call for an item until there is an answer, or no use in another attempt."""
+        since = self._clock.now()
+        may_have_happened = False
+        for attempt in itertools.count(1):
+            try:
+                result = await self._call_once(item)
+            except ThrottledError as error:
+                self.throttled += 1
+                again = error.retry_after or 0.0
+            except RetryableError as error:
+                if self._clock.now() >= since + self._max_retry_time:
+                    return Answered(item, None, error, may_have_happened)
+                may_have_happened |= error.may_have_happened
+                again = max(wait_before_attempt(attempt + 1), error.retry_after or 0.0)
+            except ConnectError as error:
+                return Answered(item, None, error, may_have_happened)
+            else:
+                return Answered(item, result, None, may_have_happened)
+            if again:
+                await self._clock.sleep(again)
+        raise AssertionError("counting has no end")
+
+    async def _call_once(self, item: Item) -> Result:
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._threads, context.run, self._call, attempt.item)
-
-    async def _wait(
-        self, seconds: float, flying: dict[asyncio.Future[Result], _Attempt[Item]]
-    ) -> list[asyncio.Future[Result]]:
-        """Wait for an answer, or until it is time to send; not for long, since others may change that time."""
-        if not flying:
-            await self._clock.sleep(min(seconds, LOOK))
-            return []
-        alarm: asyncio.Future[Any] = asyncio.ensure_future(self._clock.sleep(min(seconds, LOOK)))
+        # Who waits stands in a queue, and only who is first watches the pace: there may be thousands of triggers.
+        async with self._turn_of(loop):
+            while (wait := self.pace.send_at(self._clock.now()) - self._clock.now()) > 0:
+                await self._clock.sleep(min(wait, LOOK))
+            ticket = self.pace.sent(self._clock.now())
+        self.calls += 1
+        answer = Answer.SAYS_NOTHING
         try:
-            await asyncio.wait((*flying, alarm), return_when=asyncio.FIRST_COMPLETED)
+            # The context is that of the task's log.
+            result = await loop.run_in_executor(self._threads, contextvars.copy_context().run, self._call, item)
+            answer = Answer.ACCEPTED
+        except ThrottledError:
+            answer = Answer.THROTTLED
+            raise
+        except (RetryableError, SetupError):
+            raise
+        except ConnectError:
+            answer = Answer.ACCEPTED
+            raise
         finally:
-            alarm.cancel()
-        return [future for future in flying if future.done()]
+            self.pace.answered(ticket, self._clock.now(), answer)
+        return result
 
-    def _answered(self, attempt: _Attempt[Item], done: asyncio.Future[Result]) -> Answered[Item, Result] | float:
-        """Tell the pace, and return the answer, or the time of the next attempt."""
-        now = self._clock.now()
-        error = done.exception()
-        if error is None:
-            self.pace.answered(attempt.ticket, now, Answer.ACCEPTED)
-            return Answered(attempt.item, done.result(), None, attempt.may_have_happened)
-        if not isinstance(error, ConnectError):
-            self.pace.answered(attempt.ticket, now, Answer.SAYS_NOTHING)
-            raise error
-        if isinstance(error, ThrottledError):
-            self.throttled += 1
-            self.pace.answered(attempt.ticket, now, Answer.THROTTLED)
-            return now + (error.retry_after or 0.0)
-        unanswered = isinstance(error, (RetryableError, SetupError))
-        self.pace.answered(attempt.ticket, now, Answer.SAYS_NOTHING if unanswered else Answer.ACCEPTED)
-        if isinstance(error, RetryableError) and now < attempt.since + self._max_retry_time:
-            attempt.may_have_happened |= error.may_have_happened
-            return now + max(wait_before_attempt(attempt.count + 1), error.retry_after or 0.0)
-        return Answered(attempt.item, None, error, attempt.may_have_happened)
-
-
-class _Attempt(Generic[Item]):
-    """An item on its way: how often and since when it is tried."""
-
-    __slots__ = ("count", "item", "may_have_happened", "since", "ticket")
-
-    #: Of the call that is under way.
-    ticket: Call
-
-    def __init__(self, item: Item, since: float) -> None:
-        self.item = item
-        self.since = since
-        self.count = 0
-        self.may_have_happened = False
+    def _turn_of(self, loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
+        """Return the queue of an event loop: a sensor that pokes has a new one each time."""
+        if self._turn is None or self._turn[0] is not loop:
+            self._turn = loop, asyncio.Lock()
+        return self._turn[1]
 
 
 _threads: ThreadPoolExecutor | None = None

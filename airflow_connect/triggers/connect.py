@@ -29,8 +29,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ContactTrigger", "connection_of"]
 
-#: Triggers that read the same instance over the same connection share a client, and what was learnt of the quota.
-_shared_reads: WeakValueDictionary[str, Reads] = WeakValueDictionary()
+
+class _Shared:
+    """What triggers share that read the same instance over the same connection: a client, and a pace."""
+
+    def __init__(self, reads: asyncio.Task[Reads]) -> None:
+        self.reads = reads
+
+
+#: As long as one of the triggers is there that share it.
+_shared: WeakValueDictionary[str, _Shared] = WeakValueDictionary()
 #: Contacts that are being stopped after a kill, for longer than Airflow waits for that.
 _stopping: set[asyncio.Task[None]] = set()
 
@@ -111,6 +119,7 @@ class ContactTrigger(BaseTrigger):
         self.botocore_config = botocore_config
         self._clock = RealTime()
         self._wait: Wait | None = None
+        self._keeps_shared: _Shared | None = None
         self._is_over = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -191,12 +200,21 @@ class ContactTrigger(BaseTrigger):
             "max_retry_time": self.max_retry_time,
         }
         key = json.dumps(parameters, sort_keys=True, default=str)
-        reads = _shared_reads.get(key)
-        if reads is None:
-            hook = ConnectHook(**parameters)
-            await sync_to_async(hook.prepare, thread_sensitive=False)()
-            reads = _shared_reads.setdefault(key, Reads(hook, clock=self._clock, max_retry_time=self.max_retry_time))
-        return reads
+        shared = _shared.get(key)
+        if shared is None:
+            # The first of many triggers makes the client, the others wait for it.
+            shared = _shared[key] = _Shared(asyncio.create_task(self._new_reads(parameters)))
+        self._keeps_shared = shared
+        try:
+            return await asyncio.shield(shared.reads)
+        except ConnectError:
+            _shared.pop(key, None)
+            raise
+
+    async def _new_reads(self, parameters: dict[str, Any]) -> Reads:
+        hook = ConnectHook(**parameters)
+        await sync_to_async(hook.prepare, thread_sensitive=False)()
+        return Reads(hook, clock=self._clock, max_retry_time=self.max_retry_time)
 
     async def _close(self) -> None:
         if self._wait is not None:
