@@ -53,8 +53,9 @@ matrix-%: python
 	echo "== Airflow $*"
 	.matrix/$*/bin/python -m pytest tests/airflow $(ARGS)
 
-docs: venv ## Rewrite the snippets and tables of the pages from the code
+docs: venv ## Rewrite the snippets, tables and pictures of the pages from the code
 	$(IN_VENV) docs/generate.py
+	$(IN_VENV) docs/draw_pace.py
 
 clean: down ## Remove all that the other targets made
 	rm -rf $(VENV) .demo .matrix .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
