@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, task
 
-from airflow_connect.operators.connect import CreateContactOperator, TransferContactOperator
+from airflow_connect.operators.connect import CreateContactOperator, TagContactOperator, TransferContactOperator
 from airflow_connect.sensors.connect import ContactSensor
 
 # The queue Billing of the local Amazon Connect, and a flow that leads to queues. Put in yours.
@@ -61,3 +61,7 @@ with DAG(
     escalate >> second
     tell_the_owner(second.output)
     # [END howto_escalation]
+
+    # [START howto_operator_tag_contact]
+    TagContactOperator(task_id="tag", results=second.output, state="stopped", tags={"left": "unanswered"})
+    # [END howto_operator_tag_contact]

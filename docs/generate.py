@@ -32,6 +32,9 @@ POLICIES = {
     "StopContactOperator": ["StopContact", "DescribeInstance"],
     "UpdateContactAttributesOperator": ["UpdateContactAttributes", "DescribeInstance"],
     "TransferContactOperator": ["TransferContact", "DescribeInstance"],
+    "TagContactOperator": ["TagContact", "DescribeInstance"],
+    "ContactBranchOperator": ["GetContactAttributes", "DescribeInstance"],
+    "ContactSensor": ["DescribeContact", "ListAssociatedContacts", "SearchContacts", "DescribeInstance"],
     "ContactNotifier": ["CreateContact", "StartTaskContact", "SearchContacts", "DescribeContact", "StopContact"],
 }
 
@@ -207,6 +210,7 @@ def _versions() -> str:
         ("Links of mapped task instances in Airflow's public API", before_3),
         ("Airflow retries a task whose process was killed", {(3, 0)}),
         ("A contact is known after Amazon forgot its client token (task state store)", before_store),
+        ("`stop_on_kill` of a deferred task, as Airflow itself says that it was killed", before_store),
         ("A changed template is found before the call, with the fields' names", before_store),
     ):
         rows.append([feature, *("no" if release in lacking else "yes" for release in releases)])

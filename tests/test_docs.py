@@ -88,10 +88,17 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["operators/connect.py", "decorators/connect.py", "hooks/connect.py", "notifications/connect.py"]
+    "module",
+    [
+        "operators/connect.py",
+        "sensors/connect.py",
+        "decorators/connect.py",
+        "hooks/connect.py",
+        "notifications/connect.py",
+    ],
 )
 def test_docstrings_refer_to_a_label(module: str) -> None:
-    """Each public operator, decorator, hook and notifier refers to a label, which stands on a page above an example."""
+    """Each public operator, sensor, decorator, hook and notifier refers to a label that stands above an example."""
     labels = {label: page for page in PAGES for label in LABEL.findall(page.read_text(encoding="utf-8"))}
     tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
     [public] = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import importlib
+import json
+import os
 import re
 import threading
 from datetime import UTC, datetime, timedelta
@@ -292,4 +294,77 @@ def test_escalation_moves_and_stops_what_nobody_took(run_dag: Callable[..., Any]
         ("Check order 1044", "stopped in the second line"),
     ]
     assert len(amazon_connect.calls("TransferContact")) == 2
-    assert len(amazon_connect.calls("StopContact")) == 1
+    [stopped] = amazon_connect.calls("StopContact")
+    tagged = [contact["name"] for contact in amazon_connect.contacts() if contact["tags"]]
+    assert tagged == ["Check order 1044"]
+    assert amazon_connect.contact(stopped.contact_id)["name"] == "Check order 1044"
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the bulk examples record their results."""
+    monkeypatch.setenv("AIRFLOW__AMAZON_CONNECT__RESULTS_PATH", str(tmp_path / "results"))
+    return tmp_path / "results"
+
+
+@pytest.mark.usefixtures("results")
+def test_bulk_makes_a_contact_for_each_row(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """Each row of the CSV becomes a contact, once over runs; a dry run, ticked in the form, sends nothing."""
+    assert run_example("example_bulk", dry_run=True).state == "success"
+    assert emulator.contacts() == []
+    assert run_example("example_bulk").state == "success"
+    assert run_example("example_bulk", max_rate=50).state == "success"
+    with ROWS.open(encoding="utf-8", newline="") as file:
+        rows = {row["booking"]: row for row in csv.DictReader(file)}
+    contacts = {contact["attributes"]["booking"]: contact for contact in emulator.contacts()}
+    assert contacts.keys() == rows.keys()
+    assert len(emulator.contacts()) == len(rows)
+    for booking, row in rows.items():
+        assert contacts[booking]["name"] == f"Rebook {booking} ({row['flight']})"
+        assert ("status" in contacts[booking]["attributes"]) == bool(row["status"])
+
+
+@pytest.mark.usefixtures("results")
+def test_bulk_sql_makes_a_contact_for_each_overdue_invoice(
+    run_example: Callable[..., Any], emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the query selects becomes contacts, and the next task reads which is whose."""
+    connection = {"conn_type": "sqlite", "host": str(tmp_path / "invoices.db")}
+    monkeypatch.setenv("AIRFLOW_CONN_SQLITE_DEFAULT", json.dumps(connection))
+    run = run_example("example_bulk_sql")
+    assert run.state == "success"
+    contacts = {contact["name"]: contact for contact in emulator.contacts()}
+    assert sorted(contacts) == [f"Invoice 2026-{number} is overdue" for number in (1041, 1077, 1102)]
+    assert contacts["Invoice 2026-1041 is overdue"]["attributes"] == {"customer": "C-77", "amount": "1250.4"}
+    [task] = [ti for ti in run.get_task_instances() if ti.task_id == "contact_of_each_invoice"]
+    by_key = {f"invoice-{name.split()[1]}": contact["id"] for name, contact in contacts.items()}
+    assert task.xcom_pull(task_ids=task.task_id) == by_key
+
+
+def test_bulk_s3_remembers_what_it_made(
+    run_example: Callable[..., Any],
+    emulator: Emulator,
+    bucket: str,
+    local_aws_connection: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows come from S3 and results go there, so that a lead makes one contact, however long Amazon knows its token."""
+    from airflow_connect._compat import storage_path
+
+    # The example's connection stands for both services; here each of them has an address of its own.
+    both = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
+    both["extra"]["service_config"]["s3"] = {
+        "endpoint_url": json.loads(os.environ["AIRFLOW_CONN_AWS_LOCAL"])["extra"]["endpoint_url"]
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(both))
+    leads = storage_path(f"s3://{local_aws_connection}@{bucket}/leads/monday.csv")
+    leads.write_text("lead_id,name,interest\n1,Ines,fares\n2,Tom,groups\n2,Tom,groups\n")
+    assert run_example("example_bulk_s3", bucket=bucket).state == "success"
+    emulator.clock.advance(400 * 86_400)
+    storage_path(f"s3://{local_aws_connection}@{bucket}/leads/tuesday.csv").write_text("lead_id,name,interest\n3,Li,\n")
+    assert run_example("example_bulk_s3", bucket=bucket).state == "success"
+    assert sorted(contact["name"] for contact in emulator.contacts()) == [
+        "Call back Ines",
+        "Call back Li",
+        "Call back Tom",
+    ]
