@@ -26,7 +26,7 @@ from tests.bulk.simulation import Outcome, Scenario, boto, ours
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-FIRST_SEED = 7000
+FIRST_SEED = 20_000
 MODES = [(mode, threads) for mode in ("legacy", "standard", "adaptive") for threads in (1, 8, 32)]
 
 STARTS = [
