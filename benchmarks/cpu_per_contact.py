@@ -1,24 +1,31 @@
 """
-The CPU time of a contact that we check, send and sort, compared with a bare boto3 loop.
+The CPU time of a contact: a bare boto3 loop, a task's hook, and a bulk task, for the same contacts.
 
-Both make the same contacts, one after the other, in this process, at a local Amazon Connect in another one; they take
-turns in short rounds. Compared is the CPU time of this process (not the wait for answers).
+The hook checks, sends and sorts one contact after the other. Bulk is all that the operator does with a CSV file:
+both readings, templates, checks, pace, threads, ledger on disk, answers. Each makes contacts in this process, in short
+rounds by turns, at a local Amazon Connect in another one. Compared is the CPU time of this process, not the wait for
+answers; but who waits has to wake up, so it is measured with answers at once and after 50 ms.
 
-    python benchmarks/cpu_per_contact.py [--rounds 12] [--contacts 250]
+    python benchmarks/cpu_per_contact.py [--rounds 5] [--contacts 200] [--rows 2000] [--latency-ms 0 --latency-ms 50]
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import itertools
 import json
 import os
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pace_over_http import local_connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROW = {
     "name": "Rebook flight LH 454",
@@ -28,6 +35,20 @@ ROW = {
         "Booking": "https://example.com/bookings/X7K2PQ",
         "Departure": "2026-12-24",
         "Contact": "a@b.example",
+    },
+}
+#: The same with its values in a row of a file.
+COLUMNS = ("flight", "booking", "passengers", "refund", "loyalty", "language", "departure", "email")
+VALUES = ("LH 454", "X7K2PQ", 2, 418.5, "gold", "de", "2026-12-24", "a@b.example")
+TEMPLATE = {
+    "channel": "TASK",
+    "name": "Rebook flight {{ row.flight }}",
+    "description": ROW["description"],
+    "attributes": {name: f"{{{{ row.{name} }}}}" for name in ROW["attributes"]},
+    "references": {
+        "Booking": "https://example.com/bookings/{{ row.booking }}",
+        "Departure": "{{ row.departure }}",
+        "Contact": "{{ row.email }}",
     },
 }
 
@@ -52,26 +73,21 @@ def bare_params(instance_id: str, number: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=12, help="rounds of each (default: 12)")
-    parser.add_argument("--contacts", type=int, default=250, help="contacts in a round (default: 250)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each (default: 5)")
+    parser.add_argument("--contacts", type=int, default=200, help="contacts in a round (default: 200)")
+    parser.add_argument("--rows", type=int, default=2_000, help="rows of a bulk task in a round (default: 2000)")
+    parser.add_argument("--latency-ms", type=float, action="append", help="may be given again (default: 0 and 50)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["AIRFLOW_HOME"] = home
-        command = [sys.executable, "-m", "airflow_connect.emulator", "--port", "0", "--rate", "0"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as emulator:
-            try:
-                assert emulator.stdout is not None
-                said = ""
-                while not (url := re.search(r"http://127\.0\.0\.1:\d+", said)):
-                    said = emulator.stdout.readline()
-                    if not said:
-                        raise SystemExit("the local Amazon Connect did not start")
-                compare(url[0], options.rounds, options.contacts)
-            finally:
-                emulator.terminate()
+    for latency in options.latency_ms or [0.0, 50.0]:
+        connect = local_connect("--rate", "0", "--latency-ms", str(latency))
+        with tempfile.TemporaryDirectory() as home, connect as url:
+            os.environ["AIRFLOW_HOME"] = home
+            print(f"\nAnswers after {latency:g} ms")
+            compare(makers(url, Path(home), options.contacts, options.rows), options.rounds)
 
 
-def compare(url: str, rounds: int, contacts: int) -> None:
+def makers(url: str, home: Path, contacts: int, rows: int) -> dict[str, tuple[int, Callable[[], object]]]:
+    """Return for each contender how many contacts a round makes, and what makes them."""
     import boto3
 
     from airflow_connect.client_token import token_for_task
@@ -88,25 +104,73 @@ def compare(url: str, rounds: int, contacts: int) -> None:
     client = boto3.client(
         "connect", region_name=DEFAULT_REGION, endpoint_url=url, aws_access_key_id="a", aws_secret_access_key="b"
     )
-    hook = ConnectHook()
+    hook = ConnectHook(max_in_flight=256)
+    numbers = itertools.count()
+    file = home / "rows.csv"
+    with file.open("w", newline="") as opened:
+        csv.writer(opened).writerows([COLUMNS, *[VALUES] * rows])
 
-    def bare(number: int) -> None:
-        client.create_contact(**bare_params(DEFAULT_INSTANCE_ID, number))
+    def bare() -> None:
+        for number in itertools.islice(numbers, contacts):
+            client.create_contact(**bare_params(DEFAULT_INSTANCE_ID, number))
 
-    def ours(number: int) -> None:
-        token = token_for_task(DEFAULT_INSTANCE_ID, "dag", "run", f"task {os.getpid()}", number)
-        hook.create_contact(channel="TASK", client_token=token, **ROW)
+    def ours() -> None:
+        for number in itertools.islice(numbers, contacts):
+            token = token_for_task(DEFAULT_INSTANCE_ID, "dag", "run", f"task {os.getpid()}", number)
+            hook.create_contact(channel="TASK", client_token=token, **ROW)
 
-    loops = {"bare boto3 loop": bare, "ConnectHook.create_contact": ours}
-    taken: dict[str, list[float]] = {name: [] for name in loops}
-    for make in loops.values():
-        make(-1)
+    def bulk() -> None:
+        created = send_file(file, home / "results" / str(next(numbers)), hook)
+        assert created == rows, f"{created} of {rows} contacts"
+
+    return {
+        "bare boto3 loop": (contacts, bare),
+        "ConnectHook.create_contact": (contacts, ours),
+        "bulk": (rows, bulk),
+    }
+
+
+def send_file(file: Path, folder: Path, hook: Any) -> int:
+    """Do what the operator does with a file, and return the number of contacts made."""
+    from airflow_connect.bulk.ledger import Ledger
+    from airflow_connect.bulk.pace import Pace
+    from airflow_connect.bulk.plan import Plan, TaskInstance
+    from airflow_connect.bulk.results import History
+    from airflow_connect.bulk.rows import FileRows
+    from airflow_connect.bulk.send import Sender
+    from airflow_connect.bulk.template import compile_contact
+    from airflow_connect.request import ContactRequest
+
+    asked_by = TaskInstance("dag", str(folder), "task")
+    contact = compile_contact(TEMPLATE, ContactRequest, {})
+    with (
+        Plan(
+            FileRows(str(file)), ContactRequest, contact, key=None, instance_id=hook.instance_id, asked_by=asked_by
+        ) as plan,
+        History(folder) as history,
+        Ledger(folder, header={**asked_by._asdict(), "try_number": 1}) as ledger,
+    ):
+        sender = Sender(
+            plan.contacts(),
+            lambda params: hook.call("CreateContact", params, max_retry_time=0),
+            operation="CreateContact",
+            pace=Pace(time.monotonic()),
+            ledger=ledger,
+            history=history,
+        )
+        return sender.run().created
+
+
+def compare(contenders: dict[str, tuple[int, Callable[[], object]]], rounds: int) -> None:
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for _, make in contenders.values():
+        make()
     for turn in range(rounds):
-        for name in list(loops) if turn % 2 else reversed(list(loops)):
+        for name in list(contenders) if turn % 2 else reversed(list(contenders)):
+            count, make = contenders[name]
             start = time.process_time()
-            for number in range(contacts):
-                loops[name](turn * contacts + number)
-            taken[name].append((time.process_time() - start) / contacts * 1e6)
+            make()
+            taken[name].append((time.process_time() - start) / count * 1e6)
     base = statistics.median(taken["bare boto3 loop"])
     print(f"{'one contact by':<30}{'median CPU us':>14}{'min':>8}{'max':>8}{'ratio':>8}")
     for name, micros in taken.items():
