@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 import json
 import logging
+import re
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -480,6 +481,38 @@ class ConnectHook(AwsBaseHook):
             url = f"https://{alias}.my.connect.aws"
         return url.rstrip("/") if url else None
 
+    def rate_quota(self, operation: str) -> float | None:
+        """
+        Return the account's quota of an operation in calls per second; ``None`` if Service Quotas does not tell.
+
+        .. seealso::
+            https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ListServiceQuotas.html
+
+        :param operation: the API operation: ``CreateContact``
+        """
+        from botocore.config import Config as BotocoreConfig
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        # Where there is no way to that service, as in a private network without its endpoint, nobody wants to wait.
+        config = BotocoreConfig(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
+        try:
+            client = self.get_session(region_name=self.region_name).client(
+                "service-quotas",
+                endpoint_url=self.conn_config.get_service_endpoint_url("service-quotas"),
+                config=self._get_config(config),
+                verify=self.verify,
+            )
+            for page in client.get_paginator("list_service_quotas").paginate(ServiceCode="connect"):
+                for quota in page["Quotas"]:
+                    if re.search(rf"\brate\b.*\b{operation}\b", quota.get("QuotaName", ""), re.IGNORECASE):
+                        return float(quota["Value"]) / _seconds_of(quota.get("Period"))
+        except (BotoCoreError, ClientError) as error:
+            code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
+            self.log.info("Service Quotas does not tell the rate of %s (%s); it is measured.", operation, code)
+        else:
+            self.log.info("Service Quotas knows no rate of %s; it is measured.", operation)
+        return None
+
     def test_connection(self) -> tuple[bool, str]:
         """
         Test the connection by describing the instance; say which was reached or what is missing.
@@ -501,6 +534,11 @@ class ConnectHook(AwsBaseHook):
 
     def _contact(self, contact_id: str) -> dict[str, str]:
         return {"InstanceId": self.instance_id, "ContactId": contact_id}
+
+
+def _seconds_of(period: Mapping[str, Any] | None) -> float:
+    units = {"MILLISECOND": 0.001, "SECOND": 1.0, "MINUTE": 60.0, "HOUR": 3_600.0}
+    return units.get(period.get("PeriodUnit", ""), 1.0) * period.get("PeriodValue", 1) if period else 1.0
 
 
 def _with_client_token(arguments: dict[str, Any]) -> dict[str, Any]:

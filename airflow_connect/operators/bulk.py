@@ -465,7 +465,9 @@ class _Options:
             return found
 
         self.max_rate = number("max_rate", zero=False)
-        self.total_rate = number("total_rate", zero=False)
+        asks = str(operator.total_rate).strip().lower() == "service_quotas"
+        quota = operator.hook.rate_quota(_REQUESTS[operator.operation].operation) if asks else None
+        self.total_rate = quota if asks else number("total_rate", zero=False)
         self._failures = number("tolerated_failures")
         self._percent = number("tolerated_failure_percent", 100)
         dry_run = operator.asked_for_dry_run

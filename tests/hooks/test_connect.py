@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,8 @@ from airflow_connect.errors import InvalidRequestError, QuotaError, RequestError
 from airflow_connect.hooks.connect import ConnectHook
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow_connect.emulator.server import Emulator
 
 MARKED = "customer-content-31415"
@@ -295,3 +298,60 @@ def test_threads_that_share_a_hook_have_a_connection_each(aws_connection: str) -
     assert ConnectHook(aws_connection, max_in_flight=64).conn.meta.config.max_pool_connections == 64
     large = ConnectHook(aws_connection, max_in_flight=64, config={"max_pool_connections": 100})
     assert large.conn.meta.config.max_pool_connections == 100
+
+
+@pytest.fixture
+def service_quotas(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """A Service Quotas that tells what is put into the list, behind the connection ``aws_quotas``."""
+    told: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            status, answer = (200, {"Quotas": told}) if told else (400, {"__type": "AccessDeniedException"})
+            body = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        config = {"connect": {"instance_id": emulator.instance_id}, "service-quotas": {"endpoint_url": url}}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_QUOTAS", connection(emulator, service_config=config))
+        yield told
+        server.shutdown()
+
+
+def test_rate_quota_is_asked_for(service_quotas: list[dict[str, Any]]) -> None:
+    """The quota of an operation is found by its name, and is a number of calls a second."""
+    hook = ConnectHook("aws_quotas")
+    service_quotas += [
+        {"QuotaName": "Contacts per instance", "Value": 10.0},
+        {"QuotaName": "Rate of CreateContactFlow API requests", "Value": 3.0},
+        {"QuotaName": "Rate of CreateContact API requests", "Value": 25.0},
+        {
+            "QuotaName": "Rate of StartTaskContact API requests",
+            "Value": 600.0,
+            "Period": {"PeriodValue": 1, "PeriodUnit": "MINUTE"},
+        },
+    ]
+    assert hook.rate_quota("CreateContact") == 25.0
+    assert hook.rate_quota("StartTaskContact") == 10.0
+    assert hook.rate_quota("TagContact") is None
+
+
+@pytest.mark.usefixtures("service_quotas")
+def test_role_that_may_not_read_quotas_fails_nothing(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where Service Quotas does not answer, one line says so, and the rate is measured."""
+    caplog.set_level("INFO")
+    hook = ConnectHook("aws_quotas")
+    assert hook.rate_quota("CreateContact") is None
+    logged = caplog.text + "".join(capfd.readouterr())  # Airflow 2 through logging, Airflow 3 to stdout
+    assert "AccessDeniedException" in logged
+    assert "it is measured" in logged
