@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from airflow_connect.emulator.server import Emulator
     from tests.local_airflow import LocalAirflow
 
-HAS_DEADLINES = (3, 1)
 #: The DAG processor of Airflow 3.0 cannot say which tasks of a run have failed.
 DOES_NOT_KNOW_FAILED_TASKS = (3, 0)
 
@@ -87,14 +86,18 @@ def test_failure_of_the_notifier_fails_nothing(local_airflow: LocalAirflow, emul
     assert emulator.contacts() == []
 
 
-def test_missed_deadline_opens_one_contact(local_airflow: LocalAirflow, emulator: Emulator) -> None:
-    """A deadline alert opens a contact from the triggerer while the run goes on."""
-    if _version(local_airflow) < HAS_DEADLINES:
-        pytest.skip("needs deadline alerts (Airflow 3.1); CI runs this on 3.1 and later")
-    run_id = local_airflow.run("misses_its_deadline")
+@pytest.mark.parametrize(("kind", "since"), [("async", (3, 1)), ("sync", (3, 3))])
+def test_missed_deadline_opens_one_contact(
+    local_airflow: LocalAirflow, emulator: Emulator, kind: str, since: tuple[int, int]
+) -> None:
+    """A deadline alert opens a contact from the triggerer or the executor while the run goes on."""
+    if _version(local_airflow) < since:
+        pytest.skip(f"needs deadline alerts of this kind (Airflow {since[0]}.{since[1]}); CI runs this there")
+    dag_id = f"misses_its_deadline_{kind}"
+    run_id = local_airflow.run(dag_id)
 
     [contact] = _wait_for(emulator.contacts, _are(1))
-    assert contact["name"].startswith("misses_its_deadline missed its deadline [")
+    assert contact["name"].startswith(f"{dag_id} missed its deadline [")
     assert contact["attributes"]["incident"] == "deadline"
     assert contact["attributes"]["run_id"] == run_id
     assert contact["attributes"]["late"].startswith("20")

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, task
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS, AIRFLOW_V_3_3_PLUS
 
 from airflow_connect.notifications.connect import ContactNotifier
 
@@ -39,25 +40,30 @@ with DAG("cannot_notify", **START):
 
     is_well()
 
-try:
+if AIRFLOW_V_3_1_PLUS:
     from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
-except ImportError:  # until Airflow 3.1
-    pass
-else:
-    with DAG(
-        "misses_its_deadline",
-        **START,
-        deadline=DeadlineAlert(
-            reference=DeadlineReference.DAGRUN_QUEUED_AT,
-            interval=timedelta(seconds=1),
-            callback=AsyncCallback(
-                ContactNotifier, kwargs={"attributes": {"late": "{{ deadline.deadline_time }}", "priority": 1}}
+
+    CALLBACKS = {"async": AsyncCallback}
+    if AIRFLOW_V_3_3_PLUS:  # on SQLite, one ends the scheduler of Airflow 3.2
+        from airflow.sdk import SyncCallback
+
+        CALLBACKS["sync"] = SyncCallback
+
+    for kind, callback in CALLBACKS.items():
+        with DAG(
+            f"misses_its_deadline_{kind}",
+            **START,
+            deadline=DeadlineAlert(
+                reference=DeadlineReference.DAGRUN_QUEUED_AT,
+                interval=timedelta(seconds=1),
+                callback=callback(
+                    ContactNotifier, kwargs={"attributes": {"late": "{{ deadline.deadline_time }}", "priority": 1}}
+                ),
             ),
-        ),
-    ):
+        ):
 
-        @task
-        def slow() -> None:
-            time.sleep(12)
+            @task
+            def slow() -> None:
+                time.sleep(12)
 
-        slow()
+            slow()
