@@ -207,6 +207,10 @@ def _versions() -> str:
     before_store = {(2, 11), (3, 0), (3, 1), (3, 2)}
     for feature, lacking in (
         ("Operators, `@task.create_contact`, links, `sensitive_fields`", set()),
+        ("`ContactNotifier` in callbacks; asset events with counts; OpenLineage", set()),
+        ("`ContactNotifier` in deadline alerts", {(2, 11), (3, 0)}),
+        ("`ContactNotifier` in a DAG's callback names the tasks that failed", {(3, 0)}),
+        ("DAGs that contact events start", before_3),
         ("Links of mapped task instances in Airflow's public API", before_3),
         ("Airflow retries a task whose process was killed", {(3, 0)}),
         ("A contact is known after Amazon forgot its client token (task state store)", before_store),
