@@ -1,5 +1,5 @@
 """
-A pipeline failed: one contact for the people on duty, with links to the run and to the log; ended when it is well again.
+A pipeline failed: one contact for the people on duty, with links to run and log; ended when it is well again.
 
 The contact stays open while one run after the other fails, and the first run that succeeds ends it.
 """
