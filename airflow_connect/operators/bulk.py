@@ -28,6 +28,7 @@ from airflow_connect.errors import (
     RowsRefusedError,
 )
 from airflow_connect.fields import Fault, describe
+from airflow_connect.lineage import contacts_lineage, tell_outlets
 from airflow_connect.links.connect import InstanceLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.request import ContactRequest, StartTaskContactRequest
@@ -59,6 +60,9 @@ _FAULTS_IN_LOG: Final = 20
 
 #: States of results whose rows another run may want to have.
 _FAILED_STATES: Final = frozenset({"failed", "unknown", "invalid"})
+
+#: Counts that the event of an instance's asset has.
+_TOLD_TO_OUTLETS: Final = ("rows", "created", "already_made", "skipped", "invalid", "failed", "unknown")
 
 #: What the UI's forms and templates write for a truth value.
 _BOOLEANS: Final = {
@@ -274,6 +278,10 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         if self._sender is not None:
             self._sender.stop()
 
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:
+        """Return the instance as output and the file or tables of the rows as input; for OpenLineage."""
+        return contacts_lineage(self.hook.instance_id, self.rows)
+
     def _results_root(self) -> Any:
         """Return the folder below which results are recorded: the author's, the configuration's, or one of ours."""
         path = self.results_path or conf.get("amazon_connect", "results_path", fallback="")
@@ -399,6 +407,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             )
         # A failed task returns nothing; what it did is asked for all the more.
         context["ti"].xcom_push(key="summary", value=summary)
+        tell_outlets(context, self.hook.instance_id, {name: summary[name] for name in _TOLD_TO_OUTLETS})
         if self.failed_rows_path and done.failed + done.unknown + plan.invalid:
             self._write_failed_rows(plan, folder)
         counts = _counts(summary, plan)

@@ -471,6 +471,26 @@ def test_metrics_are_airflow_s(
     assert sent["amazon_connect.contacts.latency"] > 0
 
 
+def test_openlineage_knows_the_file(
+    run_dag: Callable[..., Any], emulator: Emulator, results: Path, tmp_path: Path
+) -> None:
+    """OpenLineage is told the file as input and the instance as output."""
+    manager = pytest.importorskip("airflow.providers.openlineage.extractors.manager")
+    from airflow.utils.state import TaskInstanceState
+
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator, FileRows
+
+    (tmp_path / "orders.csv").write_text("order,note\n1,a\n")
+    with new_dag("lineage") as dag:
+        operator = BulkCreateContactsOperator(
+            task_id="bulk", rows=FileRows(str(tmp_path / "orders.csv")), contact=CONTACT
+        )
+    run = run_dag(dag)
+    lineage = manager.ExtractorManager().extract_metadata(run, operator, TaskInstanceState.SUCCESS, None)
+    assert [one.name for one in lineage.inputs] == [str(tmp_path / "orders.csv")]
+    assert [one.namespace for one in lineage.outputs] == [f"amazonconnect://{emulator.instance_id}"]
+
+
 def test_local_results_are_pointed_out(
     run_dag: Callable[..., Any], emulator: Emulator, logged: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
