@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
 # Airflow 2 and 3 keep these in different modules; common-compat (a dependency of the Amazon provider) knows where.
@@ -36,6 +36,9 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
 from airflow.triggers.base import BaseTrigger
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 __all__ = [
     "TRIGGERS_ARE_TOLD_OF_KILLS",
     "AirflowFailException",
@@ -60,6 +63,7 @@ __all__ = [
     "default_results_path",
     "determine_kwargs",
     "failed_tasks",
+    "first_reschedule",
     "is_deferral_timeout",
     "is_deferred",
     "is_retry",
@@ -154,6 +158,28 @@ def is_deferred(ti: Any) -> bool:
         dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
     )
     return "deferred" in states.get(ti.run_id, {}).values()
+
+
+def first_reschedule(context: Mapping[str, Any]) -> datetime | None:
+    """
+    Return when a sensor that reschedules itself looked first, ``None`` if this is its first look.
+
+    Airflow 3 asks the API, Airflow 2 has the database in the worker.
+    """
+    ti = context["ti"]
+    if AIRFLOW_V_3_0_PLUS:
+        asked: datetime | None = ti.get_first_reschedule_date(context)
+        return asked
+    from airflow.models.taskreschedule import TaskReschedule
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        key = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": ti.map_index}
+        looks = session.query(TaskReschedule.start_date).filter_by(**key)
+        # A clear begins anew, a retry does not.
+        attempts = looks.filter(TaskReschedule.try_number >= ti.max_tries - (ti.task.retries or 0) + 1)
+        found: datetime | None = attempts.order_by(TaskReschedule.id).limit(1).scalar()
+    return found
 
 
 def is_deferral_timeout(next_method: str, next_kwargs: Mapping[str, Any] | None) -> bool:

@@ -19,6 +19,7 @@ from airflow_connect._compat import (
     PokeReturnValue,
     conf,
     default_results_path,
+    first_reschedule,
     is_deferral_timeout,
 )
 from airflow_connect.bulk.awaited import contact_ids_of, results_of
@@ -267,8 +268,8 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         if self.results is not None:
             return results_of(self.results)
         if self._folder is None:
-            from airflow_connect.bulk.awaited import folder_of, list_contacts
-            from airflow_connect.bulk.ledger import run_folder
+            from airflow_connect.bulk.awaited import list_contacts
+            from airflow_connect.bulk.record import folder_of, run_folder
 
             ti, ids = context["ti"], contact_ids_of(self.contact_id)
             whose = {name: getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
@@ -318,7 +319,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
 
     def _first_look(self, context: Context) -> float:
         """Return when this attempt looked first, which is before a task that reschedules itself began."""
-        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        first = first_reschedule(context) if self.reschedule else None
         self._looked_before = first is not None
         return first.timestamp() if first is not None else time.time()
 
