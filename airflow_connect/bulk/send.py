@@ -448,7 +448,8 @@ class Sender:
                 self._give_up(row, error)
                 if self._last_success < row.since:
                     self._end(error)
-        elif isinstance(error, RequestError):
+        elif isinstance(error, (RequestError, QuotaError)):
+            # A quota with a reason is of what this contact has with it, such as files.
             self._give_up(row, error)
             code, count = self._refusals
             self._refusals = (error.code, count + 1 if code == error.code else 1)
@@ -460,6 +461,7 @@ class Sender:
 
     def _wait_for_quota(self, row: _Attempted, error: QuotaError, now: float) -> None:
         self._send_again(row, now)
+        self._last_success = now  # of another kind: the service took the call, and its rate let it through
         if self._quota_since is None:
             self._quota_since = now
         elif self._quota_until > now:
@@ -483,7 +485,7 @@ class Sender:
         else:
             self._ledger.refused(row.contact.row, error, attempts=row.attempts)
             self._counts["failed"] += 1
-            self._counts["refused"] += isinstance(error, RequestError)
+            self._counts["refused"] += isinstance(error, (RequestError, QuotaError))
 
     def _end(self, error: Exception) -> None:
         """Stop everything: the first reason is the one that is told."""

@@ -372,3 +372,42 @@ def test_quota_that_stays_used_up_ends_it(full: tuple[Emulator, Sending]) -> Non
     assert isinstance(sending.stopped_by, QuotaError)
     assert progress.created == 10
     assert len(emulator.calls("CreateContact")) < 10 + 16 + 30
+
+
+def test_throttling_after_a_long_wait_for_quota_does_not_end_it(full: tuple[Emulator, Sending]) -> None:
+    """What was waited for active contacts is no time without an accepted call: the rate let all those calls through."""
+    emulator, sending = full
+    throttled = 0
+
+    def work(progress: Progress) -> None:
+        nonlocal throttled
+        if progress.seconds > 1.0 and not throttled:
+            emulator.set_faults("CreateContact@1:throttle, CreateContact@2:throttle")
+            for contact in emulator.contacts("CREATED", "QUEUED", "CONNECTED"):
+                emulator.accept(contact["id"])
+                emulator.complete(contact["id"])
+        throttled = progress.throttled
+
+    progress = sending((planned(row) for row in range(1, 16)), on_progress=work, max_retry_time=0.5)
+    assert sending.stopped_by is None
+    assert progress.created == 15
+    assert progress.throttled > 0
+
+
+def test_quota_of_one_contact_is_that_row_alone(sending: Sending, emulator: Emulator) -> None:
+    """Too many files of one contact, a quota for which Amazon gives a reason, neither stop nor delay the others."""
+    call = sending.hook.call
+
+    def full(operation: str, params: Any, **more: Any) -> Any:
+        # The local Amazon Connect has no files.
+        if params["Name"] == "Row 3":
+            error = QuotaError("Too many files.", operation=operation, code="ServiceQuotaExceededException")
+            error.reason = "TOTAL_FILE_COUNT_EXCEEDED"
+            raise error
+        return call(operation, params, **more)
+
+    sending.hook.call = full  # type: ignore[method-assign]
+    progress = sending(planned(row) for row in range(1, 11))
+    assert sending.stopped_by is None
+    assert (progress.created, progress.failed, progress.refused) == (9, 1, 1)
+    assert sending.results[3]["error"] == "QuotaError"
