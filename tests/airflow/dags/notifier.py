@@ -41,12 +41,11 @@ with DAG("cannot_notify", **START):
     is_well()
 
 if AIRFLOW_V_3_1_PLUS:
-    from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
+    # Airflow 3.1 does not have them in airflow.sdk.
+    from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference, SyncCallback
 
     CALLBACKS = {"async": AsyncCallback}
     if AIRFLOW_V_3_3_PLUS:  # on SQLite, one ends the scheduler of Airflow 3.2
-        from airflow.sdk import SyncCallback
-
         CALLBACKS["sync"] = SyncCallback
 
     for kind, callback in CALLBACKS.items():
