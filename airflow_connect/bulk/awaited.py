@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_connect.outcome import OutcomeState
@@ -27,7 +26,6 @@ __all__ = [
     "InResults",
     "contact_ids_of",
     "count_states",
-    "folder_of",
     "list_contacts",
     "results_of",
 ]
@@ -171,6 +169,7 @@ class InResults:
         """
         if self._ledger is None:
             from airflow_connect.bulk.ledger import Ledger
+            from airflow_connect.bulk.record import folder_of
 
             # What the reader takes for the run's must be the run's; attempts count from 1.
             header = {name: self._header.get(name) for name in ("dag_id", "run_id", "task_id", "map_index")}
@@ -251,16 +250,6 @@ def results_of(given: object) -> tuple[str, str | None]:
     if not isinstance(path, (str, PathLike)) or not str(path):
         raise TypeError("results is the output of a BulkCreateContactsOperator, or the folder of its results.")
     return str(path), conn_id
-
-
-def folder_of(path: str, conn_id: str | None = None) -> Any:
-    """Return a folder by its text: a ``pathlib.Path``, or an ``ObjectStoragePath`` of an Airflow connection."""
-    scheme, separator, rest = path.partition("://")
-    if not separator or scheme == "file":
-        return Path(rest if separator else path)
-    from airflow_connect._compat import storage_path
-
-    return storage_path(path, conn_id)
 
 
 def count_states(total: int, counts: Mapping[str, int]) -> dict[str, int]:

@@ -228,12 +228,15 @@ class Ledger:
         self._append(_line({"kind": kind, "row": row, **told, "at": self._now()}))
 
     def _append(self, lines: bytes) -> None:
-        if self._closed:
-            raise LedgerError(f"The results in {self._place} were closed: nothing more can be recorded.")
         try:
+            if self._closed:
+                raise ValueError
             self._segments.append(lines)
         except OSError as error:
             raise self._failure(error) from error
+        except ValueError:  # as from a file that a signal handler closed a moment ago
+            words = f"The results in {self._place} were closed: nothing more can be recorded."
+            raise LedgerError(words) from None
         if self._error:
             raise self._failure(self._error) from self._error
 

@@ -31,7 +31,7 @@ from airflow_connect.errors import LedgerError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FORMAT", "Kind", "Place", "Segment", "State", "one_line", "place_of", "run_folder"]
+__all__ = ["FORMAT", "Kind", "Place", "Segment", "State", "folder_of", "one_line", "place_of", "run_folder"]
 
 #: The version of the lines' form, which the header tells.
 FORMAT: Final = 1
@@ -188,6 +188,21 @@ class Place:
                 os.unlink(temporary)  # noqa: PTH108
 
 
+def folder_of(path: str, conn_id: str | None = None) -> Any:
+    """
+    Return a folder or file by its text: a ``pathlib.Path``, or an ``ObjectStoragePath``.
+
+    :param path: as in an XCom
+    :param conn_id: the Airflow connection to the object store; the path itself may name one
+    """
+    scheme, separator, rest = path.partition("://")
+    if not separator or scheme == "file":
+        return Path(rest if separator else path)
+    from airflow_connect._compat import storage_path
+
+    return storage_path(path, conn_id)
+
+
 def place_of(path: Any, conn_id: str | None = None) -> Place:
     """
     Return the place that a path names.
@@ -195,16 +210,7 @@ def place_of(path: Any, conn_id: str | None = None) -> Place:
     :param path: text, as in an XCom, a ``pathlib.Path`` or an ``ObjectStoragePath``
     :param conn_id: the Airflow connection to the object store, for a path that is text
     """
-    if isinstance(path, str):
-        scheme, separator, rest = path.partition("://")
-        if not separator:
-            return Place(Path(path))
-        if scheme == "file":
-            return Place(Path(rest))
-        from airflow_connect._compat import storage_path
-
-        path = storage_path(path, conn_id)
-    return Place(path)
+    return Place(folder_of(path, conn_id) if isinstance(path, str) else path)
 
 
 def one_line(error: BaseException) -> str:

@@ -11,12 +11,12 @@ from collections import ChainMap
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from airflow_connect._compat import Stats, XComArg, conf, is_retry, storage_path
+from airflow_connect._compat import Stats, XComArg, conf, default_results_path, is_retry
+from airflow_connect.bulk.record import folder_of
 from airflow_connect.bulk.results import export_results, read_results
 from airflow_connect.bulk.rows import FileRows, SqlRows, source_of
 from airflow_connect.bulk.send import Progress
@@ -284,16 +284,13 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     def _results_root(self) -> Any:
         """Return the folder below which results are recorded: the author's, the configuration's, or one of ours."""
-        path = self.results_path or conf.get("amazon_connect", "results_path", fallback="")
-        if path:
-            return _storage_path(str(path))
-        home = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser()
-        self.log.info(
-            "Results are recorded on this worker's disk, which another worker does not see: there a retry asks for all "
-            "contacts again, with the same client tokens, which makes none twice. Name a results_path, or configure "
-            "[amazon_connect] results_path."
-        )
-        return home / "amazon_connect"
+        if not self.results_path and not conf.get("amazon_connect", "results_path", fallback=""):
+            self.log.info(
+                "Results are recorded on this worker's disk, which another worker does not see: there a retry asks for "
+                "all contacts again, with the same client tokens, which makes none twice. Name a results_path, or "
+                "configure [amazon_connect] results_path."
+            )
+        return folder_of(str(self.results_path or default_results_path()))
 
     def _reading(self, rows: int) -> None:
         if self._killed:
@@ -551,10 +548,6 @@ class _Report:
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         )
-
-
-def _storage_path(path: str) -> Any:
-    return storage_path(path) if "://" in path else Path(path)
 
 
 def _counts(summary: Mapping[str, Any], plan: Plan) -> str:
