@@ -230,7 +230,7 @@ class Ledger:
     def _append(self, lines: bytes) -> None:
         try:
             if self._closed:
-                raise ValueError
+                raise ValueError  # noqa: TRY301  # the same to the caller
             self._segments.append(lines)
         except OSError as error:
             raise self._failure(error) from error
