@@ -42,7 +42,10 @@ def test_asset_event_has_a_count(running_airflow: LocalAirflow, emulator: Emulat
     kind = "dataset" if running_airflow.is_airflow_2 else "asset"
     listed = running_airflow.api("GET", f"/{kind}s/events?source_dag_id=with_outlets")[f"{kind}_events"]
     name = "dataset_uri" if running_airflow.is_airflow_2 else "uri"
-    extras = {event[name]: event["extra"] for event in listed if event["source_run_id"] == run_id}
+    events = [event for event in listed if event["source_run_id"] == run_id]
+    extras = {event[name]: event["extra"] for event in events if event["source_task_id"] == "contact"}
+    [bulk] = [event["extra"] for event in events if event["source_task_id"] == "contacts"]
+    assert (bulk["rows"], bulk["created"], bulk["failed"]) == (2, 2, 0)
     assert extras[f"amazonconnect://{emulator.instance_id}/contacts"]["contacts"] == 1
     assert "contacts" not in (extras[f"amazonconnect://{OTHER}/contacts"] or {})
 
