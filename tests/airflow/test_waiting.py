@@ -1,0 +1,68 @@
+"""A sensor that is killed stops what is open, wherever it waits; in a running Airflow."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_connect.emulator.server import Emulator
+    from tests.local_airflow import LocalAirflow
+
+
+@pytest.fixture(autouse=True)
+def _dags(dags_folder: Path) -> None:
+    """The DAGs of this module are known to the running Airflow."""
+    source = Path(__file__).parent / "dags" / "waiting.py"
+    if not (dags_folder / source.name).exists():
+        shutil.copy(source, dags_folder)
+
+
+def until(met: Callable[[], bool], seconds: float = 60) -> bool:
+    """Wait until something is so, and return whether it is."""
+    deadline = time.monotonic() + seconds
+    while not met() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return met()
+
+
+def waiting(airflow: LocalAirflow, emulator: Emulator, dag_id: str, state: str) -> str:
+    """Start a run, and return its ID when its sensor has looked at its contact some times."""
+    run_id = airflow.trigger(dag_id)
+    airflow.wait_for_state(dag_id, run_id, "wait", states=[state], timeout=120)
+    [contact] = emulator.contacts()
+    assert until(lambda: [call.contact_id for call in emulator.calls("DescribeContact")].count(contact["id"]) >= 3)
+    return run_id
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "state"), [("killed_in_the_triggerer", "deferred"), ("killed_in_the_worker", "running")]
+)
+@pytest.mark.parametrize("how", ["failed", "cleared"])
+def test_killed_sensor_stops_its_contact(
+    local_airflow: LocalAirflow, emulator: Emulator, dag_id: str, state: str, how: str
+) -> None:
+    """A task that is marked failed, or cleared while it waits, stops its contact by StopContact, once."""
+    run_id = waiting(local_airflow, emulator, dag_id, state)
+    if how == "failed":
+        body = {"new_state": "failed", **({"dry_run": False} if local_airflow.is_airflow_2 else {})}
+        local_airflow.api("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/wait", body)
+    else:
+        local_airflow.clear(dag_id, run_id, "wait")
+    assert until(lambda: emulator.contacts()[0]["state"] == "ENDED")
+    assert emulator.contacts()[0]["disconnect_reason"] == "API"
+    local_airflow.wait(dag_id, run_id, timeout=120)
+    assert len(emulator.calls("StopContact")) == 1
+
+
+def test_execution_timeout_stops_the_contact(local_airflow: LocalAirflow, emulator: Emulator) -> None:
+    """A task that Airflow times out stops its contact."""
+    run_id = local_airflow.trigger("late_in_the_worker")
+    assert local_airflow.wait("late_in_the_worker", run_id, timeout=120) == "failed"
+    assert emulator.contacts()[0]["disconnect_reason"] == "API"
