@@ -231,10 +231,10 @@ def contact_ids_of(given: object) -> list[str]:
         given = [given]
     if not isinstance(given, Iterable) or isinstance(given, Mapping):
         raise TypeError("contact_id is a contact's ID or a list of them.")
-    ids = list(dict.fromkeys(given))
+    ids = list(given)
     if not all(isinstance(one, str) and one.strip() for one in ids):
         raise ValueError("contact_id has something in it that is no contact's ID: an empty text, or no text.")
-    return ids
+    return list(dict.fromkeys(ids))
 
 
 def results_of(given: object) -> tuple[str, str | None]:

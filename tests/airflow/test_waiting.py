@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,3 +68,12 @@ def test_execution_timeout_stops_the_contact(local_airflow: LocalAirflow, emulat
     run_id = local_airflow.trigger("late_in_the_worker")
     assert local_airflow.wait("late_in_the_worker", run_id, timeout=120) == "failed"
     assert emulator.contacts()[0]["disconnect_reason"] == "API"
+
+
+def test_killed_triggerer_loses_and_doubles_no_outcome() -> None:
+    """A triggerer that is killed twice in a wait: each outcome is told once, none early, none wrong."""
+    program = Path(__file__).parents[2] / "benchmarks" / "wait_through_kills.py"
+    command = [sys.executable, "-W", "ignore", str(program), "--contacts", "60", "--seconds", "30", "--lag", "5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert done.stdout.count("triggerer killed") == 2
