@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import itertools
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ Result = TypeVar("Result")
 THREADS: Final = 32
 #: Seconds after which whoever is first in the queue, or is fed while it works, looks again.
 LOOK: Final = 0.1
+#: Calls after a pause of so many seconds that leave with more room between them, once one was throttled, and how much.
+PAUSE: Final = 2.0
+FEW_IN_A_ROW: Final = 50
+MORE_ROOM: Final = 1.5
 
 
 class Clock(Protocol):
@@ -115,6 +120,8 @@ class Paced(Generic[Item, Result]):
         #: Calls that left, and how many of them were throttled.
         self.calls = 0
         self.throttled = 0
+        self._left = -math.inf
+        self._in_a_row = 0
         self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     async def one(self, item: Item) -> Result:
@@ -186,9 +193,12 @@ class Paced(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         # Who waits stands in a queue, and only who is first watches the pace: there may be thousands of triggers.
         async with self._turn_of(loop):
-            while (wait := self.pace.send_at(self._clock.now()) - self._clock.now()) > 0:
+            while (wait := self._send_at(self._clock.now()) - self._clock.now()) > 0:
                 await self._clock.sleep(min(wait, LOOK))
-            ticket = self.pace.sent(self._clock.now())
+            now = self._clock.now()
+            self._in_a_row = self._in_a_row + 1 if now - self._left < PAUSE else 1
+            self._left = now
+            ticket = self.pace.sent(now)
         self.calls += 1
         answer = Answer.SAYS_NOTHING
         try:
@@ -206,6 +216,19 @@ class Paced(Generic[Item, Result]):
         finally:
             self.pace.answered(ticket, self._clock.now(), answer)
         return result
+
+    def _send_at(self, now: float) -> float:
+        """
+        Return when the next call may leave: a few calls after a pause leave with more room between them.
+
+        After a pause the quota lets a burst through. The pace takes that for the rate, and every look at a few contacts
+        would end in a throttled call.
+        """
+        send_at = self.pace.send_at(now)
+        in_a_row = self._in_a_row if now - self._left < PAUSE else 0
+        if not self.throttled or in_a_row >= FEW_IN_A_ROW:
+            return send_at
+        return max(send_at, self._left + MORE_ROOM / self.pace.rate)
 
     def _turn_of(self, loop: asyncio.AbstractEventLoop) -> asyncio.Lock:
         """Return the queue of an event loop: a sensor that pokes has a new one each time."""

@@ -14,11 +14,13 @@ import pytest
 from airflow_connect.bulk.pace import Pace
 from airflow_connect.bulk.paced import Paced, RealTime
 from airflow_connect.errors import RequestError, RetryableError, ThrottledError
+from airflow_connect.hooks.connect import ConnectHook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_connect.bulk.paced import Answered
+    from airflow_connect.testing import LocalConnect
 
 
 def paced(call: Callable[[int], int], *, rate: float | None = None, max_retry_time: float = 5) -> Paced[int, int]:
@@ -128,6 +130,30 @@ def test_pace_is_kept() -> None:
     asyncio.run(two_users())
     assert len(sent) == 50
     assert max(sent) - min(sent) >= 0.7 * 49 / 50
+
+
+def test_short_looks_are_not_throttled_each_time(amazon_connect: LocalConnect) -> None:
+    """Looks at ten contacts each, with pauses between, find the quota once and keep below it from then on."""
+    emulator = amazon_connect.emulator
+    contact_id = amazon_connect.client.create_contact(
+        InstanceId=amazon_connect.instance_id, Channel="TASK", InitiationMethod="API"
+    )["ContactId"]
+    emulator.set_rate(20, 5)
+    hook = ConnectHook()
+    calls = Paced(lambda _item: hook.describe_contact(contact_id, max_retry_time=0), clock=RealTime())
+
+    async def looks() -> list[int]:
+        throttled = []
+        for _ in range(6):
+            before = calls.throttled
+            async for _answer in calls.each(deque(range(10))):
+                pass
+            throttled.append(calls.throttled - before)
+            await asyncio.sleep(2.1)
+        return throttled
+
+    found = asyncio.run(looks())
+    assert sum(found[1:]) <= 2, found
 
 
 def test_closed_iterator_sends_nothing_more() -> None:
