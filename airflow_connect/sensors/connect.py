@@ -162,7 +162,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
             self._started = self._first_look(context)
             return super().execute(context)
         self._started = time.time()
-        wait = self._new_wait(context)
+        wait = self._wait = self._new_wait(context)
         if self._is_small(wait):
             self._guarded(wait.look)
         if wait.is_met:
@@ -226,9 +226,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
 
     def on_kill(self) -> None:
         """Stop what is open, if that is wanted."""
-        if not self.stop_on_kill:
-            return
-        if self._wait is None:
+        if not self.stop_on_kill or self._wait is None:
             return
         try:
             self.log.info("The task was killed: %s", dict(self._wait.stop_at_once(self._stop)))
