@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +26,8 @@ MODES: list[dict[str, Any]] = [{"mode": "poke"}, {"mode": "reschedule"}, {"defer
 @pytest.fixture(params=MODES, ids=lambda mode: next(iter(mode.values())))
 def mode(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The arguments of one of the three ways of waiting."""
+    if request.param.get("mode") == "reschedule" and version("apache-airflow").startswith("3.0."):
+        pytest.skip("dag.test() of Airflow 3.0 gives a sensor its first date as text; a worker gives it as a date")
     return {"poke_interval": 0.2, **request.param}
 
 
