@@ -169,6 +169,36 @@ def test_results_of_a_bulk_task(run_dag: Callable[..., Any], busy: LocalConnect,
         assert all(row["attributes"] == {"decision": "approve"} for row in rows)
 
 
+def test_results_on_object_storage(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, local_aws_connection: str, bucket: str
+) -> None:
+    """What a run of yesterday made is waited for, and what is open is taken back, by its results in S3."""
+    from airflow.providers.common.compat.sdk import DAG
+
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+    from airflow_connect.operators.connect import StopContactOperator
+
+    with DAG("yesterday", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+        BulkCreateContactsOperator(
+            task_id="bulk",
+            rows=[{"order": number} for number in range(5)],
+            contact={"channel": "TASK", "name": "Order {{ row.order }}"},
+            results_path=f"s3://{local_aws_connection}@{bucket}/results",
+        )
+    made = run_dag(dag).get_task_instances()[0].xcom_pull(task_ids="bulk")
+    ids = [contact["id"] for contact in amazon_connect.contacts()]
+    amazon_connect.complete(ids[0])
+    with DAG("today", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+        wait = ContactSensor(
+            task_id="wait", results=made["results"], wait_for="any", poke_interval=0.2, deferrable=True
+        )
+        wait >> StopContactOperator(task_id="take_back", results=made["results"])
+    run = run_dag(dag)
+    assert run.state == "success"
+    assert run.get_task_instances()[0].xcom_pull(task_ids="take_back")["stopped"] == 4
+    assert sorted(call.contact_id or "" for call in amazon_connect.calls("StopContact")) == sorted(ids[1:])
+
+
 def test_id_that_never_existed(sense: Any, mode: dict[str, Any], make: Any, busy: LocalConnect) -> None:
     """An ID without a contact is a failed one among others."""
     contact_id = make()
