@@ -67,7 +67,7 @@ def compare(rate: float, burst: float, seconds: float, at_once: int) -> None:
 
 def measure(name: str, rate: float, burst: float, seconds: float) -> dict[str, int]:
     """Run a contender against an Amazon Connect of its own, and count what arrived there."""
-    with local_connect("--rate", str(rate), "--burst", str(burst), "--latency-ms", str(LATENCY * 1000)) as url:
+    with local_connect("--rate", str(rate), "--burst", f"{burst:g}", "--latency-ms", str(LATENCY * 1000)) as url:
         command = [sys.executable, __file__, "--seconds", str(seconds), "--contender", name, url]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -479,7 +479,8 @@ class Sender:
         heapq.heappush(self._again, (at, next(self._order), row))
 
     def _give_up(self, row: _Attempted, error: ConnectError) -> None:
-        if row.may_have_happened and not isinstance(error, RequestError):
+        if row.may_have_happened:
+            # Also where the last answer is a refusal: what an earlier one did stays unknown.
             self._ledger.unsure(row.contact.row, error, attempts=row.attempts)
             self._counts["unknown"] += 1
         else:
