@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -462,13 +463,14 @@ def test_metrics_are_airflow_s(
     from airflow_connect.operators import bulk
 
     sent: dict[str, Any] = {}
-    for kind in ("incr", "gauge", "timing"):
-        monkeypatch.setattr(bulk.Stats, kind, lambda name, value, *, tags: sent.update({name: value}))
+    told = dict.fromkeys(("incr", "gauge", "timing"), lambda name, value, *, tags: sent.update({name: value, **tags}))
+    monkeypatch.setattr(bulk, "Stats", SimpleNamespace(**told))  # Airflow itself needs the real one
     run_bulk(rows=orders(4))
     assert sent["amazon_connect.contacts.created"] == 4
     assert sent["amazon_connect.contacts.failed"] == sent["amazon_connect.contacts.throttled"] == 0
     assert sent["amazon_connect.contacts.rate"] > 0
     assert sent["amazon_connect.contacts.latency"] > 0
+    assert (sent["dag_id"], sent["task_id"]) == ("bulk", "bulk")
 
 
 def test_openlineage_knows_the_file(
