@@ -230,7 +230,7 @@ class Ledger:
     def _append(self, lines: bytes) -> None:
         try:
             if self._closed:
-                raise ValueError  # noqa: TRY301  # the same to the caller
+                raise ValueError  # noqa: TRY301  # as the file does, if it is closed a moment later
             self._segments.append(lines)
         except OSError as error:
             raise self._failure(error) from error
@@ -295,7 +295,8 @@ class _File:
         path = Path(place.path)
         path.mkdir(mode=0o750, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        self._file = open(os.open(path / f"{writer}-1.jsonl", flags, 0o640), "wb", buffering=0)  # noqa: SIM115, PTH123
+        descriptor = os.open(path / f"{writer}-1.jsonl", flags, 0o640)
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
         self._broken: OSError | None = None
         self._unsynced = False
         self.append(header)

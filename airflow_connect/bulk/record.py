@@ -172,20 +172,19 @@ class Place:
         target = f"{self.path}/{name}" if name else self.path
         directory = None
         if self.is_local:
-            directory = os.path.dirname(target)  # noqa: PTH120  # a path of the store's form
-            os.makedirs(directory, mode=0o750, exist_ok=True)  # noqa: PTH103
+            directory = Path(target).parent
+            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".", suffix=".tmp")
         try:
             with os.fdopen(descriptor, "wb") as file:
                 os.fchmod(descriptor, 0o640)
                 yield file
             if self.is_local:
-                os.replace(temporary, target)  # noqa: PTH105
+                Path(temporary).replace(target)
             else:
                 self.fs.put_file(temporary, target)
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)  # noqa: PTH108
+            Path(temporary).unlink(missing_ok=True)
 
 
 def folder_of(path: str, conn_id: str | None = None) -> Any:

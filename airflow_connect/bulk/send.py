@@ -25,7 +25,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_connect.bulk.pace import Answer
+from airflow_connect.bulk.pace import MAX_IN_FLIGHT, Answer
 from airflow_connect.errors import (
     ConnectError,
     QuotaError,
@@ -150,7 +150,7 @@ class Sender:
         ledger: Ledger,
         history: History,
         retry_refused: bool = True,
-        max_in_flight: int = 256,
+        max_in_flight: int = MAX_IN_FLIGHT,
         max_retry_time: float = MAX_RETRY_TIME,
         quota_timeout: float = QUOTA_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import Stats, XComArg, conf, default_results_path, is_retry
+from airflow_connect.bulk.pace import MAX_IN_FLIGHT
 from airflow_connect.bulk.record import folder_of
 from airflow_connect.bulk.results import export_results, read_results
 from airflow_connect.bulk.rows import FileRows, SqlRows, source_of
-from airflow_connect.bulk.send import Progress
+from airflow_connect.bulk.send import QUOTA_TIMEOUT, Progress
 from airflow_connect.errors import (
     ConnectError,
     InvalidRequestError,
@@ -165,8 +166,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         dry_run: bool | str = False,
         max_rate: float | str | None = None,
         total_rate: float | str | None = None,
-        max_in_flight: int = 256,
-        quota_timeout: float = 3_600.0,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        quota_timeout: float = QUOTA_TIMEOUT,
         results_path: str | None = None,
         failed_rows_path: str | None = None,
         tolerated_failures: int | str | None = None,

@@ -179,6 +179,7 @@ def test_outcome_is_stored_by_itself(memory: Any) -> None:
     with Ledger(memory, header=HEADER, sync_every=0.01) as ledger:
         ledger.made(1, "contact-1", attempts=1)
         wait_until(lambda: len(lines(memory)) == 2)
+        assert [line["kind"] for line in lines(memory)] == ["header", "made"]
 
 
 def test_nothing_is_put_when_nothing_is_new(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
