@@ -14,6 +14,7 @@ through ÷ (burst + rate x time), from the first call on. Seeds are none that th
 from __future__ import annotations
 
 import argparse
+import random
 import statistics
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.bulk.simulation import Outcome, Scenario, boto, ours
+from tests.bulk.simulation import Faulty, Outcome, PacedClient, Scenario, Simulation, boto, ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,6 +66,22 @@ NOT_IDEAL = [
     Scenario(100, 100, 0.2, 120, limiter="shards"),
 ]
 SMALL = [Scenario(2, 2, 0.2, 600), Scenario(2, 1, 0.2, 600), Scenario(0.5, 500, 0.2, 1200)]
+
+
+BY_CHANCE = (0.1, 0.2, 0.3)
+BY_CHANCE_UNTIL = (60, 120, 240, 480)
+
+
+def by_chance(share: float, seed: int) -> list[float]:
+    """Return the calls let through a second from one time to the next, where throttling has nothing to do with them."""
+    simulation = Simulation(Faulty(share, random.Random(seed)), 0.05, random.Random(seed + 1))
+    client = PacedClient(simulation, max_in_flight=32, chance=random.Random(seed + 2))
+    rates, since, before = [], 0, 0
+    for until in BY_CHANCE_UNTIL:
+        simulation.run(until)
+        rates.append((client.accepted - before) / (until - since))
+        since, before = until, client.accepted
+    return rates
 
 
 def name(scenario: Scenario) -> str:
@@ -158,6 +175,12 @@ def main() -> None:
     for scenario in SMALL:
         print(f" {name(scenario)}")
         row("ours", runs(scenario))
+
+    print("\nNo quota, but calls throttled by chance, 50 ms: let through a second until then  (median / worst)")
+    print(f"  {'':14}" + "".join(f"{f'{until} s':>16}" for until in BY_CHANCE_UNTIL))
+    for share in BY_CHANCE:
+        rates = [by_chance(share, seed) for seed in seeds]
+        print(f"  {share:14.0%}" + "".join(f"{seen(column, min, '.1f'):>16}" for column in zip(*rates, strict=True)))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,11 @@ call, and how many may be in flight (twice rate x latency).
 
     which rests where one call in M(pace) is throttled. M grows with the pace: who is slower than the others gains.
     A chain of many anchors that agree could not be if there were others: we are alone again.
+``REGARDLESS``
+    SHARED has fallen and fallen, and as many calls are throttled as before: a part of the service that refuses all, or
+    a fault, and no matter of the pace. So windows of calls are compared: while no more than the usual share of them is
+    throttled the pace grows, and falls when more are. A window at a fourth of the pace, at first and now and then,
+    shows whether it is so still; when fewer are throttled there, the loop is SHARED again.
 
 The loop reacts once per round trip: throttled calls that left before the last reaction are no news. It does not grow
 while we are the ones who are slow.
@@ -80,9 +85,9 @@ CYCLE_SECONDS: Final = 2.0
 CYCLE_LONGEST_SECONDS: Final = 200.0
 
 #: A throttled answer is overdue in ALONE after 1.3 cycles: about twice the reserve is spent then. In SHARED they come
-#: by chance, one in e³ = 20 later than after 3 x M calls.
+#: by chance, one in e^3.6 = 37 later than after 3.6 x M calls.
 OVERDUE_ALONE: Final = 1.3
-OVERDUE_SHARED: Final = 3.0
+OVERDUE_SHARED: Final = 3.6
 
 #: An overdue pace that has grown by this factor has met a bucket that was full: what was measured before is too low.
 OUTGROWN: Final = 1.3
@@ -91,26 +96,50 @@ OUTGROWN: Final = 1.3
 AGREEMENT: Final = 1.4
 RESERVE: Final = 1.7
 
-#: M(pace) = 68 calls at half a call a second (a fourth of the default quota), growing with pace^0.3: four tasks see 1
-#: to 3 % throttled from there to 500/s. Below, with pace^1.2, so that who has next to nothing comes back soon.
+#: M(pace) = 72 calls at half a call a second (a fourth of the default quota), growing with pace^0.53 to 16/s and less
+#: above: four tasks see 1 to 3 % throttled from 2/s to 500/s together. Below, with pace^1.2, so that who has next to
+#: nothing comes back soon.
 SHARED_PACE: Final = 0.5
-SHARED_CALLS: Final = 68.0
-POWER_ABOVE: Final = 0.3
+SHARED_CALLS: Final = 72.0
+HIGH_PACE: Final = 16.0
+POWER_HIGH: Final = 0.3
+POWER_ABOVE: Final = 0.53
 POWER_BELOW: Final = 1.2
 
-#: The gain begins at 1/3 and falls to 1/20 as 2 / (6 + throttled answers): first find a place, then keep still in it.
-#: Below half a call a second it is larger, for answers come rarely there.
-SMALLEST_GAIN: Final = 0.05
-LARGEST_GAIN: Final = 1 / 3
+#: The gain of growing begins at 0.47; that of both falls as 1.34 / (14 + throttled answers) to 1/20: first find a
+#: place, then keep still in it. Below half a call a second it is larger, for answers come rarely there.
+SMALLEST_GAIN: Final = 0.048
+LARGEST_GAIN: Final = 0.47
+GAIN_CUTS: Final = (1.34, 14.0)
 GAIN_AT_ONE: Final = 0.025
 
-#: M begins at 8 and grows by half with each throttled answer, so that all who share find their places at the same time.
-SHARED_FIRST_CALLS: Final = 8.0
+#: M begins at 32 and grows by half with each throttled answer, so that all who share find their places together.
+SHARED_FIRST_CALLS: Final = 32.0
 SHARED_STEP: Final = 1.5
 
 #: So many anchors that agree, over so many calls in units of the noise, are no chance: we are alone.
 ALONE_ANCHORS: Final = 12
 ALONE_CALLS: Final = 100.0
+
+#: After so many reactions the last 80 calls are looked at: were they throttled in vain, 15 to 40 % of them? (In a quota
+#: that is shared 3 % are; they are those of 16 round trips or more.) Each time that it was not in vain, after twice as
+#: many, up to 2⁴ times.
+DOUBTFUL_REACTIONS: Final = 16
+DOUBTFUL_CALLS: Final = 80
+DOUBTFUL_SHARE: Final = (0.155, 0.4)
+DOUBTFUL_ROUND_TRIPS: Final = 16.0
+DOUBTS: Final = 4
+
+#: Natural logarithm of how much likelier one share must be than the other, and the most calls of a window (its least
+#: are a second's) in REGARDLESS.
+EVIDENCE: Final = 3.0
+WINDOW_MOST_CALLS: Final = 200
+
+#: The first window is at four times the pace of SHARED, the next ones at twice the pace of the one before, until one
+#: was too fast; every 6th is at a fourth.
+FIRST_STEP: Final = 4.0
+STEP: Final = 2.0
+SLOW_WINDOW: Final = 6
 
 #: Seconds by which timers and threads may be late: no sign of a caller that cannot keep up.
 TIMER: Final = 0.005
@@ -136,6 +165,7 @@ class Phase(enum.Enum):
     START = "start"
     ALONE = "alone"
     SHARED = "shared"
+    REGARDLESS = "regardless"
 
 
 class Call:
@@ -237,6 +267,79 @@ class Meter:
         return rate
 
 
+class Windows:
+    """
+    Tells whether what is throttled follows the pace, for REGARDLESS: tests calls at one pace after the other.
+
+    Each test is sequential (Wald): it ends as soon as one of two shares is e³ times as likely as the other. They are
+    the usual share, and that of a quota: half of all others too at a higher pace, a fourth of the usual at a lower.
+
+    :param now: the time in seconds
+    :param pace: the calls per second at which it begins
+    :param usual: the share of the calls that are throttled at this pace
+    """
+
+    def __init__(self, now: float, pace: float, usual: float) -> None:
+        #: The pace of the window that is open, or the one to go on with.
+        self.pace = pace
+        self._lowest = pace
+        self._usual = usual
+        self._step = STEP
+        self._number = 0
+        self._open(now, pace * FIRST_STEP)
+
+    def _open(self, now: float, pace: float) -> None:
+        self._since = now
+        self._number += 1
+        self._slow = self._number == 2 or self._number % SLOW_WINDOW == 0
+        self.pace = pace / FIRST_STEP if self._slow else pace
+        other = self._usual / 4 if self._slow else (1 + self._usual) / 2
+        self._if_throttled = math.log(other / self._usual)
+        self._if_accepted = math.log((1 - other) / (1 - self._usual))
+        self._evidence = 0.0
+        self._calls = 0
+
+    @property
+    def was_right(self) -> bool:
+        """The first two windows, one faster and one slow, found the usual share."""
+        return self._number > 2
+
+    def add(self, sent: float, throttled: bool) -> bool:
+        """Count a call; return True when the window has told enough."""
+        if sent < self._since:
+            return False
+        self._calls += 1
+        self._evidence += self._if_throttled if throttled else self._if_accepted
+        if self._evidence > 0:
+            return self._evidence > EVIDENCE or self._calls >= WINDOW_MOST_CALLS
+        least = 0 if self._slow else min(self.pace, WINDOW_MOST_CALLS)
+        return self._calls >= least and (self._evidence < -EVIDENCE or self._calls >= WINDOW_MOST_CALLS)
+
+    def judge(self, now: float, fastest: float) -> bool:
+        """
+        Open the next window; return False when what is throttled follows the pace after all, or is not any more.
+
+        :param now: the time in seconds
+        :param fastest: calls per second that the caller can make
+        """
+        unusual = self._evidence > 0
+        pace = self.pace
+        if self._slow:
+            if unusual:
+                return False
+            pace *= FIRST_STEP
+        elif unusual:
+            pace = pace / self._step if self._number > 1 else self._lowest
+            self._step = GROWTH
+        else:
+            pace = min(pace * self._step, max(pace, fastest))
+        if pace <= self._lowest:
+            self.pace = pace
+            return False
+        self._open(now, pace)
+        return True
+
+
 class Pace:
     """
     The control loop: tells when the next call may leave, and learns from the answers.
@@ -293,6 +396,12 @@ class Pace:
         self._gain = LARGEST_GAIN
         self._cuts = 0
         self._late = False
+        #: Whether the last calls were throttled, and at how many reactions SHARED looks at them next.
+        self._last_calls: deque[bool] = deque(maxlen=DOUBTFUL_CALLS)
+        self._reactions = 0
+        self._doubt_at = DOUBTFUL_REACTIONS
+        self._doubts = 0
+        self._windows: Windows | None = None
 
     @property
     def rate(self) -> float:
@@ -327,7 +436,7 @@ class Pace:
 
     @property
     def phase(self) -> str:
-        """What the loop is doing: ``start``, ``alone`` or ``shared``."""
+        """What the loop is doing: ``start``, ``alone``, ``shared`` or ``regardless``."""
         return self._phase.value
 
     # Decision
@@ -346,7 +455,7 @@ class Pace:
             self._spend_reserve()
         elif self._phase is Phase.SHARED:
             self._share()
-        else:
+        elif self._phase is Phase.START:
             self._grow(2.0, DOUBLING, DOUBLING)
         self._next += 1 / self._pace
         return call
@@ -364,7 +473,7 @@ class Pace:
         allowed = min(2 + self._pace / 4, self._burst / 2) / self._pace
         if late > allowed:
             self._next = now - allowed
-            if late * self._pace > self._burst:
+            if late * self._pace > self._burst and self._phase is not Phase.REGARDLESS:
                 # The bucket is full again. Empty it as at the start, from the rate that we know.
                 self._meter.anchors.clear()
                 self._phase = Phase.START
@@ -402,7 +511,9 @@ class Pace:
     def _shared_calls(self) -> float:
         """Return M(pace): the calls for one throttled answer in SHARED."""
         power = POWER_ABOVE if self._pace > SHARED_PACE else POWER_BELOW
-        calls: float = SHARED_CALLS * (self._pace / SHARED_PACE) ** power
+        calls: float = SHARED_CALLS * (min(self._pace, HIGH_PACE) / SHARED_PACE) ** power
+        if self._pace > HIGH_PACE:
+            calls *= (self._pace / HIGH_PACE) ** POWER_HIGH
         if self._total_rate:
             # The quota is said: with a common unit the law may be steep. A fourth of it is to see 1 in 40 throttled.
             calls = min(max(640 * (self._pace / self._total_rate) ** 2, calls / 3), 3 * calls)
@@ -431,11 +542,16 @@ class Pace:
         if first and not self._rate_known:
             self._rate = self._pace = min(self._pace, FIRST_IN_FLIGHT / self._latency.mean)
         middle = (call.sent + now) / 2
+        self._last_calls.append(answer is Answer.THROTTLED)
+        if self._windows and self._windows.add(call.sent, answer is Answer.THROTTLED):
+            self._compare(self._windows, now)
         if answer is Answer.ACCEPTED:
             self._accepted += 1
             self._meter.let_through(middle)
             return
         self._throttled += 1
+        if self._windows:
+            return
         anchor = self._meter.anchor(middle, self._latency.mean)
         if call.sent >= self._reacted:
             self._reacted = now
@@ -449,6 +565,7 @@ class Pace:
         pace = self._pace
         self._first_pack = self._phase is Phase.START and not self._rate_known
         if self._phase is Phase.START:
+            self._reactions = 0
             anchors.clear()
             self._phase = Phase.ALONE
             if not self._rate_known:
@@ -461,6 +578,10 @@ class Pace:
             anchors.clear()
             # Between what passed, with a full bucket at times, and the pace that emptied it.
             self._rate = math.sqrt(max(average, self._rate) * call.pace)
+        self._reactions += 1
+        if self._reactions >= self._doubt_at and self._is_throttled_in_vain():
+            self._doubt(now)
+            return
         anchors.append(anchor)
         self._rate_known = True
         self._measure(self._rate * LARGEST_DROP)
@@ -500,5 +621,28 @@ class Pace:
 
     def _cut(self, pace: float) -> None:
         self._cuts += 1
-        self._gain = max(SMALLEST_GAIN, min(0.3, GAIN_AT_ONE / pace), 2 / (6 + self._cuts))
+        numerator, cuts = GAIN_CUTS
+        self._gain = max(SMALLEST_GAIN, min(0.3, GAIN_AT_ONE / pace), numerator / (cuts + self._cuts))
         self._rate = self._pace = pace * (1 - self._gain)
+
+    def _is_throttled_in_vain(self) -> bool:
+        least, most = DOUBTFUL_SHARE
+        if self._round_trips(DOUBTFUL_ROUND_TRIPS) > DOUBTFUL_CALLS:
+            return False
+        return least <= sum(self._last_calls) / DOUBTFUL_CALLS <= most
+
+    def _doubt(self, now: float) -> None:
+        self._phase = Phase.REGARDLESS
+        self._windows = Windows(now, self._pace, sum(self._last_calls) / DOUBTFUL_CALLS)
+        self._rate = self._pace = min(self._windows.pace, self._max_rate)
+
+    def _compare(self, windows: Windows, now: float) -> None:
+        """Go on in REGARDLESS at the pace that the last window tells, or leave it."""
+        most = self._pace if self._late else self._max_in_flight / self._latency.mean
+        if not windows.judge(now, most):
+            self._windows = None
+            self._phase = Phase.SHARED
+            self._doubts = 0 if windows.was_right else min(self._doubts + 1, DOUBTS)
+            self._doubt_at = self._reactions + DOUBTFUL_REACTIONS * 2**self._doubts
+            self._reacted, self._calls = now, 0
+        self._rate = self._pace = min(windows.pace, self._max_rate)

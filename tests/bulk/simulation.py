@@ -103,6 +103,21 @@ class Unlimited:
         """There is none."""
 
 
+class Faulty:
+    """No quota, but a share of the calls is refused by chance, whatever their pace."""
+
+    burst = 0.0
+
+    def __init__(self, share: float, chance: random.Random) -> None:
+        self.share, self._random = share, chance.random
+
+    def take(self, now: float) -> bool:
+        return self._random() >= self.share
+
+    def set_rate(self, now: float, rate: float) -> None:
+        """There is none."""
+
+
 class Simulation:
     """The events, the quota and the network between."""
 

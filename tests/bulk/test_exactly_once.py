@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_connect.bulk.pace import Pace
 from airflow_connect.bulk.results import read_results
 from tests.bulk.fault_points import POINTS, Death
 from tests.bulk.sending import AtOnce, start_attempt, write_rows
@@ -149,14 +148,3 @@ def test_fault_campaign(emulator: Emulator, tmp_path: Path, folder: Path) -> Non
     lost = sum(faults[kind] for kind in ("cut_after", "truncated", "cut_body", "error_500_after"))
     assert lost > 300, f"too few answers were lost to show anything: {faults}"
     assert faults["throttle"] > 2_000
-
-
-@pytest.mark.skip(reason="the pace takes throttling by chance for an ever smaller quota; runs with one that does not")
-def test_fault_campaign_at_the_real_pace(emulator: Emulator, tmp_path: Path, folder: Path) -> None:
-    """Where throttling has nothing to do with the rate, the pace does not collapse."""
-    names = write_rows(tmp_path / "rows.csv", 500)
-    emulator.set_faults(CAMPAIGN, seed=6)
-    sending = start_attempt(emulator.url, tmp_path / "rows.csv", folder, pace=Pace, max_in_flight=64)
-    sending.join(timeout=120)
-    assert sending.exitcode == 0
-    assert made(emulator) == Counter(names)

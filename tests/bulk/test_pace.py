@@ -9,7 +9,7 @@ import statistics
 import pytest
 
 from airflow_connect.bulk.pace import FIRST_IN_FLIGHT, Answer, Pace
-from tests.bulk.simulation import Outcome, PacedClient, Scenario, Simulation, TokenBucket, Unlimited, ours
+from tests.bulk.simulation import Faulty, Outcome, PacedClient, Scenario, Simulation, TokenBucket, Unlimited, ours
 
 SEEDS = (11, 12, 13, 14)
 
@@ -85,15 +85,40 @@ def test_limiter_that_is_no_token_bucket_does_not_collapse(limiter: str, rate: f
     assert max(outcome.throttled_share for outcome in outcomes) <= 0.2
 
 
+@pytest.mark.parametrize("share", [0.15, 0.2, 0.3])
+def test_throttling_by_chance_does_not_hold_the_pace_down(share: float) -> None:
+    """Where a share of the calls is throttled whatever the pace, the pace comes back within minutes."""
+    accepted = []
+    for seed in SEEDS:
+        simulation = Simulation(Faulty(share, random.Random(seed)), 0.05, random.Random(seed + 1))
+        client = PacedClient(simulation, max_in_flight=32, chance=random.Random(seed + 2))
+        simulation.run(400)
+        accepted.append(client.accepted)
+        assert client.pace.in_flight <= 32
+    assert statistics.median(accepted) >= 10_000
+
+
+def test_quota_behind_throttling_by_chance_is_found() -> None:
+    """When throttling by chance ends and a quota takes its place, the pace follows that."""
+    simulation = Simulation(Faulty(0.2, random.Random(3)), 0.05, random.Random(3))
+    client = PacedClient(simulation, 1200, chance=random.Random(3))
+    simulation.run(300)
+    assert client.accepted >= 20_000
+    simulation.limiter = TokenBucket(20, 50, since=300)
+    simulation.run(1800)
+    assert client.late_accepted >= 0.9 * 20 * 600
+    assert client.late_throttled <= 0.03 * 20 * 600
+
+
 # --- Shared -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("scenario", "smallest"),
     [
-        (Scenario(2, 5, 0.2, 3600, starts=(0, 0, 0, 0)), 0.4),
-        (Scenario(20, 50, 0.2, 600, starts=(0, 0, 0, 0)), 0.05),
-        (Scenario(20, 50, 0.2, 600, starts=(0, 40, 80, 120)), 0.05),
+        (Scenario(2, 5, 0.2, 3600, starts=(0, 0, 0, 0)), 0.5),
+        (Scenario(20, 50, 0.2, 600, starts=(0, 0, 0, 0)), 0.3),
+        (Scenario(20, 50, 0.2, 600, starts=(0, 40, 80, 120)), 0.3),
     ],
     ids=["2/s", "20/s", "20/s, joining"],
 )
