@@ -185,6 +185,7 @@ class Sender:
 
         self._in_flight = 0
         self._started = self._last_success = clock()
+        self._throttled_since: float | None = None
         self._counts = dict.fromkeys(_COUNTED, 0)
         self._refusals: tuple[str, int] = ("", 0)
         self._quota_since: float | None = None
@@ -416,7 +417,7 @@ class Sender:
             self._news.notify()
 
     def _succeed(self, now: float) -> None:
-        self._last_success = now
+        self._last_success, self._throttled_since = now, None
         self._refusals = ("", 0)
         if self._quota_since is not None:
             self._quota_since, self._quota_waits = None, 0
@@ -424,7 +425,10 @@ class Sender:
         self._counts["created"] += 1
 
     def _repeat_throttled(self, row: _Attempted, error: ThrottledError, now: float) -> None:
-        if now - self._last_success > self._max_retry_time:
+        if self._throttled_since is None:
+            # Not the last success: time in which nothing was there to send is no time of throttling.
+            self._throttled_since = now
+        if now - self._throttled_since > self._max_retry_time:
             self._give_up(row, error)
             self._end(error)
         else:
@@ -461,7 +465,8 @@ class Sender:
 
     def _wait_for_quota(self, row: _Attempted, error: QuotaError, now: float) -> None:
         self._send_again(row, now)
-        self._last_success = now  # of another kind: the service took the call, and its rate let it through
+        # A success of another kind: the service took the call, and its rate let it through.
+        self._last_success, self._throttled_since = now, None
         if self._quota_since is None:
             self._quota_since = now
         elif self._quota_until > now:

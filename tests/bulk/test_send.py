@@ -273,6 +273,23 @@ def test_nothing_but_throttling_ends_it(sending: Sending, emulator: Emulator) ->
     assert sending((planned(row) for row in range(1, 21)), retry_refused=False).created == 20
 
 
+def test_throttling_after_a_long_wait_for_rows_does_not_end_it(sending: Sending, emulator: Emulator) -> None:
+    """Time in which there was nothing to send is no time without an accepted call."""
+
+    def contacts() -> Iterator[PlannedContact]:
+        yield from (planned(row) for row in range(1, send.FIRST_BLOCK + 1))
+        while len(emulator.contacts()) < send.FIRST_BLOCK:
+            time.sleep(0.01)
+        time.sleep(1.2)
+        emulator.set_faults("CreateContact@1:throttle, CreateContact@2:throttle")
+        yield planned(send.FIRST_BLOCK + 1)
+
+    progress = sending(contacts(), max_retry_time=1.0)
+    assert sending.stopped_by is None
+    assert progress.created == send.FIRST_BLOCK + 1
+    assert progress.throttled == 2
+
+
 def test_mistake_of_ours_is_not_hidden(sending: Sending) -> None:
     """An exception that nobody sorted ends the sending and is told as it is."""
 
@@ -381,14 +398,14 @@ def test_throttling_after_a_long_wait_for_quota_does_not_end_it(full: tuple[Emul
 
     def work(progress: Progress) -> None:
         nonlocal throttled
-        if progress.seconds > 1.0 and not throttled:
+        if progress.seconds > 2.0 and not throttled:
             emulator.set_faults("CreateContact@1:throttle, CreateContact@2:throttle")
             for contact in emulator.contacts("CREATED", "QUEUED", "CONNECTED"):
                 emulator.accept(contact["id"])
                 emulator.complete(contact["id"])
         throttled = progress.throttled
 
-    progress = sending((planned(row) for row in range(1, 16)), on_progress=work, max_retry_time=0.5)
+    progress = sending((planned(row) for row in range(1, 16)), on_progress=work, max_retry_time=1.5)
     assert sending.stopped_by is None
     assert progress.created == 15
     assert progress.throttled > 0
