@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,11 +25,34 @@ if TYPE_CHECKING:
 TASK = {"channel": "TASK", "name": "Call back"}
 
 
-class EmulatorTime:
-    """The emulator's time: whoever waits moves it."""
+class CountingHook(ConnectHook):
+    """Knows how many calls are under way."""
 
-    def __init__(self, emulator: Emulator) -> None:
+    under_way = 0
+    _counting = threading.Lock()
+
+    def call(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        self._count(1)
+        try:
+            return super().call(*args, **kwargs)
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self.under_way += change
+
+
+class EmulatorTime:
+    """
+    The emulator's time: whoever waits moves it, once all calls are answered.
+
+    A second of it takes some milliseconds, in which a call would otherwise seem to last a second on a busy machine.
+    """
+
+    def __init__(self, emulator: Emulator, hook: CountingHook) -> None:
         self._clock = emulator.clock
+        self._hook = hook
 
     def now(self) -> float:
         return self._clock.now()
@@ -38,16 +62,18 @@ class EmulatorTime:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0.001)
+        while self._hook.under_way:
+            await asyncio.sleep(0.001)
         self._clock.advance(seconds)
 
 
 class Scene:
     """An emulator, a hook that reaches it, and what a test does with contacts."""
 
-    def __init__(self, emulator: Emulator, hook: ConnectHook) -> None:
+    def __init__(self, emulator: Emulator, hook: CountingHook) -> None:
         self.emulator = emulator
         self.hook = hook
-        self.clock = EmulatorTime(emulator)
+        self.clock = EmulatorTime(emulator, hook)
 
     def make(self, count: int) -> list[str]:
         return [self.hook.create_contact(**TASK)["ContactId"] for _ in range(count)]
@@ -73,7 +99,7 @@ class Scene:
 
 @pytest.fixture
 def scene(emulator: Emulator, aws_connection: str) -> Scene:
-    return Scene(emulator, ConnectHook(aws_connection))
+    return Scene(emulator, CountingHook(aws_connection))
 
 
 @pytest.fixture
@@ -84,7 +110,7 @@ def scene_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Emulator], Scene]:
         import json
 
         monkeypatch.setenv("AIRFLOW_CONN_AWS_OWN", json.dumps(LocalConnect(emulator).connection))
-        return Scene(emulator, ConnectHook("aws_own"))
+        return Scene(emulator, CountingHook("aws_own"))
 
     return scene
 
