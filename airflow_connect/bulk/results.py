@@ -16,11 +16,11 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NamedTuple
 
-from airflow_connect.bulk.record import FORMAT, Kind, Place, Segment, State, damaged, one_line, place_of
+from airflow_connect.bulk.record import FORMAT, Kind, Place, Segment, State, damaged, one_line, place_of, run_folder
 from airflow_connect.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -28,7 +28,17 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from typing import Self
 
-__all__ = ["COLUMNS", "History", "Known", "Made", "contacts", "export_results", "made_contacts", "read_results"]
+__all__ = [
+    "COLUMNS",
+    "History",
+    "Known",
+    "Made",
+    "contacts",
+    "export_results",
+    "made_contacts",
+    "measured_rate",
+    "read_results",
+]
 
 #: The columns of :func:`read_results` in their order, with what Parquet calls their types.
 COLUMNS: Final[Mapping[str, str]] = {
@@ -69,6 +79,10 @@ _LINE_BYTES: Final = 1 << 24
 _ROWS_AT_ONCE: Final = 8_192
 #: Segments that an object store is asked for at once: each is one request.
 _AT_ONCE: Final = 16
+
+#: Contacts that a run made at least for its rate to tell something, and runs that are looked at for one.
+_TELLING: Final = 20
+_RUNS_LOOKED_AT: Final = 10
 
 _Parameters = tuple[Any, ...]
 
@@ -153,6 +167,29 @@ class History:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def measured_rate(results_path: Any, *, dag_id: str, task_id: str) -> float | None:
+    """
+    Return the contacts per second that a task made when it last made at least 20, ``None`` if no such run is on record.
+
+    :param results_path: a ``results_path``, ``pathlib.Path`` or ``ObjectStoragePath``
+    :param dag_id: the DAG
+    :param task_id: the task
+    """
+    folder = run_folder(results_path, dag_id=dag_id, run_id="", task_id=task_id)
+    task, place = folder.parent.name, Place(folder.parent.parent.parent)
+    found = [path for path in place.find() if path.endswith("/progress.json") and path.split("/")[-3] == task]
+    # Run IDs end with a time. Those of another form are found too, if there are few.
+    found.sort(key=lambda path: path.split("/")[-4].rpartition("__")[2])
+    rates = {}
+    for path in found[-_RUNS_LOOKED_AT:]:
+        # An estimate: a file that is no progress, or is being replaced, is none to learn from.
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            progress = json.loads(place.fs.cat_file(path))
+            if progress["created"] >= _TELLING and progress["rate"] > 0:
+                rates[str(progress["at"])] = float(progress["rate"])
+    return rates[max(rates)] if rates else None
 
 
 def read_results(

@@ -18,7 +18,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow_connect._compat import Stats, XComArg, conf, default_results_path, is_retry
 from airflow_connect.bulk.pace import MAX_IN_FLIGHT
 from airflow_connect.bulk.record import folder_of
-from airflow_connect.bulk.results import export_results, read_results
+from airflow_connect.bulk.results import export_results, measured_rate, read_results
 from airflow_connect.bulk.rows import FileRows, SqlRows, source_of
 from airflow_connect.bulk.send import QUOTA_TIMEOUT, Progress
 from airflow_connect.errors import (
@@ -105,7 +105,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         make a contact each.
     :param on_invalid: ``fail`` (default) sends nothing if a row has a fault, ``skip`` sends the others
     :param on_duplicate: ``fail`` (default) takes a key that stands in two rows for a fault, ``skip`` makes it once
-    :param dry_run: stop after the check, and return what would be done (templated)
+    :param dry_run: stop after the check, and return what would be done, and how long it would take at the rate given or
+        else at that of the task's last run on record (templated)
     :param max_rate: calls per second at most (templated). Default: what the quota allows.
     :param total_rate: the account's quota in calls per second, where it is known (templated): saves the search for it,
         and makes sharing it fair sooner. ``"service_quotas"`` asks Service Quotas for it.
@@ -264,7 +265,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             # Where the author gave the path, what all runs recorded there counts; else what this run did.
             history = stack.enter_context(History(root if self.results_path else folder))
             if options.dry_run:
-                return self._estimate(plan, history, options)
+                measured = measured_rate(root, dag_id=ti.dag_id, task_id=ti.task_id)
+                return self._estimate(plan, history, options, measured)
             ledger = stack.enter_context(Ledger(folder, header=self._header(context, asked_by)))
             for skipped in plan.skipped():
                 ledger.skipped(skipped.row, skipped.key, skipped.first)
@@ -326,12 +328,14 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                 code="InvalidRows",
             )
 
-    def _estimate(self, plan: Plan, history: History, options: _Options) -> dict[str, Any]:
+    def _estimate(self, plan: Plan, history: History, options: _Options, measured: float | None) -> dict[str, Any]:
         """Return what a run would do and how long it would take."""
         already_made = plan.count_made(lambda token: getattr(history.get(token), "state", None) == "made")
-        given = options.max_rate or options.total_rate
-        rate = given or _DEFAULT_RATE
-        whence = "as given" if given else "Amazon's default quota"
+        rates = {"max_rate": options.max_rate, "total_rate": options.total_rate}
+        if not options.total_rate:
+            rates["as the last run made them"] = measured
+        known = {whence: rate for whence, rate in rates.items() if rate}
+        whence, rate = min(known.items(), key=lambda one: one[1], default=("Amazon's default quota", _DEFAULT_RATE))
         seconds = (plan.valid - already_made) / rate
         self.log.info(
             "Dry run: %d contacts to make, %d made already; about %s at %.3g a second (%s). Nothing was sent.",
