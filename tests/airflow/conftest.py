@@ -62,7 +62,7 @@ def _register(dag: Any) -> None:
     sync(bag, "dags-folder", None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the running Airflow: a copy of the examples, to which tests may add files of their own."""
     folder = tmp_path_factory.mktemp("running") / "dags"
@@ -70,7 +70,7 @@ def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _running_airflow(_running_emulator: Emulator, dags_folder: Path) -> Iterator[LocalAirflow]:
     airflow = LocalAirflow(
         dags_folder.parent / "home",
@@ -86,7 +86,7 @@ def _running_airflow(_running_emulator: Emulator, dags_folder: Path) -> Iterator
 
 @pytest.fixture
 def local_airflow(_running_airflow: LocalAirflow, emulator: Emulator) -> LocalAirflow:
-    """An Airflow with a running scheduler, started once for the session, with an empty emulator for each test."""
+    """An Airflow with a running scheduler, started once for this folder, with an empty emulator for each test."""
     return _running_airflow
 
 

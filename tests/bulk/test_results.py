@@ -506,6 +506,7 @@ def test_public_names() -> None:
         "contacts",
         "export_results",
         "made_contacts",
+        "measured_rate",
         "read_results",
     ]
     assert list(COLUMNS)[:13] == [
