@@ -22,6 +22,7 @@ with DAG(
     schedule="0 16 * * 1-5",
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    is_paused_upon_creation=True,  # the only example that starts without being asked to
     tags=["example", "amazon-connect"],
 ):
 

@@ -183,7 +183,7 @@ def _airflow(home: Path, connect: LocalConnect, *, triggerer: bool = False) -> L
         triggerer=triggerer,
         preload=["airflow_connect.operators.connect", "airflow_connect.hooks.connect"],
         env={"AIRFLOW_CONN_AWS_DEFAULT": connect.connection},
-        # The examples have no schedule: whoever presses Trigger wants a run, and not one that waits.
+        # Whoever presses Trigger wants a run, and not one that waits. What has a schedule is paused all the same.
         config={"core.dags_are_paused_at_creation": "False"},
     )
     for name, wanted, got in (
