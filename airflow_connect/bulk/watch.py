@@ -3,10 +3,11 @@ Which of the awaited contacts have ended? Finds each of them once, with as few r
 
 Two ways of looking::
 
-    many are open    SearchContacts over the time of disconnection since the last look ──► DescribeContact of those
-    a few are open,  DescribeContact of each
-    or the role may
-    not search
+    many are open      SearchContacts over the time of disconnection since the last look ──► DescribeContact of those
+    a few are open,    DescribeContact of each
+    fewer than a search
+    has pages, or the
+    role may not search
 
 The index behind SearchContacts lags, so that every search begins :data:`INDEX_LAG` before the end of the last one, and
 once an hour :data:`WIDE_SEARCH` before it. What a search finds is confirmed by DescribeContact, which does not lag.
@@ -45,6 +46,8 @@ INDEX_LAG: Final = 300.0
 #: Once in so many seconds a search goes back further, for an index that is behind for once.
 WIDE_EVERY: Final = 3_600.0
 WIDE_SEARCH: Final = 10_800.0
+#: Contacts on a page of a search, at most.
+PAGE: Final = 100
 #: Seconds that one search may span, as Amazon has it: 8 weeks.
 SEARCH_SPAN: Final = 8 * 7 * 86_400.0
 #: Looks that have to agree before it is believed that there is no such contact, or nothing that it went on as.
@@ -260,7 +263,7 @@ class Watch:
                 params = {
                     "TimeRange": {"Type": "DISCONNECT_TIMESTAMP", "StartTime": start, "EndTime": stop},
                     "Sort": {"FieldName": "DISCONNECT_TIMESTAMP", "Order": "ASCENDING"},
-                    "MaxResults": 100,
+                    "MaxResults": PAGE,
                 }
                 while True:
                     page = await self._reads.search.one(params)
@@ -268,6 +271,11 @@ class Watch:
                     self.reads += 1
                     self._enqueue(found["Id"] for found in page["Contacts"])
                     if not page.get("NextToken"):
+                        break
+                    if page.get("TotalCount", 0) > PAGE * (pages + len(self._open)):
+                        # On a busy instance, or after days: to describe what is open takes fewer reads.
+                        self._enqueue(self._open)
+                        start = stop = end
                         break
                     params["NextToken"] = page["NextToken"]
                 start = stop

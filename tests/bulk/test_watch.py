@@ -178,6 +178,23 @@ def test_many_are_searched_and_each_is_described_once(scene: Scene) -> None:
     assert scene.look(watch) == []
 
 
+def test_few_among_very_many_are_described(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a search would have more pages than contacts are open, as on a busy instance, it ends at its first."""
+    monkeypatch.setattr("airflow_connect.bulk.watch.PAGE", 5)
+    start = scene.clock.epoch()
+    ids = scene.make(FEW + 5)
+    for contact_id in [*scene.make(5 * (FEW + 6)), ids[0]]:
+        scene.emulator.complete(contact_id)
+    scene.emulator.clock.advance(INDEX_LAG + 1)
+    watch = scene.watch(ids, made_since=start, describe_first=())
+    assert [one.contact_id for one in scene.look(watch)] == [ids[0]]
+    assert (scene.read(), scene.read("SearchContacts")) == (FEW + 5, 1)
+    # The next search begins where this look was, and not where its one page ended.
+    scene.emulator.complete(ids[1])
+    assert [one.contact_id for one in scene.look(watch)] == [ids[1]]
+    assert (scene.read(), scene.read("SearchContacts")) == (FEW + 6, 2)
+
+
 def test_contacts_of_which_nothing_is_known_are_described_first(scene: Scene) -> None:
     """A contact that ended before the wait, and an ID that never was, are found without any search."""
     ids = scene.make(FEW + 5)
