@@ -17,11 +17,11 @@ help: ## Show this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: python ## Run the first example in a real Airflow against a local Amazon Connect, and show what it made
-	$(PYTHON) .ci/install.py $(VENV) --extra emulator
+	$(PYTHON) .ci/install.py $(VENV) --extra examples
 	$(IN_VENV) -m tests.demo demo
 
 up: python ## Start Airflow's UI, a local Amazon Connect and its desk, and leave them running
-	$(PYTHON) .ci/install.py $(VENV) --extra emulator
+	$(PYTHON) .ci/install.py $(VENV) --extra examples
 	$(IN_VENV) -m tests.demo up
 
 down: python ## End what `make up` started

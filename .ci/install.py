@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path, nargs="?", help="the virtual environment")
     parser.add_argument("--airflow", default=NEWEST, choices=MATRIX, help="default: %(default)s")
-    parser.add_argument("--extra", default="dev", choices=["emulator", "dev"], help="default: %(default)s")
+    parser.add_argument("--extra", default="dev", choices=["examples", "dev"], help="default: %(default)s")
     parser.add_argument("--list", action="store_true", help="print the versions of the matrix, and do nothing")
     arguments = parser.parse_args()
     if arguments.list:
@@ -79,7 +79,7 @@ def _install(directory: Path, airflow: str, extra: str) -> None:
         _run([uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), *wanted], env)
     else:
         _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted], env)
-    stamp.write_text(json.dumps({"digest": digest.hexdigest(), "extras": sorted({*extras, extra, "emulator"})}))
+    stamp.write_text(json.dumps({"digest": digest.hexdigest(), "extras": sorted({*extras, extra, "examples"})}))
     print(f"Installed in {time.monotonic() - started:.0f} seconds.", flush=True)
 
 

@@ -44,7 +44,7 @@ with DAG(
             },
             "references": {"Booking": "https://bookings.example.com/{{ row.booking }}"},
         },
-        idempotency_key="rebook-{{ row.flight }}-{{ row.flight_date }}-{{ row.booking }}",
+        idempotency_key="cancelled-{{ row.flight }}-{{ row.flight_date }}-{{ row.booking }}",
         max_rate="{{ params.max_rate }}",
         dry_run="{{ params.dry_run }}",
         retries=2,

@@ -1,8 +1,8 @@
 """
 Chase overdue invoices: what a database selects becomes contacts, and another task looks at what became of them.
 
-The connection ``sqlite_default``, which Airflow makes when it is set up, stands for any database that Airflow has a
-hook for. The first task fills it.
+The connection ``sqlite_default`` stands for any database that Airflow has a hook for. Airflow 2 makes it when it is set
+up; on Airflow 3 it is ``airflow connections create-default-connections`` that does. The first task fills it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, BaseHook, task
+from airflow.providers.common.compat.sdk import DAG, BaseHook, Param, task
 
 from airflow_connect.operators.bulk import BulkCreateContactsOperator, SqlRows, read_results
 
@@ -28,6 +28,7 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    params={"due_before": Param("2026-12-01", type="string", format="date", title="Invoices due before")},
     tags=["example", "amazon-connect"],
 ):
 
@@ -41,7 +42,11 @@ with DAG(
     # [START howto_bulk_sql]
     chase = BulkCreateContactsOperator(
         task_id="chase",
-        rows=SqlRows("sqlite_default", "SELECT * FROM invoices WHERE due < '{{ ds }}' ORDER BY number"),
+        rows=SqlRows(
+            "sqlite_default",
+            "SELECT * FROM invoices WHERE due < ? ORDER BY number",
+            parameters=["{{ params.due_before }}"],
+        ),
         contact={
             "channel": "TASK",
             "name": "Invoice {{ row.number }} is overdue",

@@ -182,7 +182,10 @@ def _airflow(home: Path, connect: LocalConnect, *, triggerer: bool = False) -> L
         port=AIRFLOW_PORT,
         triggerer=triggerer,
         preload=["airflow_connect.operators.connect", "airflow_connect.hooks.connect"],
-        env={"AIRFLOW_CONN_AWS_DEFAULT": connect.connection},
+        env={
+            "AIRFLOW_CONN_AWS_DEFAULT": connect.connection,
+            "AIRFLOW_CONN_SQLITE_DEFAULT": json.dumps({"conn_type": "sqlite", "host": str(home / "invoices.db")}),
+        },
         # Whoever presses Trigger wants a run, and not one that waits. What has a schedule is paused all the same.
         config={"core.dags_are_paused_at_creation": "False"},
     )

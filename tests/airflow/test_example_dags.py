@@ -324,13 +324,21 @@ def test_bulk_makes_a_contact_for_each_row(run_example: Callable[..., Any], emul
 
 
 @pytest.mark.usefixtures("results")
+def test_two_examples_over_the_same_rows_do_not_meet(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """Who tries one after the other gets the contacts of both, and no conflict of their keys."""
+    assert run_example("example_fan_out").state == "success"
+    assert run_example("example_bulk").state == "success"
+    assert len(emulator.contacts()) == 30
+
+
+@pytest.mark.usefixtures("results")
 def test_bulk_sql_makes_a_contact_for_each_overdue_invoice(
     run_example: Callable[..., Any], emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the query selects becomes contacts, and the next task reads which is whose."""
     connection = {"conn_type": "sqlite", "host": str(tmp_path / "invoices.db")}
     monkeypatch.setenv("AIRFLOW_CONN_SQLITE_DEFAULT", json.dumps(connection))
-    run = run_example("example_bulk_sql")
+    run = run_example("example_bulk_sql", due_before="2026-11-02")
     assert run.state == "success"
     contacts = {contact["name"]: contact for contact in emulator.contacts()}
     assert sorted(contacts) == [f"Invoice 2026-{number} is overdue" for number in (1041, 1077, 1102)]
