@@ -27,6 +27,8 @@ from pace_over_http import local_connect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_connect.hooks.connect import ConnectHook
+
 ROW = {
     "name": "Rebook flight LH 454",
     "description": "The flight was cancelled; offer the next one, or a refund.",
@@ -92,19 +94,11 @@ def makers(url: str, home: Path, contacts: int, rows: int) -> dict[str, tuple[in
 
     from airflow_connect.client_token import token_for_task
     from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID, DEFAULT_REGION
-    from airflow_connect.hooks.connect import ConnectHook
 
-    extra = {
-        "region_name": DEFAULT_REGION,
-        "endpoint_url": url,
-        "service_config": {"connect": {"instance_id": DEFAULT_INSTANCE_ID}},
-    }
-    connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
-    os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
     client = boto3.client(
         "connect", region_name=DEFAULT_REGION, endpoint_url=url, aws_access_key_id="a", aws_secret_access_key="b"
     )
-    hook = ConnectHook(max_in_flight=256)
+    hook = connect_to(url)
     numbers = itertools.count()
     file = home / "rows.csv"
     with file.open("w", newline="") as opened:
@@ -130,7 +124,22 @@ def makers(url: str, home: Path, contacts: int, rows: int) -> dict[str, tuple[in
     }
 
 
-def send_file(file: Path, folder: Path, hook: Any) -> int:
+def connect_to(url: str) -> ConnectHook:
+    """Return a hook whose connection is the local Amazon Connect at an address."""
+    from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID, DEFAULT_REGION
+    from airflow_connect.hooks.connect import ConnectHook
+
+    extra = {
+        "region_name": DEFAULT_REGION,
+        "endpoint_url": url,
+        "service_config": {"connect": {"instance_id": DEFAULT_INSTANCE_ID}},
+    }
+    connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
+    os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
+    return ConnectHook(max_in_flight=256)
+
+
+def send_file(file: Path, folder: Path, hook: ConnectHook) -> int:
     """Do what the operator does with a file, and return the number of contacts made."""
     from airflow_connect.bulk.ledger import Ledger
     from airflow_connect.bulk.pace import Pace
