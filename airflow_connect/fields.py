@@ -56,6 +56,7 @@ __all__ = [
     "is_absent",
     "key_path",
     "service_model",
+    "text_of",
 ]
 
 #: UTF-8 bytes over all keys and values of a contact's attributes.
@@ -184,6 +185,12 @@ def _scalar_text(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     return _NO_SCALAR
+
+
+def text_of(value: Any) -> str | None:
+    """Return the text as which a scalar is sent, ``None`` for one that is missing and for what is no scalar."""
+    text = _scalar_text(value)
+    return text if isinstance(text, str) else None
 
 
 def _decimal_text(value: Decimal) -> str:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from airflow_connect.fields import is_absent, text_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -225,10 +227,14 @@ def check_condition(name: str, condition: Condition | None) -> None:
     if unknown:
         raise ValueError(f"{name} names {', '.join(unknown)}, which an outcome has not; it has {fields}.")
     states = {str(state) for state in OutcomeState}
-    if "state" in condition and not _one_or_many(condition["state"]) <= states:
+    if "state" in condition and not states.issuperset(map(str, _one_or_many(condition["state"]))):
         raise ValueError(f"{name} names a state that there is not; there are {', '.join(sorted(states))}.")
-    if not isinstance(condition.get("attributes", {}), Mapping):
+    attributes = condition.get("attributes", {"any": None})
+    if not isinstance(attributes, Mapping) or not attributes:
         raise TypeError(f"{name}: attributes is {{name: value or list of values}}.")
+    for attribute, wanted in attributes.items():
+        if any(text_of(one) is None and not is_absent(one) for one in _one_or_many(wanted)):
+            raise TypeError(f"{name}: the attribute {attribute} has a value that is neither text nor a scalar.")
 
 
 def matches(condition: Condition, outcome: Mapping[str, Any]) -> bool:
@@ -236,7 +242,8 @@ def matches(condition: Condition, outcome: Mapping[str, Any]) -> bool:
     Return whether an outcome is what a condition names.
 
     :param condition: a function of the outcome, or its fields with the value that each has to have, or a list of such
-        values; under ``attributes`` the same for attributes. All that is named has to match.
+        values; under ``attributes`` the same for attributes, as text or as the scalar that was sent, and ``None`` for
+        one that the contact has not. All that is named has to match.
     :param outcome: what :meth:`Outcome.as_dict` returns
     """
     if callable(condition):
@@ -252,11 +259,11 @@ def matches(condition: Condition, outcome: Mapping[str, Any]) -> bool:
 
 def _matches_attributes(wanted: Mapping[str, Any], attributes: Mapping[str, str]) -> bool:
     # Amazon Connect keeps attributes as text.
-    return all(attributes.get(name) in set(map(str, _one_or_many(value))) for name, value in wanted.items())
+    return all(attributes.get(name) in map(text_of, _one_or_many(value)) for name, value in wanted.items())
 
 
-def _one_or_many(value: Any) -> set[Any]:
-    return set(value) if isinstance(value, (list, tuple, set, frozenset)) else {value}
+def _one_or_many(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

@@ -29,7 +29,7 @@ POLICIES = {
     "BulkCreateContactsOperator": ["CreateContact", "DescribeInstance"],
     "CreateContactOperator": ["CreateContact", "DescribeInstance"],
     "StartTaskContactOperator": ["StartTaskContact", "DescribeInstance"],
-    "StopContactOperator": ["StopContact", "DescribeInstance"],
+    "StopContactOperator": ["StopContact", "DescribeContact", "ListAssociatedContacts", "DescribeInstance"],
     "UpdateContactAttributesOperator": ["UpdateContactAttributes", "DescribeInstance"],
     "TransferContactOperator": ["TransferContact", "DescribeInstance"],
     "TagContactOperator": ["TagContact", "DescribeInstance"],

@@ -140,7 +140,8 @@ def test_outcome_survives_being_told() -> None:
         ({"attributes": {"decision": "approve"}}, True),
         ({"attributes": {"decision": ["refuse", "approve"], "iban": "another"}}, False),
         ({"attributes": {"missing": "x"}}, False),
-        ({"attributes": {}}, True),
+        ({"attributes": {"missing": None}}, True),
+        ({"attributes": {"decision": None}}, False),
         ({"agent": None}, False),
         (lambda outcome: outcome["handle_seconds"] > 60, True),
     ],
@@ -153,15 +154,25 @@ def test_conditions(condition: Any, *, expected: bool) -> None:
     assert matches(condition, outcome.as_dict(ALL_ATTRIBUTES)) is expected
 
 
-def test_numbers_match_the_text_that_amazon_connect_keeps() -> None:
-    """An attribute that was given as a number is text when it comes back."""
-    outcome = outcome_of(ended(Attributes={"amount": "17"}))
+@pytest.mark.parametrize("wanted", [{"amount": [17, 18]}, {"amount": 17.0}, {"disputed": True}])
+def test_scalars_match_the_text_that_amazon_connect_keeps(wanted: dict[str, Any]) -> None:
+    """An attribute that was given as a number or a truth value is text when it comes back."""
+    outcome = outcome_of(ended(Attributes={"amount": "17", "disputed": "true"}))
     assert outcome is not None
-    assert matches({"attributes": {"amount": [17, 18]}}, outcome.as_dict(ALL_ATTRIBUTES))
+    assert matches({"attributes": wanted}, outcome.as_dict(ALL_ATTRIBUTES))
 
 
 @pytest.mark.parametrize(
-    "condition", [{}, "refuse", {"decision": "refuse"}, {"state": "refused"}, {"attributes": ["decision"]}]
+    "condition",
+    [
+        {},
+        "refuse",
+        {"decision": "refuse"},
+        {"state": "refused"},
+        {"attributes": ["decision"]},
+        {"attributes": {}},
+        {"attributes": {"decision": {"is": "refuse"}}},
+    ],
 )
 def test_bad_condition_is_named(condition: Any) -> None:
     """A condition that can never match raises with the argument's name."""

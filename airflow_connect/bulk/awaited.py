@@ -6,13 +6,14 @@ This module knows no Airflow and no client; it imports Airflow's object storage 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from airflow_connect.outcome import OutcomeState
+from airflow_connect.outcome import ALL_ATTRIBUTES, OutcomeState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -29,6 +30,10 @@ __all__ = [
     "list_contacts",
     "results_of",
 ]
+
+
+#: Amazon's are UUIDs; what else it may be is not documented.
+_CONTACT_ID: Final = re.compile(r"[\w.:-]+", re.ASCII)
 
 
 class Awaited(Protocol):
@@ -124,8 +129,9 @@ class InResults:
     The contacts of a run, any number of them, whose outcomes are kept with its results.
 
     Every outcome is on record once it is found, so that whoever takes the wait up again (a triggerer that was killed, a
-    retry) reads no contact again that has ended. Two who wait for the same run record some outcomes twice; readers take
-    the first. Blocks: files are read and written.
+    retry) reads no contact again that has ended, unless attributes are wanted of it that nobody asked for before. Two
+    who wait for the same run record some outcomes twice; readers take the one that tells more, or the first. Blocks:
+    files are read and written.
 
     :param path: the folder of the run's results
     :param conn_id: the Airflow connection to the object store
@@ -138,23 +144,31 @@ class InResults:
 
         self.path = path
         self.conn_id = conn_id
-        self._attributes = attributes
+        self._attributes = attributes if isinstance(attributes, str) else list(attributes)
         self._ledger: Ledger | None = None
         self.counts: Counter[str] = Counter()
         self.total = 0
         self._open: list[str] = []
-        #: Contacts that an earlier run made.
+        #: Contacts that an earlier run made, and those that have ended and are read again.
         self.describe_first: set[str] = set()
         self._header, found = made_contacts(path, conn_id=conn_id)
         self.made_since = datetime.fromisoformat(self._header["started"]).timestamp()
         for contact_id, already_made, outcome in found:
             self.total += 1
-            if outcome is not None:
+            if outcome is not None and not self._wants_more(outcome.get("asked", ())):
                 self.counts[outcome["state"]] += 1
                 continue
             self._open.append(contact_id)
-            if already_made:
+            if already_made or outcome is not None:
                 self.describe_first.add(contact_id)
+
+    def _wants_more(self, asked: Sequence[str]) -> bool:
+        """Return whether attributes are wanted that were not asked for; if so, those that were are wanted as well."""
+        if asked == ALL_ATTRIBUTES or (self._attributes != ALL_ATTRIBUTES and set(self._attributes) <= set(asked)):
+            return False
+        if self._attributes != ALL_ATTRIBUTES:
+            self._attributes = [*dict.fromkeys([*self._attributes, *asked])]
+        return True
 
     def open(self) -> list[str]:
         """Return those that have not ended, and forget them: the watch knows them."""
@@ -174,7 +188,7 @@ class InResults:
             # What the reader takes for the run's must be the run's; attempts count from 1.
             header = {name: self._header.get(name) for name in ("dag_id", "run_id", "task_id", "map_index")}
             self._ledger = Ledger(folder_of(self.path, self.conn_id), header={**header, "try_number": 0})
-        self._ledger.ended(outcome.as_dict(self._attributes))
+        self._ledger.ended(outcome.as_dict(self._attributes), asked=self._attributes)
         self.counts[str(outcome.state)] += 1
 
     def flush(self) -> None:
@@ -232,8 +246,12 @@ def contact_ids_of(given: object) -> list[str]:
     if not isinstance(given, Iterable) or isinstance(given, Mapping):
         raise TypeError("contact_id is a contact's ID or a list of them.")
     ids = list(given)
-    if not all(isinstance(one, str) and one.strip() for one in ids):
-        raise ValueError("contact_id has something in it that is no contact's ID: an empty text, or no text.")
+    if not all(isinstance(one, str) and _CONTACT_ID.fullmatch(one) and one != "None" for one in ids):
+        raise ValueError(
+            "contact_id has something in it that is no contact's ID: an empty text, no text, or the text of a list or "
+            "of None, as a template gives it. Give the task's output itself (XComArg), or let the DAG have "
+            "render_template_as_native_obj=True."
+        )
     return list(dict.fromkeys(ids))
 
 

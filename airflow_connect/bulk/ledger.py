@@ -32,7 +32,7 @@ from airflow_connect.bulk.record import FORMAT, Kind, Place, one_line, run_folde
 from airflow_connect.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Self
 
     from airflow_connect.errors import ConnectError
@@ -178,13 +178,14 @@ class Ledger:
 
     # --- Contacts -------------------------------------------------------------------------------------------------
 
-    def ended(self, outcome: Mapping[str, Any]) -> None:
+    def ended(self, outcome: Mapping[str, Any], *, asked: Sequence[str] = ()) -> None:
         """
-        Record what became of a contact; the first that is recorded counts.
+        Record what became of a contact; of several records that which asked for most attributes counts, or the first.
 
         :param outcome: what :meth:`airflow_connect.outcome.Outcome.as_dict` returns: ``contact_id``, ``state`` …
+        :param asked: the names of the attributes that were to be told, or ``all``
         """
-        self._append(_line({"kind": Kind.ENDED, "at": self._now(), **outcome}))
+        self._append(_line({"kind": Kind.ENDED, "at": self._now(), **outcome, "asked": asked}))
 
     # --- Keeping --------------------------------------------------------------------------------------------------
 

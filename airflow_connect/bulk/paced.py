@@ -14,13 +14,14 @@ no Airflow and no client. What makes contacts has more to keep and is :mod:`airf
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import itertools
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+
+from asgiref.sync import sync_to_async
 
 from airflow_connect.bulk.pace import Answer, Pace
 from airflow_connect.errors import ConnectError, RetryableError, SetupError, ThrottledError
@@ -202,8 +203,9 @@ class Paced(Generic[Item, Result]):
         self.calls += 1
         answer = Answer.SAYS_NOTHING
         try:
-            # The context is that of the task's log.
-            result = await loop.run_in_executor(self._threads, contextvars.copy_context().run, self._call, item)
+            # In the context of the task's log. Airflow 3.0 and 3.1 give connections, as those whose credentials have
+            # expired, only to threads that asgiref has started.
+            result = await sync_to_async(self._call, thread_sensitive=False, executor=self._threads)(item)
             answer = Answer.ACCEPTED
         except ThrottledError:
             answer = Answer.THROTTLED

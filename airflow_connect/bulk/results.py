@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NamedTuple
 
 from airflow_connect.bulk.record import FORMAT, Kind, Place, Segment, State, damaged, one_line, place_of, run_folder
 from airflow_connect.errors import LedgerError
+from airflow_connect.outcome import ALL_ATTRIBUTES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -96,7 +97,7 @@ CREATE TABLE record (
     writer INTEGER, row INTEGER, state INTEGER, at TEXT, token TEXT, key TEXT, content TEXT,
     contact_id TEXT, contact_arn TEXT, attempts INTEGER, error TEXT, message TEXT, PRIMARY KEY (writer, row)
 ) WITHOUT ROWID;
-CREATE TABLE ended (contact_id TEXT PRIMARY KEY, at TEXT, outcome TEXT) WITHOUT ROWID;
+CREATE TABLE ended (contact_id TEXT PRIMARY KEY, asked INTEGER, at TEXT, outcome TEXT) WITHOUT ROWID;
 """
 
 
@@ -454,7 +455,9 @@ class _Records:
                     if kind == "intent":
                         intents[event["row"]] = (event["token"], event["key"], event["content"])
                     elif kind == "ended":
-                        ended.append((event["contact_id"], event["at"], json.dumps(event)))
+                        asked = event.get("asked", ())
+                        asked = _ALL_ASKED if asked == ALL_ATTRIBUTES else len(asked)
+                        ended.append((event["contact_id"], asked, event["at"], json.dumps(event)))
                     elif kind in _STATES:
                         get = event.get
                         row = event["row"]
@@ -540,6 +543,9 @@ _NAMES: Final = [state.name.lower() for state in State]
 #: Fields of a row's outcome that not every kind has.
 _OF_OUTCOME: Final = ("contact_id", "contact_arn", "attempts", "error", "message")
 
+#: As a number of attributes, more than any.
+_ALL_ASKED: Final = 1 << 31
+
 _RECORD: Final = """
 INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
@@ -547,8 +553,9 @@ ON CONFLICT DO UPDATE SET
     attempts = excluded.attempts, error = excluded.error, message = excluded.message
 """
 _ENDED: Final = """
-INSERT INTO ended VALUES (?, ?, ?)
-ON CONFLICT DO UPDATE SET at = excluded.at, outcome = excluded.outcome WHERE excluded.at < ended.at
+INSERT INTO ended VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET asked = excluded.asked, at = excluded.at, outcome = excluded.outcome
+WHERE excluded.asked > ended.asked OR (excluded.asked = ended.asked AND excluded.at < ended.at)
 """
 #: In the order of COLUMNS; several attempts are too much for it.
 _ROWS_OF_WRITER: Final = """

@@ -23,14 +23,15 @@ from typing import TYPE_CHECKING, Final
 from airflow_connect.bulk.awaited import InMemory
 from airflow_connect.bulk.paced import Paced
 from airflow_connect.bulk.watch import Watch, contacts_needed
-from airflow_connect.errors import RequestError
+from airflow_connect.errors import RequestError, RetryableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Iterable
 
     from airflow_connect.bulk.awaited import Awaited
     from airflow_connect.bulk.paced import Clock
     from airflow_connect.bulk.watch import Reads
+    from airflow_connect.outcome import Outcome
 
 __all__ = ["Stopped", "Wait", "stop_contacts"]
 
@@ -111,9 +112,9 @@ class Wait:
 
     async def look(self) -> None:
         """
-        Look once, and keep what has ended.
+        Look once, and keep what has ended. A service that does not answer costs this look, and not the wait.
 
-        :raises ConnectError: as :meth:`Watch.look` does
+        :raises SetupError: if contacts cannot be read at all
         """
         if self.is_met:
             return
@@ -125,6 +126,8 @@ class Wait:
                         self.awaited.add(outcome)
                         if self.is_met:
                             return
+        except RetryableError as error:
+            log.warning("No contact could be read; another look follows: %s", error)
         finally:
             await asyncio.to_thread(self.awaited.flush)
 
@@ -136,15 +139,18 @@ class Wait:
         """
         if not isinstance(self.awaited, InMemory):
             return
-        ended = {outcome.went_on_as or outcome.contact_id: outcome for outcome in self.awaited.ended()}
-        there = deque(now for now, outcome in ended.items() if outcome.ended is not None)
+        ended: dict[str, list[Outcome]] = {}
+        for outcome in self.awaited.ended():
+            if outcome.ended is not None:
+                ended.setdefault(outcome.went_on_as or outcome.contact_id, []).append(outcome)
+        there = deque(ended)
         async with contextlib.aclosing(self._reads.describe.each(there)) as answers:
             async for answer in answers:
                 if answer.error is not None:
                     raise answer.error
-                outcome = ended[answer.item]
                 attributes = (answer.result or {}).get("Attributes") or {}
-                self.awaited.outcomes[outcome.contact_id] = dataclasses.replace(outcome, attributes=attributes)
+                for outcome in ended[answer.item]:
+                    self.awaited.outcomes[outcome.contact_id] = dataclasses.replace(outcome, attributes=attributes)
 
     async def stop_open(self, stop: Callable[[str], bool]) -> Stopped:
         """
@@ -153,9 +159,8 @@ class Wait:
         :param stop: StopContact: says whether it ended the contact
         :raises SetupError: if contacts cannot be stopped at all
         """
-        # A contact that was transferred is stopped as what it went on as, which somebody has to have looked for.
         await self._look_at_all()
-        stopped = await stop_contacts(self.watch.open_now, Paced(stop, clock=self._clock))
+        stopped = await stop_contacts(self.watch.open_now, Paced(stop, clock=self._clock), self._reads)
         self.watch.look_again()
         await self._look_at_all()
         return stopped
@@ -167,7 +172,7 @@ class Wait:
         :param stop: StopContact: says whether it ended the contact
         :raises SetupError: if contacts cannot be stopped at all
         """
-        stopping = stop_contacts(self.watch.open_now, Paced(stop, clock=self._clock))
+        stopping = stop_contacts(self.watch.open_now, Paced(stop, clock=self._clock), self._reads)
         # The thread that was interrupted may be in an event loop, which cannot run another.
         with ThreadPoolExecutor(1, thread_name_prefix="amazon-connect-stop") as thread:
             return thread.submit(asyncio.run, stopping).result()
@@ -181,22 +186,32 @@ class Wait:
             await asyncio.to_thread(self.awaited.flush)
 
 
-async def stop_contacts(contact_ids: Collection[str], stop: Paced[str, bool]) -> Stopped:
+async def stop_contacts(contact_ids: Iterable[str], stop: Paced[str, bool], reads: Reads) -> Stopped:
     """
-    Stop contacts, each once; one that has ended already is no error.
+    Stop contacts, each once; one that was transferred as what it went on as. One that has ended already is no error.
 
     :param contact_ids: the contacts
     :param stop: StopContact: says whether it ended the contact
+    :param reads: what finds out what a contact went on as
     :raises SetupError: if contacts cannot be stopped at all
     """
     counts = Stopped(stopped=0, ended_before=0, failed=0)
-    async with contextlib.aclosing(stop.each(deque(contact_ids))) as answers:
-        async for answer in answers:
-            if answer.error is None:
-                counts["stopped" if answer.result or answer.may_have_happened else "ended_before"] += 1
-            elif isinstance(answer.error, RequestError):
-                log.warning("Contact %s cannot be stopped: %s", answer.item, answer.error)
-                counts["failed"] += 1
-            else:
-                raise answer.error
+    left = deque(contact_ids)
+    while left:
+        ended: list[str] = []
+        async with contextlib.aclosing(stop.each(left)) as answers:
+            async for answer in answers:
+                if answer.error is None:
+                    if answer.result or answer.may_have_happened:
+                        counts["stopped"] += 1
+                    else:
+                        ended.append(answer.item)
+                elif isinstance(answer.error, RequestError):
+                    log.warning("Contact %s cannot be stopped: %s", answer.item, answer.error)
+                    counts["failed"] += 1
+                else:
+                    raise answer.error
+        successors = await reads.successors(ended)
+        counts["ended_before"] += len(ended) - len(successors)
+        left.extend(successors.values())
     return counts

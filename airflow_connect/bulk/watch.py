@@ -23,6 +23,7 @@ import contextlib
 import logging
 import math
 from collections import deque
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from airflow_connect.bulk.paced import Paced
@@ -82,7 +83,8 @@ def contacts_needed(wait_for: str, total: int, *, first_n: int | None = None, pe
     if percent is not None:
         if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not 0 < percent <= 100:
             raise ValueError("percent is a number above 0 and at most 100.")
-        return math.ceil(total * percent / 100)
+        # As it was written: 16.1 % of 1,000 is 161, and by floats a little more.
+        return math.ceil(total * Fraction(str(percent)) / 100)
     return total if wait_for == "all" else min(1, total)
 
 
@@ -105,7 +107,7 @@ class Reader(Protocol):
 
 class Reads:
     """
-    The three paced reads. All who read the same instance in one event loop may share them.
+    The paced reads. All who read the same instance in one event loop may share them.
 
     :param reader: reads
     :param clock: the time
@@ -122,6 +124,9 @@ class Reads:
         def associated(contact_id: str) -> list[dict[str, Any]]:
             return reader.list_associated_contacts(contact_id, max_retry_time=0)
 
+        def instance(instance_id: str) -> dict[str, Any]:
+            return reader.call("DescribeInstance", {"InstanceId": instance_id}, max_retry_time=0)
+
         self.reader = reader
         #: DescribeContact: the ``Contact`` of an ID.
         self.describe = Paced(describe, clock=clock, max_retry_time=max_retry_time)
@@ -129,6 +134,63 @@ class Reads:
         self.search = Paced(search, clock=clock, max_retry_time=max_retry_time)
         #: ListAssociatedContacts: the summaries of a contact's tree.
         self.associated = Paced(associated, clock=clock, max_retry_time=max_retry_time)
+        #: DescribeInstance.
+        self.instance = Paced(instance, clock=clock, max_retry_time=max_retry_time)
+        #: Whether the role may list associated contacts, as far as is known.
+        self.may_follow = True
+
+    async def successor(self, contact_id: str) -> str | None:
+        """
+        Return what a contact was transferred to. A contact that was linked to it by the API goes its own way.
+
+        :param contact_id: the contact
+        :return: ``None`` if there is nothing, and where the role may not look
+        :raises RetryableError: if there is no answer
+        """
+        if not self.may_follow:
+            return None
+        try:
+            tree = await self.associated.one(contact_id)
+        except SetupError as error:
+            if error.code not in _DENIED:
+                raise
+            log.warning("Contacts that were transferred count as ended: %s", error)
+            self.may_follow = False
+            return None
+        except RequestError as error:
+            log.warning("What contact %s went on as cannot be read: %s", contact_id, error)
+            return None
+        for one in tree:
+            if one.get("PreviousContactId") == contact_id and one.get("InitiationMethod") in _TRANSFERS:
+                successor: str = one["ContactId"]
+                return successor
+        return None
+
+    async def successors(self, contact_ids: Iterable[str]) -> dict[str, str]:
+        """
+        Return what contacts that have ended were transferred to, of those that were.
+
+        :param contact_ids: the contacts
+        :raises ConnectError: if they cannot be read; where the role may not, there are none
+        """
+        found: dict[str, str] = {}
+        try:
+            async with contextlib.aclosing(self.describe.each(deque(contact_ids))) as answers:
+                async for answer in answers:
+                    if isinstance(answer.error, RequestError):
+                        continue  # there is no such contact
+                    if answer.error is not None:
+                        raise answer.error
+                    outcome = outcome_of(answer.result or {})
+                    if outcome is None or not contact_may_go_on(outcome):
+                        continue
+                    if (successor := await self.successor(answer.item)) is not None:
+                        found[answer.item] = successor
+        except SetupError as error:
+            if error.code not in _DENIED:
+                raise
+            log.warning("Contacts that were transferred count as ended: %s", error)
+        return found
 
 
 class Watch:
@@ -159,11 +221,11 @@ class Watch:
         index_lag: float = INDEX_LAG,
         looked_before: bool = False,
     ) -> None:
-        # The contact to look at, which is another one after a transfer, and the one that was asked for.
-        self._open = {contact_id: contact_id for contact_id in contact_ids}
+        # The contact to look at, which is another one after a transfer, and those that were asked for.
+        self._open = {contact_id: [contact_id] for contact_id in contact_ids}
         self._reads = reads
         self._may_search = True
-        self._may_follow = True
+        self._is_instance_there = False
         #: Reads that were answered.
         self.reads = 0
         self._clock = clock
@@ -183,7 +245,7 @@ class Watch:
     @property
     def open(self) -> list[str]:
         """The contacts that have not ended as far as is known, by the IDs that were asked for."""
-        return list(self._open.values())
+        return [awaited for those in self._open.values() for awaited in those]
 
     @property
     def open_now(self) -> list[str]:
@@ -219,8 +281,7 @@ class Watch:
                         continue
                     answered += 1
                     self.reads += 1
-                    outcome = await self._judge(answer)
-                    if outcome is not None:
+                    for outcome in await self._judge(answer):
                         yield outcome
                     if searching is not None and searching.done() and self._clock.now() >= self._search_at:
                         searching.result()
@@ -286,7 +347,9 @@ class Watch:
             self._may_search = False
             self._enqueue(self._open)
             return pages
-        except RetryableError as error:
+        except (RequestError, RetryableError) as error:
+            if isinstance(error, RequestError) and not pages:
+                raise  # it would be refused again; a token of a page that is refused has grown old
             log.warning("The search is made again at the next look: %s", error)
             return pages
         finally:
@@ -298,66 +361,67 @@ class Watch:
 
     # --- what a contact says -------------------------------------------------------------------------------
 
-    async def _judge(self, answer: Answered[str, dict[str, Any]]) -> Outcome | None:
+    async def _judge(self, answer: Answered[str, dict[str, Any]]) -> list[Outcome]:
+        """Return the outcomes that an answer brings: one, or more where contacts that were asked for are one now."""
         contact_id = answer.item
-        awaited = self._open.get(contact_id)
-        if awaited is None:
-            return None
+        if contact_id not in self._open:
+            return []
         if answer.error is not None:
-            return self._not_there(contact_id, awaited, answer.error)
-        assert answer.result is not None
-        outcome = outcome_of(answer.result)
+            outcome = await self._not_there(contact_id, answer.error)
+        else:
+            outcome = await self._outcome(contact_id, answer.result or {})
+        return [] if outcome is None else [outcome.of(awaited) for awaited in self._close(contact_id)]
+
+    async def _outcome(self, contact_id: str, contact: Mapping[str, Any]) -> Outcome | None:
+        outcome = outcome_of(contact)
         if outcome is None:
             self._doubts.pop(contact_id, None)
             return None
-        if contact_may_go_on(outcome):
-            successor = await self._successor(contact_id)
-            if successor is not None:
-                self._close(contact_id)
-                self._open[successor] = awaited
-                self._enqueue([successor])
-                return None
-            if outcome.state is OutcomeState.TRANSFERRED and self._may_follow and not self._believe(contact_id):
-                return None
-        self._close(contact_id)
-        return outcome.of(awaited)
+        if not contact_may_go_on(outcome):
+            return outcome
+        try:
+            self.reads += self._reads.may_follow
+            successor = await self._reads.successor(contact_id)
+        except RetryableError as error:
+            log.warning("What contact %s went on as is read at the next look: %s", contact_id, error)
+            self._doubts.setdefault(contact_id, 0)
+            return None
+        if successor is not None:
+            self._open.setdefault(successor, []).extend(self._close(contact_id))
+            self._enqueue([successor])
+            return None
+        if outcome.state is OutcomeState.TRANSFERRED and self._reads.may_follow and not self._believe(contact_id):
+            return None
+        return outcome
 
-    def _not_there(self, contact_id: str, awaited: str, error: ConnectError) -> Outcome | None:
+    async def _not_there(self, contact_id: str, error: ConnectError) -> Outcome | None:
         if not isinstance(error, RequestError):
             raise error
-        # A contact that was made a moment ago is no reason to give up.
-        if error.code == "ResourceNotFoundException" and not self._believe(contact_id):
-            return None
+        if error.code == "ResourceNotFoundException":
+            await self._check_instance()
+            # A contact that was made a moment ago is no reason to give up.
+            if not self._believe(contact_id):
+                return None
         log.warning("Contact %s cannot be read: %s", contact_id, error)
-        self._close(contact_id)
-        return unknown_contact(contact_id).of(awaited)
+        return unknown_contact(contact_id)
+
+    async def _check_instance(self) -> None:
+        """Where the instance is not there, no contact is, and each of them would count as failed."""
+        if self._is_instance_there:
+            return
+        try:
+            await self._reads.instance.one(self._reads.reader.instance_id)
+        except RetryableError:
+            return
+        except ConnectError as error:
+            if error.code == "ResourceNotFoundException":
+                raise
+        self._is_instance_there = True
 
     def _believe(self, contact_id: str) -> bool:
         self._doubts[contact_id] = self._doubts.get(contact_id, 0) + 1
         return self._doubts[contact_id] >= self._looks_to_believe
 
-    def _close(self, contact_id: str) -> None:
-        del self._open[contact_id]
+    def _close(self, contact_id: str) -> list[str]:
         self._doubts.pop(contact_id, None)
-
-    async def _successor(self, contact_id: str) -> str | None:
-        """Return what a contact was transferred to. A contact that was linked to it by the API goes its own way."""
-        if not self._may_follow:
-            return None
-        try:
-            tree = await self._reads.associated.one(contact_id)
-            self.reads += 1
-        except SetupError as error:
-            if error.code not in _DENIED:
-                raise
-            log.warning("Contacts that were transferred count as ended: %s", error)
-            self._may_follow = False
-            return None
-        except (RequestError, RetryableError) as error:
-            log.warning("What contact %s went on as cannot be read: %s", contact_id, error)
-            return None
-        for one in tree:
-            if one.get("PreviousContactId") == contact_id and one.get("InitiationMethod") in _TRANSFERS:
-                successor: str = one["ContactId"]
-                return successor
-        return None
+        return self._open.pop(contact_id)

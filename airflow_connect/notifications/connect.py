@@ -11,20 +11,23 @@ import contextlib
 import copy
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from jinja2 import TemplateError
+
 from airflow_connect._compat import BaseNotifier, dag_run_url, failed_tasks, log_url
 from airflow_connect.client_token import token_for_key
-from airflow_connect.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError, SetupError
-from airflow_connect.fields import EXPIRY_ATTRIBUTE
+from airflow_connect.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError
+from airflow_connect.fields import EXPIRY_ATTRIBUTE, describe
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.request import ContactRequest, StartTaskContactRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from airflow.sdk import Context
 
@@ -37,6 +40,7 @@ _ACTIONS: Final = ("open", "end")
 _ROUTES: Final = ("contact_flow_id", "task_template_id", "quick_connect_id")
 #: What can be left out: a contact with poorer words is better than none.
 _WORDING: Final = ("name", "description", "attributes", "references")
+_MAPPINGS: Final = ("attributes", "references")
 #: Seconds. A DAG's callbacks run where its file is parsed, which Airflow ends after 50 by default
 #: (``dag_processor.dag_file_processor_timeout``).
 _MAX_RETRY_TIME: Final = 20.0
@@ -203,12 +207,19 @@ class ContactNotifier(BaseNotifier):
         environment = notifier.get_template_env(dag=dag if hasattr(dag, "get_template_env") else None)
         for field in self.template_fields:
             try:
-                notifier._do_render_template_fields(notifier, (field,), context, environment, set())  # noqa: SLF001
-            except Exception as error:
-                if field not in _WORDING:
-                    raise
-                _log.warning("The contact gets the default %s: %s", field, _reason(error))
-                setattr(notifier, field, None)
+                # Not by _do_render_template_fields, which logs a traceback that tells what it rendered.
+                rendered = notifier.render_template(getattr(notifier, field), context, environment, set())
+                is_wrong = field in _MAPPINGS and not isinstance(rendered, (Mapping, type(None)))
+                wrong = f"it is {describe(rendered)}, and no dict" if is_wrong else ""
+            except TemplateError as error:
+                wrong = f"{type(error).__name__}: {error}"
+            except Exception as error:  # noqa: BLE001  # words of others may quote what was rendered
+                wrong = type(error).__name__
+            if wrong and field not in _WORDING:
+                raise ValueError(f"{field} cannot be rendered ({wrong}).")
+            if wrong:
+                _log.warning("The contact gets the default %s: %s", field, wrong)
+            setattr(notifier, field, None if wrong else rendered)
         return notifier
 
     def _report(self, failure: Exception, context: Any) -> None:
@@ -255,8 +266,9 @@ class ContactNotifier(BaseNotifier):
                     _log.info("Contact %s of %s is still open; no other is opened", newest["Id"], origin)
                     return
                 generation = newest["Id"] if newest else ""
-            except SetupError as error:
-                _log.warning("One contact is opened for each failing run: %s", error)
+            except ConnectError as error:
+                # Whether one is open is not known, and one too many is better than none.
+                _log.warning("A contact is opened for this failing run: %s", error)
                 generation = origin.run_id or ""
         token = token_for_key(self.hook.instance_id, json.dumps(["notifier", *parts, generation]))
         routed = any(getattr(self, route) for route in _ROUTES)

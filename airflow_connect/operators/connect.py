@@ -29,7 +29,7 @@ from airflow_connect.errors import (
     SetupError,
     content_changed,
 )
-from airflow_connect.fields import Fault
+from airflow_connect.fields import Fault, text_of
 from airflow_connect.lineage import contacts_lineage, tell_outlets
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.operators.each_contact import EachContactOperator
@@ -497,7 +497,10 @@ class StopContactOperator(EachContactOperator):
         return StopContactRequest(instance_id=self.hook.instance_id, contact_id=contact_id).params()
 
     def _execute_one(self, context: Context, contact_id: str) -> str:
-        stopped = self.hook.stop_contact(contact_id)
+        reads = Reads(self.hook, clock=RealTime(), max_retry_time=self.max_retry_time)
+        goes_on: str | None = contact_id
+        while goes_on and not (stopped := self.hook.stop_contact(goes_on)):
+            goes_on = asyncio.run(reads.successors([goes_on])).get(goes_on)
         link = self._store_link(context, contact_id)
         self.log.info("Contact %s %s (%s)", contact_id, "stopped" if stopped else "had ended before", link)
         return contact_id
@@ -672,10 +675,10 @@ class ContactBranchOperator(ConnectBaseOperator, BranchMixIn):
 
     :param contact_id: the contact, or its outcome as ``ContactSensor`` returns it (templated)
     :param attribute: the attribute's name (templated)
-    :param branches: ``{value: task ID or list of task IDs}``; tasks directly downstream that are in no branch taken
-        are skipped (templated)
-    :param default: the task ID or IDs for every other value, and where there is no such attribute. Without it both fail
-        the task (templated).
+    :param branches: ``{value: task ID or list of task IDs}``, the value as text or as the scalar that was sent; tasks
+        directly downstream that are in no branch taken are skipped (templated)
+    :param default: the task ID or IDs for every other value, and where there is no such attribute. Without it either
+        fails the task (templated).
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
@@ -709,14 +712,20 @@ class ContactBranchOperator(ConnectBaseOperator, BranchMixIn):
             contact_id = str(outcome.get("went_on_as") or outcome.get("contact_id") or "")
         else:
             contact_id = str(outcome)
-        value = self.hook.get_contact_attributes(contact_id).get(self.attribute)
         self._store_link(context, contact_id)
-        named = {str(name): branch for name, branch in self.branches.items()}
-        branch = named.get(value, self.default) if value is not None else self.default
+        # By the text as which Amazon Connect has the value: true, 1, 0.5.
+        named = {text_of(name): branch for name, branch in self.branches.items()}
+        branch, has_value = self._branch(contact_id, named)
         if branch is None:
-            # The value is a customer's or an agent's, and no log's.
-            known = ", ".join(sorted(named))
-            what = "has no" if value is None else "has a value that branches does not name in its"
+            known = ", ".join(sorted(filter(None, named)))
+            what = "has a value that branches does not name in its" if has_value else "has no"
             rule = f"Branches are named for {known}; give a default for the rest."
             raise AirflowFailException(f"Contact {contact_id} {what} attribute {self.attribute!r}. {rule}")
         return self.do_branch(context, branch)
+
+    def _branch(
+        self, contact_id: str, named: Mapping[str | None, str | list[str]]
+    ) -> tuple[str | list[str] | None, bool]:
+        """Return the branch, and whether there is a value: the value is a customer's, for no log and no traceback."""
+        value = self.hook.get_contact_attributes(contact_id).get(self.attribute)
+        return named.get(value, self.default), value is not None

@@ -13,6 +13,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow_connect._compat import AirflowFailException
 from airflow_connect.bulk.awaited import contact_ids_of, results_of
 from airflow_connect.bulk.paced import Paced, RealTime
+from airflow_connect.bulk.watch import Reads
 from airflow_connect.errors import RequestError
 from airflow_connect.links.connect import ContactLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
@@ -50,7 +51,7 @@ class EachContactOperator(ConnectBaseOperator):
     operation: ClassVar[str]
     #: What the counts call a contact with which it was done.
     done: ClassVar[str]
-    #: Codes of errors that say that the contact has ended.
+    #: Codes of errors that say that the contact has ended. If it was transferred, it is done with what it went on as.
     ended_codes: ClassVar[frozenset[str]] = frozenset()
     #: Whether a contact has to be open for it, and the error does not say that it is not.
     needs_open: ClassVar[bool] = False
@@ -102,12 +103,14 @@ class EachContactOperator(ConnectBaseOperator):
             if self.state is not None:
                 raise ValueError("state chooses among results; contact_id names the contacts.")
             return contact_ids_of(self.contact_id)
+        if self.state is not None and not self.state:
+            raise ValueError("state names no state; leave it out for the default.")
         states = {self.state} if isinstance(self.state, str) else set(self.state or ())
         unknown = sorted(states - {OPEN, *map(str, OutcomeState)})
         if unknown:
             known = ", ".join([OPEN, *map(str, OutcomeState)])
             raise ValueError(f"state names {', '.join(unknown)}; there are {known}.")
-        if isinstance(self.results, Mapping) and "outcomes" in self.results:
+        if isinstance(self.results, Mapping) and not self.results.keys().isdisjoint({"outcomes", "contact_id"}):
             return _from_outcomes(self.results, states)
         path, conn_id = results_of(self.results)
         return _from_results(path, conn_id, states)
@@ -142,34 +145,39 @@ class EachContactOperator(ConnectBaseOperator):
         def call(contact_id: str) -> dict[str, Any]:
             return self.hook.call(self.operation, self._params(context, contact_id), max_retry_time=0)
 
-        def describe(contact_id: str) -> dict[str, Any]:
-            return self.hook.describe_contact(contact_id, max_retry_time=0)
-
         calls = Paced(call, clock=clock, max_retry_time=self.max_retry_time)
-        reads = Paced(describe, clock=clock, max_retry_time=self.max_retry_time)
-        async with contextlib.aclosing(calls.each(contact_ids)) as answers:
-            async for answer in answers:
-                if answer.error is None:
-                    counts[self.done] += 1
-                    successor = (answer.result or {}).get("ContactId")
-                    if successor and named is not None:
-                        named[answer.item] = successor
-                elif not isinstance(answer.error, RequestError):
-                    raise answer.error
-                elif answer.error.code in self.ended_codes:
-                    # After a lost answer the contact may have been ended by this very call.
-                    counts[self.done if answer.may_have_happened else "ended_before"] += 1
-                elif self.needs_open and await self._has_ended(answer, reads):
-                    counts["ended_before"] += 1
-                else:
-                    counts["failed"] += 1
-                    failures[:] = failures or [str(answer.error)]
-                    self.log.warning("Contact %s: %s", answer.item, answer.error)
+        reads = Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time)
+        while contact_ids:
+            ended: list[str] = []
+            async with contextlib.aclosing(calls.each(contact_ids)) as answers:
+                async for answer in answers:
+                    if answer.error is None:
+                        counts[self.done] += 1
+                        successor = (answer.result or {}).get("ContactId")
+                        if successor and named is not None:
+                            named[answer.item] = successor
+                    elif not isinstance(answer.error, RequestError):
+                        raise answer.error
+                    elif answer.error.code in self.ended_codes:
+                        # After a lost answer the contact may have been ended by this very call.
+                        if answer.may_have_happened:
+                            counts[self.done] += 1
+                        else:
+                            ended.append(answer.item)
+                    elif self.needs_open and await self._has_ended(answer, reads):
+                        counts["ended_before"] += 1
+                    else:
+                        counts["failed"] += 1
+                        failures[:] = failures or [str(answer.error)]
+                        self.log.warning("Contact %s: %s", answer.item, answer.error)
+            successors = await reads.successors(ended)
+            counts["ended_before"] += len(ended) - len(successors)
+            contact_ids.extend(successors.values())
 
     @staticmethod
-    async def _has_ended(answer: Answered[str, Any], reads: Paced[str, dict[str, Any]]) -> bool:
+    async def _has_ended(answer: Answered[str, Any], reads: Reads) -> bool:
         try:
-            return (await reads.one(answer.item)).get("DisconnectTimestamp") is not None
+            return (await reads.describe.one(answer.item)).get("DisconnectTimestamp") is not None
         except RequestError:
             return False
 
@@ -184,9 +192,9 @@ def _from_results(path: str, conn_id: str | None, states: set[str]) -> Iterator[
 
 
 def _from_outcomes(told: Mapping[str, Any], states: set[str]) -> Iterator[str]:
-    """Yield what a sensor told that waited for a few contacts."""
+    """Yield what a sensor told that waited for one contact or for a few."""
     if not states or OPEN in states:
-        yield from told["open_contacts"]
-    for outcome in told["outcomes"]:
+        yield from told.get("open_contacts", ())
+    for outcome in told.get("outcomes", [told]):
         if not states or outcome["state"] in states:
             yield outcome["contact_id"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -162,7 +162,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
             self._started = self._first_look(context)
             return super().execute(context)
         self._started = time.time()
-        wait = self._wait = self._new_wait(context)
+        wait = self._wait = self._new_wait(context, deadline=self._started + self.timeout)
         if self._is_small(wait):
             self._guarded(wait.look)
         if wait.is_met:
@@ -186,7 +186,8 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
 
         :param context: the context of the task instance
         """
-        wait = self._wait = self._wait or self._new_wait(context)
+        deadline = None if self._started is None else self._started + self.timeout
+        wait = self._wait = self._wait or self._new_wait(context, deadline=deadline)
         self._guarded(wait.look)
         late = self._started is not None and time.time() - self._started > self.timeout
         if not wait.is_met and (self.on_timeout == "fail" or not late):
@@ -240,6 +241,9 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         try:
             _check_results(self.contact_id, self.results)
             ids = contact_ids_of(self.contact_id) if self.results is None else []
+            if ids and not isinstance(self.contact_id, str):
+                # An iterator can be read once, as what Jinja's filters give where templates are native objects.
+                self.contact_id = ids
             check_condition("fail_if", self.fail_if)
             check_condition("skip_if", self.skip_if)
             _check_attributes(self.attributes)
@@ -278,7 +282,9 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
             self._folder = str(folder)
         return self._folder, None
 
-    def _new_wait(self, context: Context, ended: Iterable[Mapping[str, Any]] = ()) -> Wait:
+    def _new_wait(
+        self, context: Context, ended: Iterable[Mapping[str, Any]] = (), *, deadline: float | None = None
+    ) -> Wait:
         from airflow_connect.bulk.paced import RealTime
         from airflow_connect.bulk.wait import Wait
         from airflow_connect.bulk.watch import Reads
@@ -292,6 +298,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
             Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time),
             clock=clock,
             interval=self.poke_interval,
+            deadline=deadline,
             wait_for=self.wait_for,
             first_n=self.first_n,
             percent=self.percent,
@@ -381,7 +388,8 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
 
 
 def _check_attributes(attributes: object) -> None:
-    if isinstance(attributes, str) and attributes != ALL_ATTRIBUTES:
+    names = isinstance(attributes, Collection) and all(isinstance(name, str) for name in attributes)
+    if not names or (isinstance(attributes, str) and attributes != ALL_ATTRIBUTES):
         raise ValueError(f"attributes is a list of names, or {ALL_ATTRIBUTES!r}.")
 
 

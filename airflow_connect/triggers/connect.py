@@ -20,7 +20,7 @@ from airflow_connect.bulk.awaited import Awaited, InMemory, InResults
 from airflow_connect.bulk.paced import Paced, RealTime
 from airflow_connect.bulk.wait import Wait, stop_contacts
 from airflow_connect.bulk.watch import Reads
-from airflow_connect.errors import ConnectError, RetryableError
+from airflow_connect.errors import ConnectError
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.retry import MAX_RETRY_TIME
 
@@ -155,10 +155,7 @@ class ContactTrigger(BaseTrigger):
         try:
             wait = await self._started()
             while True:
-                try:
-                    await wait.look()
-                except RetryableError as error:
-                    self.log.warning("No contact could be read; another look follows: %s", error)
+                await wait.look()
                 self.log.info("Of %(contacts)d contacts %(open)d are open", wait.awaited.summary())
                 if wait.is_met or wait.is_late:
                     return self._told("success" if wait.is_met else "timeout", wait)
@@ -269,7 +266,7 @@ class ContactTrigger(BaseTrigger):
                 stopped: bool = reader.stop_contact(contact_id, max_retry_time=0)
                 return stopped
 
-            counts = await stop_contacts(wait.watch.open_now, Paced(stop, clock=self._clock))
+            counts = await stop_contacts(wait.watch.open_now, Paced(stop, clock=self._clock), await self._reads())
             self.log.info(
                 "The task was killed: %(stopped)d contacts stopped, %(ended_before)d had ended before, "
                 "%(failed)d could not be stopped",

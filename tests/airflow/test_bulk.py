@@ -133,7 +133,7 @@ def test_rows_come_from_a_task(run_dag: Callable[..., Any], emulator: Emulator, 
         def one() -> list[dict[str, Any]]:
             return orders(3)
 
-        @task
+        @task(multiple_outputs=False)
         def of(number: int) -> dict[str, Any]:
             return {"order": number, "note": None}
 
@@ -289,7 +289,7 @@ def test_faults_stop_everything_before_the_first_call(
     text = logged()
     assert "30 of 60 rows have faults, and nothing was sent" in text
     assert "row 31, attributes" in text
-    assert len(re.findall(r"row \d+, attributes", text)) == 20
+    assert len(set(re.findall(r"row \d+, attributes\S*:", text))) == 20
     assert emulator.calls("CreateContact") == []
     [file] = results.rglob("faults.jsonl")
     faults = [json.loads(line) for line in file.read_text().splitlines()]

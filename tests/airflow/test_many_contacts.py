@@ -63,6 +63,28 @@ def test_many_are_stopped_once_each(run_one: Any, make: Any, amazon_connect: Loc
     assert sorted(accepted) == sorted(ids[4:])
 
 
+@pytest.mark.parametrize("form", ["one", "list", "results", "outcome"])
+def test_what_was_transferred_is_stopped(
+    run_one: Any, make: Any, amazon_connect: LocalConnect, tmp_path: Path, form: str
+) -> None:
+    """Who takes back what a run made stops it under whatever ID it went on, and counts it once."""
+    first, last = make(), ""
+    for _ in range(2):
+        transfer = {"InstanceId": amazon_connect.instance_id, "ContactFlowId": TO_QUEUE_FLOW.id}
+        last = amazon_connect.client.transfer_contact(ContactId=last or first, **transfer)["ContactId"]
+    list_contacts(tmp_path, [first], header={"try_number": 1})
+    given = {
+        "one": {"contact_id": first},
+        "list": {"contact_id": [first]},
+        "results": {"results": str(tmp_path)},
+        "outcome": {"results": {"contact_id": first, "state": "open"}},
+    }[form]
+    state, told = run_one(StopContactOperator, **given)
+    counts = {"contacts": 1, "stopped": 1, "ended_before": 0, "failed": 0}
+    assert (state, told) == ("success", first if form == "one" else counts)
+    assert amazon_connect.contact(last)["disconnect_reason"] == "API"
+
+
 def test_lost_answer_counts_as_stopped(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
     """A contact whose first call was carried out and not answered was stopped by this task."""
     ids = [make(), make()]
@@ -131,6 +153,7 @@ def test_failures_are_counted_and_the_rest_is_done(run_one: Any, make: Any, amaz
         {"contact_id": ["a"], "state": "open"},
         {"results": "/tmp/a", "state": "closed"},
         {"contact_id": [None]},
+        {"results": "/tmp/a", "state": []},
     ],
 )
 def test_bad_arguments_fail_before_any_call(run_one: Any, amazon_connect: LocalConnect, arguments: Any) -> None:

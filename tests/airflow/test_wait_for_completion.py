@@ -41,6 +41,21 @@ def test_outcome_is_an_xcom(
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_service_that_does_not_answer_costs_a_look(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, way: dict[str, Any]
+) -> None:
+    """A look that brings nothing is followed by another one."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    waits = {"wait_for_completion": True, "waiter_delay": 0.2, "max_retry_time": 0, **way}
+    with new_dag("outage") as dag:
+        CreateContactOperator(task_id="ask", channel="TASK", name="Check", **waits)
+    amazon_connect.faults("DescribeContact@1:error_500")
+    with amazon_connect.agent({}):
+        assert run_dag(dag).state == "success"
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_too_long_a_wait_fails_for_good(
     run_dag: Callable[..., Any], amazon_connect: LocalConnect, way: dict[str, Any]
 ) -> None:

@@ -101,6 +101,25 @@ def test_of_two_outcomes_the_first_counts(run: Path) -> None:
     assert next(row["outcome"] for row in read_results(run)) == "completed"
 
 
+def test_who_wants_more_of_an_outcome_reads_it_again(run: Path) -> None:
+    """Attributes that nobody asked for are read again, with those that somebody did, and are on record then."""
+    first = InResults(str(run), attributes=["iban"])
+    first.add(outcome("contact-1"))
+    first.close()
+    assert "contact-1" not in InResults(str(run)).open()
+    assert "contact-1" not in InResults(str(run), attributes=["iban"]).open()
+    second = InResults(str(run), attributes=["decision"])
+    assert "contact-1" in second.describe_first
+    assert (second.summary()["completed"], "contact-1" in second.open()) == (0, True)
+    second.add(outcome("contact-1"))
+    second.close()
+    first = InResults(str(run))
+    first.add(outcome("contact-1"))  # another who wants less, later
+    first.close()
+    assert next(iter(read_results(run)))["attributes"] == {"decision": "approve", "iban": "marked-31415"}
+    assert InResults(str(run), attributes="all").summary()["completed"] == 0
+
+
 def test_listed_contacts_are_rows(tmp_path: Path) -> None:
     """A list becomes the rows of a run of its own, of which nothing is known; a second time changes nothing."""
     ids = [f"contact-{number}" for number in range(200)]
@@ -133,7 +152,7 @@ def test_contacts_are_given_in_many_forms(given: Iterable[str], ids: list[str]) 
     assert contact_ids_of(given) == ids
 
 
-@pytest.mark.parametrize("given", [None, 17, {"a": 1}, ["a", None], [""], [" "], [["a"]]])
+@pytest.mark.parametrize("given", [None, 17, {"a": 1}, ["a", None], [""], [" "], [["a"]], "None", "['a', 'b']", "a, b"])
 def test_what_is_no_contact_is_refused(given: object) -> None:
     """What is no ID raises, naming the argument."""
     with pytest.raises((TypeError, ValueError), match="contact_id"):

@@ -123,7 +123,7 @@ def test_lines(tmp_path: Path) -> None:
             "message": "The key is that of row 1.",
             "at": at,
         },
-        {"kind": "ended", "at": at, "contact_id": "contact-1", "state": "completed"},
+        {"kind": "ended", "at": at, "contact_id": "contact-1", "state": "completed", "asked": []},
     ]
     assert {line["kind"] for line in found} == set(Kind)
 

@@ -125,6 +125,7 @@ def scene_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Emulator], Scene]:
         ("first_n", 2, {"first_n": 3}, 2),
         ("percent", 7, {"percent": 50}, 4),
         ("percent", 1000, {"percent": 0.01}, 1),
+        ("percent", 1000, {"percent": 16.1}, 161),
     ],
 )
 def test_how_many_have_to_end(wait_for: str, total: int, options: dict[str, Any], needed: int) -> None:
@@ -242,6 +243,39 @@ def test_transferred_contact_is_followed(scene: Scene, others: int) -> None:
     [outcome] = scene.look(watch)
     assert (outcome.contact_id, outcome.went_on_as, outcome.state) == (first, third, "completed")
     assert outcome.attributes == {"decision": "yes"}
+
+
+def test_contact_and_what_it_went_on_as_are_both_waited_for(scene: Scene) -> None:
+    """Who names both gets both outcomes, whichever of them is looked at first."""
+    [first] = scene.make(1)
+    second = scene.transfer(first)
+    watch = scene.watch([first, second])
+    assert scene.look(watch) == []
+    assert sorted(watch.open) == sorted([first, second])
+    scene.emulator.complete(second)
+    assert {one.contact_id: one.state for one in scene.look(watch)} == {first: "completed", second: "completed"}
+
+
+def test_transfer_that_cannot_be_followed_now_is_followed_later(scene: Scene) -> None:
+    """As long as the service does not tell what a contact went on as, it has no outcome."""
+    [first] = scene.make(1)
+    second = scene.transfer(first)
+    watch = scene.watch([first], max_retry_time=0)
+    scene.emulator.set_faults("ListAssociatedContacts:error_500=1")
+    assert [scene.look(watch) for _ in range(3)] == [[], [], []]
+    scene.emulator.set_faults("")
+    assert scene.look(watch) == []
+    assert watch.open_now == [second]
+
+
+def test_wrong_instance_is_an_error(scene: Scene) -> None:
+    """Where the instance is not there, its contacts have not failed."""
+    ids = scene.make(1)
+    scene.hook = CountingHook(scene.hook.aws_conn_id, instance_id="b1000000-0000-4000-8000-0000000000ff")
+    watch = scene.watch(ids)
+    with pytest.raises(SetupError, match="instance_id"):
+        scene.look(watch)
+    assert watch.open == ids
 
 
 def test_contact_that_was_linked_by_the_api_is_no_successor(scene: Scene) -> None:

@@ -221,8 +221,16 @@ def test_templates_are_rendered_for_each_callback(amazon_connect: LocalConnect) 
 
 @pytest.mark.parametrize(
     "words",
-    [{"name": "{{ no_such.thing.at_all }}"}, {"name": "x" * 2000}, {"references": {"Page": "x" * 5000}}],
-    ids=["template", "name", "references"],
+    [
+        {"name": "{{ no_such.thing.at_all }}"},
+        {"name": "{{ ('x' * 50) | int(default='y') + 1 }}"},
+        {"name": "{{ macros['x' * 50]() }}"},
+        {"name": "x" * 2000},
+        {"references": {"Page": "x" * 5000}},
+        {"attributes": "{{ 'x' * 50 }}"},
+        {"references": ["x" * 50]},
+    ],
+    ids=["template", "type", "macro", "name", "references", "text", "list"],
 )
 def test_words_that_cannot_be_used(
     amazon_connect: LocalConnect, caplog: pytest.LogCaptureFixture, words: dict[str, Any]
@@ -260,6 +268,15 @@ def test_search_that_is_not_allowed(emulator_that_denies_search: LocalConnect) -
         ContactNotifier(scope="dag")(of_dag(run_id))
 
     assert [contact["attributes"]["run_id"] for contact in emulator_that_denies_search.contacts()] == ["r1", "r2"]
+
+
+def test_search_that_does_not_answer(amazon_connect: LocalConnect) -> None:
+    """While nobody can say whether a contact of the DAG is open, one more is better than none."""
+    amazon_connect.faults("SearchContacts:error_500=1")
+    for run_id in ("r1", "r1"):
+        ContactNotifier(scope="dag", max_retry_time=0)(of_dag(run_id))
+
+    assert [contact["attributes"]["run_id"] for contact in amazon_connect.contacts()] == ["r1"]
 
 
 @pytest.fixture
