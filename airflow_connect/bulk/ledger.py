@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Self
 
+    from airflow_connect.bulk.results import Known
     from airflow_connect.errors import ConnectError
 
 __all__ = ["Ledger", "run_folder", "write_faults", "write_progress"]
@@ -140,6 +141,30 @@ class Ledger:
         :param attempts: how often the call was sent
         """
         self._outcome(Kind.UNSURE, row, attempts=attempts, error=type(error).__name__, message=str(error))
+
+    def unsent(self, rows: Iterable[int]) -> None:
+        """
+        Record that the attempt ended before rows were sent, or that it is sure that it made nothing of them.
+
+        :param rows: the rows' numbers
+        """
+        self._append(b"".join(_line({"kind": Kind.UNSENT, "row": row}) for row in rows))
+
+    def not_again(self, row: int, key: str | None, token: str, known: Known, error: ConnectError | None = None) -> None:
+        """
+        Record that nothing was sent, because of what an earlier attempt recorded; needs no intent.
+
+        :param row: the row's number
+        :param key: its key
+        :param token: its client token
+        :param known: what is on record
+        :param error: why nothing was sent, instead of what is on record
+        """
+        kind = Kind.UNSURE if known.state == "unknown" else Kind.REFUSED
+        why = known.error if error is None else type(error).__name__
+        message = known.message if error is None else str(error)
+        entry = {"key": key, "token": token, "content": known.content}
+        self._outcome(kind, row, **entry, attempts=0, error=why, message=message)
 
     def already_made(
         self, row: int, key: str | None, token: str, contact_id: str, *, contact_arn: str | None = None

@@ -163,7 +163,8 @@ class Plan:
     :param asked_by: the task instance; not used where there is a key
     :param on_duplicate: what becomes of a row whose key an earlier row has: with ``"fail"`` it has a fault, with
         ``"skip"`` it is left out
-    :param now: the present time in epoch seconds, of both readings (default: the clock's)
+    :param now: the present time in epoch seconds, of both readings (default: the clock's). For a retry that of the
+        first attempt, or rows whose contacts are made would be too late now.
     :param on_progress: called with the number of rows read so far, every thousand rows; what it raises ends the reading
     :raises InputError: if the rows cannot be read
     :raises InvalidRequestError: if the instance's ID is wrong
@@ -295,6 +296,11 @@ class Plan:
         """
         found = self._database.execute("SELECT * FROM fault ORDER BY number, rowid LIMIT ?", (limit,))
         return (RowFault(*fault) for fault in found)
+
+    def invalid_rows(self) -> Iterator[int]:
+        """Yield the numbers of the rows that have faults, in ascending order."""
+        for (number,) in self._database.execute("SELECT DISTINCT number FROM fault ORDER BY number"):
+            yield number
 
     def skipped(self) -> Iterator[Skipped]:
         """Yield the rows that are left out because of ``on_duplicate="skip"``, by row number."""

@@ -6,7 +6,7 @@ The form of the record: which folders and files it has, and the lines in them. W
     <results_path>/dag_id=…/run_id=…/task_id=…/map_index=…/     a task instance's folder
         <try>-<8 hex>-<number>.jsonl                             a segment: only its writer appends to it
         progress.json                                            how far the running attempt is
-        faults.jsonl                                             what is wrong with rows, after the last check
+        faults.jsonl                                             what is wrong with rows, after a check that found some
 
 A writer is one attempt of the task instance; a retry and a twin have segments of their own. A segment is JSON Lines: a
 header, then one line per event, of a :class:`Kind`. No line is ever changed or deleted. A line that breaks off at the
@@ -50,6 +50,8 @@ class Kind(enum.StrEnum):
     REFUSED = "refused"
     #: The attempt gave the row up, and a contact may have been made.
     UNSURE = "unsure"
+    #: The attempt ended before the row was sent, or it is sure that it made nothing: its intent is as none.
+    UNSENT = "unsent"
     #: An earlier attempt or run made the contact, so that nothing was sent.
     ALREADY_MADE = "already_made"
     #: The row has faults, so that nothing was sent.

@@ -17,6 +17,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from contextlib import closing, nullcontext, suppress
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NamedTuple
 
@@ -36,6 +37,7 @@ __all__ = [
     "Made",
     "contacts",
     "export_results",
+    "first_attempt",
     "made_contacts",
     "measured_rate",
     "read_results",
@@ -111,6 +113,8 @@ class Known(NamedTuple):
     :param contact_arn: the contact's ARN, where it is on record
     :param attempts: how often it was sent, as far as is known
     :param error: the class of the error that ended the last attempt, if one did
+    :param message: its words
+    :param own: whether the same task instance recorded it
     """
 
     state: Literal["made", "refused", "unknown"]
@@ -119,6 +123,8 @@ class Known(NamedTuple):
     contact_arn: str | None = None
     attempts: int = 0
     error: str | None = None
+    message: str | None = None
+    own: bool = False
 
 
 class History:
@@ -127,28 +133,34 @@ class History:
 
     :param path: a ``results_path`` or a task instance's folder, ``pathlib.Path`` or ``ObjectStoragePath``; what is not
         there knows nothing
+    :param asked_by: ``dag_id``, ``run_id``, ``task_id`` and ``map_index`` of who wants to know
     :raises LedgerError: if a segment is damaged, or cannot be read
     """
 
-    def __init__(self, path: Any) -> None:
+    def __init__(self, path: Any, *, asked_by: Mapping[str, Any] | None = None) -> None:
         self._records = _Records(Place(path), by_token=True)
         self._positions = dict(self._records.database.execute("SELECT writer, position FROM writer"))
+        whose = (asked_by or {}).items()
+        self._own = {writer for writer, header in self._records.writers.values() if whose and whose <= header.items()}
 
     def get(self, token: str) -> Known | None:
         """Return what is known of a client token, ``None`` if it was never about to be sent."""
         if not self._positions:
             return None
         found = self._records.database.execute(
-            "SELECT state, content, contact_id, contact_arn, attempts, error, writer, at FROM record WHERE token = ?",
+            "SELECT state, content, contact_id, contact_arn, attempts, error, message, writer, at FROM record "
+            "WHERE token = ?",
             (token,),
         ).fetchall()
         if not found:
             return None
         best = found[0] if len(found) == 1 else self._best(found)
-        state, content, contact_id, contact_arn, attempts, error, *_ = best
+        state, content, contact_id, contact_arn, attempts, error, message, writer, _ = best
+        own = writer in self._own
         if state >= State.ALREADY_MADE:
-            return Known("made", content, contact_id, contact_arn, attempts or 0)
-        return Known("unknown" if state == State.UNKNOWN else "refused", content, None, None, attempts or 0, error)
+            return Known("made", content, contact_id, contact_arn, attempts or 0, own=own)
+        name: Literal["refused", "unknown"] = "unknown" if state == State.UNKNOWN else "refused"
+        return Known(name, content, None, None, attempts or 0, error, message, own)
 
     def _best(self, found: list[_Parameters]) -> _Parameters:
         """Return the record that counts, of several attempts'."""
@@ -168,6 +180,21 @@ class History:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def first_attempt(folder: Any) -> float | None:
+    """
+    Return when the first attempt of a task instance began (seconds since 1970), ``None`` if none is on record.
+
+    :param folder: the task instance's folder, ``pathlib.Path`` or ``ObjectStoragePath``
+    """
+    place = Place(folder)
+    began = []
+    for segment in filter(None, map(Segment.at, place.find())):
+        # What is damaged is told by whoever reads all of it.
+        with suppress(OSError, ValueError, KeyError, TypeError), place.fs.open(segment.path, "rb") as file:
+            began.append(datetime.fromisoformat(json.loads(file.readline())["started"]).timestamp())
+    return min(began, default=None)
 
 
 def measured_rate(results_path: Any, *, dag_id: str, task_id: str) -> float | None:
@@ -369,6 +396,8 @@ def _exported(place: Place) -> Iterator[dict[str, Any]]:
 
 def _place(path: Any, conn_id: str | None) -> Place:
     if isinstance(path, Mapping):
+        if not path.get("results"):
+            raise LedgerError("There are no results: a dry run, or a task that has sent nothing, has none.")
         path, conn_id = path["results"], conn_id or path.get("results_conn_id")
     return place_of(path, conn_id)
 
@@ -434,9 +463,13 @@ class _Records:
             return
         for start in range(0, len(segments), _AT_ONCE):
             at_once = segments[start : start + _AT_ONCE]
-            found = self._place.fs.cat([segment.path for segment in at_once])
-            for segment in at_once:
-                yield segment, [found[segment.path]]
+            # Not cat(), for which a path with a bracket in it is a pattern.
+            starts: list[int | None] = [None] * len(at_once)
+            found = self._place.fs.cat_ranges([segment.path for segment in at_once], starts, starts)
+            for segment, content in zip(at_once, found, strict=True):
+                if isinstance(content, Exception):
+                    raise content
+                yield segment, [content]
 
     def _read(self, segment: Segment, blocks: Iterable[bytes]) -> None:
         writer = None
@@ -449,6 +482,7 @@ class _Records:
             intents: dict[int, _Parameters] = {}
             records: list[_Parameters] = []
             ended: list[_Parameters] = []
+            unsent: list[_Parameters] = []
             for line, event in enumerate(events, first_line):
                 try:
                     kind = event["kind"]
@@ -461,8 +495,11 @@ class _Records:
                     elif kind in _STATES:
                         get = event.get
                         row = event["row"]
-                        intent = intents.pop(row, None) or (get("token"), get("key"), None)
+                        intent = intents.pop(row, None) or (get("token"), get("key"), get("content"))
                         records.append((writer, row, _STATES[kind], event["at"], *intent, *map(get, _OF_OUTCOME)))
+                    elif kind == "unsent":
+                        if intents.pop(event["row"], None) is None:
+                            unsent.append((writer, event["row"]))
                     else:
                         raise damaged(segment.path, line, f"unknown kind: {kind}")
                 except KeyError as error:
@@ -476,6 +513,7 @@ class _Records:
             except UnicodeEncodeError:  # half of a character in a key, which JSON can have and the database cannot
                 self.database.executemany(_RECORD, [tuple(map(_storable, record)) for record in records])
             self.database.executemany(_ENDED, ended)
+            self.database.executemany(_UNSENT, unsent)
 
     def _writer(self, segment: Segment, header: Any) -> int:
         if not isinstance(header, dict) or header.get("kind") != Kind.HEADER:
@@ -557,6 +595,7 @@ INSERT INTO ended VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET asked = excluded.asked, at = excluded.at, outcome = excluded.outcome
 WHERE excluded.asked > ended.asked OR (excluded.asked = ended.asked AND excluded.at < ended.at)
 """
+_UNSENT: Final = f"DELETE FROM record WHERE writer = ? AND row = ? AND state = {State.UNKNOWN:d}"  # noqa: S608
 #: In the order of COLUMNS; several attempts are too much for it.
 _ROWS_OF_WRITER: Final = """
 SELECT row, key, token, state, record.contact_id, contact_arn, attempts, error, message, outcome

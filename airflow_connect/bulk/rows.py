@@ -19,9 +19,11 @@ import gzip
 import importlib
 import io
 import json
+import math
 import os
 import re
 import zlib
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,11 +32,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from airflow_connect.errors import InputError
+from airflow_connect.fields import is_absent, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FileRows", "InvalidRow", "ListRows", "RowSource", "SqlRows", "Values", "source_of"]
+__all__ = ["FileRows", "InvalidRow", "ListRows", "RowSource", "SqlRows", "Values", "json_line", "source_of"]
 
 #: A row: its values by column.
 Values = dict[str, Any]
@@ -95,7 +98,8 @@ def source_of(value: Any) -> RowSource:
         return value
     is_text = isinstance(value, str | bytes | bytearray)
     if not is_text and isinstance(value, Sequence | Iterator):
-        return ListRows(value)
+        # A sequence that cannot be cut, such as a deque, is read as an iterator is.
+        return ListRows(iter(value) if isinstance(value, deque) else value)
     hint = ""
     if is_text:
         hint = " For a file, write FileRows(path)."
@@ -109,6 +113,27 @@ def source_of(value: Any) -> RowSource:
         f"rows is {_type_name(value)}. Give a list of dicts, the output of a task that returns one, FileRows or"
         f" SqlRows.{hint}"
     )
+
+
+def json_line(values: Values) -> bytes:
+    """
+    Return a row as a line that :class:`FileRows` reads back as a row that makes the same contact.
+
+    :param values: the row, of which times and other values that JSON does not have are written as they would be sent
+    """
+    return f"{json.dumps(_jsonable(values))}\n".encode()
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if is_absent(value):
+        return None
+    if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return text_of(value) or str(value)
 
 
 @dataclass(repr=False)
@@ -508,7 +533,7 @@ def _column_names(names: Iterable[Any], where: str) -> list[str]:
             raise InputError(f"Column {position} of {where} has no name. Name every column, each differently.")
         if name in found:
             raise InputError(
-                f"Columns {found[name]} and {position} of {where} are both named {name!r}. Name each differently."
+                f"Columns {found[name]} and {position} of {where} have the same name. Name each differently."
             )
         found[name] = position
     return list(found)
@@ -556,7 +581,7 @@ def _json_rule(error: ValueError | RecursionError) -> str:
     return "is nested too deep" if isinstance(error, RecursionError) else "has a number of too many digits"
 
 
-def _parquet_rows(binary: BinaryIO, name: str) -> Iterator[Values]:
+def _parquet_rows(binary: BinaryIO, name: str) -> Iterator[Values | InvalidRow]:
     try:
         import pyarrow.parquet
     except ImportError:
@@ -569,10 +594,31 @@ def _parquet_rows(binary: BinaryIO, name: str) -> Iterator[Values]:
     with pyarrow.parquet.ParquetFile(binary, buffer_size=_COLUMN_BLOCK, pre_buffer=False) as file:
         names = _column_names(file.schema_arrow.names, name)
         for batch in file.iter_batches(_BATCH, use_threads=False):
-            for values in zip(*(_microseconds(column).to_pylist() for column in batch.columns), strict=True):
+            try:
+                columns = [_microseconds(column).to_pylist() for column in batch.columns]
+            except (ValueError, OverflowError):
+                yield from _one_by_one(batch, names, name)
+                continue
+            for values in zip(*columns, strict=True):
                 yield dict(zip(names, values))  # noqa: B905  # as above
             # Arrow keeps pages that it has done with, some twenty megabytes of them.
             pool.release_unused()
+
+
+def _one_by_one(batch: Any, names: list[str], name: str) -> Iterator[Values | InvalidRow]:
+    """Yield the rows of a batch in which a value is none that Python knows: a date after the year 9999, no UTF-8."""
+    columns = list(map(_microseconds, batch.columns))
+    for index in range(batch.num_rows):
+        values = {}
+        for column_name, column in zip(names, columns, strict=True):
+            try:
+                values[column_name] = column[index].as_py()
+            except (ValueError, OverflowError) as error:
+                rule = f"column {column_name!r} has a value that cannot be read ({type(error).__name__})"
+                yield InvalidRow(rule, name)
+                break
+        else:
+            yield values
 
 
 def _microseconds(column: Any) -> Any:
@@ -664,7 +710,8 @@ class SqlRows:
 
     def _failed(self, error: Exception) -> InputError:
         kinds = {kind.__name__ for kind in type(error).__mro__}
-        words = f": {_first_line(error)}" if kinds & _TELL_NO_VALUE else ""
+        # SQLite quotes a text that is no UTF-8.
+        words = f": {_first_line(error).partition(' with text ')[0]}" if kinds & _TELL_NO_VALUE else ""
         return InputError(
             f"{self} failed ({type(error).__name__}{words}). Check sql, parameters and the"
             " connection, and that the provider of its type is installed."

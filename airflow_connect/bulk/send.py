@@ -21,6 +21,7 @@ import math
 import random
 import threading
 import time
+from array import array
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -28,9 +29,11 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_connect.bulk.pace import MAX_IN_FLIGHT, Answer
 from airflow_connect.errors import (
     ConnectError,
+    LedgerError,
     QuotaError,
     RequestError,
     RetryableError,
+    SetupError,
     ThrottledError,
     content_changed,
 )
@@ -77,8 +80,8 @@ class Progress:
     :param created: contacts made by this sender
     :param already_made: contacts that the ledger knew already
     :param failed: rows whose request was refused, or given up when it is sure that nothing was made
-    :param refused: those of them that another attempt would not help
     :param unknown: rows given up where a contact may have been made
+    :param refused: those of both that another attempt would not help
     :param calls: calls sent
     :param throttled: calls that were throttled
     :param in_flight: calls without an answer yet
@@ -91,8 +94,8 @@ class Progress:
     created: int = 0
     already_made: int = 0
     failed: int = 0
-    refused: int = 0
     unknown: int = 0
+    refused: int = 0
     calls: int = 0
     throttled: int = 0
     in_flight: int = 0
@@ -192,6 +195,10 @@ class Sender:
         self._quota_waits = 0
         self._quota_until = -math.inf
 
+        #: Rows that failed for sure, and rows of unknown fate, by their numbers.
+        self.failed_rows, self.unknown_rows = array("Q"), array("Q")
+        #: What could not be sent since nothing could.
+        self._left: list[_Attempted] = []
         self._stopping = False
         #: What ended the sending before its end; ``None`` if nothing did, or :meth:`stop`.
         self.stopped_by: Exception | None = None
@@ -223,7 +230,19 @@ class Sender:
             self.stop()
             while self._threads:
                 self._sleep(0.02)
+            self._leave_the_rest()
         return self.progress()
+
+    def _leave_the_rest(self) -> None:
+        """Record what was about to be sent and was not, so that nobody takes it for contacts that may be there."""
+        rest = [*self._fresh, *(row for *_, row in self._again), *self._left]
+        unsent = sorted(row.contact.row for row in rest if not row.may_have_happened)
+        if not unsent:
+            return
+        try:
+            self._ledger.unsent(unsent)
+        except LedgerError as error:
+            self.stopped_by = self.stopped_by or error
 
     def progress(self) -> Progress:
         """Return how far the sending is. Takes no lock."""
@@ -272,19 +291,21 @@ class Sender:
                 self._counts["already_made"] += 1
             return None
         same = known.content == contact.content
-        if known.state == "refused" and known.error not in _PASSING and same and not self._retry_refused:
-            self._refused_before()
+        is_unknown = known.state == "unknown"
+        # What another run was refused may be allowed since.
+        stands = not is_unknown and known.own and known.error not in _PASSING and same and not self._retry_refused
+        if stands or (is_unknown and not same):
+            error = content_changed(self._operation) if is_unknown else None
+            self._ledger.not_again(contact.row, contact.key, contact.token, known, error)
+            with self._lock:
+                self._count_failure(contact.row, is_unknown=is_unknown, is_refused=True)
             return None
-        if known.state == "unknown" and not same:
-            self._ledger.refused(contact.row, content_changed(self._operation), attempts=0)
-            self._refused_before()
-            return None
-        return _Attempted(contact, may_have_happened=known.state == "unknown")
+        return _Attempted(contact, may_have_happened=is_unknown)
 
-    def _refused_before(self) -> None:
-        with self._lock:
-            self._counts["failed"] += 1
-            self._counts["refused"] += 1
+    def _count_failure(self, row: int, *, is_unknown: bool, is_refused: bool) -> None:
+        self._counts["unknown" if is_unknown else "failed"] += 1
+        (self.unknown_rows if is_unknown else self.failed_rows).append(row)
+        self._counts["refused"] += is_refused
 
     def _offer(self, block: list[_Attempted]) -> None:
         """Record the intents, then let the contacts be sent; wait while enough of them are ready."""
@@ -461,6 +482,8 @@ class Sender:
                 self._end(error)
         else:
             # Access, credentials, the instance, the ledger, or a mistake of ours: no contact would fare better.
+            if isinstance(error, SetupError):
+                self._left.append(row)
             self._end(error)
 
     def _wait_for_quota(self, row: _Attempted, error: QuotaError, now: float) -> None:
@@ -487,11 +510,10 @@ class Sender:
         if row.may_have_happened:
             # Also where the last answer is a refusal: what an earlier one did stays unknown.
             self._ledger.unsure(row.contact.row, error, attempts=row.attempts)
-            self._counts["unknown"] += 1
         else:
             self._ledger.refused(row.contact.row, error, attempts=row.attempts)
-            self._counts["failed"] += 1
-            self._counts["refused"] += isinstance(error, (RequestError, QuotaError))
+        is_refused = not row.may_have_happened and isinstance(error, (RequestError, QuotaError))
+        self._count_failure(row.contact.row, is_unknown=row.may_have_happened, is_refused=is_refused)
 
     def _end(self, error: Exception) -> None:
         """Stop everything: the first reason is the one that is told."""

@@ -9,8 +9,10 @@ only asked for its filters, tests, globals and signs.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
@@ -19,7 +21,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing, object_type_repr
 
 from airflow_connect.errors import InvalidRequestError
-from airflow_connect.fields import Fault, describe, is_absent, key_path
+from airflow_connect.fields import Fault, describe, is_absent, key_path, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,8 +52,8 @@ _TEXT: Final = "airflow_connect_text"
 #: Types whose values Jinja can write into code, and that no wrapping can be in.
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
-#: Names of columns that a message tells.
-_NAMES_SHOWN: Final = 20
+#: From which likeness on (of difflib) a column is one that may be meant.
+_ALIKE: Final = 0.6
 
 
 class RowError(Exception):
@@ -141,7 +143,12 @@ def compile_text(
     render = compiler.function(parts)
 
     def text_of(values: Values) -> str:
-        texts = [_text(part) for part in render(values)]
+        try:
+            texts = [_text(part) for part in render(values)]
+        except (RowError, UndefinedError):
+            raise
+        except Exception as error:  # noqa: BLE001  # a value of any type may raise anything
+            raise RowError(_fault(name, error)) from None
         if not any(part.strip() for part, counts in zip(texts, of_row, strict=True) if counts):
             rule = "must not be empty: every contact with an empty key would be the same one"
             raise RowError(Fault(name, rule, "nothing from this row"))
@@ -288,19 +295,23 @@ def _undefined_type(written: set[str]) -> type[StrictUndefined]:
             if obj is missing:
                 return f"there is no {told}"
             if type(obj) is _Row:
-                return f"the row has no {told}, only {_names(obj)}"
+                # Of the row's own names only one that the author meant: in a file without a header they are data.
+                alike = difflib.get_close_matches(name, map(str, obj), 1, _ALIKE) if name in written else []
+                hint = f"; there is {key_path('', alike[0])}" if alike else ""
+                return f"the row has no {told} among its {len(obj):,} column{'' if len(obj) == 1 else 's'}{hint}"
             return f"{object_type_repr(obj)} has no {told}"
 
     return Missing
 
 
-def _names(row: Mapping[str, Any]) -> str:
-    shown = ", ".join(key_path("", name) for name in list(row)[:_NAMES_SHOWN])
-    return f"{shown}, …" if len(row) > _NAMES_SHOWN else shown or "nothing"
-
-
 def _text(value: Any) -> str:
-    return value if type(value) is str else "" if is_absent(value) else str(value)
+    """Return the text of a value within other text."""
+    if type(value) is str:
+        return value
+    if isinstance(value, (float, Decimal)) or hasattr(value, "dtype"):
+        # As in an attribute: pandas and Parquet have 17.0 where another day's file has 17, and both are one key.
+        value = text_of(value) or value
+    return "" if is_absent(value) else str(value)
 
 
 def _given(value: Any) -> Any:
@@ -409,8 +420,8 @@ class _Compiler:
         variables, alone = self._variables, self._alone
 
         def of_row(values: Values) -> Any:
-            variables["row"] = _as_row(values)
             try:
+                variables["row"] = _as_row(values)
                 return render()
             except Exception as error:  # noqa: BLE001  # a template can call author's code
                 # One function does not know in which template it failed, nor whether another fails as well.

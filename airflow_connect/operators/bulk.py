@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import heapq
 import itertools
-import json
 import math
 import os
 from collections import ChainMap
@@ -18,13 +18,14 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow_connect._compat import Stats, XComArg, conf, default_results_path, is_retry
 from airflow_connect.bulk.pace import MAX_IN_FLIGHT
 from airflow_connect.bulk.record import folder_of
-from airflow_connect.bulk.results import export_results, measured_rate, read_results
-from airflow_connect.bulk.rows import FileRows, SqlRows, source_of
+from airflow_connect.bulk.results import export_results, first_attempt, measured_rate, read_results
+from airflow_connect.bulk.rows import FileRows, SqlRows, json_line, source_of
 from airflow_connect.bulk.send import QUOTA_TIMEOUT, Progress
 from airflow_connect.errors import (
     ConnectError,
     InvalidRequestError,
     InvalidRowsError,
+    LedgerError,
     RowsFailedError,
     RowsRefusedError,
 )
@@ -59,9 +60,6 @@ _DEFAULT_RATE: Final = 2.0
 #: Faults of rows that the log names; the file of faults has all.
 _FAULTS_IN_LOG: Final = 20
 
-#: States of results whose rows another run may want to have.
-_FAILED_STATES: Final = frozenset({"failed", "unknown", "invalid"})
-
 #: Counts that the event of an instance's asset has.
 _TOLD_TO_OUTLETS: Final = ("rows", "created", "already_made", "skipped", "invalid", "failed", "unknown")
 
@@ -76,6 +74,9 @@ _BOOLEANS: Final = {
     "none": False,
     "": False,
 }
+
+#: Seconds that a duration tells at most.
+_LONGEST: Final = timedelta(days=36_500).total_seconds()
 
 #: Seconds between two lines of progress in the log.
 _PROGRESS_EVERY: Final = 5.0
@@ -119,7 +120,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         Default: a folder for each run below ``[amazon_connect] results_path`` of Airflow's configuration, else below
         ``AIRFLOW_HOME``.
     :param failed_rows_path: a file (``.jsonl``) that gets the rows that are invalid or failed as they were read, the
-        ``rows`` of another run (templated). Default: none, since it holds what the rows hold.
+        ``rows`` of another run (templated); with an ``idempotency_key`` those of unknown fate too, which another run
+        without one would make twice. It is written anew by each attempt. Default: none, since it holds what the rows
+        hold.
     :param tolerated_failures: failed rows with which the task still succeeds (templated)
     :param tolerated_failure_percent: the same in percent of all rows (templated). With both, the task fails when
         either is exceeded; with neither, one failed row fails it.
@@ -197,7 +200,12 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self.asked_for_dry_run: Any = dry_run
         self.max_rate = max_rate
         self.total_rate = total_rate
-        self.max_in_flight = max_in_flight
+        try:
+            self.max_in_flight = int(max_in_flight)
+        except (TypeError, ValueError):
+            self.max_in_flight = 0
+        if self.max_in_flight < 1:
+            raise ValueError(f"max_in_flight of task {self.task_id!r} is a whole number, at least 1.")
         self.quota_timeout = quota_timeout
         self.results_path = results_path
         self.failed_rows_path = failed_rows_path
@@ -258,12 +266,14 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                     instance_id=self.hook.instance_id,
                     asked_by=asked_by,
                     on_duplicate=self.on_duplicate,
+                    now=first_attempt(folder),
                     on_progress=self._reading,
                 )
             )
             self._tell_faults(plan, folder)
             # Where the author gave the path, what all runs recorded there counts; else what this run did.
-            history = stack.enter_context(History(root if self.results_path else folder))
+            known = root if _given(self.results_path) else folder
+            history = stack.enter_context(History(known, asked_by=asked_by._asdict()))
             if options.dry_run:
                 measured = measured_rate(root, dag_id=ti.dag_id, task_id=ti.task_id)
                 return self._estimate(plan, history, options, measured)
@@ -287,13 +297,14 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     def _results_root(self) -> Any:
         """Return the folder below which results are recorded: the author's, the configuration's, or one of ours."""
-        if not self.results_path and not conf.get("amazon_connect", "results_path", fallback=""):
+        given = _given(self.results_path)
+        if not given and not conf.get("amazon_connect", "results_path", fallback=""):
             self.log.info(
                 "Results are recorded on this worker's disk, which another worker does not see: there a retry asks for "
                 "all contacts again, with the same client tokens, which makes none twice. Name a results_path, or "
                 "configure [amazon_connect] results_path."
             )
-        return folder_of(str(self.results_path or default_results_path()))
+        return folder_of(given or default_results_path())
 
     def _reading(self, rows: int) -> None:
         if self._killed:
@@ -321,6 +332,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         path = str(write_faults(folder, plan.faults()))
         self.log.error("All faults: %s", path)
         if self.on_invalid == "fail":
+            self._write_failed_rows(plan)
             raise InvalidRowsError(
                 f"{plan.invalid:,} of {plan.rows:,} rows have faults, and nothing was sent. The first are in the log, "
                 f"all are in {path}. Correct them, or leave these rows out with on_invalid='skip'.",
@@ -410,8 +422,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         # A failed task returns nothing; what it did is asked for all the more.
         context["ti"].xcom_push(key="summary", value=summary)
         tell_outlets(context, self.hook.instance_id, {name: summary[name] for name in _TOLD_TO_OUTLETS})
-        if self.failed_rows_path and done.failed + done.unknown + plan.invalid:
-            self._write_failed_rows(plan, folder)
+        unwritten = self._write_failed_rows(plan, sender)
         counts = _counts(summary, plan)
         if sender.stopped_by is not None:
             error = sender.stopped_by
@@ -423,20 +434,46 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         failed = done.failed + done.unknown
         if options.tolerates(failed, plan.rows):
             self.log.info("%s", counts)
+            if unwritten is not None:
+                raise unwritten
             return summary
         kind = RowsRefusedError if done.refused == failed else RowsFailedError
         raise kind(f"{failed:,} rows failed, more than is tolerated. {counts}", operation=operation, code="RowsFailed")
 
-    def _write_failed_rows(self, plan: Plan, folder: Any) -> None:
-        from airflow_connect.bulk.record import place_of
+    def _write_failed_rows(self, plan: Plan, sender: Sender | None = None) -> LedgerError | None:
+        """Write the rows that another run may want to have; return what went wrong, which is no reason of its own."""
+        path = _given(self.failed_rows_path)
+        if path is None:
+            return None
+        from airflow_connect.bulk.record import one_line, place_of
 
-        numbers = (result["row"] for result in read_results(folder) if result["state"] in _FAILED_STATES)
-        path = str(self.failed_rows_path)
+        numbers: list[Iterable[int]] = [plan.invalid_rows()]
+        if sender is not None:
+            numbers.append(sorted(sender.failed_rows))
+            if self.idempotency_key is not None:
+                numbers.append(sorted(sender.unknown_rows))
+            elif sender.unknown_rows:
+                self.log.warning(
+                    "%d rows of unknown fate are not in %s: without an idempotency_key another run would make them "
+                    "twice. Clear this task to send them again.",
+                    len(sender.unknown_rows),
+                    path,
+                )
         written = 0
-        with place_of(path).writing() as file:
-            for written, values in enumerate(plan.rows_again(numbers), 1):  # noqa: B007  # the count is told below
-                file.write(f"{json.dumps(values, default=str)}\n".encode())
+        try:
+            with place_of(path).writing() as file:
+                for values in plan.rows_again(heapq.merge(*numbers)):
+                    file.write(json_line(values))
+                    written += 1
+        except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
+            what = str(error) if isinstance(error, ConnectError) else one_line(error)
+            failure = LedgerError(
+                f"The rows that failed cannot be written to {path} ({what}). Correct failed_rows_path."
+            )
+            self.log.error("%s", failure)  # noqa: TRY400  # a traceback would show the row
+            return failure
         self.log.info("%d rows that are invalid or failed: %s", written, path)
+        return None
 
     def _header(self, context: Context, asked_by: TaskInstance) -> dict[str, Any]:
         """Return what the ledger says of this attempt."""
@@ -462,7 +499,7 @@ class _Options:
 
         def number(name: str, most: float = math.inf, *, zero: bool = True) -> float | None:
             value = getattr(operator, name)
-            if value is None or (isinstance(value, str) and value.strip() in {"", "None"}):
+            if _given(value) is None:
                 return None
             try:
                 found = float(value)
@@ -570,8 +607,14 @@ def _counts(summary: Mapping[str, Any], plan: Plan) -> str:
     return f"Of {summary['rows']:,} rows: {', '.join(told)}. Results: {summary['results']}"
 
 
+def _given(value: Any) -> str | None:
+    """Return a value as text, ``None`` where a form or a template says that there is none."""
+    text = "" if value is None else str(value).strip()
+    return None if text in {"", "None"} else text
+
+
 def _duration(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
+    return str(timedelta(seconds=round(min(seconds, _LONGEST))))
 
 
 def _xcoms_as_names(contact: Any, context: Context) -> tuple[Any, dict[str, Any]]:

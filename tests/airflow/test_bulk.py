@@ -314,6 +314,48 @@ def test_invalid_rows_can_be_left_out(run_bulk: Callable[..., Any], emulator: Em
     assert sorted(contact["name"] for contact in emulator.contacts())[-2:] == ["Order 4", "Order 5"]
 
 
+def test_rows_that_failed_are_those_of_this_attempt(run_bulk: Callable[..., Any], tmp_path: Path) -> None:
+    """The file is there before anything is sent too, and is emptied when nothing fails any more."""
+    failed = tmp_path / "failed.jsonl"
+    rows = [*orders(3), {"order": 4, "note": "x" * 33_000}]
+    assert run_bulk(rows=rows, failed_rows_path=str(failed)).state == "failed"
+    assert [json.loads(line)["order"] for line in failed.read_text().splitlines()] == [4]
+    assert run_bulk(rows=rows[:3], failed_rows_path=str(failed)).state == "success"
+    assert failed.read_text() == ""
+
+
+@pytest.mark.parametrize("key", [None, "order-{{ row.order }}"])
+def test_row_of_unknown_fate_is_not_given_to_another_run_without_a_key(
+    run_bulk: Callable[..., Any], emulator: Emulator, tmp_path: Path, key: str | None
+) -> None:
+    """A contact that may be there would be made again, unless a key says that it is the same."""
+    emulator.set_faults("CreateContact:cut_after=1")
+    failed = tmp_path / "failed.jsonl"
+    options = {"idempotency_key": key, "max_retry_time": 0, "failed_rows_path": str(failed)}
+    assert run_bulk(rows=orders(1), **options).state == "failed"
+    assert len(failed.read_text().splitlines()) == (0 if key is None else 1)
+    emulator.set_faults("")
+    from airflow_connect.operators.bulk import FileRows
+
+    assert run_bulk(rows=FileRows(str(failed)), **options).state == "success"
+    assert len(emulator.contacts()) == 1
+
+
+def test_rows_that_failed_cannot_be_written(
+    run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str], tmp_path: Path
+) -> None:
+    """It is told, and hides no other reason; a task that is green without that is red."""
+    (tmp_path / "file").touch()
+    failed = str(tmp_path / "file" / "failed.jsonl")
+    wrong = {**CONTACT, "related_contact_id": "00000000-0000-4000-8000-000000000000"}
+    assert run_bulk(rows=orders(1), contact=wrong, failed_rows_path=failed).state == "failed"
+    text = logged()
+    assert "The rows that failed cannot be written" in text
+    assert "1 rows failed, more than is tolerated" in text
+    assert run_bulk(rows=orders(1), failed_rows_path=failed).state == "failed"
+    assert run_bulk(rows=orders(1), failed_rows_path="None", results_path="{{ none }}").state == "success"
+
+
 @pytest.mark.parametrize(
     ("contact", "told"),
     [

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from airflow_connect.bulk import ledger as ledger_module
 from airflow_connect.bulk.ledger import Ledger, run_folder, write_faults, write_progress
 from airflow_connect.bulk.record import FORMAT, Kind
-from airflow_connect.bulk.results import History, Known, contacts, read_results
+from airflow_connect.bulk.results import History, Known, contacts, first_attempt, read_results
 from airflow_connect.errors import LedgerError, RequestError, RetryableError
 from tests.bulk.fault_points import POINTS
 
@@ -94,6 +94,7 @@ def test_lines(tmp_path: Path) -> None:
         ledger.invalid(5, ["row 5, name: must not be empty"])
         ledger.skipped(6, "order-1", 1)
         ledger.ended({"contact_id": "contact-1", "state": "completed"})
+        ledger.unsent([7, 8])
     at = "2027-01-15T08:00:00.250+00:00"
     found = lines(tmp_path)
     writer = found[0]["writer"]
@@ -124,6 +125,8 @@ def test_lines(tmp_path: Path) -> None:
             "at": at,
         },
         {"kind": "ended", "at": at, "contact_id": "contact-1", "state": "completed", "asked": []},
+        {"kind": "unsent", "row": 7},
+        {"kind": "unsent", "row": 8},
     ]
     assert {line["kind"] for line in found} == set(Kind)
 
@@ -515,6 +518,50 @@ def test_known_after(folder: Any) -> None:
         ledger.refused(2, RequestError("No."), attempts=1)
     with History(folder) as history:
         assert history.get("t1") == Known("made", "c1", "contact-1", "arn:1", 2)
-        assert history.get("t2") == Known("refused", "c2", attempts=1, error="RequestError")
+        assert history.get("t2") == Known("refused", "c2", attempts=1, error="RequestError", message="No.")
         assert history.get("t3") == Known("unknown", "c3")
         assert history.get("t4") is None
+
+
+def test_what_was_not_sent_is_as_never_intended(folder: Any) -> None:
+    """Intents that came to nothing are none, whether they stand in the same block of the file or in an earlier one."""
+    with Ledger(folder, header=HEADER) as ledger:
+        ledger.intend((row, None, f"t{row}", "c" * 100) for row in range(1, 5_001))
+        ledger.made(1, "contact-1", attempts=1)
+        ledger.refused(2, RequestError("No."), attempts=1)
+        ledger.unsent(range(1, 5_000))
+    states = {row["row"]: row["state"] for row in read_results(folder)}
+    assert states == {1: "created", 2: "failed", 5_000: "unknown"}
+    with History(folder) as history:
+        assert history.get("t4999") is None
+
+
+def test_whose_record_it_is(folder: Any) -> None:
+    """One who asks for a task instance learns whether it was that one that was refused."""
+    with Ledger(folder, header={**HEADER, **IDENTITY}) as ledger:
+        ledger.intend([(1, None, "t1", "c1")])
+        ledger.refused(1, RequestError("No."), attempts=1)
+    for run_id, own in ((IDENTITY["run_id"], True), ("another", False)):
+        with History(folder, asked_by={**IDENTITY, "run_id": run_id}) as history:
+            known = history.get("t1")
+            assert known is not None
+            assert known.own is own
+
+
+def test_when_the_first_attempt_began(folder: Any) -> None:
+    """A retry knows when its task instance began; where nothing is on record, nothing is known."""
+    assert first_attempt(folder) is None
+    for attempt, began in ((2, 1_800_000_600.0), (1, 1_800_000_000.0)):
+        with Ledger(folder, header={**HEADER, "try_number": attempt}, clock=lambda began=began: began):
+            pass
+    assert first_attempt(folder) == 1_800_000_000.0
+
+
+@pytest.mark.parametrize("name", ["orders[eu]", "a*b?", "per cent % #"])
+def test_folders_of_any_name(memory: Any, name: str) -> None:
+    """What other programs take for a pattern is a name like any other."""
+    folder = run_folder(memory / name, **IDENTITY)
+    for attempt in (1, 2):
+        with Ledger(folder, header={**HEADER, "try_number": attempt}) as ledger:
+            ledger.already_made(1, "k", "t1", "contact-1")
+    assert [row["contact_id"] for row in read_results(memory / name)] == ["contact-1"]

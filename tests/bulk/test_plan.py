@@ -174,7 +174,7 @@ def test_all_faults_are_known_by_row_and_field() -> None:
         faults = list(plan.faults())
         assert (plan.rows, plan.valid, plan.invalid, plan.duplicates) == (4, 1, 3, 0)
         assert [contact.row for contact in plan.contacts()] == [1]
-    missing = ("the template asks for what is not there", "the row has no 'id', only city")
+    missing = ("the template asks for what is not there", "the row has no 'id' among its 1 column")
     assert faults == [
         RowFault(2, "name", "at most 1,024 characters", "1,031 characters"),
         RowFault(2, "attributes.city", "must be text, a number, a boolean, a date or a datetime", "bytes of length 1"),

@@ -377,7 +377,7 @@ def test_access_denied(bucket: str, local_aws_connection: str, monkeypatch: pyte
     def denied(*_: object, **__: object) -> None:
         raise PermissionError("Access Denied")
 
-    monkeypatch.setattr(path.fs, "cat", denied)  # moto knows no permissions without a set of policies
+    monkeypatch.setattr(path.fs, "cat_ranges", denied)  # moto knows no permissions without a set of policies
     with pytest.raises(LedgerError, match=rf"results below s3://.*{bucket}/results cannot be read .*Access Denied"):
         History(path)
 
@@ -505,6 +505,7 @@ def test_public_names() -> None:
         "Made",
         "contacts",
         "export_results",
+        "first_attempt",
         "made_contacts",
         "measured_rate",
         "read_results",

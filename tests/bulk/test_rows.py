@@ -7,11 +7,13 @@ import copy
 import csv
 import gzip
 import json
+import math
 import os
 import pickle
 import sqlite3
 import subprocess
 import sys
+from collections import deque
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_connect._compat import database_hook
-from airflow_connect.bulk.rows import FileRows, InvalidRow, ListRows, RowSource, SqlRows, source_of
+from airflow_connect.bulk.rows import FileRows, InvalidRow, ListRows, RowSource, SqlRows, json_line, source_of
 from airflow_connect.errors import InputError
 
 if TYPE_CHECKING:
@@ -174,7 +176,7 @@ def test_quote_that_is_never_closed(write: Callable[..., str]) -> None:
 def test_columns_need_names(write: Callable[..., str]) -> None:
     """Two columns of one name, and a column without one, cannot be told apart: the input as a whole is refused."""
     path = write("a.csv", f"order,name,order\n1,{SECRET},2\n")
-    assert input_error(FileRows(path)) == (f"Columns 1 and 3 of {path} are both named 'order'. Name each differently.")
+    assert input_error(FileRows(path)) == (f"Columns 1 and 3 of {path} have the same name. Name each differently.")
     path = write("b.csv", f"order,name,\n1,{SECRET},\n")
     assert input_error(FileRows(path)).startswith(f"Column 3 of {path} has no name.")
 
@@ -323,7 +325,7 @@ def test_parquet_columns_need_names(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     path = str(tmp_path / "a.parquet")
     parquet.write_table(pa.Table.from_arrays([pa.array([SECRET]), pa.array([SECRET])], names=["a", "a"]), path)
-    assert "are both named 'a'" in input_error(FileRows(path))
+    assert "have the same name" in input_error(FileRows(path))
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"x" * 100 + b"PAR1", b"a,b\n1,2\n"])
@@ -720,7 +722,7 @@ def test_sqlite(sqlite: str) -> None:
         ("SELEKT 1", '(OperationalError: near "SELEKT": syntax error)'),
         ("SELECT * FROM orders WHERE name = ?", "(ProgrammingError: Incorrect number of bindings supplied"),
         ("SELECT 1; SELECT 2", "(ProgrammingError: You can only execute one statement at a time)"),
-        ("SELECT 1 AS a, 'Zaphod' AS a", "Columns 1 and 2 of the result of SQL on conn_id orders are both named 'a'."),
+        ("SELECT 1 AS a, 'Zaphod' AS a", "Columns 1 and 2 of the result of SQL on conn_id orders have the same name."),
         ("DELETE FROM orders", "The SQL on conn_id orders returns no rows; it is to be a query."),
     ],
     ids=range(6),
@@ -787,7 +789,7 @@ def test_postgresql(warehouse: str) -> None:
 @pytest.mark.parametrize(
     ("query", "why"),
     [
-        ("SELECT 1 AS a, 2 AS a", "are both named 'a'"),
+        ("SELECT 1 AS a, 2 AS a", "have the same name"),
         ("SELECT * FROM customers", '(UndefinedTable: relation "customers" does not exist)'),
         ("SELECT 'Zaphod'::int", "(InvalidTextRepresentation). Check"),
         ("SELECT 1 / (4000 - n) AS a FROM generate_series(1, 5000) AS n", "(DivisionByZero). Check"),
@@ -877,3 +879,55 @@ def test_memory_does_not_grow_with_the_rows_of_a_query(warehouse: str) -> None:
     query = "SELECT n, repeat('x', 200) AS text FROM generate_series(1, {}) AS n"
     few, many = (peak_megabytes(f"SqlRows('warehouse', {query.format(n)!r})", n) for n in (300, 300_000))
     assert many - few <= 10
+
+
+def test_text_that_sqlite_cannot_decode_is_not_told(sqlite: str) -> None:
+    """SQLite quotes a text that is no UTF-8; the error names the column alone."""
+    text = f"SELECT CAST(x'ff' || '{SECRET}' AS TEXT) AS name"
+    assert "Could not decode to UTF-8 column 'name'" in input_error(SqlRows(sqlite, text))
+
+
+def test_parquet_value_that_python_does_not_have(tmp_path: Path) -> None:
+    """A date after the year 9999 is its row's fault, and the others are read."""
+    pa = pytest.importorskip("pyarrow")
+    days = pa.array([1, 5_000_000, 2], pa.int32()).cast(pa.date32())
+    path = write_parquet(str(tmp_path / "a.parquet"), {"day": days, "name": [SECRET] * 3})
+    [first, second, third] = rows_of(FileRows(path))
+    assert (first["day"], third["day"]) == (date(1970, 1, 2), date(1970, 1, 3))
+    assert isinstance(second, InvalidRow)
+    assert second.rule.startswith("column 'day' has a value that cannot be read")
+
+
+def test_a_deque_is_rows() -> None:
+    """A sequence that cannot be cut is read all the same."""
+    assert rows_of(source_of(deque([{"a": 1}, {"a": 2}]))) == [{"a": 1}, {"a": 2}]
+
+
+def test_a_row_as_a_line_is_read_back(tmp_path: Path) -> None:
+    """What is written for another run can be read by it: missing values, times, keys and numbers of all kinds."""
+    row = {
+        "id": 17,
+        "amount": Decimal("12.50"),
+        "nan": math.nan,
+        "huge": math.inf,
+        "at": datetime(2026, 3, 1, tzinfo=UTC),
+        "name": 'a\n"\u2028é\ud800',
+        "nested": {("a", 1): (1, None, {2.5: True})},
+    }
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(json_line(row) * 2)
+    assert (
+        rows_of(FileRows(str(path)))
+        == [
+            {
+                "id": 17,
+                "amount": "12.50",
+                "nan": None,
+                "huge": "inf",
+                "at": "2026-03-01T00:00:00+00:00",
+                "name": row["name"],
+                "nested": {"('a', 1)": [1, None, {"2.5": True}]},
+            }
+        ]
+        * 2
+    )

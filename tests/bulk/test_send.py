@@ -41,6 +41,7 @@ class Sending:
     def __init__(self, hook: ConnectHook, folder: Path) -> None:
         self.hook = hook
         self.folder = folder
+        self.whose = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
         self.attempts = 0
         self.sender: Sender | None = None
 
@@ -57,8 +58,8 @@ class Sending:
         """Send with a new ledger, as another attempt of the same task instance does."""
         self.attempts += 1
         with (
-            History(self.folder) as history,
-            ledger or Ledger(self.folder, header={"try_number": self.attempts, "task_id": "t"}) as ledger,
+            History(self.folder, asked_by=self.whose) as history,
+            ledger or Ledger(self.folder, header={"try_number": self.attempts, **self.whose}) as ledger,
         ):
             self.sender = Sender(
                 contacts,
@@ -189,8 +190,11 @@ def test_refusal_is_not_repeated_by_a_retry(sending: Sending, emulator: Emulator
     assert sending.results[1]["state"] == "failed"
     assert "related_contact_id" in sending.results[1]["message"] or "RelatedContactId" in sending.results[1]["message"]
 
+    message = sending.results[1]["message"]
     again = sending(wrong, retry_refused=False)
     assert (again.already_made, again.failed, again.refused, again.calls) == (1, 1, 1, 0)
+    assert sending.results[1]["message"] == message
+    assert list(sending.sender.failed_rows) == [1]
     assert sending(wrong, retry_refused=True).calls == 1
     assert sending([planned(1)], retry_refused=False).created == 1
     assert sending.results[1]["state"] == "created"
@@ -215,11 +219,24 @@ def test_other_content_after_an_unknown_fate_is_not_sent(sending: Sending, emula
     assert sending.results[1]["state"] == "unknown"
     emulator.set_faults("")
     calls = len(emulator.calls("CreateContact"))
-    progress = sending([planned(1, key="key 1", description="changed")])
-    assert (progress.failed, progress.calls) == (1, 0)
+    for _ in range(2):
+        progress = sending([planned(1, key="key 1", description="changed")])
+        assert (progress.unknown, progress.refused, progress.calls) == (1, 1, 0)
+        assert list(sending.sender.unknown_rows) == [1]
     assert len(emulator.calls("CreateContact")) == calls
+    [result] = read_results(sending.folder)
+    assert (result["state"], "other content" in result["message"]) == ("unknown", True)
     assert sending([planned(1)]).created == 1
     assert len(emulator.contacts()) == 1
+
+
+def test_refusal_of_another_run_does_not_stand(sending: Sending, emulator: Emulator) -> None:
+    """What one run was refused may be allowed by now, and this run has not asked."""
+    wrong = [planned(1, related_contact_id="00000000-0000-4000-8000-000000000000")]
+    sending(wrong)
+    sending.whose |= {"run_id": "another"}
+    again = sending(wrong, retry_refused=False)
+    assert (again.failed, again.calls) == (1, 1)
 
 
 # --- What stops everything ----------------------------------------------------------------------------------
@@ -235,6 +252,25 @@ def test_denied_access_stops_after_the_first(tmp_path: Path, monkeypatch: pytest
         assert "connect:CreateContact" in str(sending.stopped_by)
         assert progress.calls == len(closed.calls("CreateContact")) <= 16
         assert progress.done == 0
+
+
+@pytest.mark.parametrize("ended_by", ["credentials", "stop"])
+def test_what_was_never_sent_may_change(sending: Sending, emulator: Emulator, ended_by: str) -> None:
+    """After an orderly end only what may have been made is unknown: the rest is sent, also with other content."""
+    rows = range(1, 101)
+    options: dict[str, Any] = {}
+    if ended_by == "credentials":
+        emulator.set_faults("expired_token=1")
+    else:
+        emulator.set_faults("slow(300)=1")
+        options = {"on_progress": lambda _: sending.sender.stop(), "max_in_flight": 3}
+    first = sending((planned(row) for row in rows), **options)
+    states = {result["state"] for result in sending.results.values()}
+    assert (first.unknown, states) == (0, {"created"} if first.created else set())
+    emulator.set_faults("")
+    again = sending(planned(row, key=f"key {row}", description="changed") for row in rows)
+    assert (again.already_made, again.created) == (first.created, 100 - first.created)
+    assert len(emulator.contacts()) == 100
 
 
 def test_twenty_refusals_of_a_kind_stop(sending: Sending, emulator: Emulator) -> None:
@@ -388,6 +424,7 @@ def test_quota_that_stays_used_up_ends_it(full: tuple[Emulator, Sending]) -> Non
     progress = sending((planned(row) for row in range(1, 31)), quota_timeout=1.0)
     assert isinstance(sending.stopped_by, QuotaError)
     assert progress.created == 10
+    assert {result["state"] for result in sending.results.values()} == {"created"}
     assert len(emulator.calls("CreateContact")) < 10 + 16 + 30
 
 

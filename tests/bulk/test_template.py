@@ -199,7 +199,7 @@ def test_a_column_may_have_any_name(name: str) -> None:
 def test_a_row_has_no_methods(name: str, place: str) -> None:
     """A template never meets a dict's method where the column is missing: the customer would read its address."""
     [fault] = faults_of(lambda: render(f"{{{{ {place}.{name} }}}}", {"a": {"x": 1}, "b": [{"x": 1}]}))
-    assert fault.given.startswith(f"the row has no '{name}', only ")
+    assert fault.given.startswith(f"the row has no '{name}' among its ")
 
 
 def test_dicts_of_the_context_keep_their_methods() -> None:
@@ -332,19 +332,19 @@ def test_the_context_comes_before_globals_and_the_row_before_both() -> None:
 # --- Faults ---------------------------------------------------------------------------------------------------
 
 
-def test_a_missing_column_is_named_with_those_that_are_there() -> None:
-    """A misspelt column is found by its name among the others; what the row holds is not told."""
+def test_a_missing_column_is_named_with_the_one_that_may_be_meant() -> None:
+    """A misspelt column is found by its name; other names are not told, which are data where a file has no header."""
     assert faults_of(lambda: render("{{ row.ordr }}", {"order": SECRET, "order id": SECRET, "city": SECRET})) == [
         Fault(
             "name",
             "the template asks for what is not there",
-            "the row has no 'ordr', only order, ['order id'], city",
+            "the row has no 'ordr' among its 3 columns; there is order",
         )
     ]
-    [fault] = faults_of(lambda: render("{{ row.x }}", {f"column{number}": SECRET for number in range(300)}))
-    assert fault.given.endswith("column18, column19, …")
-    [fault] = faults_of(lambda: render("{{ row.x }}", {}))
-    assert fault.given == "the row has no 'x', only nothing"
+    [fault] = faults_of(lambda: render("{{ row.name }}", {"Jane Doe": SECRET}))
+    assert fault.given == "the row has no 'name' among its 1 column"
+    [fault] = faults_of(lambda: render("{{ row[row.x] }}", {"x": "Jane Do", "Jane Doe": SECRET}))
+    assert fault.given == "the row has no something computed among its 2 columns"
 
 
 def test_all_faults_of_a_row_are_found_at_once() -> None:
@@ -360,7 +360,7 @@ def test_all_faults_of_a_row_are_found_at_once() -> None:
         {},
     )
     assert [(fault.field, fault.given) for fault in faults_of(lambda: contact({"zero": 0, "there": SECRET}))] == [
-        ("name", "the row has no 'gone', only zero, there"),
+        ("name", "the row has no 'gone' among its 2 columns"),
         ("attributes.a", "ZeroDivisionError"),
         ("attributes.b", "str object has no 'gone'"),
         ("attributes['c d']", "str object has no 'x'"),
@@ -545,7 +545,9 @@ def test_a_function_does_not_give_what_identifies_the_contact(name: str) -> None
     ("text", "row", "key"),
     [
         ("{{ row.id }}", {"id": 17}, "17"),
-        ("{{ row.id }}", {"id": 12.0}, "12.0"),
+        ("{{ row.id }}", {"id": 12.0}, "12"),
+        ("o-{{ row.id }}", {"id": 0.0000001}, "o-0.0000001"),
+        ("o-{{ row.id }}", {"id": Decimal("12.50")}, "o-12.50"),
         ("order-{{ row.id }}-{{ ds }}", {"id": "A"}, "order-A-2026-11-24"),
         ("{{ row.a }}-{{ row.b }}", {"a": None, "b": "B"}, "-B"),
         ("{% if row.id %}{{ row.id }}{% endif %}", {"id": "A"}, "A"),
@@ -553,7 +555,7 @@ def test_a_function_does_not_give_what_identifies_the_contact(name: str) -> None
     ],
 )
 def test_a_key_is_text(text: str, row: dict[str, Any], key: str) -> None:
-    """A key is what Airflow's template of ``idempotency_key`` gives on an operator for one contact."""
+    """A key is what Airflow's template gives on an operator; of a number it is that of an attribute."""
     assert compile_text(text, {"ds": "2026-11-24"})(row) == key
 
 
@@ -580,7 +582,7 @@ def test_a_broken_key_is_one_error() -> None:
     assert fault.field == "idempotency_key"
     [fault] = faults_of(lambda: compile_text("{{ row.id }}", {})({"order": SECRET}))
     assert fault == Fault(
-        "idempotency_key", "the template asks for what is not there", "the row has no 'id', only order"
+        "idempotency_key", "the template asks for what is not there", "the row has no 'id' among its 1 column"
     )
 
 
@@ -588,3 +590,28 @@ def test_a_key_can_be_written_in_utf8() -> None:
     """A lone surrogate, which JSON can hold and UTF-8 cannot, is the row's fault."""
     [fault] = faults_of(lambda: compile_text("{{ row.id }}", {})({"id": "a\ud800"}))
     assert fault == Fault("idempotency_key", "must be Unicode text (no lone surrogates)", "text of 2 characters")
+
+
+def nested(depth: int) -> Any:
+    """Return lists in lists."""
+    value: Any = SECRET
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+class Unspeakable:
+    """A value whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise ValueError(SECRET)
+
+
+@pytest.mark.parametrize("value", [nested(100_000), 10**5_000, Unspeakable()], ids=["deep", "digits", "no text"])
+def test_a_value_that_cannot_be_rendered_is_its_rows_fault(value: Any) -> None:
+    """Whatever a value does, its row is named, the others are checked, and nothing of it is told."""
+    [fault] = faults_of(lambda: compile_text("k-{{ row.id }}", {})({"id": value}))
+    assert fault.field in ("idempotency_key", "contact")
+    assert SECRET not in str(fault)
+    [fault] = faults_of(lambda: render("Order {{ row.id }}", {"id": value}))
+    assert SECRET not in str(fault)
