@@ -1,7 +1,7 @@
 """
 What becomes of a contact: a task about an invoice is opened, told what was found, handed to Billing, and ended.
 
-Each operator returns the contact's ID, which is the next one's argument.
+All of them take the contact that was made: the last one ends what it went on as.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ with DAG(
     # [END howto_operator_transfer_contact]
 
     # [START howto_operator_stop_contact]
-    stop = StopContactOperator(task_id="invoice_was_paid", contact_id=transfer.output)
+    stop = StopContactOperator(task_id="invoice_was_paid", contact_id=create.output)
     # [END howto_operator_stop_contact]
 
-    update >> transfer
+    update >> transfer >> stop
