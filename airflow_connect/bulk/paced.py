@@ -113,11 +113,12 @@ class Paced(Generic[Item, Result]):
         max_retry_time: float = MAX_RETRY_TIME,
         threads: ThreadPoolExecutor | None = None,
     ) -> None:
-        self._call = call
+        # In the context of the task's log. Airflow 3.0 and 3.1 give connections, as those whose credentials have
+        # expired, only to threads that asgiref has started.
+        self._call = sync_to_async(call, thread_sensitive=False, executor=threads or _shared_threads())
         self._clock = clock
         self.pace = pace if pace is not None else Pace(clock.now(), max_in_flight=THREADS)
         self._max_retry_time = max_retry_time
-        self._threads = threads or _shared_threads()
         #: Calls that left, and how many of them were throttled.
         self.calls = 0
         self.throttled = 0
@@ -203,9 +204,7 @@ class Paced(Generic[Item, Result]):
         self.calls += 1
         answer = Answer.SAYS_NOTHING
         try:
-            # In the context of the task's log. Airflow 3.0 and 3.1 give connections, as those whose credentials have
-            # expired, only to threads that asgiref has started.
-            result = await sync_to_async(self._call, thread_sensitive=False, executor=self._threads)(item)
+            result = await self._call(item)
             answer = Answer.ACCEPTED
         except ThrottledError:
             answer = Answer.THROTTLED

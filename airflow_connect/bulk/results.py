@@ -191,6 +191,8 @@ def first_attempt(folder: Any) -> float | None:
     place = Place(folder)
     began = []
     for segment in filter(None, map(Segment.at, place.find())):
+        if segment.number > 1:
+            continue
         # What is damaged is told by whoever reads all of it.
         with suppress(OSError, ValueError, KeyError, TypeError), place.fs.open(segment.path, "rb") as file:
             began.append(datetime.fromisoformat(json.loads(file.readline())["started"]).timestamp())
