@@ -54,10 +54,9 @@ def test_killed_sensor_stops_its_contact(
     local_airflow: LocalAirflow, emulator: Emulator, dag_id: str, state: str, how: str
 ) -> None:
     """A task that is marked failed, or cleared while it waits, stops its contact by StopContact, once."""
-    if how == "cleared" and version("apache-airflow").startswith("3.0."):
-        pytest.skip(
-            "a cleared task is deferred again before 3.0 cancels its trigger; in a worker 3.0 never restarts it"
-        )
+    release = tuple(map(int, version("apache-airflow").split(".")[:2]))
+    if how == "cleared" and release < ((3, 3) if state == "deferred" else (3, 1)):
+        pytest.skip("a clear stops nothing there; see docs/waiting.md")
     run_id = waiting(local_airflow, emulator, dag_id, state)
     if how == "failed":
         body = {"new_state": "failed", **({"dry_run": False} if local_airflow.is_airflow_2 else {})}
