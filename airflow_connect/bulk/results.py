@@ -188,12 +188,15 @@ def first_attempt(folder: Any) -> float | None:
 
     :param folder: the task instance's folder, ``pathlib.Path`` or ``ObjectStoragePath``
     """
+    # What is damaged or out of reach is told by whoever reads all of it.
     place = Place(folder)
-    began = []
-    for segment in filter(None, map(Segment.at, place.find())):
+    began: list[float] = []
+    paths: list[str] = []
+    with suppress(Exception):  # a store's errors are of its own kinds
+        paths = place.find()
+    for segment in filter(None, map(Segment.at, paths)):
         if segment.number > 1:
             continue
-        # What is damaged is told by whoever reads all of it.
         with suppress(OSError, ValueError, KeyError, TypeError), place.fs.open(segment.path, "rb") as file:
             began.append(datetime.fromisoformat(json.loads(file.readline())["started"]).timestamp())
     return min(began, default=None)

@@ -71,6 +71,8 @@ class EachContactOperator(ConnectBaseOperator):
         self.contact_id = contact_id
         self.results = results
         self.state = state
+        if not isinstance(dry_run, bool):
+            raise TypeError(f"dry_run of task {self.task_id!r} is True or False; it is no template.")
         # Airflow's operators have a method dry_run.
         self.asked_for_dry_run = dry_run
 

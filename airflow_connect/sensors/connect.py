@@ -149,6 +149,15 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
             "max_retry_time": self.max_retry_time,
         }
 
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        if parent is self:
+            # Airflow would call a function in a template field itself, and not with an outcome.
+            functions = {name for name in ("fail_if", "skip_if") if callable(getattr(self, name))}
+            template_fields = [name for name in template_fields if name not in functions]
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+
     # --- Life ---------------------------------------------------------------------------------------------------
 
     def execute(self, context: Context) -> Any:

@@ -250,6 +250,8 @@ def test_transferred_contact(sense: Any, mode: dict[str, Any], make: Any, amazon
         ({"fail_if": {"attributes": {"decision": "approve"}}}, "success"),
         ({"fail_if": {"state": ["expired", "failed"]}}, "success"),
         ({"fail_if": lambda outcome: outcome["attributes"]["decision"] == "refuse"}, "failed"),
+        ({"fail_if": lambda outcome: outcome["attributes"]["decision"] == "approve"}, "success"),
+        ({"skip_if": lambda outcome: outcome["state"] == "completed"}, "skipped"),
         ({"skip_if": {"attributes": {"decision": "refuse"}}}, "skipped"),
         ({"fail_if": {"attributes": {"decision": "refuse"}}, "soft_fail": True}, "skipped"),
     ],
