@@ -600,7 +600,9 @@ INSERT INTO ended VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET asked = excluded.asked, at = excluded.at, outcome = excluded.outcome
 WHERE excluded.asked > ended.asked OR (excluded.asked = ended.asked AND excluded.at < ended.at)
 """
-_UNSENT: Final = f"DELETE FROM record WHERE writer = ? AND row = ? AND state = {State.UNKNOWN:d}"  # noqa: S608
+_UNSENT: Final = f"""
+DELETE FROM record WHERE writer = ? AND row = ? AND state = {State.UNKNOWN:d}
+"""  # noqa: S608  # a number of ours
 #: In the order of COLUMNS; several attempts are too much for it.
 _ROWS_OF_WRITER: Final = """
 SELECT row, key, token, state, record.contact_id, contact_arn, attempts, error, message, outcome
