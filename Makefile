@@ -18,14 +18,14 @@ help: ## Show this list
 
 demo: python ## Run the first example in a real Airflow against a local Amazon Connect, and show what it made
 	$(PYTHON) .ci/install.py $(VENV) --extra examples
-	$(IN_VENV) -m tests.demo demo
+	$(IN_VENV) -m tools.demo demo
 
 up: python ## Start Airflow's UI, a local Amazon Connect and its desk, and leave them running
 	$(PYTHON) .ci/install.py $(VENV) --extra examples
-	$(IN_VENV) -m tests.demo up
+	$(IN_VENV) -m tools.demo up
 
 down: python ## End what `make up` started
-	$(PYTHON) -m tests.demo down
+	$(PYTHON) -m tools.demo down
 
 venv: python ## Install the newest Airflow, this checkout and the tools of a developer into .venv
 	$(PYTHON) .ci/install.py $(VENV)
@@ -54,8 +54,8 @@ matrix-%: python
 	.matrix/$*/bin/python -m pytest tests/airflow $(ARGS)
 
 docs: venv ## Rewrite the snippets, tables and pictures of the pages from the code
-	$(IN_VENV) docs/generate.py
-	$(IN_VENV) docs/draw_pace.py
+	$(IN_VENV) -m tools.generate_docs
+	$(IN_VENV) -m tools.draw_pace
 
 clean: down ## Remove all that the other targets made
 	rm -rf $(VENV) .demo .matrix .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

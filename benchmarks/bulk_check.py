@@ -52,10 +52,10 @@ def write_rows(path: Path, rows: int) -> None:
 
 
 def plan(path: Path, key: str | None) -> Plan:
+    from airflow_connect.api.operations import ContactRequest
     from airflow_connect.bulk.plan import Plan, TaskInstance
     from airflow_connect.bulk.rows import FileRows
     from airflow_connect.bulk.template import compile_contact, compile_text
-    from airflow_connect.request import ContactRequest
 
     return Plan(
         FileRows(str(path)),

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from airflow_connect.bulk.ledger import run_folder
-from airflow_connect.bulk.results import read_results
 from airflow_connect.emulator.server import Emulator
+from airflow_connect.record.ledger import run_folder
+from airflow_connect.record.results import read_results
 from airflow_connect.testing import LocalConnect
-from tests.local_airflow import LocalAirflow
+from tools.local_airflow import LocalAirflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

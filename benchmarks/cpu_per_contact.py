@@ -92,7 +92,7 @@ def makers(url: str, home: Path, contacts: int, rows: int) -> dict[str, tuple[in
     """Return for each contender how many contacts a round makes, and what makes them."""
     import boto3
 
-    from airflow_connect.client_token import token_for_task
+    from airflow_connect.api.identity import token_for_task
     from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID, DEFAULT_REGION
 
     client = boto3.client(
@@ -141,14 +141,14 @@ def connect_to(url: str) -> ConnectHook:
 
 def send_file(file: Path, folder: Path, hook: ConnectHook) -> int:
     """Do what the operator does with a file, and return the number of contacts made."""
-    from airflow_connect.bulk.ledger import Ledger
-    from airflow_connect.bulk.pace import Pace
+    from airflow_connect.api.operations import ContactRequest
     from airflow_connect.bulk.plan import Plan, TaskInstance
-    from airflow_connect.bulk.results import History
     from airflow_connect.bulk.rows import FileRows
     from airflow_connect.bulk.send import Sender
     from airflow_connect.bulk.template import compile_contact
-    from airflow_connect.request import ContactRequest
+    from airflow_connect.calls.pace import Pace
+    from airflow_connect.record.ledger import Ledger
+    from airflow_connect.record.results import History
 
     asked_by = TaskInstance("dag", str(folder), "task")
     contact = compile_contact(TEMPLATE, ContactRequest, {})

@@ -21,8 +21,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_connect.bulk.ledger import Ledger
-from airflow_connect.bulk.results import History, contacts, export_results, read_results
+from airflow_connect.record.ledger import Ledger
+from airflow_connect.record.results import History, contacts, export_results, read_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable

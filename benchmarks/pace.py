@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.bulk.simulation import Client, Faulty, Outcome, PacedClient, Scenario, Simulation, boto, ours
+from tools.simulation import Client, Faulty, Outcome, PacedClient, Scenario, Simulation, boto, ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -143,13 +143,13 @@ def run_ours(url: str, seconds: float) -> dict[str, int]:
     """Send rows without end through the sender, with the ledger and the hook of the operator; nothing is configured."""
     with tempfile.TemporaryDirectory() as home:
         os.environ["AIRFLOW_HOME"] = home
-        from airflow_connect.bulk.ledger import Ledger
-        from airflow_connect.bulk.pace import Pace
         from airflow_connect.bulk.plan import PlannedContact
-        from airflow_connect.bulk.results import History
         from airflow_connect.bulk.send import Sender
+        from airflow_connect.calls.pace import Pace
         from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID, DEFAULT_REGION
         from airflow_connect.hooks.connect import ConnectHook
+        from airflow_connect.record.ledger import Ledger
+        from airflow_connect.record.results import History
 
         extra = {"region_name": DEFAULT_REGION, "endpoint_url": url}
         connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}

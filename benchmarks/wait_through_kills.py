@@ -29,12 +29,12 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from airflow_connect.bulk.results import read_results
 from airflow_connect.emulator.resources import BILLING_QUEUE, TO_QUEUE_FLOW
 from airflow_connect.emulator.server import Emulator
+from airflow_connect.record.results import read_results
 from airflow_connect.testing import LocalConnect
-from tests.local_airflow import LocalAirflow
-from tests.programs import _descendants
+from tools.local_airflow import LocalAirflow
+from tools.programs import _descendants
 
 if TYPE_CHECKING:
     from collections.abc import Callable

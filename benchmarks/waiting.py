@@ -29,8 +29,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from airflow_connect.bulk.ledger import Ledger
 from airflow_connect.emulator.server import Emulator
+from airflow_connect.record.ledger import Ledger
 from airflow_connect.testing import LocalConnect
 
 KINDS = {"one": "one trigger", "each": "a trigger each"}

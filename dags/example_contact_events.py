@@ -14,7 +14,7 @@ from typing import Any
 from airflow.providers.amazon.aws.triggers.sqs import SqsSensorTrigger
 from airflow.providers.common.compat.sdk import DAG, task
 
-from airflow_connect.events import contact_events
+from airflow_connect.api.events import contact_events
 
 # [START howto_contact_events]
 QUEUE_URL = os.environ.get("CONTACT_EVENTS_QUEUE_URL")

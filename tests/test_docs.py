@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 import airflow_connect
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from tools import generate_docs
 
 CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "airflow_connect"
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", CHECKOUT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-GENERATE = _load()
-PAGES: list[Path] = GENERATE.PAGES
+PAGES: list[Path] = generate_docs.PAGES
 LABEL = re.compile(r"^<!-- label: (\S+) -->\n#+ .+", re.MULTILINE)
 
 
@@ -57,7 +43,7 @@ def _texts(file: Path) -> str:
 def test_blocks_are_the_code_s(page: Path) -> None:
     """Snippets and tables are what the code has now; ``make docs`` makes them so."""
     text = page.read_text(encoding="utf-8")
-    assert GENERATE.fill(text) == text
+    assert generate_docs.fill(text) == text
 
 
 def test_every_marker_is_shown() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_connect.fields import cut_instance_arn
+from airflow_connect.api.fields import cut_instance_arn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,18 +18,18 @@ from functools import partial
 from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
+from airflow_connect.api.errors import InputError, InvalidRequestError, SetupError
+from airflow_connect.api.fields import Fault, describe, key_path
+from airflow_connect.api.identity import content_digest, row_digest, token_for_key, token_for_row
 from airflow_connect.bulk.rows import InvalidRow
 from airflow_connect.bulk.template import RowError
-from airflow_connect.client_token import content_digest, row_digest, token_for_key, token_for_row
-from airflow_connect.errors import InputError, InvalidRequestError, SetupError
-from airflow_connect.fields import Fault, describe, key_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
     from airflow_connect.bulk.rows import RowSource, Values
     from airflow_connect.bulk.template import ContactOf, TextOf
-    from airflow_connect.request import ContactRequest, StartTaskContactRequest
 
 __all__ = ["Plan", "PlannedContact", "RowFault", "Skipped", "TaskInstance"]
 
@@ -83,7 +83,7 @@ SELECT number, identity, content, coalesce(repetition, 0) FROM row LEFT JOIN rep
 
 
 class TaskInstance(NamedTuple):
-    """Who asks for contacts of rows that have no key, as for :func:`~airflow_connect.client_token.token_for_row`."""
+    """Who asks for contacts of rows that have no key, as for :func:`~airflow_connect.api.identity.token_for_row`."""
 
     dag_id: str
     run_id: str
@@ -148,7 +148,7 @@ class Plan:
     What is to be made of rows. Making a plan reads the whole input once; then nothing is unknown.
 
     The template or function of the contact gives the same for the same row both times, unless it asks a clock or
-    chance: then the second reading ends with an :class:`~airflow_connect.errors.InputError`.
+    chance: then the second reading ends with an :class:`~airflow_connect.api.errors.InputError`.
 
     Close it, or use it in a ``with`` statement: it holds temporary files. They have no name that anybody could open,
     and their space is free when the process ends, however it ends.

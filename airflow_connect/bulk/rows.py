@@ -3,7 +3,7 @@ Where rows come from: a list, files, or a database; each row as a dict, one at a
 
 A source is an argument in a DAG file: it is cheap to make, opens nothing before :meth:`RowSource.read`, and its text
 names no content. What is wrong with one row is an :class:`InvalidRow` in its place, so that a reader finds the faults
-of all rows; what is wrong with the whole input raises :class:`~airflow_connect.errors.InputError`.
+of all rows; what is wrong with the whole input raises :class:`~airflow_connect.api.errors.InputError`.
 
 Whatever is read is streamed: memory does not grow with the number of rows.
 """
@@ -31,8 +31,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
-from airflow_connect.errors import InputError
-from airflow_connect.fields import is_absent, text_of
+from airflow_connect.api.errors import InputError
+from airflow_connect.api.fields import is_absent, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,8 +26,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_connect.bulk.pace import MAX_IN_FLIGHT, Answer
-from airflow_connect.errors import (
+from airflow_connect.api.errors import (
     ConnectError,
     LedgerError,
     QuotaError,
@@ -37,15 +36,16 @@ from airflow_connect.errors import (
     ThrottledError,
     content_changed,
 )
-from airflow_connect.retry import MAX_RETRY_TIME, wait_before_attempt
+from airflow_connect.calls.pace import MAX_IN_FLIGHT, Answer
+from airflow_connect.calls.retry import MAX_RETRY_TIME, wait_before_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from airflow_connect.bulk.ledger import Ledger
-    from airflow_connect.bulk.pace import Call, Pace
     from airflow_connect.bulk.plan import PlannedContact
-    from airflow_connect.bulk.results import History
+    from airflow_connect.calls.pace import Call, Pace
+    from airflow_connect.record.ledger import Ledger
+    from airflow_connect.record.results import History
 
 __all__ = ["QUOTA_TIMEOUT", "Progress", "Sender"]
 
@@ -131,7 +131,7 @@ class Sender:
 
     :param contacts: what is to be made, in order; read by a thread of its own, a little ahead of the calls
     :param create: makes the contact of one request, in one attempt, and returns the response; called by many threads
-        at once. Raises :class:`~airflow_connect.errors.ConnectError`.
+        at once. Raises :class:`~airflow_connect.api.errors.ConnectError`.
     :param pace: when to call, and how often at once
     :param operation: the API operation, for messages
     :param ledger: where intents and outcomes are recorded

@@ -20,15 +20,15 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing, object_type_repr
 
-from airflow_connect.errors import InvalidRequestError
-from airflow_connect.fields import Fault, describe, is_absent, key_path, text_of
+from airflow_connect.api.errors import InvalidRequestError
+from airflow_connect.api.fields import Fault, describe, is_absent, key_path, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from jinja2 import Environment
 
-    from airflow_connect.request import ContactRequest, StartTaskContactRequest
+    from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
 
 __all__ = ["ContactOf", "RowError", "TextOf", "compile_contact", "compile_text"]
 

@@ -10,8 +10,8 @@ from airflow_connect._compat import (
     determine_kwargs,
     task_decorator_factory,
 )
-from airflow_connect.errors import InvalidRequestError
-from airflow_connect.fields import Fault
+from airflow_connect.api.errors import InvalidRequestError
+from airflow_connect.api.fields import Fault
 from airflow_connect.operators.connect import CreateContactOperator
 
 if TYPE_CHECKING:

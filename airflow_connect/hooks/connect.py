@@ -1,8 +1,8 @@
 """
 Credentials, the instance, and one method per operation of Amazon Connect's API.
 
-Every call is sorted by :mod:`airflow_connect.errors` and repeated by :mod:`airflow_connect.retry`; botocore's own
-retries are off unless the connection or the task configures them.
+Every call is sorted by :mod:`airflow_connect.api.errors` and repeated by :mod:`airflow_connect.calls.retry`;
+botocore's own retries are off unless the connection or the task configures them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from uuid import uuid4
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
 from airflow_connect._compat import AirflowNotFoundException
-from airflow_connect.errors import ConnectError, RequestError, SetupError, answer_cut_off, sort_error
-from airflow_connect.fields import cut_instance_arn
-from airflow_connect.request import (
+from airflow_connect.api.errors import ConnectError, RequestError, SetupError, answer_cut_off, sort_error
+from airflow_connect.api.fields import cut_instance_arn
+from airflow_connect.api.operations import (
     ContactRequest,
     StartTaskContactRequest,
     StopContactRequest,
@@ -31,7 +31,7 @@ from airflow_connect.request import (
     UpdateContactAttributesRequest,
     UpdateContactRequest,
 )
-from airflow_connect.retry import MAX_RETRY_TIME, call_with_retries
+from airflow_connect.calls.retry import MAX_RETRY_TIME, call_with_retries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -217,7 +217,7 @@ class ConnectHook(AwsBaseHook):
         :param params: the parameters as botocore's client takes them
         :param max_retry_time: seconds, instead of the hook's
         :return: the response; ``ResponseMetadata.RetryAttempts`` counts the attempts after the first
-        :raises ConnectError: with its cure, see :mod:`airflow_connect.errors`
+        :raises ConnectError: with its cure, see :mod:`airflow_connect.api.errors`
         """
 
         def once() -> dict[str, Any]:
@@ -265,7 +265,7 @@ class ConnectHook(AwsBaseHook):
         .. seealso::
             - :external+boto3:py:meth:`Connect.Client.create_contact`
 
-        :param arguments: the parameters of :class:`~airflow_connect.request.ContactRequest`; without
+        :param arguments: the parameters of :class:`~airflow_connect.api.operations.ContactRequest`; without
             ``client_token`` each call makes a contact, however often it has to be repeated
         :return: the response, with ``ContactId`` and ``ContactArn``
         :raises InvalidRequestError: with all faults, before anything is sent
@@ -280,7 +280,7 @@ class ConnectHook(AwsBaseHook):
         .. seealso::
             - :external+boto3:py:meth:`Connect.Client.start_task_contact`
 
-        :param arguments: the parameters of :class:`~airflow_connect.request.StartTaskContactRequest`; without
+        :param arguments: the parameters of :class:`~airflow_connect.api.operations.StartTaskContactRequest`; without
             ``client_token`` each call makes a contact, however often it has to be repeated
         :return: the response, with ``ContactId``
         :raises InvalidRequestError: with all faults, before anything is sent
@@ -351,7 +351,7 @@ class ConnectHook(AwsBaseHook):
             - :external+boto3:py:meth:`Connect.Client.update_contact`
 
         :param contact_id: the contact
-        :param fields: the parameters of :class:`~airflow_connect.request.UpdateContactRequest`
+        :param fields: the parameters of :class:`~airflow_connect.api.operations.UpdateContactRequest`
         :raises InvalidRequestError: with all faults, before anything is sent
         """
         request = UpdateContactRequest(instance_id=self.instance_id, contact_id=contact_id, **fields)
@@ -365,7 +365,7 @@ class ConnectHook(AwsBaseHook):
             - :external+boto3:py:meth:`Connect.Client.update_contact_attributes`
 
         :param contact_id: the contact
-        :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.request.ContactRequest`
+        :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.api.operations.ContactRequest`
         :raises InvalidRequestError: with all faults, before anything is sent
         """
         request = UpdateContactAttributesRequest(
@@ -422,7 +422,7 @@ class ConnectHook(AwsBaseHook):
             - :external+boto3:py:meth:`Connect.Client.transfer_contact`
 
         :param contact_id: the contact
-        :param arguments: the parameters of :class:`~airflow_connect.request.TransferContactRequest`
+        :param arguments: the parameters of :class:`~airflow_connect.api.operations.TransferContactRequest`
         :return: the response, with ``ContactId`` and ``ContactArn`` of the new contact
         :raises InvalidRequestError: with all faults, before anything is sent
         """

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import TemplateError
 
 from airflow_connect._compat import BaseNotifier, dag_run_url, failed_tasks, log_url
-from airflow_connect.client_token import token_for_key
-from airflow_connect.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError
-from airflow_connect.fields import EXPIRY_ATTRIBUTE, describe
+from airflow_connect.api.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError
+from airflow_connect.api.fields import EXPIRY_ATTRIBUTE, describe
+from airflow_connect.api.identity import token_for_key
+from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
 from airflow_connect.hooks.connect import ConnectHook
-from airflow_connect.request import ContactRequest, StartTaskContactRequest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

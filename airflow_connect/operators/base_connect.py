@@ -8,11 +8,11 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import AirflowFailException, arguments_from_rows
-from airflow_connect.client_token import token_for_task
-from airflow_connect.errors import ConnectError, RequestError
+from airflow_connect.api.errors import ConnectError, RequestError
+from airflow_connect.api.identity import token_for_task
+from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
-from airflow_connect.retry import MAX_RETRY_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

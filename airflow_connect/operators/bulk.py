@@ -16,12 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import Stats, XComArg, conf, default_results_path, is_retry
-from airflow_connect.bulk.pace import MAX_IN_FLIGHT
-from airflow_connect.bulk.record import folder_of
-from airflow_connect.bulk.results import export_results, first_attempt, measured_rate, read_results
-from airflow_connect.bulk.rows import FileRows, SqlRows, json_line, source_of
-from airflow_connect.bulk.send import QUOTA_TIMEOUT, Progress
-from airflow_connect.errors import (
+from airflow_connect.api.errors import (
     ConnectError,
     InvalidRequestError,
     InvalidRowsError,
@@ -29,11 +24,16 @@ from airflow_connect.errors import (
     RowsFailedError,
     RowsRefusedError,
 )
-from airflow_connect.fields import Fault, describe
-from airflow_connect.lineage import contacts_lineage, tell_outlets
+from airflow_connect.api.fields import Fault, describe
+from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
+from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
+from airflow_connect.bulk.rows import FileRows, SqlRows, json_line, source_of
+from airflow_connect.bulk.send import QUOTA_TIMEOUT, Progress
+from airflow_connect.calls.pace import MAX_IN_FLIGHT
 from airflow_connect.links.connect import InstanceLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
-from airflow_connect.request import ContactRequest, StartTaskContactRequest
+from airflow_connect.record.results import export_results, first_attempt, measured_rate, read_results
+from airflow_connect.record.storage import folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_connect._compat import BaseOperatorLink
-    from airflow_connect.bulk.ledger import Ledger
     from airflow_connect.bulk.plan import Plan, TaskInstance
-    from airflow_connect.bulk.results import History
     from airflow_connect.bulk.send import Sender
+    from airflow_connect.record.ledger import Ledger
+    from airflow_connect.record.results import History
 
 __all__ = ["BulkCreateContactsOperator", "FileRows", "SqlRows", "export_results", "read_results"]
 
@@ -96,10 +96,10 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     :param rows: a list of dicts, the output of a task, :class:`~airflow_connect.bulk.rows.FileRows` or
         :class:`~airflow_connect.bulk.rows.SqlRows` (templated, but not what a row holds)
-    :param contact: the arguments of :class:`~airflow_connect.request.ContactRequest` (or, with
-        ``operation="start_task"``, of :class:`~airflow_connect.request.StartTaskContactRequest`), with templates over
-        ``row`` and Airflow's context: ``{"name": "Order {{ row.order_id }}"}``. Or a function that takes a row, a dict,
-        and returns them.
+    :param contact: the arguments of :class:`~airflow_connect.api.operations.ContactRequest` (or, with
+        ``operation="start_task"``, of :class:`~airflow_connect.api.operations.StartTaskContactRequest`), with templates
+        over ``row`` and Airflow's context: ``{"name": "Order {{ row.order_id }}"}``. Or a function that takes a row, a
+        dict, and returns them.
     :param operation: ``create`` for CreateContact (default), ``start_task`` for StartTaskContact
     :param idempotency_key: what identifies a row's contact: the same key makes one contact over tasks, runs and DAGs
         (template over ``row``: ``"{{ row.order_id }}"``). ``None``: DAG, run, task and what the row holds; equal rows
@@ -134,8 +134,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         shown.
     :return: ``rows``, ``created``, ``already_made``, ``skipped``, ``invalid``, ``failed``, ``unknown`` (counts of
         rows), ``results`` (the folder of this run's results, for
-        :func:`~airflow_connect.bulk.results.read_results`), ``seconds``, ``rate`` (contacts per second), ``throttled``
-        (calls), ``instance_access_url``; with ``dry_run`` ``rows``, ``valid``, ``invalid``, ``skipped``,
+        :func:`~airflow_connect.record.results.read_results`), ``seconds``, ``rate`` (contacts per second),
+        ``throttled`` (calls), ``instance_access_url``; with ``dry_run`` ``rows``, ``valid``, ``invalid``, ``skipped``,
         ``already_made``, ``estimated_seconds``
     :raises InvalidRowsError: if rows have faults; the first 20 are in the log, all of them in a file
     :raises RowsFailedError: if more rows failed than are tolerated, and another attempt may help
@@ -240,10 +240,10 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     # --- Execution ------------------------------------------------------------------------------------------------
 
     def _execute(self, context: Context) -> dict[str, Any]:
-        from airflow_connect.bulk.ledger import Ledger, run_folder
         from airflow_connect.bulk.plan import Plan, TaskInstance
-        from airflow_connect.bulk.results import History
         from airflow_connect.bulk.template import compile_contact, compile_text
+        from airflow_connect.record.ledger import Ledger, run_folder
+        from airflow_connect.record.results import History
 
         options = _Options(self)
         ti = context["ti"]
@@ -316,7 +316,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
         :raises InvalidRowsError: if nothing may be sent because of it
         """
-        from airflow_connect.bulk.ledger import write_faults
+        from airflow_connect.record.ledger import write_faults
 
         self.log.info(
             "%d rows read and checked: %d valid, %d invalid, %d duplicates",
@@ -371,8 +371,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     ) -> dict[str, Any]:
         import time
 
-        from airflow_connect.bulk.pace import Pace
         from airflow_connect.bulk.send import Sender
+        from airflow_connect.calls.pace import Pace
 
         operation = _REQUESTS[self.operation].operation
         pace = Pace(
@@ -445,7 +445,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         path = _given(self.failed_rows_path)
         if path is None:
             return None
-        from airflow_connect.bulk.record import one_line, place_of
+        from airflow_connect.record.storage import one_line, place_of
 
         numbers: list[Iterable[int]] = [plan.invalid_rows()]
         if sender is not None:
@@ -549,7 +549,7 @@ class _Report:
 
     def tell(self, now: Progress) -> None:
         """Report how far the sending is."""
-        from airflow_connect.bulk.ledger import write_progress
+        from airflow_connect.record.ledger import write_progress
 
         before, self._before = self._before, now
         seconds = now.seconds - before.seconds

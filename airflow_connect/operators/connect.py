@@ -17,24 +17,16 @@ from airflow_connect._compat import (
     never_expire,
     task_state_store,
 )
-from airflow_connect.bulk.awaited import InMemory
-from airflow_connect.bulk.paced import RealTime
-from airflow_connect.bulk.wait import Wait
-from airflow_connect.bulk.watch import Reads
-from airflow_connect.client_token import changed_fields, content_digests, token_for_key
-from airflow_connect.errors import (
+from airflow_connect.api.errors import (
     ConnectError,
     IdempotencyError,
     InvalidRequestError,
     SetupError,
     content_changed,
 )
-from airflow_connect.fields import Fault, text_of
-from airflow_connect.lineage import contacts_lineage, tell_outlets
-from airflow_connect.operators.base_connect import ConnectBaseOperator
-from airflow_connect.operators.each_contact import EachContactOperator
-from airflow_connect.outcome import Outcome
-from airflow_connect.request import (
+from airflow_connect.api.fields import Fault, text_of
+from airflow_connect.api.identity import changed_fields, content_digests, token_for_key
+from airflow_connect.api.operations import (
     ContactRequest,
     StartTaskContactRequest,
     StopContactRequest,
@@ -42,7 +34,15 @@ from airflow_connect.request import (
     TransferContactRequest,
     UpdateContactAttributesRequest,
 )
+from airflow_connect.api.outcome import Outcome
+from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
+from airflow_connect.calls.each import RealTime
+from airflow_connect.operators.base_connect import ConnectBaseOperator
+from airflow_connect.operators.each_contact import EachContactOperator
 from airflow_connect.triggers.connect import ContactTrigger, connection_of
+from airflow_connect.waiting.awaited import InMemory
+from airflow_connect.waiting.wait import Wait
+from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -300,7 +300,7 @@ class CreateContactOperator(_MakeContactOperator):
         https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
 
     The parameters from ``channel`` to ``expiry_duration_in_minutes`` are those of
-    :class:`~airflow_connect.request.ContactRequest`, which says their forms, limits and defaults.
+    :class:`~airflow_connect.api.operations.ContactRequest`, which says their forms, limits and defaults.
 
     :param channel: ``TASK``, ``VOICE`` or ``EMAIL`` (templated)
     :param initiation_method: default ``API`` for TASK, ``TRANSFER`` for VOICE (templated)
@@ -382,7 +382,7 @@ class StartTaskContactOperator(_MakeContactOperator):
         https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
 
     The parameters from ``name`` to ``attachments`` are those of
-    :class:`~airflow_connect.request.StartTaskContactRequest`, which says their forms, limits and defaults.
+    :class:`~airflow_connect.api.operations.StartTaskContactRequest`, which says their forms, limits and defaults.
 
     :param name: the task's name (templated)
     :param contact_flow_id: the flow. Exactly one of this, ``task_template_id`` and ``quick_connect_id`` is required
@@ -515,7 +515,7 @@ class UpdateContactAttributesOperator(EachContactOperator):
         :ref:`howto/operator:UpdateContactAttributesOperator`
 
     :param contact_id: the contact, of a chain of transferred contacts the first; or a list of them (templated)
-    :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.request.ContactRequest` (templated)
+    :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.api.operations.ContactRequest` (templated)
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
         (templated)
     :param state: of the results, only contacts of these states, such as ``open``; default: all (templated)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import AirflowFailException
-from airflow_connect.bulk.awaited import contact_ids_of, results_of
-from airflow_connect.bulk.paced import Paced, RealTime
-from airflow_connect.bulk.watch import Reads
-from airflow_connect.errors import RequestError
+from airflow_connect.api.errors import RequestError
+from airflow_connect.api.outcome import OutcomeState
+from airflow_connect.calls.each import Paced, RealTime
 from airflow_connect.links.connect import ContactLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
-from airflow_connect.outcome import OutcomeState
+from airflow_connect.waiting.awaited import contact_ids_of, results_of
+from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
 
-    from airflow_connect.bulk.paced import Answered
+    from airflow_connect.calls.each import Answered
 
 __all__ = ["EachContactOperator"]
 
@@ -185,7 +185,7 @@ class EachContactOperator(ConnectBaseOperator):
 
 
 def _from_results(path: str, conn_id: str | None, states: set[str]) -> Iterator[str]:
-    from airflow_connect.bulk.results import made_contacts
+    from airflow_connect.record.results import made_contacts
 
     for made in made_contacts(path, conn_id=conn_id)[1]:
         state = made.outcome["state"] if made.outcome is not None else OPEN

@@ -22,13 +22,13 @@ from airflow_connect._compat import (
     first_reschedule,
     is_deferral_timeout,
 )
-from airflow_connect.bulk.awaited import contact_ids_of, results_of
-from airflow_connect.errors import ConnectError, RequestError, SetupError
+from airflow_connect.api.errors import ConnectError, RequestError, SetupError
+from airflow_connect.api.outcome import ALL_ATTRIBUTES, Condition, Outcome, check_condition, matches, open_contact
+from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink
-from airflow_connect.outcome import ALL_ATTRIBUTES, Condition, Outcome, check_condition, matches, open_contact
-from airflow_connect.retry import MAX_RETRY_TIME
 from airflow_connect.triggers.connect import ContactTrigger, connection_of
+from airflow_connect.waiting.awaited import contact_ids_of, results_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
 
-    from airflow_connect.bulk.awaited import Awaited
-    from airflow_connect.bulk.wait import Wait
+    from airflow_connect.waiting.awaited import Awaited
+    from airflow_connect.waiting.wait import Wait
 
 __all__ = ["ContactSensor"]
 
@@ -117,7 +117,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        from airflow_connect.bulk.watch import contacts_needed
+        from airflow_connect.waiting.watch import contacts_needed
 
         contacts_needed(wait_for, 1, first_n=first_n, percent=percent)
         if on_timeout not in ON_TIMEOUT:
@@ -267,7 +267,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
 
     def _awaited(self, context: Context) -> Awaited:
         """Return what to wait for, and where its outcomes are kept."""
-        from airflow_connect.bulk.awaited import InMemory, InResults
+        from airflow_connect.waiting.awaited import InMemory, InResults
 
         if self.results is None and len(ids := contact_ids_of(self.contact_id)) <= MOST_IDS:
             return InMemory(ids)
@@ -279,8 +279,9 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         if self.results is not None:
             return results_of(self.results)
         if self._folder is None:
-            from airflow_connect.bulk.awaited import list_contacts
-            from airflow_connect.bulk.record import folder_of, run_folder
+            from airflow_connect.record.format import run_folder
+            from airflow_connect.record.storage import folder_of
+            from airflow_connect.waiting.awaited import list_contacts
 
             ti, ids = context["ti"], contact_ids_of(self.contact_id)
             whose = {name: getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
@@ -294,9 +295,9 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
     def _new_wait(
         self, context: Context, ended: Iterable[Mapping[str, Any]] = (), *, deadline: float | None = None
     ) -> Wait:
-        from airflow_connect.bulk.paced import RealTime
-        from airflow_connect.bulk.wait import Wait
-        from airflow_connect.bulk.watch import Reads
+        from airflow_connect.calls.each import RealTime
+        from airflow_connect.waiting.wait import Wait
+        from airflow_connect.waiting.watch import Reads
 
         clock = RealTime()
         awaited = self._awaited(context)
@@ -351,7 +352,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         summary = {**awaited.summary(), "timed_out": timed_out}
         self.log.info("Of %(contacts)d contacts %(open)d are open", summary)
         if not self._is_small(wait):
-            from airflow_connect.bulk.results import made_contacts
+            from airflow_connect.record.results import made_contacts
 
             path, conn_id = awaited.path, awaited.conn_id
             self._end_if(one.outcome for one in made_contacts(path, conn_id=conn_id)[1] if one.outcome is not None)
@@ -367,7 +368,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
 
     @staticmethod
     def _is_small(wait: Wait) -> bool:
-        from airflow_connect.bulk.awaited import InMemory
+        from airflow_connect.waiting.awaited import InMemory
 
         return isinstance(wait.awaited, InMemory)
 

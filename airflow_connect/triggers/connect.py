@@ -16,13 +16,13 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_connect._compat import TRIGGERS_ARE_TOLD_OF_KILLS, is_deferred
-from airflow_connect.bulk.awaited import Awaited, InMemory, InResults
-from airflow_connect.bulk.paced import Paced, RealTime
-from airflow_connect.bulk.wait import Wait, stop_contacts
-from airflow_connect.bulk.watch import Reads
-from airflow_connect.errors import ConnectError
+from airflow_connect.api.errors import ConnectError
+from airflow_connect.calls.each import Paced, RealTime
+from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.hooks.connect import ConnectHook
-from airflow_connect.retry import MAX_RETRY_TIME
+from airflow_connect.waiting.awaited import Awaited, InMemory, InResults
+from airflow_connect.waiting.wait import Wait, stop_contacts
+from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -59,7 +59,7 @@ class ContactTrigger(BaseTrigger):
 
     The event is ``{"status": "success" | "timeout", "summary": {…}, "ended": […]}`` or ``{"status": "error", "message":
     …}``. ``summary`` counts contacts by state, ``ended`` are outcomes without attributes
-    (:meth:`airflow_connect.outcome.Outcome.as_dict`).
+    (:meth:`airflow_connect.api.outcome.Outcome.as_dict`).
 
     :param contact_ids: the contacts, a few: they are kept in Airflow's database
     :param results: instead of them, the folder of a run's results, which holds any number of contacts, and where the

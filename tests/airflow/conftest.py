@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import aws_connection_json
-from tests.local_airflow import LocalAirflow
+from tools.local_airflow import LocalAirflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

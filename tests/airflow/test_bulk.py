@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_connect.bulk.ledger import write_progress
-from airflow_connect.bulk.record import run_folder
 from airflow_connect.emulator.resources import TASKS_FLOW
+from airflow_connect.record.format import run_folder
+from airflow_connect.record.ledger import write_progress
 from tests.airflow.test_operators import MARKED, new_dag, states, xcom
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_connect.bulk.ledger import run_folder
-from airflow_connect.bulk.results import read_results
+from airflow_connect.record.ledger import run_folder
+from airflow_connect.record.results import read_results
 from tests.bulk.sending import write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_connect.emulator.server import Emulator
-    from tests.local_airflow import LocalAirflow
+    from tools.local_airflow import LocalAirflow
 
 ROWS = 3_000
 IN_FLIGHT = 32  # of the DAG

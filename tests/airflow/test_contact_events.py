@@ -13,7 +13,7 @@ import pytest
 
 from airflow_connect.emulator.server import Emulator
 from tests.airflow.conftest import CHECKOUT
-from tests.local_airflow import LocalAirflow
+from tools.local_airflow import LocalAirflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ import pytest
 
 from tests.airflow.conftest import _register
 from tests.airflow.test_example_dags import EXAMPLES, read
-from tests.test_docs import GENERATE
+from tools import generate_docs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,5 +64,5 @@ def test_policies_are_what_the_operators_call(
     """The documented permissions of an operator are the operations that it calls, no more and no fewer."""
     run_dag(read(EXAMPLES / f"{dag_id}.py")[dag_id])
 
-    allowed = {action for operator in operators for action in GENERATE.POLICIES[operator]}
+    allowed = {action for operator in operators for action in generate_docs.POLICIES[operator]}
     assert {call.operation for call in emulator.calls()} == allowed

@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from airflow_connect.emulator.server import Emulator
-    from tests.local_airflow import LocalAirflow
+    from tools.local_airflow import LocalAirflow
 
 HAS_STATE_STORE = (3, 3)
 # Airflow 3.0 fails a task whose process was killed at once, whatever its retries; a person clears it.

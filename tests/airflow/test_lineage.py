@@ -12,15 +12,15 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 from airflow.utils.state import TaskInstanceState
 
+from airflow_connect.assets.lineage import contacts_lineage
 from airflow_connect.bulk.rows import FileRows, SqlRows
-from airflow_connect.lineage import contacts_lineage
 from airflow_connect.operators.connect import CreateContactOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_connect.emulator.server import Emulator
-    from tests.local_airflow import LocalAirflow
+    from tools.local_airflow import LocalAirflow
 
 START = {"schedule": None, "start_date": datetime(2026, 1, 1)}
 OTHER = "00000000-0000-4000-8000-000000000000"

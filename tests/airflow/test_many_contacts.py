@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_connect.bulk.awaited import list_contacts
-from airflow_connect.bulk.ledger import Ledger
 from airflow_connect.emulator.resources import BILLING_QUEUE, TO_QUEUE_FLOW
 from airflow_connect.operators.connect import (
     ContactBranchOperator,
@@ -16,6 +14,8 @@ from airflow_connect.operators.connect import (
     TransferContactOperator,
     UpdateContactAttributesOperator,
 )
+from airflow_connect.record.ledger import Ledger
+from airflow_connect.waiting.awaited import list_contacts
 from tests.airflow.test_operators import new_dag, states, xcom
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_connect.emulator.server import Emulator
-    from tests.local_airflow import LocalAirflow
+    from tools.local_airflow import LocalAirflow
 
 #: The DAG processor of Airflow 3.0 cannot say which tasks of a run have failed.
 DOES_NOT_KNOW_FAILED_TASKS = (3, 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_connect.client_token import token_for_key, token_for_task
+from airflow_connect.api.identity import token_for_key, token_for_task
 from airflow_connect.emulator.resources import BILLING_QUEUE, TASKS_FLOW, TO_QUEUE_FLOW
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_connect.bulk.awaited import list_contacts
-from airflow_connect.bulk.results import read_results
 from airflow_connect.emulator.resources import TO_QUEUE_FLOW
+from airflow_connect.record.results import read_results
 from airflow_connect.sensors.connect import MOST_IDS, ContactSensor
+from airflow_connect.waiting.awaited import list_contacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

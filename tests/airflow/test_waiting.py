@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.local_airflow import LocalAirflow, LocalAirflowError
+from tools.local_airflow import LocalAirflow, LocalAirflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

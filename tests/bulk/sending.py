@@ -15,23 +15,23 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_connect.bulk.ledger import Ledger
-from airflow_connect.bulk.pace import Call, Pace
+from airflow_connect.api.identity import content_digest, token_for_key
+from airflow_connect.api.operations import ContactRequest
 from airflow_connect.bulk.plan import Plan, PlannedContact, TaskInstance
-from airflow_connect.bulk.results import History
 from airflow_connect.bulk.rows import FileRows
 from airflow_connect.bulk.send import Sender
 from airflow_connect.bulk.template import compile_contact
-from airflow_connect.client_token import content_digest, token_for_key
+from airflow_connect.calls.pace import Call, Pace
 from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID as INSTANCE
-from airflow_connect.request import ContactRequest
-from tests.bulk.fault_points import Death, DyingLedger
+from airflow_connect.record.ledger import Ledger
+from airflow_connect.record.results import History
+from tests.record.fault_points import Death, DyingLedger
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
     from pathlib import Path
 
-    from airflow_connect.bulk.pace import Answer
+    from airflow_connect.calls.pace import Answer
 
 ASKED_BY = TaskInstance("orders", "manual__2026-11-24", "call")
 CONTACT = {"channel": "TASK", "name": "{{ row.name }}", "attributes": {"order": "{{ row.order }}"}}

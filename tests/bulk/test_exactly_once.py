@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_connect.bulk.results import read_results
-from tests.bulk.fault_points import POINTS, Death
+from airflow_connect.record.results import read_results
 from tests.bulk.sending import AtOnce, start_attempt, write_rows
+from tests.record.fault_points import POINTS, Death
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_connect.api.errors import InputError, InvalidRequestError
+from airflow_connect.api.identity import content_digest, row_digest, token_for_key, token_for_row
+from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
 from airflow_connect.bulk import plan as plan_module
 from airflow_connect.bulk.plan import Plan, PlannedContact, RowFault, Skipped, TaskInstance
 from airflow_connect.bulk.rows import FileRows, InvalidRow, ListRows
 from airflow_connect.bulk.template import compile_contact, compile_text
-from airflow_connect.client_token import content_digest, row_digest, token_for_key, token_for_row
-from airflow_connect.errors import InputError, InvalidRequestError
-from airflow_connect.request import ContactRequest, StartTaskContactRequest
 
 if TYPE_CHECKING:
     import random
@@ -491,7 +491,7 @@ def test_a_plan_that_fails_frees_its_files() -> None:
 
 FULL_DISK = """
 import resource, sys
-from airflow_connect.errors import SetupError
+from airflow_connect.api.errors import SetupError
 from tests.bulk.test_plan import planned
 rows = ({"id": n, "city": "x" * 100, "key": "k" * 50 + str(n)} for n in range(100_000))
 rows = rows if sys.argv[1] == "once" else list(rows)

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_connect._compat import database_hook
+from airflow_connect.api.errors import InputError
 from airflow_connect.bulk.rows import FileRows, InvalidRow, ListRows, RowSource, SqlRows, json_line, source_of
-from airflow_connect.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_connect.bulk import send
-from airflow_connect.bulk.ledger import Ledger
-from airflow_connect.bulk.pace import Pace
-from airflow_connect.bulk.results import History, read_results
-from airflow_connect.bulk.send import Progress, Sender
-from airflow_connect.emulator.server import Emulator
-from airflow_connect.errors import (
+from airflow_connect.api.errors import (
     InputError,
     LedgerError,
     QuotaError,
@@ -24,7 +18,13 @@ from airflow_connect.errors import (
     SetupError,
     ThrottledError,
 )
+from airflow_connect.bulk import send
+from airflow_connect.bulk.send import Progress, Sender
+from airflow_connect.calls.pace import Pace
+from airflow_connect.emulator.server import Emulator
 from airflow_connect.hooks.connect import ConnectHook
+from airflow_connect.record.ledger import Ledger
+from airflow_connect.record.results import History, read_results
 from tests.bulk.sending import AtOnce, planned
 from tests.conftest import aws_connection_json
 

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2.sandbox import SandboxedEnvironment
 
+from airflow_connect.api.errors import InvalidRequestError
+from airflow_connect.api.fields import Fault
+from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
 from airflow_connect.bulk import template
 from airflow_connect.bulk.template import RowError, compile_contact, compile_text
-from airflow_connect.errors import InvalidRequestError
-from airflow_connect.fields import Fault
-from airflow_connect.request import ContactRequest, StartTaskContactRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from airflow_connect.api.events import contact_event
 from airflow_connect.emulator.server import Emulator
-from airflow_connect.events import contact_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_connect.errors import InvalidRequestError, QuotaError, RequestError, RetryableError, SetupError
+from airflow_connect.api.errors import InvalidRequestError, QuotaError, RequestError, RetryableError, SetupError
 from airflow_connect.hooks.connect import ConnectHook
 
 if TYPE_CHECKING:

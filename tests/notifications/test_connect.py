@@ -13,7 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_connect.notifications.connect import ContactNotifier
-from tests.test_docs import GENERATE
+from tools import generate_docs
 
 if TYPE_CHECKING:
     from airflow_connect.testing import LocalConnect
@@ -323,4 +323,4 @@ def test_policy_is_what_the_notifier_calls(amazon_connect: LocalConnect) -> None
         ContactNotifier(scope="dag", contact_flow_id=FLOW)(of_dag(run_id))
     ContactNotifier(scope="dag", action="end")(of_dag(reason="success"))
 
-    assert {call.operation for call in amazon_connect.calls()} == set(GENERATE.POLICIES["ContactNotifier"])
+    assert {call.operation for call in amazon_connect.calls()} == set(generate_docs.POLICIES["ContactNotifier"])

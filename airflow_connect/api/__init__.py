@@ -1,0 +1,1 @@
+"""Amazon Connect as data: no Airflow, no client, no files."""

@@ -1,0 +1,757 @@
+"""
+One argument of an author, checked, as one value of Amazon Connect's API.
+
+A converter per parameter, made of botocore's model of Amazon Connect: lengths, enumerations, patterns and required
+members are read from there. Where authors may write shorter, or Amazon's documentation says more than the model, the
+converter is written here. What binds several parameters is in :mod:`airflow_connect.api.operations`. This module knows
+no Airflow, no client and no network.
+
+**Text.** Wherever Amazon Connect takes text, the scalars that upstream data holds are taken too and written
+in one form:
+
+=====================  ==================================================================================
+given                  sent
+=====================  ==================================================================================
+``str``                as it is
+``bool``               ``true`` or ``false``
+``int``                its digits
+``float``              plain decimal notation, no exponent, no ``.0``: ``0.1``, ``12``, ``0.0000001``
+``Decimal``            plain decimal notation with its own trailing zeros: ``12.50``
+``date``               ISO 8601: ``2026-11-24``
+``datetime``           ISO 8601: ``2026-11-24T16:00:00+00:00``, without an offset if it has no time zone
+``UUID``               its 36 characters
+numpy, pandas scalar   as the Python value that it stands for
+=====================  ==================================================================================
+
+``None``, NaN, ``pandas.NA`` and ``NaT`` mean *not given*: the attribute, reference or parameter is left out.
+Lists, dicts, bytes, infinities and numbers of more than 4,000 digits are refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from botocore.model import ServiceModel, Shape
+
+__all__ = [
+    "ABSENT",
+    "ATTRIBUTES_MAX_BYTES",
+    "EXPIRY_ATTRIBUTE",
+    "REFERENCES_MAX_BYTES",
+    "Converter",
+    "Fault",
+    "converter",
+    "cut_instance_arn",
+    "describe",
+    "is_absent",
+    "key_path",
+    "service_model",
+    "text_of",
+]
+
+#: UTF-8 bytes over all keys and values of a contact's attributes.
+#: https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
+ATTRIBUTES_MAX_BYTES: Final = 32_768
+
+#: UTF-8 bytes over all keys and values of a contact's references.
+#: https://docs.aws.amazon.com/connect/latest/APIReference/API_Reference.html
+REFERENCES_MAX_BYTES: Final = 4_096
+
+_ATTRIBUTE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+_SEGMENT_ATTRIBUTE_KEY: Final = re.compile(r"(?:connect:)?[A-Za-z0-9_-]+")
+_AMAZONS: Final = "connect:"
+EXPIRY_ATTRIBUTE: Final = "connect:ContactExpiry"
+_ARN: Final = re.compile(r"arn:[^:\s]+:[^:\s]+:[^:\s]*:[^:\s]*:\S+")
+_URL: Final = re.compile(r"https?://\S+", re.IGNORECASE)
+# A URL whose host is a plain name, without a port: nothing in it that needs to be taken apart.
+_PLAIN_URL: Final = re.compile(r"https?://[a-z0-9.-]+(?:[/?#]\S*)?", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# A number that survives being read as one: no leading zeros, which postcodes and order numbers have.
+_PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_EPOCH: Final = re.compile(r"-?[0-9]+")
+_ISO_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.,]+(?:Z|[+-][0-9:]+)?)?")
+# Years 1 to 9999. Above all this catches milliseconds given for seconds.
+_EPOCH_RANGE: Final = range(-62_135_596_800, 253_402_300_800)
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_:-]{1,64}")
+
+# Types of references that consist of a value.
+_VALUE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL")
+
+# Longer numbers are no data. Python refuses to write integers of more than 4,300 digits, and of a Decimal like
+# 1E+999999999 the plain notation would fill the memory.
+_NUMBER_MAX_DIGITS: Final = 4_000
+_NUMBER_MAX_BITS: Final = int(_NUMBER_MAX_DIGITS * math.log2(10))
+
+ABSENT: Final = object()
+_NO_SCALAR: Final = object()
+
+Converter = Callable[[Any, str, list["Fault"]], Any]
+
+
+class Fault(NamedTuple):
+    """
+    One thing that is wrong with a request.
+
+    :param field: where, as a path: ``attributes.order``, ``references['Due date'].Value``
+    :param rule: what Amazon Connect asks for there
+    :param given: what was found instead: a length, a count or a type, never the content
+    """
+
+    field: str
+    rule: str
+    given: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.rule} (given: {self.given})"
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Amazon's model
+
+
+@functools.cache
+def service_model() -> ServiceModel:
+    """Return botocore's model of Amazon Connect, read from disk when it is first needed."""
+    from botocore.loaders import create_loader
+    from botocore.model import ServiceModel
+
+    return ServiceModel(create_loader().load_service_model("connect", "service-2"), "connect")
+
+
+def converter(shape: Shape, member: str = "") -> Converter:
+    """Make the converter of a member: one of ours where authors may write it shorter, else what the model says."""
+    make = _BY_MEMBER.get(member) or _BY_TYPE[shape.type_name]
+    return make(shape)
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Scalars
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy's and pandas' scalars into Python's, and every way to say *nothing* into ``ABSENT``."""
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    if kind is not None and getattr(value, "shape", None) == ():
+        if kind == "f":  # by way of its text, since float(float32(0.1)) is 0.10000000149011612
+            value = float(str(value))
+        elif kind == "M" and isinstance(value.item(), int):  # nanoseconds, and what Python's dates do not hold
+            micros = value.astype("datetime64[us]").item()
+            value = value if isinstance(micros, int) else micros
+        else:
+            value = value.item()
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return ABSENT
+    if isinstance(value, float) and math.isnan(value):
+        return ABSENT
+    if isinstance(value, Decimal) and value.is_nan():
+        return ABSENT
+    return value
+
+
+def is_absent(value: Any) -> bool:
+    """Tell whether a value says that nothing is given: ``None``, NaN, ``pandas.NA`` or ``NaT``."""
+    return value is None or _plain(value) is ABSENT
+
+
+def _scalar_text(value: Any) -> Any:
+    """Return the documented text of a scalar, ``ABSENT`` for one that is missing, ``_NO_SCALAR`` for the rest."""
+    if type(value) is str:
+        return value
+    value = _plain(value)
+    if value is ABSENT:
+        return ABSENT
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value) if value.bit_length() <= _NUMBER_MAX_BITS else _NO_SCALAR
+    if isinstance(value, float):
+        return _decimal_text(Decimal(float.__repr__(value))).removesuffix(".0") if math.isfinite(value) else _NO_SCALAR
+    if isinstance(value, Decimal):
+        return _decimal_text(value) if value.is_finite() and abs(value.adjusted()) <= _NUMBER_MAX_DIGITS else _NO_SCALAR
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    return _NO_SCALAR
+
+
+def text_of(value: Any) -> str | None:
+    """Return the text as which a scalar is sent, ``None`` for one that is missing and for what is no scalar."""
+    text = _scalar_text(value)
+    return text if isinstance(text, str) else None
+
+
+def _decimal_text(value: Decimal) -> str:
+    return format(value, "f")
+
+
+def _utf8_bytes(text: str) -> int | None:
+    """Return the length of ``text`` in UTF-8, ``None`` if it cannot be written in it (a lone surrogate)."""
+    if text.isascii():
+        return len(text)
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return None
+
+
+def _characters(count: float) -> str:
+    return f"{count:,} character{'' if count == 1 else 's'}"
+
+
+def describe(value: Any) -> str:
+    """Describe a value without telling it."""
+    if isinstance(value, str):
+        return f"text of {_characters(len(value))}"
+    if isinstance(value, Mapping):
+        return f"{type(value).__name__} of {len(value):,} items"
+    if isinstance(value, (list, tuple, set, bytes)):
+        return f"{type(value).__name__} of length {len(value):,}"
+    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+        return f"a {type(value).__name__} that is not finite"
+    if isinstance(value, (int, Decimal)) and _scalar_text(value) is _NO_SCALAR:
+        return f"a number of more than {_NUMBER_MAX_DIGITS:,} digits"
+    return f"a value of type {type(value).__name__}"
+
+
+def key_path(path: str, key: object) -> str:
+    """Name a place in a map; a key that could be anything is cut short and stripped of control characters."""
+    if isinstance(key, str) and _IDENTIFIER.fullmatch(key):
+        return f"{path}.{key}" if path else key
+    shown = repr(key if len(str(key)) <= 64 else f"{str(key)[:64]}…") if isinstance(key, str) else type(key).__name__
+    return f"{path}[{shown}]"
+
+
+def _text(value: Any, path: str, faults: list[Fault]) -> Any:
+    """Convert a scalar to text that UTF-8 can carry."""
+    text = _scalar_text(value)
+    if text is _NO_SCALAR:
+        rule = "must be text, a number, a boolean, a date or a datetime"
+        faults.append(Fault(path, rule, describe(value)))
+        return ABSENT
+    if text is not ABSENT and not text.isascii() and _utf8_bytes(text) is None:
+        faults.append(Fault(path, "must be Unicode text (no lone surrogates)", describe(text)))
+        return ABSENT
+    return text
+
+
+def _string(shape: Shape) -> Converter:
+    least: int = shape.metadata.get("min", 0)
+    most: int | float = shape.metadata.get("max", math.inf)
+    matches = _pattern(shape.metadata.get("pattern"))
+    if shape.metadata.get("enum"):
+        return _choice(tuple(shape.metadata["enum"]))
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        text = value if type(value) is str and value.isascii() else _text(value, path, faults)
+        if text is ABSENT:
+            return text
+        length = len(text)
+        if length > most:
+            faults.append(Fault(path, f"at most {_characters(most)}", _characters(length)))
+        elif length < least:
+            faults.append(Fault(path, f"at least {_characters(least)}", _characters(length)))
+        elif matches is not None and not matches(text):
+            faults.append(Fault(path, f"must match {shape.metadata['pattern']}", describe(text)))
+        return text
+
+    return convert
+
+
+def _pattern(pattern: str | None) -> Callable[[str], bool] | None:
+    """
+    Compile a pattern of the model: a part of the text has to match, and ``$`` is its very end.
+
+    https://smithy.io/2.0/spec/constraint-traits.html#pattern-trait
+    """
+    if pattern is None:
+        return None
+    if pattern == r"^\P{C}*$":
+        return lambda text: not any(unicodedata.category(character)[0] == "C" for character in text)
+    compiled = re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern))
+    return lambda text: compiled.search(text) is not None
+
+
+def _choice(choices: tuple[str, ...]) -> Converter:
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        text = _text(value, path, faults)
+        if text is ABSENT or text in choices:
+            return text
+        faults.append(Fault(path, f"must be {', '.join(choices[:-1])} or {choices[-1]}", describe(value)))
+        return ABSENT
+
+    return convert
+
+
+def _instance_id(shape: Shape) -> Converter:
+    string = _string(shape)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if isinstance(value, str):
+            value = cut_instance_arn(value)
+        return string(value, path, faults)
+
+    return convert
+
+
+def cut_instance_arn(instance: str) -> str:
+    """
+    Return the instance ID of an instance's ARN; anything else as it is.
+
+    ``arn:aws:connect:us-east-1:123456789012:instance/d4b9…`` becomes ``d4b9…``.
+    https://docs.aws.amazon.com/connect/latest/adminguide/find-instance-arn.html
+    """
+    found = re.fullmatch(r"arn:[a-z0-9-]+:connect:[a-z0-9-]+:[0-9]+:instance/([^/]+)", instance)
+    return found[1] if found else instance
+
+
+def _client_token(shape: Shape) -> Converter:
+    string = _string(shape)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        text = string(value, path, faults)
+        if text == "":
+            # The model allows it, but it is what a template leaves behind that found nothing.
+            faults.append(Fault(path, "must not be empty: without a token each attempt makes a contact", "empty text"))
+        return text
+
+    return convert
+
+
+def _minutes(_shape: Shape) -> Converter:
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        plain = _plain(value)
+        if plain is ABSENT:
+            return plain
+        if isinstance(plain, str) and re.fullmatch("[0-9]{1,10}", plain.strip(), re.ASCII):
+            plain = int(plain)  # a template makes text of every number
+        number = isinstance(plain, (int, float, Decimal)) and not isinstance(plain, bool)
+        if number and 1 <= plain < 2**31 and plain == int(plain):
+            return int(plain)
+        faults.append(Fault(path, "a whole number of minutes, at least 1", describe(value)))
+        return ABSENT
+
+    return convert
+
+
+def _epoch(value: Any) -> int | None:
+    """Return a point in time as epoch seconds, ``None`` if it is none; UTC where no time zone is given."""
+    if isinstance(value, str):
+        text = value.strip()
+        if _EPOCH.fullmatch(text):
+            value = int(text) if len(text) < 20 else None
+        elif _ISO_DATE.fullmatch(text):
+            try:
+                value = datetime.fromisoformat(text)
+            except ValueError:
+                return None
+    if isinstance(value, datetime):
+        value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    elif isinstance(value, date):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return None
+    # Compared first: infinities and numbers of a million digits have no floor worth computing.
+    return math.floor(value) if _EPOCH_RANGE.start <= value < _EPOCH_RANGE.stop else None
+
+
+_TIME_RULE: Final = "must be a date, a datetime, ISO 8601 text or epoch seconds, in the years 1 to 9999"
+
+
+def _time(value: Any, path: str, faults: list[Fault]) -> Any:
+    value = _plain(value)
+    if value is ABSENT:
+        return value
+    seconds = _epoch(value)
+    if seconds is None:
+        faults.append(Fault(path, _TIME_RULE, describe(value)))
+        return ABSENT
+    return seconds
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Maps and structures
+
+
+def _refuse(value: Any, path: str, rule: str, faults: list[Fault]) -> Any:
+    """Refuse what is no map or list, unless it says that nothing is given."""
+    if _plain(value) is not ABSENT:
+        faults.append(Fault(path, rule, describe(value)))
+    return ABSENT
+
+
+def _structure(shape: Shape) -> Converter:
+    members = {name: converter(member) for name, member in shape.members.items()}
+    required = tuple(shape.required_members)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, Mapping):
+            return _refuse(value, path, f"must be a dict with {', '.join(members)}", faults)
+        converted = {}
+        for name, item in value.items():
+            member = members.get(name)
+            if member is None:
+                faults.append(Fault(key_path(path, name), f"unknown; known are {', '.join(members)}", describe(item)))
+            elif (one := member(item, f"{path}.{name}", faults)) is not ABSENT:
+                converted[name] = one
+        faults += [
+            Fault(f"{path}.{name}", "is required", "nothing")
+            for name in required
+            if name not in converted and _plain(value.get(name)) is ABSENT
+        ]
+        return converted
+
+    return convert
+
+
+def _list(shape: Shape) -> Converter:
+    member = converter(shape.member)
+    least, most = shape.metadata.get("min", 0), shape.metadata.get("max", math.inf)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, (list, tuple)):
+            return _refuse(value, path, "must be a list", faults)
+        given = [(f"{path}[{index}]", item) for index, item in enumerate(value) if _plain(item) is not ABSENT]
+        if not least <= len(given) <= most:
+            faults.append(Fault(path, f"{least:,} to {most:,} of them", f"{len(given):,}"))
+        converted = [member(item, where, faults) for where, item in given]
+        return [item for item in converted if item is not ABSENT]
+
+    return convert
+
+
+def _map(shape: Shape) -> Converter:
+    key_string, value_string = _string(shape.key), _string(shape.value)
+    least, most = shape.metadata.get("min", 0), shape.metadata.get("max", math.inf)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, Mapping):
+            return _refuse(value, path, "must be a dict", faults)
+        given = [(key, item) for key, item in value.items() if _plain(item) is not ABSENT]
+        if not least <= len(given) <= most:
+            faults.append(Fault(path, f"{least:,} to {most:,} of them", f"{len(given):,}"))
+        converted = {}
+        for key, item in given:
+            where = key_path(path, key)
+            pair = key_string(key, where, faults), value_string(item, where, faults)
+            if ABSENT not in pair:
+                converted[pair[0]] = pair[1]
+        return converted
+
+    return convert
+
+
+def _user_info(shape: Shape) -> Converter:
+    structure = _structure(shape)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if isinstance(value, (str, UUID)):
+            value = {"UserId": value}
+        return structure(value, path, faults) or ABSENT
+
+    return convert
+
+
+def _attributes(shape: Shape) -> Converter:
+    key_most: int = shape.key.metadata["max"]
+    value_most: int = shape.value.metadata["max"]
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, Mapping):
+            return _refuse(value, path, "must be a dict of attribute keys and values", faults)
+        converted: dict[str, str] = {}
+        total = 0
+        for key, item in value.items():
+            if not isinstance(key, str) or not _ATTRIBUTE_KEY.fullmatch(key):
+                rule = "attribute keys consist of letters, digits, - and _ (at least one)"
+                faults.append(Fault(key_path(path, key), rule, f"as key: {describe(key)}"))
+                key = str(key)  # noqa: PLW2901  # its value is checked all the same: all faults at once
+            elif len(key) > key_most:
+                faults.append(
+                    Fault(key_path(path, key), f"keys of at most {_characters(key_most)}", _characters(len(key)))
+                )
+            text = item if type(item) is str and item.isascii() else _text(item, key_path(path, key), faults)
+            if text is ABSENT:
+                continue
+            if len(text) > value_most:
+                rule = f"at most {_characters(value_most)}"
+                faults.append(Fault(key_path(path, key), rule, _characters(len(text))))
+            total += len(key) + (len(text) if text.isascii() else len(text.encode()))
+            converted[key] = text
+        if total > ATTRIBUTES_MAX_BYTES:
+            rule = f"at most {ATTRIBUTES_MAX_BYTES:,} UTF-8 bytes over all keys and values; shorten or drop attributes"
+            faults.append(Fault(path, rule, f"{total:,} bytes"))
+        return converted
+
+    return convert
+
+
+def _references(shape: Shape) -> Converter:
+    key_string = _string(shape.key)
+    reference = _reference(shape.value)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, Mapping):
+            return _refuse(value, path, "must be a dict of names and references", faults)
+        converted: dict[str, dict[str, str]] = {}
+        total = 0
+        for key, item in value.items():
+            where = key_path(path, key)
+            if isinstance(key, str):
+                key_string(key, where, faults)
+            else:
+                faults.append(Fault(where, "a reference's name must be text", f"as name: {describe(key)}"))
+                key = str(key)  # noqa: PLW2901  # its value is checked all the same
+            one = reference(item, where, faults)
+            if one is ABSENT:
+                continue
+            total += (_utf8_bytes(key) or 0) + (_utf8_bytes(one.get("Value", "")) or 0)
+            converted[key] = one
+        if total > REFERENCES_MAX_BYTES:
+            rule = f"at most {REFERENCES_MAX_BYTES:,} UTF-8 bytes over all names and values; shorten or drop references"
+            faults.append(Fault(path, rule, f"{total:,} bytes"))
+        return converted
+
+    return convert
+
+
+def _reference(shape: Shape) -> Converter:
+    members = {name: _string(member) for name, member in shape.members.items()}
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, Mapping):
+            value = _plain(value)
+            if value is ABSENT:
+                return ABSENT
+            reference_type = _infer_reference_type(value)
+            text = _date_text(value, path, faults) if reference_type == "DATE" else _text(value, path, faults)
+            if text is ABSENT:
+                return ABSENT
+            return {"Type": reference_type, "Value": members["Value"](text, path, faults)}
+        converted = {}
+        for name, item in value.items():
+            member = members.get(name)
+            if member is None:
+                rule = f"unknown; a reference has {', '.join(members)}"
+                faults.append(Fault(key_path(path, name), rule, describe(item)))
+            elif name != "Value" and (one := member(item, f"{path}.{name}", faults)) is not ABSENT:
+                converted[name] = one
+        if _plain(value.get("Type")) is ABSENT:
+            faults.append(Fault(f"{path}.Type", "is required", "nothing"))
+        given = _plain(value.get("Value"))
+        if given is ABSENT:
+            # A file is named by its ARN; any other reference without a value is none.
+            by_arn = "Arn" in converted and converted.get("Type") not in _VALUE_TYPES
+            return converted if by_arn and "Type" in converted else ABSENT
+        if "Type" not in converted:
+            return ABSENT
+        text = _reference_text(converted["Type"], given, f"{path}.Value", faults)
+        if text is ABSENT:
+            return ABSENT
+        converted["Value"] = members["Value"](text, f"{path}.Value", faults)
+        return converted
+
+    return convert
+
+
+def _infer_reference_type(value: Any) -> str:
+    """Return the type of a reference written short."""
+    if isinstance(value, str):
+        if _is_url(value):
+            return "URL"
+        if _PLAIN_NUMBER.fullmatch(value):
+            return "NUMBER"
+        if _ISO_DATE.fullmatch(value) and _epoch(value) is not None:
+            return "DATE"
+        if _is_email_address(value):
+            return "EMAIL"
+        return "STRING"
+    if isinstance(value, (date, datetime)):
+        return "DATE"
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return "NUMBER"
+    return "STRING"
+
+
+def _date_text(value: Any, path: str, faults: list[Fault]) -> Any:
+    """DATE must be of type Epoch timestamp."""
+    seconds = _time(value, path, faults)
+    return seconds if seconds is ABSENT else str(seconds)
+
+
+def _reference_text(reference_type: str, value: Any, path: str, faults: list[Fault]) -> Any:
+    """Return the text of a value whose type was given, if it is of that type."""
+    if reference_type == "DATE":
+        return _date_text(value, path, faults)
+    text = _text(value, path, faults)
+    if text is ABSENT:
+        return text
+    check = _REFERENCE_RULES.get(reference_type)
+    if check is not None and not check[0](text):
+        faults.append(Fault(path, check[1], describe(value)))
+    return text
+
+
+def _is_url(text: str) -> bool:
+    if text.isascii() and _PLAIN_URL.fullmatch(text):
+        return True
+    if not _URL.fullmatch(text):
+        return False
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # the property raises for a port that is none
+        return bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+@functools.cache
+def _email_address() -> tuple[re.Pattern[str], int]:
+    shape = service_model().shape_for("EmailAddress")
+    return re.compile(shape.metadata["pattern"]), shape.metadata["max"]
+
+
+def _is_email_address(text: str) -> bool:
+    if "@" not in text:
+        return False
+    pattern, most = _email_address()
+    return len(text) <= most and pattern.fullmatch(text) is not None
+
+
+_REFERENCE_RULES: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
+    "URL": (_is_url, "must be an http or https URL"),
+    "NUMBER": (lambda text: _NUMBER.fullmatch(text) is not None, "must be a number"),
+    "EMAIL": (_is_email_address, "must be an e-mail address of at most 255 characters"),
+}
+
+
+def _segment_attributes(shape: Shape) -> Converter:
+    string = _string(shape.value.members["ValueString"])
+    key_most: int = shape.key.metadata["max"]
+    kinds = tuple(shape.value.members)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if not isinstance(value, Mapping):
+            return _refuse(value, path, "must be a dict of keys and values", faults)
+        before = len(faults)
+        converted = {}
+        for key, item in value.items():
+            amazons = isinstance(key, str) and key.startswith(_AMAZONS)
+            one = convert_value(item, check_key(key, path, _SEGMENT_ATTRIBUTE_KEY, faults), faults, amazons)
+            if one is not ABSENT:
+                converted[str(key)] = one
+        if len(faults) == before:
+            _check_expiry_attribute(converted, path, faults)
+        return converted
+
+    def check_key(key: Any, path: str, keys: re.Pattern[str], faults: list[Fault]) -> str:
+        where = key_path(path, key)
+        if not isinstance(key, str) or not keys.fullmatch(key):
+            rule = "segment attribute keys consist of letters, digits, - and _; Amazon's own begin with connect:"
+            faults.append(Fault(where, rule, f"as key: {describe(key)}"))
+        elif len(key) > key_most:
+            faults.append(Fault(where, f"keys of at most {_characters(key_most)}", _characters(len(key))))
+        return where
+
+    def convert_value(value: Any, path: str, faults: list[Fault], amazons: bool) -> Any:
+        if isinstance(value, Mapping):
+            if any(key in kinds for key in value):
+                return convert_long(value, path, faults, amazons)
+            return {"ValueMap": convert_map(value, path, faults, amazons)}
+        value = _plain(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            number = _int32(value, path, faults)
+            return number if number is ABSENT else {"ValueInteger": number}
+        text = string(value, path, faults) if value is not ABSENT else value
+        return text if text is ABSENT else {"ValueString": text}
+
+    def convert_map(value: Any, path: str, faults: list[Fault], amazons: bool) -> Any:
+        converted = {}
+        for key, item in value.items():
+            one = convert_value(item, check_key(key, path, _ATTRIBUTE_KEY, faults), faults, amazons)
+            if one is not ABSENT:
+                converted[str(key)] = one
+        return converted
+
+    def convert_long(value: Mapping[Any, Any], path: str, faults: list[Fault], amazons: bool) -> Any:
+        if len(value) != 1:
+            faults.append(Fault(path, f"exactly one of {', '.join(kinds)}", describe(value)))
+            return ABSENT
+        [(kind, item)] = value.items()
+        if _plain(item) is ABSENT:
+            return ABSENT
+        where = f"{path}.{kind}"
+        if kind in {"ValueArn", "ValueList"} and not amazons:
+            rule = "only Amazon's own segment attributes, which begin with connect:, can hold it"
+            faults.append(Fault(where, rule, describe(item)))
+        if kind == "ValueMap":
+            if not isinstance(item, Mapping):
+                return _refuse(item, where, "must be a dict of keys and values", faults)
+            one = convert_map(item, where, faults, amazons)
+        elif kind == "ValueList":
+            if not isinstance(item, (list, tuple)):
+                return _refuse(item, where, "must be a list", faults)
+            members = [convert_value(each, f"{where}[{index}]", faults, amazons) for index, each in enumerate(item)]
+            one = [member for member in members if member is not ABSENT]
+        elif kind == "ValueInteger":
+            one = _int32(item, where, faults)
+        else:
+            one = string(item, where, faults)
+            if kind == "ValueArn" and isinstance(one, str) and not _ARN.fullmatch(one):
+                faults.append(Fault(where, "must be an ARN", describe(item)))
+        return one if one is ABSENT else {kind: one}
+
+    return convert
+
+
+def _check_expiry_attribute(converted: Mapping[str, Any], path: str, faults: list[Fault]) -> None:
+    """To set contact expiry, a ValueMap must be specified containing the integer number of minutes."""
+    expiry = converted.get(EXPIRY_ATTRIBUTE)
+    if expiry is None:
+        return
+    minutes = expiry.get("ValueMap", {}).get("ExpiryDuration", {}).get("ValueInteger", 0)
+    if minutes < 1:
+        rule = 'takes {"ExpiryDuration": a whole number of minutes, at least 1}'
+        faults.append(Fault(f"{path}.{EXPIRY_ATTRIBUTE}", rule, "another value"))
+
+
+def _int32(value: Any, path: str, faults: list[Fault]) -> Any:
+    plain = _plain(value)
+    if isinstance(plain, str) and re.fullmatch("-?[0-9]{1,10}", plain.strip(), re.ASCII):
+        plain = int(plain)  # a template makes text of every number
+    if isinstance(plain, int) and not isinstance(plain, bool) and -(2**31) <= plain < 2**31:
+        return plain
+    faults.append(Fault(path, "a whole number of 32 bits", describe(value)))
+    return ABSENT
+
+
+_BY_TYPE: Final[Mapping[str, Callable[[Shape], Converter]]] = {
+    "string": _string,
+    "structure": _structure,
+    "list": _list,
+    "map": _map,
+}
+_BY_MEMBER: Final[Mapping[str, Callable[[Shape], Converter]]] = {
+    # The model names CHAT as well, which CreateContact does not support.
+    "Channel": lambda _shape: _choice(("TASK", "VOICE", "EMAIL")),
+    "InstanceId": _instance_id,
+    "ClientToken": _client_token,
+    "Attributes": _attributes,
+    "References": _references,
+    "SegmentAttributes": _segment_attributes,
+    "UserInfo": _user_info,
+    "ExpiryDurationInMinutes": _minutes,
+    "ScheduledTime": lambda _shape: _time,
+}

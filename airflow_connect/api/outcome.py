@@ -1,0 +1,278 @@
+"""
+What became of a contact, as data: its outcome, read from what DescribeContact says.
+
+::
+
+    Contact ──► outcome_of ──► Outcome ──► as_dict ──► XCom, results
+
+This module knows no Airflow and no client. A contact that was transferred has no outcome of its own: what it went on as
+has, and :mod:`airflow_connect.waiting.watch` follows it there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from airflow_connect.api.fields import is_absent, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "ALL_ATTRIBUTES",
+    "Condition",
+    "Outcome",
+    "OutcomeState",
+    "check_condition",
+    "contact_may_go_on",
+    "matches",
+    "open_contact",
+    "outcome_of",
+    "unknown_contact",
+]
+
+#: See :func:`matches`.
+Condition = Mapping[str, Any] | Callable[[dict[str, Any]], bool]
+#: In place of the attributes' names: every attribute of the contact.
+ALL_ATTRIBUTES: Final = "all"
+
+
+class OutcomeState(enum.StrEnum):
+    """How a contact ended."""
+
+    #: An agent, the customer or a flow brought it to its end.
+    COMPLETED = "completed"
+    #: Somebody ended it over the API: StopContactOperator, for one.
+    STOPPED = "stopped"
+    #: Nobody completed it in time.
+    EXPIRED = "expired"
+    #: It was handed on, and what it went on as cannot be found.
+    TRANSFERRED = "transferred"
+    #: Something broke, or there never was such a contact.
+    FAILED = "failed"
+
+
+#: https://docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html (DisconnectReason)
+_BY_REASON: Final[Mapping[str, OutcomeState]] = {
+    "AGENT_COMPLETED": OutcomeState.COMPLETED,
+    "AGENT_DISCONNECT": OutcomeState.COMPLETED,
+    "CUSTOMER_DISCONNECT": OutcomeState.COMPLETED,
+    "THIRD_PARTY_DISCONNECT": OutcomeState.COMPLETED,
+    "CONTACT_FLOW_DISCONNECT": OutcomeState.COMPLETED,
+    "BARGED": OutcomeState.COMPLETED,
+    # Any reason that has no name of its own; a task that was made as completed has it.
+    "OTHER": OutcomeState.COMPLETED,
+    "API": OutcomeState.STOPPED,
+    "DISCARDED": OutcomeState.STOPPED,
+    "OUTBOUND_PREVIEW_DISCARDED": OutcomeState.STOPPED,
+    "EXPIRED": OutcomeState.EXPIRED,
+    "IDLE_DISCONNECT": OutcomeState.EXPIRED,
+    "TRANSFERRED": OutcomeState.TRANSFERRED,
+}
+#: Reasons after which a contact does not go on as another one: it needs no second look.
+_FINAL: Final = frozenset({"AGENT_COMPLETED", "CUSTOMER_DISCONNECT", "CONTACT_FLOW_DISCONNECT", "API", "EXPIRED"})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What became of a contact. Where it was transferred, all but ``contact_id`` is of what it went on as.
+
+    :param contact_id: the contact that was awaited
+    :param state: how it ended
+    :param disconnect_reason: Amazon's word for it: ``AGENT_COMPLETED``; ``None`` where there is none
+    :param agent: the ID of the user who took it, ``None`` if nobody did
+    :param queue: the ID of the queue it waited in last, ``None`` if in none
+    :param initiated: when it was made
+    :param connected: when the agent took it, ``None`` if nobody did
+    :param ended: when it ended
+    :param wait_seconds: from its start (when it was made or, if it was scheduled, its time) until an agent took it
+    :param handle_seconds: from when an agent took it until it ended
+    :param attributes: all its attributes, which are customers' data
+    :param went_on_as: the contact it was transferred to in the end, ``None`` if it was not
+    """
+
+    contact_id: str
+    state: OutcomeState
+    disconnect_reason: str | None = None
+    agent: str | None = None
+    queue: str | None = None
+    initiated: datetime | None = None
+    connected: datetime | None = None
+    ended: datetime | None = None
+    wait_seconds: float | None = None
+    handle_seconds: float | None = None
+    # Not in the repr: a repr is what ends up in logs.
+    attributes: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    went_on_as: str | None = None
+
+    def as_dict(self, attributes: Iterable[str] = ()) -> dict[str, Any]:
+        """
+        Return the outcome as JSON can have it, times as text (ISO 8601, UTC).
+
+        :param attributes: the names of the attributes to tell, or :data:`ALL_ATTRIBUTES`; one that the contact has not
+            is left out
+        """
+        wanted = self.attributes if attributes == ALL_ATTRIBUTES else dict.fromkeys(attributes)
+        return {
+            "contact_id": self.contact_id,
+            "state": str(self.state),
+            "disconnect_reason": self.disconnect_reason,
+            "agent": self.agent,
+            "queue": self.queue,
+            "initiated": _text(self.initiated),
+            "connected": _text(self.connected),
+            "ended": _text(self.ended),
+            "wait_seconds": self.wait_seconds,
+            "handle_seconds": self.handle_seconds,
+            "went_on_as": self.went_on_as,
+            "attributes": {name: value for name, value in self.attributes.items() if name in wanted},
+        }
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        """
+        Return the outcome that :meth:`as_dict` told, as far as it told it.
+
+        :param told: what it returned
+        """
+        return cls(
+            told["contact_id"],
+            OutcomeState(told["state"]),
+            told["disconnect_reason"],
+            told["agent"],
+            told["queue"],
+            _time(told["initiated"]),
+            _time(told["connected"]),
+            _time(told["ended"]),
+            told["wait_seconds"],
+            told["handle_seconds"],
+            attributes=told["attributes"],
+            went_on_as=told["went_on_as"],
+        )
+
+    def of(self, contact_id: str) -> Self:
+        """Return this outcome as that of the contact which went on as this one."""
+        if contact_id == self.contact_id:
+            return self
+        return dataclasses.replace(self, contact_id=contact_id, went_on_as=self.contact_id)
+
+
+def outcome_of(contact: Mapping[str, Any]) -> Outcome | None:
+    """
+    Return what became of a contact, ``None`` as long as it has not ended.
+
+    :param contact: the ``Contact`` of DescribeContact's answer
+    """
+    ended = contact.get("DisconnectTimestamp")
+    if ended is None:
+        return None
+    reason = contact.get("DisconnectReason")
+    agent = contact.get("AgentInfo") or {}
+    connected = agent.get("ConnectedToAgentTimestamp")
+    return Outcome(
+        contact["Id"],
+        # Amazon's list grows. Reasons that are not here are of calls and chats that broke off.
+        OutcomeState.COMPLETED if reason is None else _BY_REASON.get(reason, OutcomeState.FAILED),
+        disconnect_reason=reason,
+        agent=agent.get("Id"),
+        queue=(contact.get("QueueInfo") or {}).get("Id"),
+        initiated=contact.get("InitiationTimestamp"),
+        connected=connected,
+        ended=ended,
+        wait_seconds=_seconds(contact.get("ScheduledTimestamp") or contact.get("InitiationTimestamp"), connected),
+        handle_seconds=_seconds(connected, ended),
+        attributes=contact.get("Attributes") or {},
+    )
+
+
+def contact_may_go_on(outcome: Outcome) -> bool:
+    """
+    Return whether the contact may have gone on as another one, so that its associated contacts are worth a call.
+
+    Amazon documents ``TRANSFERRED`` for e-mails only, so that every reason is asked about that is not clearly an end.
+    """
+    return outcome.disconnect_reason not in _FINAL
+
+
+def unknown_contact(contact_id: str) -> Outcome:
+    """Return the outcome of an ID for which the instance has no contact."""
+    return Outcome(contact_id, OutcomeState.FAILED)
+
+
+def open_contact(contact_id: str) -> dict[str, Any]:
+    """Return what is told of a contact that has not ended, in the form of an outcome."""
+    nothing = dict.fromkeys(unknown_contact(contact_id).as_dict())
+    return {**nothing, "contact_id": contact_id, "state": "open", "attributes": {}}
+
+
+def check_condition(name: str, condition: Condition | None) -> None:
+    """
+    Check a condition on outcomes.
+
+    :param name: the argument
+    :param condition: see :func:`matches`
+    :raises ValueError: naming the argument and its rule, or TypeError
+    """
+    if condition is None or callable(condition):
+        return
+    fields = ", ".join(unknown_contact("").as_dict())
+    if not isinstance(condition, Mapping) or not condition:
+        raise TypeError(f"{name} is a function of an outcome, or names what of it has to match: {fields}.")
+    unknown = sorted(map(str, set(condition) - set(unknown_contact("").as_dict())))
+    if unknown:
+        raise ValueError(f"{name} names {', '.join(unknown)}, which an outcome has not; it has {fields}.")
+    states = {str(state) for state in OutcomeState}
+    if "state" in condition and not states.issuperset(map(str, _one_or_many(condition["state"]))):
+        raise ValueError(f"{name} names a state that there is not; there are {', '.join(sorted(states))}.")
+    attributes = condition.get("attributes", {"any": None})
+    if not isinstance(attributes, Mapping) or not attributes:
+        raise TypeError(f"{name}: attributes is {{name: value or list of values}}.")
+    for attribute, wanted in attributes.items():
+        if any(text_of(one) is None and not is_absent(one) for one in _one_or_many(wanted)):
+            raise TypeError(f"{name}: the attribute {attribute} has a value that is neither text nor a scalar.")
+
+
+def matches(condition: Condition, outcome: Mapping[str, Any]) -> bool:
+    """
+    Return whether an outcome is what a condition names.
+
+    :param condition: a function of the outcome, or its fields with the value that each has to have, or a list of such
+        values; under ``attributes`` the same for attributes, as text or as the scalar that was sent, and ``None`` for
+        one that the contact has not. All that is named has to match.
+    :param outcome: what :meth:`Outcome.as_dict` returns
+    """
+    if callable(condition):
+        return bool(condition(dict(outcome)))
+    for name, wanted in condition.items():
+        if name == "attributes":
+            if not _matches_attributes(wanted, outcome["attributes"]):
+                return False
+        elif outcome[name] not in _one_or_many(wanted):
+            return False
+    return True
+
+
+def _matches_attributes(wanted: Mapping[str, Any], attributes: Mapping[str, str]) -> bool:
+    # Amazon Connect keeps attributes as text.
+    return all(attributes.get(name) in map(text_of, _one_or_many(value)) for name, value in wanted.items())
+
+
+def _one_or_many(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return round((end - start).total_seconds(), 3) if start is not None and end is not None else None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text is not None else None
+
+
+def _text(time: datetime | None) -> str | None:
+    return time.astimezone(UTC).isoformat(timespec="milliseconds") if time is not None else None

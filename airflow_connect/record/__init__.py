@@ -1,0 +1,1 @@
+"""What became of contacts, on disk or in a store."""

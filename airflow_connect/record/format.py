@@ -1,0 +1,125 @@
+"""
+The form of the record: which folders and files it has, and the lines in them. Writes and reads none of the lines.
+
+::
+
+    <results_path>/dag_id=…/run_id=…/task_id=…/map_index=…/     a task instance's folder
+        <try>-<8 hex>-<number>.jsonl                             a segment: only its writer appends to it
+        progress.json                                            how far the running attempt is
+        faults.jsonl                                             what is wrong with rows, after a check that found some
+
+A writer is one attempt of the task instance; a retry and a twin have segments of their own. A segment is JSON Lines: a
+header, then one line per event, of a :class:`Kind`. No line is ever changed or deleted. A line that breaks off at the
+end of a segment is one whose writer was killed in the middle.
+
+This module imports no Airflow and no store: paths bring theirs.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import re
+from typing import Any, Final, NamedTuple
+
+from airflow_connect.api.errors import LedgerError
+
+__all__ = ["FORMAT", "Kind", "Segment", "State", "damaged", "run_folder"]
+
+#: The version of the lines' form, which the header tells.
+FORMAT: Final = 1
+
+
+class Kind(enum.StrEnum):
+    """What a line says."""
+
+    #: The first line of a segment: whose it is.
+    HEADER = "header"
+    #: The row is about to be sent, with this key, client token and digest of its content.
+    INTENT = "intent"
+    #: The contact was made.
+    MADE = "made"
+    #: It is sure that nothing was made for the row by this attempt.
+    REFUSED = "refused"
+    #: The attempt gave the row up, and a contact may have been made.
+    UNSURE = "unsure"
+    #: The attempt ended before the row was sent, or it is sure that it made nothing: its intent is as none.
+    UNSENT = "unsent"
+    #: An earlier attempt or run made the contact, so that nothing was sent.
+    ALREADY_MADE = "already_made"
+    #: The row has faults, so that nothing was sent.
+    INVALID = "invalid"
+    #: An earlier row has the same key, so that nothing was sent.
+    SKIPPED = "skipped"
+    #: What became of the contact.
+    ENDED = "ended"
+
+
+class State(enum.IntEnum):
+    """What is known of a row; the greater one wins where attempts know different things."""
+
+    #: An earlier row of the input has the same key.
+    SKIPPED = 0
+    #: The row has faults, and was not sent.
+    INVALID = 1
+    #: Nothing was made.
+    FAILED = 2
+    #: It was sent, or was about to be, and no answer is on record: a contact may have been made.
+    UNKNOWN = 3
+    #: Another run or attempt made the contact before.
+    ALREADY_MADE = 4
+    #: This task instance made the contact.
+    CREATED = 5
+
+
+def run_folder(results_path: Any, *, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
+    """
+    Return the folder below ``results_path`` that holds what a task instance records, as the same kind of path.
+
+    :param results_path: a ``pathlib.Path`` or an ``ObjectStoragePath``
+    :param dag_id: the DAG
+    :param run_id: the DAG run
+    :param task_id: the task
+    :param map_index: the index of a mapped task instance, -1 for a task that is not mapped
+    """
+    parts = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": str(map_index)}
+    folder = results_path
+    for name, value in parts.items():
+        folder = folder / f"{name}={_safe(value)}"
+    return folder
+
+
+def _safe(name: str) -> str:
+    """
+    Return a name that every store and file system takes, and no other name's.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html (safe characters)
+    """
+    safe = re.sub(r"[^A-Za-z0-9._-]", "-", name)[:160]
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+class Segment(NamedTuple):
+    """A file of a writer, by what its name says."""
+
+    folder: str
+    #: ``<try>-<8 hex>``
+    writer: str
+    number: int
+    path: str
+
+    @classmethod
+    def at(cls, path: str) -> Segment | None:
+        """Return the segment at a path, ``None`` if the file there is something else."""
+        folder, _, name = path.rpartition("/")
+        found = re.fullmatch(r"(\d+-[0-9a-f]{8})-(\d+)\.jsonl", name)
+        return cls(folder, found[1], int(found[2]), path) if found else None
+
+
+def damaged(path: str, line: int, what: str) -> LedgerError:
+    """Return the error for a line that no writer of results wrote."""
+    return LedgerError(
+        f"{path}, line {line:,}, is no line of results ({what}). Move the file elsewhere if it is not of "
+        "airflow-provider-amazon-connect; or bring it back from a backup if it is: what it knows prevents second "
+        "contacts."
+    )

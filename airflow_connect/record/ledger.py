@@ -1,0 +1,426 @@
+"""
+Record what becomes of each row, so that a worker that dies at any point loses nothing that matters.
+
+::
+
+    intend(rows) ──► call ──► made │ refused │ unsure
+        │                       │
+        │                       └── at once on disk; within a second in an object store
+        └── on record before it returns
+
+What a row or a contact holds is not recorded: its number, its key, its client token, a digest, and the words of
+:class:`~airflow_connect.api.errors.ConnectError`, which tell no content. :mod:`airflow_connect.record.format` describes
+the files, :mod:`airflow_connect.record.results` reads them. This module knows no Airflow and no client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import secrets
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from airflow_connect.api.errors import LedgerError
+from airflow_connect.record.format import FORMAT, Kind, run_folder
+from airflow_connect.record.storage import Place, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Self
+
+    from airflow_connect.api.errors import ConnectError
+    from airflow_connect.record.results import Known
+
+__all__ = ["Ledger", "run_folder", "write_faults", "write_progress"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds: a machine that loses its power, or a worker that writes to an object store and is killed, loses what
+#: became of the calls of so long. Their intents are on record, and their tokens make no second contact.
+SYNC_EVERY: Final = 1.0
+
+#: Bytes: an object store cannot append, and what is put again every second should be small.
+SEGMENT_BYTES: Final = 1 << 19
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
+class Ledger:
+    """
+    What one attempt of a task instance, or one sensor, records. A context manager; its methods may run in any thread.
+
+    On the worker's disk a line is written when the method returns, and survives SIGKILL. An object store cannot append:
+    there a segment is put whole, again and again until it is full, by a thread of the ledger; only :meth:`intend` and
+    :meth:`flush` wait for it. All methods but those and :meth:`close` return at once.
+
+    :param folder: of the task instance, see :func:`run_folder`; a ``pathlib.Path`` or an ``ObjectStoragePath``. It is
+        made if it is not there
+    :param header: of every segment: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``try_number``, and what else
+        is good to know; as JSON can have it
+    :param clock: gives the time, in seconds since 1970
+    :param sync_every: seconds between two moments at which what was written is made to outlast the machine
+    :raises LedgerError: from every method: the folder cannot be written. After that nothing more can be recorded
+    """
+
+    def __init__(
+        self,
+        folder: Any,
+        *,
+        header: Mapping[str, Any],
+        clock: Callable[[], float] = time.time,
+        sync_every: float = SYNC_EVERY,
+    ) -> None:
+        self._clock = clock
+        self._sync_every = sync_every
+        self._place = Place(folder)
+        writer = f"{int(header.get('try_number') or 0)}-{secrets.token_hex(4)}"
+        first = {"kind": Kind.HEADER, "format": FORMAT, "writer": writer, "started": self._now(), **header}
+        try:
+            self._segments = (_File if self._place.is_local else _Objects)(self._place, writer, _line(first))
+        except Exception as error:
+            raise self._failure(error) from error
+        #: What the last sync failed with.
+        self._error: Exception | None = None
+        self._closed = self._ended = False
+        #: Whom the thread is to answer after its next sync. Nothing here takes a lock that the thread needs, and this
+        #: queue can be entered again: a signal handler closes the ledger while its thread is in one of these methods.
+        self._requests: SimpleQueue[SimpleQueue[Exception | None]] = SimpleQueue()
+        threading.Thread(target=self._keep_syncing, name="results", daemon=True).start()
+
+    # --- Rows -----------------------------------------------------------------------------------------------------
+
+    def intend(self, entries: Iterable[tuple[int, str | None, str, str]]) -> None:
+        """
+        Record that rows are about to be sent; on record when it returns.
+
+        :param entries: the rows' numbers, keys, client tokens, and digests of the requests' content
+        """
+        self._append(
+            b"".join(
+                _line({"kind": Kind.INTENT, "row": row, "key": key, "token": token, "content": content})
+                for row, key, token, content in entries
+            )
+        )
+        if not self._segments.lasting:
+            self.flush()
+
+    def made(self, row: int, contact_id: str, *, attempts: int, contact_arn: str | None = None) -> None:
+        """
+        Record that a contact was made.
+
+        :param row: the row's number
+        :param contact_id: the contact
+        :param attempts: how often the call was sent
+        :param contact_arn: the contact's ARN, where the answer tells it
+        """
+        self._outcome(Kind.MADE, row, contact_id=contact_id, contact_arn=contact_arn, attempts=attempts)
+
+    def refused(self, row: int, error: ConnectError, *, attempts: int) -> None:
+        """
+        Record that it is sure that nothing was made.
+
+        :param row: the row's number
+        :param error: why
+        :param attempts: how often the call was sent
+        """
+        self._outcome(Kind.REFUSED, row, attempts=attempts, error=type(error).__name__, message=str(error))
+
+    def unsure(self, row: int, error: ConnectError, *, attempts: int) -> None:
+        """
+        Record that the row was given up although a contact may have been made: its state stays unknown.
+
+        :param row: the row's number
+        :param error: the last one
+        :param attempts: how often the call was sent
+        """
+        self._outcome(Kind.UNSURE, row, attempts=attempts, error=type(error).__name__, message=str(error))
+
+    def unsent(self, rows: Iterable[int]) -> None:
+        """
+        Record that the attempt ended before rows were sent, or that it is sure that it made nothing of them.
+
+        :param rows: the rows' numbers
+        """
+        self._append(b"".join(_line({"kind": Kind.UNSENT, "row": row}) for row in rows))
+
+    def not_again(self, row: int, key: str | None, token: str, known: Known, error: ConnectError | None = None) -> None:
+        """
+        Record that nothing was sent, because of what an earlier attempt recorded; needs no intent.
+
+        :param row: the row's number
+        :param key: its key
+        :param token: its client token
+        :param known: what is on record
+        :param error: why nothing was sent, instead of what is on record
+        """
+        kind = Kind.UNSURE if known.state == "unknown" else Kind.REFUSED
+        why = known.error if error is None else type(error).__name__
+        message = known.message if error is None else str(error)
+        entry = {"key": key, "token": token, "content": known.content}
+        self._outcome(kind, row, **entry, attempts=0, error=why, message=message)
+
+    def already_made(
+        self, row: int, key: str | None, token: str, contact_id: str, *, contact_arn: str | None = None
+    ) -> None:
+        """
+        Record that nothing was sent, since the contact is known from before; needs no intent.
+
+        :param row: the row's number
+        :param key: its key
+        :param token: its client token
+        :param contact_id: the contact
+        :param contact_arn: the contact's ARN, where it is known
+        """
+        self._outcome(
+            Kind.ALREADY_MADE, row, key=key, token=token, contact_id=contact_id, contact_arn=contact_arn, attempts=0
+        )
+
+    def invalid(self, row: int, faults: Iterable[object]) -> None:
+        """
+        Record that nothing was sent, since the row has faults; needs no intent.
+
+        :param row: the row's number
+        :param faults: what is wrong: the text of each names field and rule, and tells no content
+        """
+        self._outcome(Kind.INVALID, row, attempts=0, message="; ".join(map(str, faults)))
+
+    def skipped(self, row: int, key: str | None, first_row: int) -> None:
+        """
+        Record that nothing was sent, since an earlier row has the same key; needs no intent.
+
+        :param row: the row's number
+        :param key: the key
+        :param first_row: the number of the row that makes the contact
+        """
+        self._outcome(Kind.SKIPPED, row, key=key, attempts=0, message=f"The key is that of row {first_row:,}.")
+
+    # --- Contacts -------------------------------------------------------------------------------------------------
+
+    def ended(self, outcome: Mapping[str, Any], *, asked: Sequence[str] = ()) -> None:
+        """
+        Record what became of a contact; of several records that which asked for most attributes counts, or the first.
+
+        :param outcome: what :meth:`airflow_connect.api.outcome.Outcome.as_dict` returns: ``contact_id``, ``state`` …
+        :param asked: the names of the attributes that were to be told, or ``all``
+        """
+        self._append(_line({"kind": Kind.ENDED, "at": self._now(), **outcome, "asked": asked}))
+
+    # --- Keeping --------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Wait until all that was recorded outlasts the machine, and in an object store is seen by others."""
+        answer: SimpleQueue[Exception | None] = SimpleQueue()
+        self._requests.put(answer)
+        while not self._ended:
+            with contextlib.suppress(Empty):
+                error = answer.get(timeout=1)
+                if error:
+                    raise self._failure(error) from error
+                return
+
+    def close(self) -> None:
+        """
+        Flush, and end the ledger; a second time changes nothing.
+
+        A signal handler may call it, wherever in this class the thread is that it interrupts.
+        """
+        self._closed = True
+        self._requests.put(SimpleQueue())
+        while not self._ended:
+            time.sleep(0.002)
+        if self._error:
+            raise self._failure(self._error) from self._error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        try:
+            self.close()
+        except LedgerError as unkept:
+            if error is None:
+                raise
+            log.warning("%s", unkept)
+
+    def _outcome(self, kind: Kind, row: int, **fields: Any) -> None:
+        told = {name: value for name, value in fields.items() if value is not None}
+        self._append(_line({"kind": kind, "row": row, **told, "at": self._now()}))
+
+    def _append(self, lines: bytes) -> None:
+        try:
+            if self._closed:
+                raise ValueError  # noqa: TRY301  # as the file does, if it is closed a moment later
+            self._segments.append(lines)
+        except OSError as error:
+            raise self._failure(error) from error
+        except ValueError:  # as from a file that a signal handler closed a moment ago
+            words = f"The results in {self._place} were closed: nothing more can be recorded."
+            raise LedgerError(words) from None
+        if self._error:
+            raise self._failure(self._error) from self._error
+
+    def _keep_syncing(self) -> None:
+        while not self._ended:
+            waiting = []
+            with contextlib.suppress(Empty):
+                waiting.append(self._requests.get(timeout=self._sync_every))
+                while True:
+                    waiting.append(self._requests.get_nowait())
+            closed = self._closed  # before the last sync, which then has all
+            try:
+                self._segments.sync()
+                self._error = None
+            except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
+                self._error = error
+            for answer in waiting:
+                answer.put(self._error)
+            if closed:
+                self._segments.close()
+                self._ended = True
+
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+
+    def _failure(self, error: Exception) -> LedgerError:
+        return LedgerError(
+            f"The results cannot be written to {self._place} ({one_line(error)}). Nothing was sent that is not on "
+            "record. Contacts whose answer is not on record count as unknown: they are sent again with the same client "
+            "tokens, which makes no second contact. Make room or give access there, then clear the task."
+        )
+
+
+class _Segments(Protocol):
+    """Where a writer's lines go. ``append`` is called by any thread, the rest by one."""
+
+    #: Whether a line outlasts the process when ``append`` returns.
+    lasting: bool
+
+    def append(self, lines: bytes) -> None:
+        """Add whole lines."""
+
+    def sync(self) -> None:
+        """Make what was added until now last."""
+
+    def close(self) -> None:
+        """Give back what the operating system lent."""
+
+
+class _File:
+    """A writer's one segment on the worker's disk."""
+
+    lasting = True
+
+    def __init__(self, place: Place, writer: str, header: bytes) -> None:
+        path = Path(place.path)
+        path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+        descriptor = os.open(path / f"{writer}-1.jsonl", flags, 0o640)
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self._broken: OSError | None = None
+        self._unsynced = False
+        self.append(header)
+
+    def append(self, lines: bytes) -> None:
+        if self._broken:
+            raise self._broken
+        # One write for each: the operating system puts the lines of threads one after the other, so that they need no
+        # lock, and all but the last line of a writer that dies is whole.
+        if self._file.write(lines) != len(lines):
+            self._broken = OSError(errno.ENOSPC, "No space for the whole of a line")
+            raise self._broken
+        self._unsynced = True
+
+    def sync(self) -> None:
+        if self._broken:
+            raise self._broken
+        if self._unsynced:
+            self._unsynced = False
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                self._broken = error  # another sync would succeed, without what is lost
+                raise
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Objects:
+    """A writer's segments in an object store: the last is put again with every sync, until it is full."""
+
+    lasting = False
+
+    def __init__(self, place: Place, writer: str, header: bytes) -> None:
+        self._place = place
+        self._writer = writer
+        self._header = header
+        self._number = 1
+        self._open = bytearray(header)
+        self._stored = 0
+        self.sync()
+
+    def append(self, lines: bytes) -> None:
+        self._open.extend(lines)
+
+    def sync(self) -> None:
+        lines = bytes(self._open)
+        if len(lines) > self._stored:
+            self._place.put(f"{self._writer}-{self._number}.jsonl", lines)
+            self._stored = len(lines)
+        if len(lines) >= SEGMENT_BYTES:
+            self._number += 1
+            self._open[: len(lines)] = self._header  # what was appended meanwhile stays behind it
+            self._stored = len(self._header)
+
+    def close(self) -> None:
+        pass
+
+
+def _line(event: Mapping[str, Any]) -> bytes:
+    return f"{_encode(event)}\n".encode()
+
+
+# --- Beside the segments ------------------------------------------------------------------------------------------
+
+
+def write_progress(folder: Any, progress: Mapping[str, Any]) -> None:
+    """
+    Replace ``progress.json``, which tells how far the running attempt is.
+
+    Never fails: what it is for is to be seen meanwhile. A failure is logged.
+
+    :param folder: of the task instance
+    :param progress: numbers and short texts, as JSON can have them
+    """
+    try:
+        Place(folder).put("progress.json", _line(progress))
+    except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
+        log.warning("The progress cannot be written to %s: %s", folder, one_line(error))
+
+
+def write_faults(folder: Any, faults: Iterable[tuple[int, str, str, str]]) -> str:
+    """
+    Replace ``faults.jsonl``, which tells what is wrong with rows; return its path.
+
+    :param folder: of the task instance
+    :param faults: the rows' numbers, the field, what is asked for there, and what was found instead (never the content)
+    :raises LedgerError: if it cannot be written
+    """
+    place = Place(folder)
+    try:
+        with place.writing("faults.jsonl") as file:
+            file.writelines(_line(dict(zip(("row", "field", "rule", "given"), fault, strict=True))) for fault in faults)
+    except Exception as error:
+        raise LedgerError(
+            f"The faults of the rows cannot be written to {folder} ({one_line(error)}); nothing was sent. Make room or "
+            "give access there, then clear the task."
+        ) from error
+    return str(folder / "faults.jsonl")

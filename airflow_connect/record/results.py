@@ -1,0 +1,674 @@
+"""
+Read what ledgers recorded: what an attempt must know of earlier ones, and what became of each row.
+
+Segments are read into SQLite's private temporary database, a file that is gone when the process is: memory does not
+grow with the number of rows. What attempts know different things of is decided here:
+
+- A contact that was made counts, whatever other attempts know; the first one, if there should be two.
+- What may have been made stays unknown, even if another attempt was refused.
+- Otherwise the latest attempt that knows the row is right.
+
+This module knows no Airflow and no client.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from contextlib import closing, nullcontext, suppress
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NamedTuple
+
+from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.outcome import ALL_ATTRIBUTES
+from airflow_connect.record.format import FORMAT, Kind, Segment, State, damaged, run_folder
+from airflow_connect.record.storage import Place, one_line, place_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Iterable, Iterator
+    from typing import Self
+
+__all__ = [
+    "COLUMNS",
+    "History",
+    "Known",
+    "Made",
+    "contacts",
+    "export_results",
+    "first_attempt",
+    "made_contacts",
+    "measured_rate",
+    "read_results",
+]
+
+#: The columns of :func:`read_results` in their order, with what Parquet calls their types.
+COLUMNS: Final[Mapping[str, str]] = {
+    "dag_id": "string",
+    "run_id": "string",
+    "task_id": "string",
+    "map_index": "int32",
+    "row": "int64",
+    "key": "string",
+    "client_token": "string",
+    "state": "string",
+    "contact_id": "string",
+    "contact_arn": "string",
+    "attempts": "int32",
+    "error": "string",
+    "message": "string",
+    "outcome": "string",
+    "disconnect_reason": "string",
+    "agent": "string",
+    "queue": "string",
+    "initiated": "string",
+    "connected": "string",
+    "ended": "string",
+    "wait_seconds": "float64",
+    "handle_seconds": "float64",
+    "went_on_as": "string",
+    "attributes": "map<string, string>",
+}
+#: Columns that a line of kind ``ended`` gives. Its ``state`` is the column ``outcome``: a row has a state of its own.
+_OUTCOME: Final = tuple(itertools.dropwhile(lambda name: name != "outcome", COLUMNS))
+
+#: Bytes of SQLite's cache, which bounds what a million rows need.
+_CACHE_BYTES: Final = 4 << 20
+#: Bytes that are read and put into the database at a time, and that a line has at most.
+_BLOCK_BYTES: Final = 1 << 18
+_LINE_BYTES: Final = 1 << 24
+#: Rows that are written to or read from a file of Parquet at a time.
+_ROWS_AT_ONCE: Final = 8_192
+#: Segments that an object store is asked for at once: each is one request.
+_AT_ONCE: Final = 16
+
+#: Contacts that a run made at least for its rate to tell something, and runs that are looked at for one.
+_TELLING: Final = 20
+_RUNS_LOOKED_AT: Final = 10
+
+_Parameters = tuple[Any, ...]
+
+_SCHEMA: Final = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE run (run INTEGER PRIMARY KEY, dag_id TEXT, run_id TEXT, task_id TEXT, map_index INTEGER);
+-- The later an attempt began, the higher its position.
+CREATE TABLE writer (writer INTEGER PRIMARY KEY, run INTEGER, position INTEGER);
+CREATE TABLE record (
+    writer INTEGER, row INTEGER, state INTEGER, at TEXT, token TEXT, key TEXT, content TEXT,
+    contact_id TEXT, contact_arn TEXT, attempts INTEGER, error TEXT, message TEXT, PRIMARY KEY (writer, row)
+) WITHOUT ROWID;
+CREATE TABLE ended (contact_id TEXT PRIMARY KEY, asked INTEGER, at TEXT, outcome TEXT) WITHOUT ROWID;
+"""
+
+
+class Known(NamedTuple):
+    """
+    What is known of a client token.
+
+    :param state: ``made``, ``refused`` (it is sure that nothing was made), or ``unknown`` (it may have been made)
+    :param content: the digest of the content that it was sent with, ``None`` where nothing was sent
+    :param contact_id: the contact, if it was made
+    :param contact_arn: the contact's ARN, where it is on record
+    :param attempts: how often it was sent, as far as is known
+    :param error: the class of the error that ended the last attempt, if one did
+    :param message: its words
+    :param own: whether the same task instance recorded it
+    """
+
+    state: Literal["made", "refused", "unknown"]
+    content: str | None = None
+    contact_id: str | None = None
+    contact_arn: str | None = None
+    attempts: int = 0
+    error: str | None = None
+    message: str | None = None
+    own: bool = False
+
+
+class History:
+    """
+    What is on record below a path, at the moment when this is made. A context manager.
+
+    :param path: a ``results_path`` or a task instance's folder, ``pathlib.Path`` or ``ObjectStoragePath``; what is not
+        there knows nothing
+    :param asked_by: ``dag_id``, ``run_id``, ``task_id`` and ``map_index`` of who wants to know
+    :raises LedgerError: if a segment is damaged, or cannot be read
+    """
+
+    def __init__(self, path: Any, *, asked_by: Mapping[str, Any] | None = None) -> None:
+        self._records = _Records(Place(path), by_token=True)
+        self._positions = dict(self._records.database.execute("SELECT writer, position FROM writer"))
+        whose = (asked_by or {}).items()
+        self._own = {writer for writer, header in self._records.writers.values() if whose and whose <= header.items()}
+
+    def get(self, token: str) -> Known | None:
+        """Return what is known of a client token, ``None`` if it was never about to be sent."""
+        if not self._positions:
+            return None
+        found = self._records.database.execute(
+            "SELECT state, content, contact_id, contact_arn, attempts, error, message, writer, at FROM record "
+            "WHERE token = ?",
+            (token,),
+        ).fetchall()
+        if not found:
+            return None
+        best = found[0] if len(found) == 1 else self._best(found)
+        state, content, contact_id, contact_arn, attempts, error, message, writer, _ = best
+        own = writer in self._own
+        if state >= State.ALREADY_MADE:
+            return Known("made", content, contact_id, contact_arn, attempts or 0, own=own)
+        name: Literal["refused", "unknown"] = "unknown" if state == State.UNKNOWN else "refused"
+        return Known(name, content, None, None, attempts or 0, error, message, own)
+
+    def _best(self, found: list[_Parameters]) -> _Parameters:
+        """Return the record that counts, of several attempts'."""
+        greatest = max(record[0] for record in found)
+        if greatest >= State.ALREADY_MADE:
+            return min((record for record in found if record[0] >= State.ALREADY_MADE), key=lambda record: record[-1])
+        of_state = [record for record in found if record[0] == greatest]
+        choose = min if greatest == State.UNKNOWN else max
+        return choose(of_state, key=lambda record: self._positions[record[-2]])
+
+    def close(self) -> None:
+        """Delete the temporary database."""
+        self._records.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def first_attempt(folder: Any) -> float | None:
+    """
+    Return when the first attempt of a task instance began (seconds since 1970), ``None`` if none is on record.
+
+    :param folder: the task instance's folder, ``pathlib.Path`` or ``ObjectStoragePath``
+    """
+    # What is damaged or out of reach is told by whoever reads all of it.
+    place = Place(folder)
+    began: list[float] = []
+    paths: list[str] = []
+    with suppress(Exception):  # a store's errors are of its own kinds
+        paths = place.find()
+    for segment in filter(None, map(Segment.at, paths)):
+        if segment.number > 1:
+            continue
+        with suppress(OSError, ValueError, KeyError, TypeError), place.fs.open(segment.path, "rb") as file:
+            began.append(datetime.fromisoformat(json.loads(file.readline())["started"]).timestamp())
+    return min(began, default=None)
+
+
+def measured_rate(results_path: Any, *, dag_id: str, task_id: str) -> float | None:
+    """
+    Return the contacts per second that a task made when it last made at least 20, ``None`` if no such run is on record.
+
+    :param results_path: a ``results_path``, ``pathlib.Path`` or ``ObjectStoragePath``
+    :param dag_id: the DAG
+    :param task_id: the task
+    """
+    folder = run_folder(results_path, dag_id=dag_id, run_id="", task_id=task_id)
+    task, place = folder.parent.name, Place(folder.parent.parent.parent)
+    found = [path for path in place.find() if path.endswith("/progress.json") and path.split("/")[-3] == task]
+    # Run IDs end with a time. Those of another form are found too, if there are few.
+    found.sort(key=lambda path: path.split("/")[-4].rpartition("__")[2])
+    rates = {}
+    for path in found[-_RUNS_LOOKED_AT:]:
+        # An estimate: a file that is no progress, or is being replaced, is none to learn from.
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            progress = json.loads(place.fs.cat_file(path))
+            if progress["created"] >= _TELLING and progress["rate"] > 0:
+                rates[str(progress["at"])] = float(progress["rate"])
+    return rates[max(rates)] if rates else None
+
+
+def read_results(
+    path: Any, *, conn_id: str | None = None, states: Collection[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """
+    Yield what became of each row, in the order of the rows: run by run, attempts put together.
+
+    All columns of :data:`COLUMNS` are always there, ``None`` where nothing is known. ``state`` is one of
+
+    - ``created``: this task instance made the contact
+    - ``already_made``: another run or attempt made it before
+    - ``failed``: nothing was made; ``error`` and ``message`` say why
+    - ``unknown``: it was sent, or about to be, and there is no answer on record: a contact may have been made
+    - ``invalid``: the row has faults, which ``message`` tells; nothing was sent
+    - ``skipped``: an earlier row has the same key
+
+    The columns from ``outcome`` on are there once a sensor has seen the contact's end; ``attributes`` hold what it was
+    asked for. Memory does not grow with the number of rows.
+
+    :param path: ``results`` of the XCom that the operator returns, or that XCom itself; a ``results_path`` above
+        several runs; or a file that :func:`export_results` wrote. Text, ``pathlib.Path`` or ``ObjectStoragePath``
+    :param conn_id: the Airflow connection to the object store, for a path that is text
+    :param states: yield rows of these states alone (default: all)
+    :raises ValueError: if there is no such state
+    :raises LedgerError: if there are no results, or they are damaged
+    """
+    if states is not None and (unknown := sorted(set(states) - set(_NAMES))):
+        raise ValueError(f"states: {', '.join(unknown)} is none of {', '.join(_NAMES)}.")
+    place = _place(path, conn_id)
+    rows = _exported(place) if _is_export(place) else _existing(place).rows()
+    return rows if states is None else (row for row in rows if row["state"] in states)
+
+
+def contacts(path: Any, *, conn_id: str | None = None) -> Iterator[str]:
+    """
+    Yield the IDs of the contacts that were made, or had been made before, each once, in the order of the rows.
+
+    :param path: as for :func:`read_results`
+    :param conn_id: as for :func:`read_results`
+    :raises LedgerError: if there are no results, or they are damaged
+    """
+    place = _place(path, conn_id)
+    if _is_export(place):
+        return (row["contact_id"] for row in _exported(place) if row["contact_id"] is not None)
+    return _existing(place).contacts()
+
+
+class Made(NamedTuple):
+    """A contact of a run, as one who waits for it wants to know it."""
+
+    contact_id: str
+    #: Whether another run or attempt made it before, so that it may have ended long ago.
+    already_made: bool
+    #: What became of it, as :meth:`airflow_connect.api.outcome.Outcome.as_dict` told it; ``None`` if it is not on
+    #: record.
+    outcome: dict[str, Any] | None
+
+
+def made_contacts(path: Any, *, conn_id: str | None = None) -> tuple[dict[str, Any], Iterator[Made]]:
+    """
+    Return the header of the first segment, and each contact once with what became of it, in the order of the rows.
+
+    :param path: a task instance's folder or a ``results_path``, as for :func:`read_results`, but no exported file
+    :param conn_id: as for :func:`read_results`
+    :raises LedgerError: if there are no results, or they are damaged
+    """
+    place = _place(path, conn_id)
+    if _is_export(place):
+        raise LedgerError(f"{place} was exported: nothing can be recorded in it. Give the folder of a run's results.")
+    records = _existing(place)
+    headers = sorted((header for _, header in records.writers.values()), key=lambda header: str(header.get("started")))
+    return headers[0], records.made()
+
+
+def export_results(
+    path: Any,
+    target: Any,
+    *,
+    conn_id: str | None = None,
+    target_conn_id: str | None = None,
+    states: Collection[str] | None = None,
+) -> int:
+    """
+    Write what :func:`read_results` yields to a file, and return the number of rows.
+
+    The file is not there before it is whole.
+
+    :param path: as for :func:`read_results`
+    :param target: ``….jsonl``, ``….jsonl.gz`` or ``….parquet`` (extra ``parquet``); text, ``pathlib.Path`` or
+        ``ObjectStoragePath``
+    :param conn_id: the Airflow connection to the object store of ``path``
+    :param target_conn_id: that of ``target``
+    :param states: write rows of these states alone (default: all)
+    :raises LedgerError: if there are no results, they are damaged, or the target cannot be written
+    """
+    place = _place(target, target_conn_id)
+    if not _is_export(place):
+        raise LedgerError(f"Results are exported to files that end in {', '.join(_EXPORTS)}; {place} does not.")
+    rows = read_results(path, conn_id=conn_id, states=states)
+    write = _write_parquet if str(place).endswith(".parquet") else _write_lines
+    try:
+        with place.writing() as file:
+            return write(rows, file, str(place))
+    except LedgerError:
+        raise
+    except Exception as error:  # a store's errors are of its own kinds
+        raise LedgerError(f"The results cannot be written to {place} ({one_line(error)}).") from error
+
+
+# --- Exported files -----------------------------------------------------------------------------------------------
+
+_EXPORTS: Final = (".jsonl", ".jsonl.gz", ".parquet")
+
+
+def _is_export(place: Place) -> bool:
+    return str(place).endswith(_EXPORTS)
+
+
+def _write_lines(rows: Iterable[Mapping[str, Any]], file: BinaryIO, name: str) -> int:
+    import gzip
+
+    count = 0
+    with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) if name.endswith(".gz") else nullcontext(file) as lines:
+        for count, row in enumerate(rows, 1):  # noqa: B007
+            lines.write(f"{json.dumps(row, ensure_ascii=False)}\n".encode())
+    return count
+
+
+def _write_parquet(rows: Iterable[Mapping[str, Any]], file: BinaryIO, _name: str) -> int:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise LedgerError(
+            "Parquet needs pyarrow: install airflow-provider-amazon-connect[parquet], or name a .jsonl file."
+        ) from error
+
+    text = pa.string()
+    schema = pa.schema(
+        [
+            (name, pa.map_(text, text) if kind.startswith("map") else getattr(pa, kind)())
+            for name, kind in COLUMNS.items()
+        ]
+    )
+    count = 0
+    with parquet.ParquetWriter(file, schema) as writer:
+        while batch := list(itertools.islice(rows, _ROWS_AT_ONCE)):
+            writer.write_table(pa.Table.from_pydict({name: [row[name] for row in batch] for name in COLUMNS}, schema))
+            count += len(batch)
+    return count
+
+
+def _exported(place: Place) -> Iterator[dict[str, Any]]:
+    import gzip
+
+    if str(place).endswith(".parquet"):
+        from pyarrow import parquet
+
+        with place.fs.open(place.path, "rb") as file:
+            for batch in parquet.ParquetFile(file).iter_batches(_ROWS_AT_ONCE):
+                for row in batch.to_pylist():
+                    attributes = row["attributes"]
+                    yield row | {"attributes": attributes if attributes is None else dict(attributes)}
+        return
+    with place.fs.open(place.path, "rb") as file:
+        lines = gzip.GzipFile(fileobj=file) if str(place).endswith(".gz") else file
+        for number, line in enumerate(lines, 1):
+            try:
+                yield dict.fromkeys(COLUMNS) | json.loads(line)
+            except (ValueError, TypeError) as error:
+                raise damaged(str(place), number, "no JSON object") from error
+
+
+# --- Segments -----------------------------------------------------------------------------------------------------
+
+
+def _place(path: Any, conn_id: str | None) -> Place:
+    if isinstance(path, Mapping):
+        if not path.get("results"):
+            raise LedgerError("There are no results: a dry run, or a task that has sent nothing, has none.")
+        path, conn_id = path["results"], conn_id or path.get("results_conn_id")
+    return place_of(path, conn_id)
+
+
+def _existing(place: Place) -> _Records:
+    records = _Records(place)
+    if not records.writers:
+        records.close()
+        raise LedgerError(
+            f"There are no results below {place}. Check the path, and what it can be read with (conn_id)."
+        )
+    return records
+
+
+class _Records:
+    """
+    The lines of all segments below a place, in a database.
+
+    :param place: a ``results_path`` or a task instance's folder
+    :param by_token: whether records are to be found by their tokens
+    :raises LedgerError: if a segment is damaged, or cannot be read
+    """
+
+    def __init__(self, place: Place, *, by_token: bool = False) -> None:
+        import sqlite3
+
+        self.database: sqlite3.Connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self.database.executescript(_SCHEMA)
+        self.database.execute(f"PRAGMA cache_size = {-_CACHE_BYTES // 1024}")
+        self._place = place
+        #: By folder and name: number, and header.
+        self.writers: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+        try:
+            self._read_all()
+            if by_token:
+                self.database.execute("CREATE INDEX by_token ON record (token)")
+        except LedgerError:
+            self.close()
+            raise
+        except Exception as error:  # a store's errors are of its own kinds
+            self.close()
+            raise LedgerError(
+                f"The results below {place} cannot be read ({one_line(error)}). Give access there, or room in the "
+                "folder for temporary files, then run the task again."
+            ) from error
+
+    def close(self) -> None:
+        self.database.close()
+
+    def _read_all(self) -> None:
+        segments = sorted(filter(None, map(Segment.at, self._place.find())))
+        self.database.execute("BEGIN")
+        for segment, blocks in self._contents(segments):
+            self._read(segment, blocks)
+        self._order()
+        self.database.execute("COMMIT")
+
+    def _contents(self, segments: list[Segment]) -> Iterator[tuple[Segment, Iterable[bytes]]]:
+        if self._place.is_local:
+            for segment in segments:
+                with open(segment.path, "rb") as file:  # noqa: PTH123
+                    yield segment, iter(partial(file.read, _BLOCK_BYTES), b"")
+            return
+        for start in range(0, len(segments), _AT_ONCE):
+            at_once = segments[start : start + _AT_ONCE]
+            # Not cat(), for which a path with a bracket in it is a pattern.
+            starts: list[int | None] = [None] * len(at_once)
+            found = self._place.fs.cat_ranges([segment.path for segment in at_once], starts, starts)
+            for segment, content in zip(at_once, found, strict=True):
+                if isinstance(content, Exception):
+                    raise content
+                yield segment, [content]
+
+    def _read(self, segment: Segment, blocks: Iterable[bytes]) -> None:
+        writer = None
+        for number, events in _events(segment.path, blocks):
+            first_line = number
+            if writer is None:
+                writer = self._writer(segment, events.pop(0))
+                first_line += 1
+            # An outcome mostly stands in the block of its intent: one statement for both.
+            intents: dict[int, _Parameters] = {}
+            records: list[_Parameters] = []
+            ended: list[_Parameters] = []
+            unsent: list[_Parameters] = []
+            for line, event in enumerate(events, first_line):
+                try:
+                    kind = event["kind"]
+                    if kind == "intent":
+                        intents[event["row"]] = (event["token"], event["key"], event["content"])
+                    elif kind == "ended":
+                        asked = event.get("asked", ())
+                        asked = _ALL_ASKED if asked == ALL_ATTRIBUTES else len(asked)
+                        ended.append((event["contact_id"], asked, event["at"], json.dumps(event)))
+                    elif kind in _STATES:
+                        get = event.get
+                        row = event["row"]
+                        intent = intents.pop(row, None) or (get("token"), get("key"), get("content"))
+                        records.append((writer, row, _STATES[kind], event["at"], *intent, *map(get, _OF_OUTCOME)))
+                    elif kind == "unsent":
+                        if intents.pop(event["row"], None) is None:
+                            unsent.append((writer, event["row"]))
+                    else:
+                        raise damaged(segment.path, line, f"unknown kind: {kind}")
+                except KeyError as error:
+                    raise damaged(segment.path, line, f"no {error}") from error
+                except (TypeError, AttributeError) as error:
+                    raise damaged(segment.path, line, "no JSON object") from error
+            nothing = (None,) * len(_OF_OUTCOME)
+            records += [(writer, row, State.UNKNOWN, None, *intent, *nothing) for row, intent in intents.items()]
+            try:
+                self.database.executemany(_RECORD, records)
+            except UnicodeEncodeError:  # half of a character in a key, which JSON can have and the database cannot
+                self.database.executemany(_RECORD, [tuple(map(_storable, record)) for record in records])
+            self.database.executemany(_ENDED, ended)
+            self.database.executemany(_UNSENT, unsent)
+
+    def _writer(self, segment: Segment, header: Any) -> int:
+        if not isinstance(header, dict) or header.get("kind") != Kind.HEADER:
+            raise damaged(segment.path, 1, "no header")
+        if header.get("format") != FORMAT:
+            raise LedgerError(
+                f"{segment.path} has the format {header.get('format')}, and this version of airflow-provider-amazon-"
+                f"connect reads format {FORMAT}: install the version that wrote it, or a newer one."
+            )
+        return self.writers.setdefault((segment.folder, segment.writer), (len(self.writers), header))[0]
+
+    def _order(self) -> None:
+        """Put runs in the order in which they began, and attempts in theirs."""
+        by_folder: dict[str, list[tuple[int, str, int, dict[str, Any]]]] = {}
+        for (folder, name), (writer, header) in self.writers.items():
+            attempt = int(name.partition("-")[0])
+            by_folder.setdefault(folder, []).append((attempt, str(header.get("started")), writer, header))
+        runs = sorted(by_folder.values(), key=lambda attempts: min(started for _, started, _, _ in attempts))
+        positions = itertools.count()
+        for run, attempts in enumerate(runs):
+            header = attempts[0][-1]
+            of_run = [header.get(name) for name in ("dag_id", "run_id", "task_id", "map_index")]
+            self.database.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?)", (run, *of_run))
+            for _, _, writer, _ in sorted(attempts, key=lambda attempt: attempt[:3]):
+                self.database.execute("INSERT INTO writer VALUES (?, ?, ?)", (writer, run, next(positions)))
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of all runs, and close the database."""
+        names = tuple(COLUMNS)
+        missing = (None,) * len(_OUTCOME)
+        with closing(self.database):
+            for run, *of_run in self.database.execute("SELECT * FROM run ORDER BY run").fetchall():
+                writers = self.database.execute("SELECT writer FROM writer WHERE run = ?", (run,)).fetchall()
+                query, parameter = (_ROWS_OF_WRITER, writers[0][0]) if len(writers) == 1 else (_ROWS_OF_RUN, run)
+                for row, key, token, state, *known, ended in self.database.execute(query, (parameter,)):
+                    outcome = missing
+                    if ended is not None:
+                        found = json.loads(ended)
+                        outcome = (found.get("state"), *map(found.get, _OUTCOME[1:]))
+                    yield dict(zip(names, (*of_run, row, key, token, _NAMES[state], *known, *outcome), strict=True))
+
+    def made(self) -> Iterator[Made]:
+        """Yield the contacts of all runs with what became of them, and close the database."""
+        with closing(self.database):
+            for contact_id, already_made, outcome in self.database.execute(_MADE):
+                yield Made(contact_id, bool(already_made), None if outcome is None else json.loads(outcome))
+
+    def contacts(self) -> Iterator[str]:
+        """Yield the contacts of all runs, and close the database."""
+        with closing(self.database):
+            for (contact_id,) in self.database.execute(_CONTACTS):
+                yield contact_id
+
+
+_STATES: Final[Mapping[str, State]] = {
+    Kind.MADE: State.CREATED,
+    Kind.REFUSED: State.FAILED,
+    Kind.UNSURE: State.UNKNOWN,
+    Kind.ALREADY_MADE: State.ALREADY_MADE,
+    Kind.INVALID: State.INVALID,
+    Kind.SKIPPED: State.SKIPPED,
+}
+_NAMES: Final = [state.name.lower() for state in State]
+
+#: Fields of a row's outcome that not every kind has.
+_OF_OUTCOME: Final = ("contact_id", "contact_arn", "attempts", "error", "message")
+
+#: As a number of attributes, more than any.
+_ALL_ASKED: Final = 1 << 31
+
+_RECORD: Final = """
+INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    state = excluded.state, at = excluded.at, contact_id = excluded.contact_id, contact_arn = excluded.contact_arn,
+    attempts = excluded.attempts, error = excluded.error, message = excluded.message
+"""
+_ENDED: Final = """
+INSERT INTO ended VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET asked = excluded.asked, at = excluded.at, outcome = excluded.outcome
+WHERE excluded.asked > ended.asked OR (excluded.asked = ended.asked AND excluded.at < ended.at)
+"""
+_UNSENT: Final = f"""
+DELETE FROM record WHERE writer = ? AND row = ? AND state = {State.UNKNOWN:d}
+"""  # noqa: S608  # a number of ours
+#: In the order of COLUMNS; several attempts are too much for it.
+_ROWS_OF_WRITER: Final = """
+SELECT row, key, token, state, record.contact_id, contact_arn, attempts, error, message, outcome
+FROM record LEFT JOIN ended ON ended.contact_id = record.contact_id
+WHERE writer = ? ORDER BY row
+"""
+#: A token is one contact, whatever the number of its row in each attempt's input; rows without one are told apart by
+#: their number. What was made or may have been is always there; the rest, if the latest attempt says it of the row.
+_ROWS_OF_RUN: Final = f"""
+SELECT row, key, token, state, counts.contact_id, contact_arn, attempts, error, message, outcome
+FROM (
+    SELECT
+        first_value(row) OVER latest_first AS row, key, token, state, contact_id, contact_arn, attempts,
+        CASE state WHEN {State.UNKNOWN:d} THEN first_value(error) OVER latest_first ELSE error END AS error,
+        CASE state WHEN {State.UNKNOWN:d} THEN first_value(message) OVER latest_first ELSE message END AS message,
+        row_number() OVER (
+            PARTITION BY coalesce(token, row)
+            ORDER BY max(state, {State.FAILED:d}) DESC, iif(state >= {State.ALREADY_MADE:d}, position, -position)
+        ) AS place,
+        position = max(position) OVER (PARTITION BY row) AS is_latest
+    FROM record JOIN writer USING (writer) WHERE run = ?
+    WINDOW latest_first AS (PARTITION BY coalesce(token, row) ORDER BY position DESC)
+) AS counts
+LEFT JOIN ended ON ended.contact_id = counts.contact_id
+WHERE place = 1 AND (state >= {State.UNKNOWN:d} OR is_latest) ORDER BY row
+"""  # noqa: S608  # numbers of ours
+_MADE: Final = f"""
+SELECT record.contact_id, max(state = {State.ALREADY_MADE:d}), outcome
+FROM record JOIN writer USING (writer) LEFT JOIN ended ON ended.contact_id = record.contact_id
+WHERE record.contact_id IS NOT NULL
+GROUP BY record.contact_id ORDER BY min(position << 40 | row)
+"""  # noqa: S608  # a number of ours
+_CONTACTS: Final = """
+SELECT contact_id FROM record JOIN writer USING (writer) WHERE contact_id IS NOT NULL
+GROUP BY contact_id ORDER BY min(position << 40 | row)
+"""
+
+
+def _storable(value: Any) -> Any:
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
+def _events(path: str, blocks: Iterable[bytes]) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the number of a line, and the events from there on, block by block; a last line that breaks off is none."""
+    number, rest = 1, b""
+    for block in blocks:
+        whole, _, rest = (rest + block).rpartition(b"\n")
+        if len(rest) > _LINE_BYTES:
+            raise damaged(path, number, "too long")
+        if not whole:
+            continue
+        lines = whole.split(b"\n")
+        try:
+            events = json.loads(b"[%b]" % b",".join(lines))  # faster by a third than line by line
+        except ValueError:
+            events = []
+        if len(events) != len(lines):
+            events = [_event(path, line, number + index) for index, line in enumerate(lines)]
+        yield number, events
+        number += len(lines)
+
+
+def _event(path: str, line: bytes, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise damaged(path, number, "no JSON") from error

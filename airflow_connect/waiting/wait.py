@@ -1,0 +1,217 @@
+"""
+The wait of one task: what it waits for, what has ended so far, and when it is over.
+
+::
+
+    Awaited ──► Watch.look ──► outcomes ──► Awaited.add ──► met │ late │ another look
+    (memory or results)
+
+It is the same wait in a worker and in a triggerer; :mod:`airflow_connect.waiting.awaited` keeps what it finds. This
+module knows no Airflow and no client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections import Counter, deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from airflow_connect.api.errors import RequestError, RetryableError
+from airflow_connect.calls.each import Paced
+from airflow_connect.waiting.awaited import InMemory
+from airflow_connect.waiting.watch import Watch, contacts_needed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from airflow_connect.api.outcome import Outcome
+    from airflow_connect.calls.each import Clock
+    from airflow_connect.waiting.awaited import Awaited
+    from airflow_connect.waiting.watch import Reads
+
+__all__ = ["Stopped", "Wait", "stop_contacts"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds by which a look may go on when the time is up: one look there is, however short the time.
+LAST_LOOK: Final = 30.0
+
+
+class Stopped(Counter[str]):
+    """How many contacts a task ``stopped``, ``ended_before`` and ``failed`` to stop."""
+
+
+class Wait:
+    """
+    Wait for contacts.
+
+    :param awaited: the contacts, and where their outcomes are kept
+    :param reads: what reads contacts
+    :param clock: the time
+    :param interval: seconds between two looks
+    :param deadline: when the wait is over anyway (seconds since 1970), ``None`` for never
+    :param wait_for: ``all``, ``any``, ``first_n`` or ``percent``
+    :param first_n: for ``first_n``
+    :param percent: for ``percent``
+    :param looked_before: whether somebody else has looked at the same contacts before, and remembers nothing
+    """
+
+    def __init__(
+        self,
+        awaited: Awaited,
+        reads: Reads,
+        *,
+        clock: Clock,
+        interval: float = 60.0,
+        deadline: float | None = None,
+        wait_for: str = "all",
+        first_n: int | None = None,
+        percent: float | None = None,
+        looked_before: bool = False,
+    ) -> None:
+        self.awaited = awaited
+        self.needed = contacts_needed(wait_for, awaited.total, first_n=first_n, percent=percent)
+        self.watch = Watch(
+            awaited.open(),
+            reads=reads,
+            clock=clock,
+            interval=interval,
+            made_since=awaited.made_since,
+            describe_first=awaited.describe_first,
+            looked_before=looked_before,
+        )
+        self._reads = reads
+        self._clock = clock
+        self._interval = interval
+        self._deadline = deadline
+
+    @property
+    def ended(self) -> int:
+        """How many contacts have ended."""
+        return sum(self.awaited.counts.values())
+
+    @property
+    def is_met(self) -> bool:
+        """Whether enough of them have ended."""
+        return self.ended >= self.needed
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time is up."""
+        return self._deadline is not None and self._clock.epoch() >= self._deadline
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look, or until the time is up."""
+        left = self._interval if self._deadline is None else self._deadline - self._clock.epoch()
+        return max(0.0, min(self._interval, left))
+
+    async def look(self) -> None:
+        """
+        Look once, and keep what has ended. A service that does not answer costs this look, and not the wait.
+
+        :raises SetupError: if contacts cannot be read at all
+        """
+        if self.is_met:
+            return
+        left = None if self._deadline is None else max(0.0, self._deadline - self._clock.epoch()) + LAST_LOOK
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left), contextlib.aclosing(self.watch.look()) as outcomes:
+                    async for outcome in outcomes:
+                        self.awaited.add(outcome)
+                        if self.is_met:
+                            return
+        except RetryableError as error:
+            log.warning("No contact could be read; another look follows: %s", error)
+        finally:
+            await asyncio.to_thread(self.awaited.flush)
+
+    async def read_attributes(self) -> None:
+        """
+        Read again what the outcomes that were told by others have not: attributes.
+
+        :raises ConnectError: if they cannot be read
+        """
+        if not isinstance(self.awaited, InMemory):
+            return
+        ended: dict[str, list[Outcome]] = {}
+        for outcome in self.awaited.ended():
+            if outcome.ended is not None:
+                ended.setdefault(outcome.went_on_as or outcome.contact_id, []).append(outcome)
+        there = deque(ended)
+        async with contextlib.aclosing(self._reads.describe.each(there)) as answers:
+            async for answer in answers:
+                if answer.error is not None:
+                    raise answer.error
+                attributes = (answer.result or {}).get("Attributes") or {}
+                for outcome in ended[answer.item]:
+                    self.awaited.outcomes[outcome.contact_id] = dataclasses.replace(outcome, attributes=attributes)
+
+    async def stop_open(self, stop: Callable[[str], bool]) -> Stopped:
+        """
+        Stop what is still open, each contact once, and keep what became of it.
+
+        :param stop: StopContact: says whether it ended the contact
+        :raises SetupError: if contacts cannot be stopped at all
+        """
+        await self._look_at_all()
+        stopped = await stop_contacts(self.watch.open_now, Paced(stop, clock=self._clock), self._reads)
+        self.watch.look_again()
+        await self._look_at_all()
+        return stopped
+
+    def stop_at_once(self, stop: Callable[[str], bool]) -> Stopped:
+        """
+        Stop what the last look left open, from wherever a signal found the process: a look may be under way.
+
+        :param stop: StopContact: says whether it ended the contact
+        :raises SetupError: if contacts cannot be stopped at all
+        """
+        stopping = stop_contacts(self.watch.open_now, Paced(stop, clock=self._clock), self._reads)
+        # The thread that was interrupted may be in an event loop, which cannot run another.
+        with ThreadPoolExecutor(1, thread_name_prefix="amazon-connect-stop") as thread:
+            return thread.submit(asyncio.run, stopping).result()
+
+    async def _look_at_all(self) -> None:
+        try:
+            async with contextlib.aclosing(self.watch.look()) as outcomes:
+                async for outcome in outcomes:
+                    self.awaited.add(outcome)
+        finally:
+            await asyncio.to_thread(self.awaited.flush)
+
+
+async def stop_contacts(contact_ids: Iterable[str], stop: Paced[str, bool], reads: Reads) -> Stopped:
+    """
+    Stop contacts, each once; one that was transferred as what it went on as. One that has ended already is no error.
+
+    :param contact_ids: the contacts
+    :param stop: StopContact: says whether it ended the contact
+    :param reads: what finds out what a contact went on as
+    :raises SetupError: if contacts cannot be stopped at all
+    """
+    counts = Stopped(stopped=0, ended_before=0, failed=0)
+    left = deque(contact_ids)
+    while left:
+        ended: list[str] = []
+        async with contextlib.aclosing(stop.each(left)) as answers:
+            async for answer in answers:
+                if answer.error is None:
+                    if answer.result or answer.may_have_happened:
+                        counts["stopped"] += 1
+                    else:
+                        ended.append(answer.item)
+                elif isinstance(answer.error, RequestError):
+                    log.warning("Contact %s cannot be stopped: %s", answer.item, answer.error)
+                    counts["failed"] += 1
+                else:
+                    raise answer.error
+        successors = await reads.successors(ended)
+        counts["ended_before"] += len(ended) - len(successors)
+        left.extend(successors.values())
+    return counts

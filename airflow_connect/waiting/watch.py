@@ -1,0 +1,427 @@
+"""
+Which of the awaited contacts have ended? Finds each of them once, with as few reads as that takes.
+
+Two ways of looking::
+
+    many are open      SearchContacts over the time of disconnection since the last look ──► DescribeContact of those
+    a few are open,    DescribeContact of each
+    fewer than a search
+    has pages, or the
+    role may not search
+
+The index behind SearchContacts lags, so that every search begins :data:`INDEX_LAG` before the end of the last one, and
+once an hour :data:`WIDE_SEARCH` before it. What a search finds is confirmed by DescribeContact, which does not lag.
+A contact that was transferred is followed to what it went on as (ListAssociatedContacts).
+
+This module knows no Airflow and no client: it takes paced calls and a clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections import deque
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from airflow_connect.api.errors import ConnectError, RequestError, RetryableError, SetupError
+from airflow_connect.api.outcome import Outcome, OutcomeState, contact_may_go_on, outcome_of, unknown_contact
+from airflow_connect.calls.each import Paced
+from airflow_connect.calls.retry import MAX_RETRY_TIME
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+
+    from airflow_connect.calls.each import Answered, Clock
+
+__all__ = ["INDEX_LAG", "WAIT_FOR", "Reader", "Reads", "Watch", "contacts_needed"]
+
+log = logging.getLogger(__name__)
+
+#: Contacts up to which describing each costs no more than a search: Amazon's default quotas are as 4 to 1.
+FEW: Final = 10
+#: Seconds by which searches overlap. Amazon says no number for the lag of its index; it is seconds as a rule.
+INDEX_LAG: Final = 300.0
+#: Once in so many seconds a search goes back further, for an index that is behind for once.
+WIDE_EVERY: Final = 3_600.0
+WIDE_SEARCH: Final = 10_800.0
+#: Contacts on a page of a search, at most.
+PAGE: Final = 100
+#: Seconds that one search may span, as Amazon has it: 8 weeks.
+SEARCH_SPAN: Final = 8 * 7 * 86_400.0
+#: Looks that have to agree before it is believed that there is no such contact, or nothing that it went on as.
+LOOKS_TO_BELIEVE: Final = 2
+
+_TRANSFERS: Final = frozenset({"TRANSFER", "QUEUE_TRANSFER"})
+_DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied"})
+
+WAIT_FOR: Final = ("all", "any", "first_n", "percent")
+
+
+def contacts_needed(wait_for: str, total: int, *, first_n: int | None = None, percent: float | None = None) -> int:
+    """
+    Return how many contacts have to end.
+
+    :param wait_for: ``all``, ``any``, ``first_n`` or ``percent``
+    :param total: how many there are
+    :param first_n: for ``first_n``, at least 1; no more than there are is asked for
+    :param percent: for ``percent``, more than 0 and at most 100, rounded up to whole contacts
+    :raises ValueError: naming the argument and its rule
+    """
+    if wait_for not in WAIT_FOR:
+        raise ValueError(f"wait_for is one of {', '.join(WAIT_FOR)}.")
+    for name, value in (("first_n", first_n), ("percent", percent)):
+        if (value is not None) != (wait_for == name):
+            other = f"wait_for={name!r} and {name}= belong together; give both or neither."
+            raise ValueError(other)
+    if first_n is not None:
+        if isinstance(first_n, bool) or not isinstance(first_n, int) or first_n < 1:
+            raise ValueError("first_n is a whole number, at least 1.")
+        return min(first_n, total)
+    if percent is not None:
+        if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not 0 < percent <= 100:
+            raise ValueError("percent is a number above 0 and at most 100.")
+        # As it was written: 16.1 % of 1,000 is 161, and by floats a little more.
+        return math.ceil(total * Fraction(str(percent)) / 100)
+    return total if wait_for == "all" else min(1, total)
+
+
+class Reader(Protocol):
+    """What reads contacts, and calls once where ``max_retry_time`` is 0: :class:`ConnectHook`."""
+
+    @property
+    def instance_id(self) -> str:
+        """The instance."""
+
+    def call(self, operation: str, params: Mapping[str, Any], *, max_retry_time: float | None = None) -> dict[str, Any]:
+        """Call an operation."""
+
+    def describe_contact(self, contact_id: str, *, max_retry_time: float | None = None) -> dict[str, Any]:
+        """Return a contact."""
+
+    def list_associated_contacts(self, contact_id: str, *, max_retry_time: float | None = None) -> list[dict[str, Any]]:
+        """Return the contacts of a contact's tree."""
+
+
+class Reads:
+    """
+    The paced reads. All who read the same instance in one event loop may share them.
+
+    :param reader: reads
+    :param clock: the time
+    :param max_retry_time: seconds for which a read that is not answered is repeated
+    """
+
+    def __init__(self, reader: Reader, *, clock: Clock, max_retry_time: float = MAX_RETRY_TIME) -> None:
+        def describe(contact_id: str) -> dict[str, Any]:
+            return reader.describe_contact(contact_id, max_retry_time=0)
+
+        def search(params: Mapping[str, Any]) -> dict[str, Any]:
+            return reader.call("SearchContacts", {"InstanceId": reader.instance_id, **params}, max_retry_time=0)
+
+        def associated(contact_id: str) -> list[dict[str, Any]]:
+            return reader.list_associated_contacts(contact_id, max_retry_time=0)
+
+        def instance(instance_id: str) -> dict[str, Any]:
+            return reader.call("DescribeInstance", {"InstanceId": instance_id}, max_retry_time=0)
+
+        self.reader = reader
+        #: DescribeContact: the ``Contact`` of an ID.
+        self.describe = Paced(describe, clock=clock, max_retry_time=max_retry_time)
+        #: SearchContacts: the answer to parameters without the instance.
+        self.search = Paced(search, clock=clock, max_retry_time=max_retry_time)
+        #: ListAssociatedContacts: the summaries of a contact's tree.
+        self.associated = Paced(associated, clock=clock, max_retry_time=max_retry_time)
+        #: DescribeInstance.
+        self.instance = Paced(instance, clock=clock, max_retry_time=max_retry_time)
+        #: Whether the role may list associated contacts, as far as is known.
+        self.may_follow = True
+
+    async def successor(self, contact_id: str) -> str | None:
+        """
+        Return what a contact was transferred to. A contact that was linked to it by the API goes its own way.
+
+        :param contact_id: the contact
+        :return: ``None`` if there is nothing, and where the role may not look
+        :raises RetryableError: if there is no answer
+        """
+        if not self.may_follow:
+            return None
+        try:
+            tree = await self.associated.one(contact_id)
+        except SetupError as error:
+            if error.code not in _DENIED:
+                raise
+            log.warning("Contacts that were transferred count as ended: %s", error)
+            self.may_follow = False
+            return None
+        except RequestError as error:
+            log.warning("What contact %s went on as cannot be read: %s", contact_id, error)
+            return None
+        for one in tree:
+            if one.get("PreviousContactId") == contact_id and one.get("InitiationMethod") in _TRANSFERS:
+                successor: str = one["ContactId"]
+                return successor
+        return None
+
+    async def successors(self, contact_ids: Iterable[str]) -> dict[str, str]:
+        """
+        Return what contacts that have ended were transferred to, of those that were.
+
+        :param contact_ids: the contacts
+        :raises ConnectError: if they cannot be read; where the role may not, there are none
+        """
+        found: dict[str, str] = {}
+        try:
+            async with contextlib.aclosing(self.describe.each(deque(contact_ids))) as answers:
+                async for answer in answers:
+                    if isinstance(answer.error, RequestError):
+                        continue  # there is no such contact
+                    if answer.error is not None:
+                        raise answer.error
+                    outcome = outcome_of(answer.result or {})
+                    if outcome is None or not contact_may_go_on(outcome):
+                        continue
+                    if (successor := await self.successor(answer.item)) is not None:
+                        found[answer.item] = successor
+        except SetupError as error:
+            if error.code not in _DENIED:
+                raise
+            log.warning("Contacts that were transferred count as ended: %s", error)
+        return found
+
+
+class Watch:
+    """
+    Look which contacts have ended.
+
+    :param contact_ids: the contacts to wait for
+    :param reads: what reads them
+    :param clock: the time
+    :param interval: seconds between two searches in a look that takes long
+    :param made_since: when the first of the contacts was made (seconds since 1970), as far as they are not in
+        ``describe_first``; ``None`` if it is not known
+    :param describe_first: contacts that the first look describes, since they may have ended before ``made_since``, or
+        may not be there at all; ``None`` for all of them
+    :param index_lag: seconds by which searches overlap
+    :param looked_before: whether somebody else has looked at the same contacts before, and remembers nothing
+    """
+
+    def __init__(
+        self,
+        contact_ids: Iterable[str],
+        *,
+        reads: Reads,
+        clock: Clock,
+        interval: float = 60.0,
+        made_since: float | None = None,
+        describe_first: Collection[str] | None = None,
+        index_lag: float = INDEX_LAG,
+        looked_before: bool = False,
+    ) -> None:
+        # The contact to look at, which is another one after a transfer, and those that were asked for.
+        self._open = {contact_id: [contact_id] for contact_id in contact_ids}
+        self._reads = reads
+        self._may_search = True
+        self._is_instance_there = False
+        #: Reads that were answered.
+        self.reads = 0
+        self._clock = clock
+        self._interval = interval
+        self._index_lag = index_lag
+        self._looks_to_believe = 1 if looked_before else LOOKS_TO_BELIEVE
+        self._searched = made_since if made_since is not None else clock.epoch()
+        self._wide_at = clock.now() + WIDE_EVERY
+        self._search_at = clock.now()
+        #: Contacts to describe now, and those of them that wait for it or fly.
+        self._queue: deque[str] = deque()
+        self._queued: set[str] = set()
+        #: Contacts to describe at the next look, whatever a search says, and how often that was so.
+        self._doubts: dict[str, int] = {}
+        self._first = self._open if made_since is None or describe_first is None else describe_first
+
+    @property
+    def open(self) -> list[str]:
+        """The contacts that have not ended as far as is known, by the IDs that were asked for."""
+        return [awaited for those in self._open.values() for awaited in those]
+
+    @property
+    def open_now(self) -> list[str]:
+        """The same, by the IDs under which they go on now."""
+        return list(self._open)
+
+    def look_again(self) -> None:
+        """Describe all that is open at the next look, whatever a search says: it was just stopped, for one."""
+        for contact_id in self._open:
+            self._doubts.setdefault(contact_id, 0)
+
+    async def look(self) -> AsyncGenerator[Outcome, None]:
+        """
+        Look once, and return the outcomes of those that have ended since, each as soon as it is known.
+
+        A call that stays without an answer is made again at the next look.
+
+        :raises SetupError: if contacts cannot be read at all
+        :raises RetryableError: if no call of this look was answered
+        """
+        answered, failure = 0, None
+        self._enqueue(self._open if self._sweeps() else [*self._first, *self._doubts])
+        self._first = ()
+        searching = self._start_search()
+        answers = self._reads.describe.each(self._queue, more=lambda: searching is not None and not searching.done())
+        try:
+            async with contextlib.aclosing(answers):
+                async for answer in answers:
+                    self._queued.discard(answer.item)
+                    if isinstance(answer.error, RetryableError):
+                        failure = answer.error
+                        self._doubts.setdefault(answer.item, 0)
+                        continue
+                    answered += 1
+                    self.reads += 1
+                    for outcome in await self._judge(answer):
+                        yield outcome
+                    if searching is not None and searching.done() and self._clock.now() >= self._search_at:
+                        searching.result()
+                        searching = self._start_search()
+            if searching is not None:
+                answered += await searching
+        finally:
+            self._queue.clear()
+            self._queued.clear()
+            if searching is not None:
+                searching.cancel()
+        if failure is not None:
+            if not answered:
+                raise failure
+            log.warning("Some contacts could not be read and are read again at the next look: %s", failure)
+
+    def _sweeps(self) -> bool:
+        return not self._may_search or len(self._open) <= FEW
+
+    def _enqueue(self, contact_ids: Iterable[str]) -> None:
+        for contact_id in contact_ids:
+            if contact_id in self._open and contact_id not in self._queued:
+                self._queued.add(contact_id)
+                self._queue.append(contact_id)
+
+    # --- searching -----------------------------------------------------------------------------------------
+
+    def _start_search(self) -> asyncio.Task[int] | None:
+        return None if self._sweeps() else asyncio.create_task(self._search_once())
+
+    async def _search_once(self) -> int:
+        """Put what ended since the last search on the queue, page by page; return how many pages were read."""
+        now, end = self._clock.now(), self._clock.epoch()
+        wide = now >= self._wide_at
+        start = self._searched - (max(WIDE_SEARCH, self._index_lag) if wide else self._index_lag)
+        pages = 0
+        try:
+            while start < end:
+                stop = min(start + SEARCH_SPAN, end)
+                params = {
+                    "TimeRange": {"Type": "DISCONNECT_TIMESTAMP", "StartTime": start, "EndTime": stop},
+                    "Sort": {"FieldName": "DISCONNECT_TIMESTAMP", "Order": "ASCENDING"},
+                    "MaxResults": PAGE,
+                }
+                while True:
+                    page = await self._reads.search.one(params)
+                    pages += 1
+                    self.reads += 1
+                    self._enqueue(found["Id"] for found in page["Contacts"])
+                    if not page.get("NextToken"):
+                        break
+                    if page.get("TotalCount", 0) > PAGE * (pages + len(self._open)):
+                        # On a busy instance, or after days: to describe what is open takes fewer reads.
+                        self._enqueue(self._open)
+                        start = stop = end
+                        break
+                    params["NextToken"] = page["NextToken"]
+                start = stop
+        except SetupError as error:
+            if error.code not in _DENIED:
+                raise
+            log.warning("Contacts are read one by one, which takes more calls: %s", error)
+            self._may_search = False
+            self._enqueue(self._open)
+            return pages
+        except (RequestError, RetryableError) as error:
+            if isinstance(error, RequestError) and not pages:
+                raise  # it would be refused again; a token of a page that is refused has grown old
+            log.warning("The search is made again at the next look: %s", error)
+            return pages
+        finally:
+            self._search_at = self._clock.now() + self._interval
+        self._searched = end
+        if wide:
+            self._wide_at = now + WIDE_EVERY
+        return pages
+
+    # --- what a contact says -------------------------------------------------------------------------------
+
+    async def _judge(self, answer: Answered[str, dict[str, Any]]) -> list[Outcome]:
+        """Return the outcomes that an answer brings: one, or more where contacts that were asked for are one now."""
+        contact_id = answer.item
+        if contact_id not in self._open:
+            return []
+        if answer.error is not None:
+            outcome = await self._not_there(contact_id, answer.error)
+        else:
+            outcome = await self._outcome(contact_id, answer.result or {})
+        return [] if outcome is None else [outcome.of(awaited) for awaited in self._close(contact_id)]
+
+    async def _outcome(self, contact_id: str, contact: Mapping[str, Any]) -> Outcome | None:
+        outcome = outcome_of(contact)
+        if outcome is None:
+            self._doubts.pop(contact_id, None)
+            return None
+        if not contact_may_go_on(outcome):
+            return outcome
+        try:
+            self.reads += self._reads.may_follow
+            successor = await self._reads.successor(contact_id)
+        except RetryableError as error:
+            log.warning("What contact %s went on as is read at the next look: %s", contact_id, error)
+            self._doubts.setdefault(contact_id, 0)
+            return None
+        if successor is not None:
+            self._open.setdefault(successor, []).extend(self._close(contact_id))
+            self._enqueue([successor])
+            return None
+        if outcome.state is OutcomeState.TRANSFERRED and self._reads.may_follow and not self._believe(contact_id):
+            return None
+        return outcome
+
+    async def _not_there(self, contact_id: str, error: ConnectError) -> Outcome | None:
+        if not isinstance(error, RequestError):
+            raise error
+        if error.code == "ResourceNotFoundException":
+            await self._check_instance()
+            # A contact that was made a moment ago is no reason to give up.
+            if not self._believe(contact_id):
+                return None
+        log.warning("Contact %s cannot be read: %s", contact_id, error)
+        return unknown_contact(contact_id)
+
+    async def _check_instance(self) -> None:
+        """Where the instance is not there, no contact is, and each of them would count as failed."""
+        if self._is_instance_there:
+            return
+        try:
+            await self._reads.instance.one(self._reads.reader.instance_id)
+        except RetryableError:
+            return
+        except ConnectError as error:
+            if error.code == "ResourceNotFoundException":
+                raise
+        self._is_instance_there = True
+
+    def _believe(self, contact_id: str) -> bool:
+        self._doubts[contact_id] = self._doubts.get(contact_id, 0) + 1
+        return self._doubts[contact_id] >= self._looks_to_believe
+
+    def _close(self, contact_id: str) -> list[str]:
+        self._doubts.pop(contact_id, None)
+        return self._open.pop(contact_id)

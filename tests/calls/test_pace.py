@@ -1,0 +1,306 @@
+"""The pace: finds an unknown quota, holds it, follows it, shares it, and never grows by mistake."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+
+import pytest
+
+from airflow_connect.calls.pace import FIRST_IN_FLIGHT, Answer, Pace
+from tools.simulation import Faulty, Outcome, PacedClient, Scenario, Simulation, TokenBucket, Unlimited, ours
+
+SEEDS = (11, 12, 13, 14)
+
+
+def runs(scenario: Scenario, seeds: tuple[int, ...] = SEEDS) -> list[Outcome]:
+    return [scenario.run(ours(), seed) for seed in seeds]
+
+
+def grid() -> list[Scenario]:
+    """Draw quotas from the whole range; the burst is no smaller than the spread of the calls on their way."""
+    chance = random.Random(7)
+    scenarios = []
+    for rate in (0.5, 1, 2, 5, 10, 20, 50, 100, 200):
+        latency = chance.choice((0.02, 0.1, 0.2, 0.5, 2.0))
+        smallest = 2 + 3 * math.sqrt(rate * 0.1 * latency)
+        burst = max(smallest, chance.choice((3, 5, 20, 100)))
+        scenarios.append(Scenario(rate, math.ceil(burst), latency, max(300.0, 300 * latency, min(3000, 800 / rate))))
+    return scenarios
+
+
+# --- Alone ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scenario", "goodput"),
+    [
+        (Scenario(2, 5, 0.2, 60), 0.975),
+        (Scenario(20, 50, 0.2, 60), 0.975),
+        (Scenario(100, 100, 0.2, 60), 0.965),
+        (Scenario(2, 5, 0.2, 600), 0.995),
+        (Scenario(20, 50, 0.2, 600), 0.995),
+    ],
+    ids=lambda value: f"{value.rate}-{value.burst}-{value.seconds}" if isinstance(value, Scenario) else "",
+)
+def test_unknown_quota_is_used_up_from_the_first_call(scenario: Scenario, goodput: float) -> None:
+    """With nothing configured, what the quota allows is used, and few calls are throttled."""
+    outcomes = runs(scenario)
+    assert statistics.median(outcome.goodput for outcome in outcomes) >= goodput
+    assert statistics.median(outcome.throttled for outcome in outcomes) <= scenario.may_throttle()
+
+
+@pytest.mark.parametrize("scenario", grid(), ids=lambda s: f"{s.rate}-{s.burst}-{s.latency}")
+def test_second_half_of_a_long_run_holds_the_quota(scenario: Scenario) -> None:
+    """Over the whole range of quotas and latencies the quota is found by half time, and held."""
+    outcome = scenario.run(ours(), 21)
+    assert outcome.late_goodput >= 0.98
+    assert outcome.late_throttled_share <= 0.025
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(2.0, 600.0), (20.0, 120.0), (200.0, 60.0)])
+def test_quota_that_halves_and_doubles_is_followed(rate: float, seconds: float) -> None:
+    """A quota that halves and doubles again in the middle of a run is followed down and up."""
+    scenario = Scenario(rate, max(5, rate), 0.2, 3 * seconds, changes=((seconds, rate / 2), (2 * seconds, rate)))
+    outcomes = runs(scenario)
+    assert statistics.median(outcome.goodput for outcome in outcomes) >= 0.93
+    assert statistics.median(outcome.throttled_share for outcome in outcomes) <= 0.025
+
+
+@pytest.mark.parametrize("burst", [1, 2])
+def test_bucket_of_one_or_two_tokens_does_not_collapse(burst: int) -> None:
+    """A bucket that holds next to nothing spills, and is still used for the most part."""
+    outcome = Scenario(2, burst, 0.2, 600).run(ours(), 31)
+    assert outcome.goodput >= 0.65
+    assert outcome.throttled_share <= 0.05
+
+
+@pytest.mark.parametrize("limiter", ["window", "shards"])
+@pytest.mark.parametrize("rate", [20.0, 100.0])
+def test_limiter_that_is_no_token_bucket_does_not_collapse(limiter: str, rate: float) -> None:
+    """A fixed window, and a bucket split over four servers, are used for the most part."""
+    outcomes = runs(Scenario(rate, 50 if rate == 20 else 100, 0.2, 120, limiter=limiter))
+    assert statistics.median(outcome.goodput for outcome in outcomes) >= 0.87
+    assert max(outcome.throttled_share for outcome in outcomes) <= 0.2
+
+
+@pytest.mark.parametrize("share", [0.15, 0.2, 0.3])
+def test_throttling_by_chance_does_not_hold_the_pace_down(share: float) -> None:
+    """Where a share of the calls is throttled whatever the pace, the pace comes back within minutes."""
+    accepted = []
+    for seed in SEEDS:
+        simulation = Simulation(Faulty(share, random.Random(seed)), 0.05, random.Random(seed + 1))
+        client = PacedClient(simulation, max_in_flight=32, chance=random.Random(seed + 2))
+        simulation.run(400)
+        accepted.append(client.accepted)
+        assert client.pace.in_flight <= 32
+    assert statistics.median(accepted) >= 10_000
+
+
+def test_quota_behind_throttling_by_chance_is_found() -> None:
+    """When throttling by chance ends and a quota takes its place, the pace follows that."""
+    simulation = Simulation(Faulty(0.2, random.Random(3)), 0.05, random.Random(3))
+    client = PacedClient(simulation, 1200, chance=random.Random(3))
+    simulation.run(300)
+    assert client.accepted >= 20_000
+    simulation.limiter = TokenBucket(20, 50, since=300)
+    simulation.run(1800)
+    assert client.late_accepted >= 0.9 * 20 * 600
+    assert client.late_throttled <= 0.03 * 20 * 600
+
+
+# --- Shared -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scenario", "smallest"),
+    [
+        (Scenario(2, 5, 0.2, 3600, starts=(0, 0, 0, 0)), 0.5),
+        (Scenario(20, 50, 0.2, 600, starts=(0, 0, 0, 0)), 0.3),
+        (Scenario(20, 50, 0.2, 600, starts=(0, 40, 80, 120)), 0.3),
+    ],
+    ids=["2/s", "20/s", "20/s, joining"],
+)
+def test_four_tasks_share_a_quota_without_a_coordinator(scenario: Scenario, smallest: float) -> None:
+    """Four that know nothing of each other use the quota together, throttled little, and none is left out."""
+    for outcome in runs(scenario, (41, 42, 43)):
+        assert outcome.goodput >= 0.97
+        assert outcome.throttled_share <= 0.035
+        assert min(outcome.shares) >= smallest
+
+
+def test_known_total_rate_makes_sharing_fairer() -> None:
+    """With the total quota told, four tasks find their shares in minutes."""
+    scenario = Scenario(20, 50, 0.2, 600, starts=(0, 0, 0, 0))
+    for seed in (51, 52):
+        outcome = scenario.run(ours(total_rate=20), seed)
+        assert outcome.goodput >= 0.97
+        assert min(outcome.shares) >= 0.5
+
+
+def test_who_stays_takes_what_others_leave() -> None:
+    """When the other users end, the one that stays uses the whole quota again."""
+    simulation = Simulation(TokenBucket(20, 50), 0.2, random.Random(61))
+    stays = PacedClient(simulation, 600, chance=random.Random(1))
+    for number in range(3):
+        PacedClient(simulation, start=60, stop=300, chance=random.Random(2 + number))
+    simulation.run(900)
+    assert stays.late_accepted >= 0.9 * 20 * 300
+
+
+# --- What is told -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [0.25, 4.0])
+def test_wrong_total_rate_does_not_hurt(factor: float) -> None:
+    """A total rate that is not the account's costs next to nothing: what is measured counts."""
+    outcome = Scenario(20, 50, 0.2, 300).run(ours(total_rate=20 * factor), 71)
+    assert outcome.goodput >= 0.97
+    assert outcome.throttled_share <= 0.03
+
+
+def test_max_rate_is_never_exceeded() -> None:
+    """With a maximum, no second sees more calls than it."""
+    simulation = Simulation(Unlimited(), 0.2, random.Random(81))
+    client = PacedClient(simulation, max_rate=10, chance=random.Random(81))
+    simulation.run(60)
+    assert 0.97 * 600 <= client.accepted <= 601
+    assert client.pace.rate <= 10
+
+
+def test_max_in_flight_is_never_exceeded() -> None:
+    """With a maximum in flight, the next call waits for an answer."""
+    pace = Pace(0.0, max_in_flight=2)
+    pace.sent(0.0)
+    call = pace.sent(0.1)
+    assert pace.send_at(0.2) == math.inf
+    pace.answered(call, 0.2, Answer.ACCEPTED)
+    assert pace.send_at(0.2) < math.inf
+    assert pace.in_flight == 1
+
+
+@pytest.mark.parametrize("name", ["max_rate", "max_in_flight", "total_rate"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_number_that_is_not_positive_is_refused(name: str, value: int) -> None:
+    """What cannot be a rate is refused by name."""
+    with pytest.raises(ValueError, match=f"{name}: must be more than 0"):
+        Pace(0.0, **{name: value})
+
+
+# --- Growth ----------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_quota_the_client_is_the_limit_within_seconds() -> None:
+    """Where nothing throttles, thousands of calls a second are reached in five seconds at 50 ms."""
+    simulation = Simulation(Unlimited(), 0.05, random.Random(91))
+    client = PacedClient(simulation, 5.0, chance=random.Random(91))
+    simulation.run(6)
+    assert client.late_accepted >= 2000
+    assert client.pace.in_flight <= 256
+
+
+def test_first_calls_are_few_until_an_answer_comes() -> None:
+    """Before anything is known, no more calls leave than the default quota holds."""
+    pace = Pace(0.0)
+    now = 0.0
+    while pace.send_at(now) < math.inf:
+        now = max(now, pace.send_at(now))
+        pace.sent(now)
+    assert pace.in_flight == FIRST_IN_FLIGHT
+
+
+def drive(pace: Pace, now: float, seconds: float, answer: Answer, every: float | None = None) -> float:
+    """Send for some time with an answer after 0.1 s; *every* makes a caller that is slower than the pace."""
+    end = now + seconds
+    under_way = []
+    while now < end:
+        at = pace.send_at(now) if every is None else now
+        if under_way and under_way[0][0] <= max(at, now):
+            time, call = under_way.pop(0)
+            now = max(now, time)
+            pace.answered(call, now, answer)
+            continue
+        now = max(now, at)
+        under_way.append((now + 0.1, pace.sent(now)))
+        if every is not None:
+            now += every
+    for time, call in under_way:
+        now = max(now, time)
+        pace.answered(call, now, answer)
+    return now
+
+
+def test_slow_caller_does_not_let_the_rate_grow() -> None:
+    """Calls that leave later than they might tell nothing about a higher rate."""
+    pace = Pace(0.0)
+    now = drive(pace, 0.0, 1.0, Answer.ACCEPTED)
+    before = pace.rate
+    drive(pace, now + 1.0, 60.0, Answer.ACCEPTED, every=1.0)
+    assert pace.rate <= 1.5 * before
+
+
+def test_answer_that_says_nothing_changes_nothing() -> None:
+    """Errors and time-outs are no reason to call faster or slower."""
+    pace = Pace(0.0)
+    now = drive(pace, 0.0, 1.0, Answer.ACCEPTED)
+    before, latency = pace.rate, pace.latency
+    drive(pace, now, 20.0, Answer.SAYS_NOTHING)
+    assert pace.rate == pytest.approx(before, rel=0.3)
+    assert pace.latency == latency
+    assert pace.throttled == 0
+
+
+def test_all_throttled_calls_less_and_less() -> None:
+    """Where nothing is let through any more, calls become rare, and come back when it is."""
+    pace = Pace(0.0)
+    now = drive(pace, 0.0, 2.0, Answer.ACCEPTED)
+    now = drive(pace, now, 60.0, Answer.THROTTLED)
+    assert pace.rate < 0.5
+    assert pace.throttled < 300
+    drive(pace, now, 600.0, Answer.ACCEPTED)
+    assert pace.rate > 5
+
+
+def test_after_a_long_pause_the_full_bucket_is_used() -> None:
+    """After minutes without rows the bucket is full again: it is emptied, and the rate is still known."""
+    simulation = Simulation(TokenBucket(20, 50), 0.2, random.Random(101))
+    client = PacedClient(simulation, 300.0, chance=random.Random(101))
+    client.idle = (120.0, 300.0)
+    simulation.run(330)
+    assert client.late_accepted >= 0.95 * (50 + 20 * 30)
+    assert client.late_throttled <= 40
+
+
+# --- The loop itself --------------------------------------------------------------------------------------------------
+
+
+def test_same_times_and_chance_make_the_same_decisions() -> None:
+    """Nothing but the arguments decides."""
+    outcomes = [Scenario(20, 50, 0.2, 120, starts=(0, 0)).run(ours(), 111) for _ in range(2)]
+    first, second = ([(c.accepted, c.throttled) for c in outcome.clients] for outcome in outcomes)
+    assert first == second
+
+
+def test_memory_is_bounded() -> None:
+    """What is remembered does not grow with the calls."""
+    simulation = Simulation(TokenBucket(200, 200), 0.05, random.Random(121))
+    client = PacedClient(simulation, chance=random.Random(121))
+    simulation.run(300)
+    meter = client.pace._meter
+    assert client.accepted > 50_000
+    assert len(meter.anchors) <= 48
+    assert len(meter._recent) <= 512
+
+
+def test_log_sees_what_happened() -> None:
+    """Rate, latency, phase and the share of throttled calls can be read."""
+    simulation = Simulation(TokenBucket(20, 50), 0.2, random.Random(131))
+    client = PacedClient(simulation, chance=random.Random(131))
+    assert client.pace.phase == "start"
+    simulation.run(120)
+    pace = client.pace
+    assert pace.rate == pytest.approx(20, rel=0.05)
+    assert pace.latency == pytest.approx(0.2, rel=0.3)
+    assert pace.phase == "alone"
+    assert pace.throttled_share == pytest.approx(pace.throttled / (pace.accepted + pace.throttled))

@@ -1,0 +1,567 @@
+"""Recording: what is on record when, whatever happens to the worker, the disk, the store and the twin."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_connect.api.errors import LedgerError, RequestError, RetryableError
+from airflow_connect.record import ledger as ledger_module
+from airflow_connect.record.format import FORMAT, Kind
+from airflow_connect.record.ledger import Ledger, run_folder, write_faults, write_progress
+from airflow_connect.record.results import History, Known, contacts, first_attempt, read_results
+from tests.record.fault_points import POINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CHECKOUT = Path(__file__).parents[2]
+IDENTITY: dict[str, Any] = {"dag_id": "orders", "run_id": "monday", "task_id": "call", "map_index": -1}
+HEADER = IDENTITY | {"try_number": 1}
+
+
+@pytest.fixture(params=["disk", "file", "memory", "s3"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """A task instance's folder, on the worker's disk and in object stores."""
+    if request.param == "disk":
+        return run_folder(tmp_path, **IDENTITY)
+    return run_folder(request.getfixturevalue(request.param), **IDENTITY)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Any:
+    """A results path on the worker's disk, as an object store's."""
+    from airflow_connect._compat import storage_path
+
+    return storage_path(f"file://{tmp_path}")
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Any:
+    """A results path in memory: an object store without a network."""
+    from upath import UPath
+
+    return UPath(f"memory://{tmp_path}")
+
+
+@pytest.fixture
+def s3(bucket: str, local_aws_connection: str) -> Any:
+    """A results path in a bucket, as an author names it."""
+    from airflow_connect._compat import storage_path
+
+    return storage_path(f"s3://{bucket}/results", local_aws_connection)
+
+
+def segments(folder: Any) -> list[Any]:
+    return sorted(folder.iterdir(), key=lambda path: path.name)
+
+
+def lines(folder: Any) -> list[dict[str, Any]]:
+    """Return all lines of a folder's segments."""
+    return [json.loads(line) for path in segments(folder) for line in path.read_bytes().splitlines()]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+# --- The lines ----------------------------------------------------------------------------------------------------
+
+
+def test_lines(tmp_path: Path) -> None:
+    """Each event is one line of JSON with its kind, the row and what is known, and nothing that is not."""
+    with Ledger(tmp_path, header=HEADER, clock=lambda: 1_800_000_000.25) as ledger:
+        ledger.intend([(1, "order-1", "t1", "c1"), (2, None, "t2", "c2")])
+        ledger.made(1, "contact-1", attempts=1, contact_arn="arn:1")
+        ledger.refused(2, RequestError("No such queue."), attempts=1)
+        ledger.unsure(3, RetryableError("No answer."), attempts=4)
+        ledger.already_made(4, "order-4", "t4", "contact-4")
+        ledger.invalid(5, ["row 5, name: must not be empty"])
+        ledger.skipped(6, "order-1", 1)
+        ledger.ended({"contact_id": "contact-1", "state": "completed"})
+        ledger.unsent([7, 8])
+    at = "2027-01-15T08:00:00.250+00:00"
+    found = lines(tmp_path)
+    writer = found[0]["writer"]
+    assert [path.name for path in segments(tmp_path)] == [f"{writer}-1.jsonl"]
+    assert found == [
+        {"kind": "header", "format": FORMAT, "writer": writer, "started": at, **HEADER},
+        {"kind": "intent", "row": 1, "key": "order-1", "token": "t1", "content": "c1"},
+        {"kind": "intent", "row": 2, "key": None, "token": "t2", "content": "c2"},
+        {"kind": "made", "row": 1, "contact_id": "contact-1", "contact_arn": "arn:1", "attempts": 1, "at": at},
+        {"kind": "refused", "row": 2, "attempts": 1, "error": "RequestError", "message": "No such queue.", "at": at},
+        {"kind": "unsure", "row": 3, "attempts": 4, "error": "RetryableError", "message": "No answer.", "at": at},
+        {
+            "kind": "already_made",
+            "row": 4,
+            "key": "order-4",
+            "token": "t4",
+            "contact_id": "contact-4",
+            "attempts": 0,
+            "at": at,
+        },
+        {"kind": "invalid", "row": 5, "attempts": 0, "message": "row 5, name: must not be empty", "at": at},
+        {
+            "kind": "skipped",
+            "row": 6,
+            "key": "order-1",
+            "attempts": 0,
+            "message": "The key is that of row 1.",
+            "at": at,
+        },
+        {"kind": "ended", "at": at, "contact_id": "contact-1", "state": "completed", "asked": []},
+        {"kind": "unsent", "row": 7},
+        {"kind": "unsent", "row": 8},
+    ]
+    assert {line["kind"] for line in found} == set(Kind)
+
+
+def test_what_breaks_lines_does_not_break_them(folder: Any) -> None:
+    """A key with line breaks, quotes and half of a character is one line, and read as it was, but for that half."""
+    key = 'a\nb\r\u2028"\x00\ud800é'
+    with Ledger(folder, header=HEADER) as ledger:
+        ledger.intend([(1, key, "t1", "c1")])
+    assert [row["key"] for row in read_results(folder)] == [key.replace("\ud800", "?")]
+
+
+def test_another_user_reads_by_group_and_strangers_do_not(tmp_path: Path) -> None:
+    """Keys may name customers: the files are the owner's and the group's, which tasks of several users share."""
+    folder = run_folder(tmp_path, **IDENTITY)
+    before = os.umask(0)
+    try:
+        with Ledger(folder, header=HEADER):
+            write_faults(folder, [])
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+    assert {stat.S_IMODE(path.stat().st_mode) for path in segments(folder)} == {0o640}
+
+
+# --- When it is on record -----------------------------------------------------------------------------------------
+
+
+def test_on_disk_when_the_method_returns(tmp_path: Path) -> None:
+    """On the worker's disk each line is there for others when the method that writes it returns."""
+    with Ledger(tmp_path, header=HEADER, sync_every=3_600) as ledger:
+        ledger.intend([(1, None, "t1", "c1")])
+        assert len(lines(tmp_path)) == 2
+        ledger.made(1, "contact-1", attempts=1)
+        assert len(lines(tmp_path)) == 3
+
+
+@pytest.mark.parametrize("store", ["memory", "s3"])
+def test_intent_is_stored_when_the_method_returns(store: str, request: pytest.FixtureRequest) -> None:
+    """An intent is in the object store before anything can be sent; an outcome waits for the next sync."""
+    folder = run_folder(request.getfixturevalue(store), **IDENTITY)
+    with Ledger(folder, header=HEADER, sync_every=3_600) as ledger:
+        ledger.intend([(1, None, "t1", "c1")])
+        assert [line["kind"] for line in lines(folder)] == ["header", "intent"]
+        ledger.made(1, "contact-1", attempts=1)
+        assert [line["kind"] for line in lines(folder)] == ["header", "intent"]
+        ledger.flush()
+        assert [line["kind"] for line in lines(folder)] == ["header", "intent", "made"]
+
+
+def test_outcome_is_stored_by_itself(memory: Any) -> None:
+    """An outcome reaches the object store without another call, at the next sync."""
+    with Ledger(memory, header=HEADER, sync_every=0.01) as ledger:
+        ledger.made(1, "contact-1", attempts=1)
+        wait_until(lambda: len(lines(memory)) == 2)
+        assert [line["kind"] for line in lines(memory)] == ["header", "made"]
+
+
+def test_nothing_is_put_when_nothing_is_new(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object store is asked only when there are new lines: a task that waits costs nothing."""
+    with Ledger(memory, header=HEADER) as ledger:
+        ledger.intend([(1, None, "t1", "c1")])
+        puts: list[str] = []
+        put = memory.fs.pipe_file
+        monkeypatch.setattr(memory.fs, "pipe_file", lambda path, *rest: (puts.append(path), put(path, *rest)))
+        ledger.flush()
+        assert puts == []
+        ledger.made(1, "contact-1", attempts=1)
+        ledger.flush()
+        assert len(puts) == 1
+
+
+def test_full_segment_is_left_alone(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is put again and again in an object store stays small: after so many bytes there is a new segment."""
+    monkeypatch.setattr(ledger_module, "SEGMENT_BYTES", 1_000)
+    with Ledger(memory, header=HEADER) as ledger:
+        for row in range(1, 101):
+            ledger.intend([(row, None, f"t{row}", "c")])
+            ledger.made(row, f"contact-{row}", attempts=1)
+    names = [path.name for path in segments(memory)]
+    assert len(names) > 10
+    assert all(path.stat().st_size < 2_000 for path in segments(memory))
+    assert {json.loads(path.read_bytes().splitlines()[0])["kind"] for path in segments(memory)} == {"header"}
+    assert [row["contact_id"] for row in read_results(memory)] == [f"contact-{row}" for row in range(1, 101)]
+
+
+def test_opening_finds_out_whether_it_can_be_written(tmp_path: Path) -> None:
+    """A folder that cannot be written is found before anything is sent, and the error names it and says what to do."""
+    (tmp_path / "file").touch()
+    with pytest.raises(LedgerError, match=r"cannot be written to .*file/run .*clear the task"):
+        Ledger(tmp_path / "file" / "run", header=HEADER)
+
+
+def test_bucket_that_is_not_there(local_aws_connection: str) -> None:
+    """A bucket that is not there is found when the ledger is opened."""
+    from airflow_connect._compat import storage_path
+
+    path = storage_path("s3://no-such-bucket-anywhere/results", local_aws_connection)
+    with pytest.raises(LedgerError, match="no-such-bucket-anywhere"):
+        Ledger(path, header=HEADER)
+
+
+def test_closed_ledger_takes_nothing(folder: Any) -> None:
+    """After its end a ledger says so, instead of losing a line; to end it twice is fine."""
+    ledger = Ledger(folder, header=HEADER)
+    ledger.close()
+    ledger.close()
+    ledger.flush()
+    with pytest.raises(LedgerError, match="closed"):
+        ledger.made(1, "contact-1", attempts=1)
+    with pytest.raises(LedgerError, match="closed"):
+        ledger.intend([(1, None, "t1", "c1")])
+
+
+# --- Threads, twins, signals --------------------------------------------------------------------------------------
+
+
+def test_many_threads(folder: Any) -> None:
+    """Any number of threads record with one ledger, and every line is whole."""
+    with Ledger(folder, header=HEADER) as ledger:
+
+        def record(first: int) -> None:
+            for row in range(first, 2_000, 8):
+                if row % 100 < 8:
+                    ledger.intend([(row, None, f"t{row}", "c")])
+                ledger.made(row, f"contact-{row}", attempts=1)
+
+        threads = [threading.Thread(target=record, args=(first,)) for first in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [(row["row"], row["contact_id"]) for row in read_results(folder)] == [
+        (row, f"contact-{row}") for row in range(2_000)
+    ]
+
+
+def test_twins(folder: Any) -> None:
+    """Two workers that run the same attempt at the same time write apart, and what one of them made counts."""
+    with Ledger(folder, header=HEADER) as first, Ledger(folder, header=HEADER) as second:
+        entries = [(row, None, f"t{row}", "c") for row in range(1, 5)]
+        first.intend(entries)
+        second.intend(entries)
+        first.made(1, "contact-1", attempts=1)
+        second.made(1, "contact-1", attempts=1)
+        second.made(2, "contact-2", attempts=1)
+        first.refused(2, RequestError("No."), attempts=1)
+        first.refused(3, RequestError("No."), attempts=1)
+    with History(folder) as history:
+        known = [history.get(f"t{row}") for row in range(1, 5)]
+    assert [found.state for found in known if found] == ["made", "made", "unknown", "unknown"]
+    assert len(segments(folder)) == 2
+
+
+class Ring:
+    """An alarm that a signal handler gives in the main thread, soon, once."""
+
+    def __init__(self, handler: Callable[[], None]) -> None:
+        self.handler = handler
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGALRM, lambda *_: self.handler())
+
+    def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._before)
+
+
+@pytest.mark.parametrize("store", ["disk", "memory"])
+def test_closed_by_a_signal_handler(store: str, tmp_path: Path, memory: Any) -> None:
+    """A handler that interrupts the main thread anywhere in the ledger closes it, and all that it recorded is there."""
+    for attempt in range(60):
+        folder = run_folder(tmp_path if store == "disk" else memory, **(IDENTITY | {"map_index": attempt}))
+        ledger = Ledger(folder, header=HEADER)
+        recorded = 0
+        with Ring(ledger.close):
+            signal.setitimer(signal.ITIMER_REAL, 0.0005 * (1 + attempt % 7))
+            with pytest.raises(LedgerError, match="closed"):  # noqa: PT012
+                for row in range(100_000):
+                    ledger.intend([(row, None, f"t{row}", "c")])
+                    ledger.made(row, f"contact-{row}", attempts=1)
+                    recorded = row + 1
+        made = [row["contact_id"] for row in read_results(folder) if row["contact_id"]]
+        assert len(made) in {recorded, recorded + 1}
+
+
+# --- Death --------------------------------------------------------------------------------------------------------
+
+DYING = """
+import sys
+from tests.record.fault_points import Death, DyingLedger
+from tests.record.test_ledger import HEADER, IDENTITY, run_folder
+from pathlib import Path
+
+death = Death(sys.argv[2], passes=1)
+create = death.before_sending(lambda params: {"ContactId": f"contact-{params['row']}"})
+with DyingLedger(run_folder(Path(sys.argv[1]), **IDENTITY), header=HEADER, death=death) as ledger:
+    for block in ([1, 2], [3, 4]):
+        ledger.intend([(row, None, f"t{row}", "c") for row in block])
+        for row in block:
+            ledger.made(row, create({"row": row})["ContactId"], attempts=1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("point", "states"),
+    [
+        ("before_intent", ["made", "made", None, None]),
+        ("before_send", ["made", "unknown", None, None]),
+        ("before_outcome", ["made", "unknown", None, None]),
+        ("after_outcome", ["made", "made", None, None]),
+    ],
+)
+def test_killed(point: str, states: list[str | None], tmp_path: Path) -> None:
+    """Whenever the worker is killed, the next attempt knows of each contact that was made or may have been."""
+    assert point in POINTS
+    done = subprocess.run([sys.executable, "-c", DYING, tmp_path, point], cwd=CHECKOUT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with History(tmp_path) as history:
+        known = [history.get(f"t{row}") for row in range(1, 5)]
+    assert [found.state if found else None for found in known] == states
+
+
+# --- Full disks, failing stores -----------------------------------------------------------------------------------
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from airflow_connect.record.ledger import Ledger
+from airflow_connect.api.errors import LedgerError
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+recorded = 0
+try:
+    with Ledger(Path(sys.argv[1]), header={"try_number": 1}) as ledger:
+        for row in range(100):
+            try:
+                ledger.intend([(row, None, f"t{row}", "c")])
+                ledger.made(row, f"contact-{row}", attempts=1)
+                recorded += 1
+            except LedgerError as error:
+                print(recorded, error)
+except LedgerError as error:
+    print("end", error)
+"""
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """A full disk stops everything with an error that says what is safe, and what was recorded can be read."""
+    done = subprocess.run([sys.executable, "-c", FULL, tmp_path], cwd=CHECKOUT, check=True, capture_output=True)
+    told = done.stdout.decode().splitlines()
+    recorded = int(told[0].split()[0])
+    assert 5 < recorded < 20
+    assert "sent again with the same client tokens" in told[0]
+    assert len(told) == 100 - recorded + 1, "every later call fails as well"
+    assert told[-1].startswith("end ")
+    assert list(contacts(tmp_path)) == [f"contact-{row}" for row in range(recorded)]
+
+
+def test_store_that_fails_for_a_while(s3: Any, bucket: str, local_aws_connection: str) -> None:
+    """What a store did not take is told at the next call, and put when it takes it again: nothing is lost."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    hook = S3Hook(local_aws_connection)
+    folder = run_folder(s3, **IDENTITY)
+    ledger = Ledger(folder, header=HEADER, sync_every=3_600)
+    ledger.intend([(1, None, "t1", "c1"), (2, None, "t2", "c2")])
+    ledger.made(1, "contact-1", attempts=1)
+    hook.delete_bucket(bucket, force_delete=True)
+    with pytest.raises(LedgerError, match="cannot be written to s3://"):
+        ledger.intend([(3, None, "t3", "c3")])
+    with pytest.raises(LedgerError, match="cannot be written to s3://"):
+        ledger.made(2, "contact-2", attempts=1)
+    hook.create_bucket(bucket)
+    ledger.close()
+    assert list(contacts(folder)) == ["contact-1", "contact-2"]
+
+
+def test_store_that_fails_at_the_end(s3: Any, bucket: str, local_aws_connection: str) -> None:
+    """Outcomes that cannot be stored at the end are an error of the task, unless it ends with another one already."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    def run(error: Exception | None) -> None:
+        hook = S3Hook(local_aws_connection)
+        if not hook.check_for_bucket(bucket):
+            hook.create_bucket(bucket)
+        with Ledger(run_folder(s3, **IDENTITY), header=HEADER, sync_every=3_600) as ledger:
+            ledger.made(1, "contact-1", attempts=1)
+            hook.delete_bucket(bucket, force_delete=True)
+            if error:
+                raise error
+
+    with pytest.raises(LedgerError, match="cannot be written"):
+        run(None)
+    with pytest.raises(RequestError, match="the first"):
+        run(RequestError("the first"))
+
+
+# --- Folders ------------------------------------------------------------------------------------------------------
+
+names = st.text(min_size=1, max_size=250)
+
+
+@given(st.tuples(names, names, names, st.integers(-1, 10_000)), st.tuples(names, names, names, st.integers(-1, 10_000)))
+def test_folders_differ(one: tuple[str, str, str, int], other: tuple[str, str, str, int]) -> None:
+    """Each task instance has a folder of its own, with names that every store and file system takes."""
+    first, second = (
+        run_folder(Path("r"), **dict(zip(IDENTITY, values, strict=True))).relative_to("r") for values in (one, other)
+    )
+    assert (first == second) == (one == other)
+    for part, name in zip(first.parts, IDENTITY, strict=True):
+        key, _, value = part.partition("=")
+        assert key == name
+        assert value
+        assert len(part) < 200
+        assert all(letter.isascii() and (letter.isalnum() or letter in "-._") for letter in value)
+
+
+def test_folder_can_be_read() -> None:
+    """A name without special characters is as the author wrote it; one with them can still be recognised."""
+    folder = run_folder(
+        Path("r"), dag_id="orders", run_id="manual__2026-11-24T06:00:00+00:00", task_id="group.call", map_index=3
+    )
+    assert folder.as_posix().startswith(
+        "r/dag_id=orders/run_id=manual__2026-11-24T06-00-00-00-00-",
+    )
+    assert folder.as_posix().endswith("/task_id=group.call/map_index=3")
+
+
+# --- Progress and faults ------------------------------------------------------------------------------------------
+
+
+def test_progress_is_replaced(folder: Any) -> None:
+    """The progress is the latest one, in one small file, and no segment for those who read results."""
+    with Ledger(folder, header=HEADER):
+        write_progress(folder, {"rows": 100, "created": 1})
+        write_progress(folder, {"rows": 100, "created": 2})
+    assert json.loads((folder / "progress.json").read_bytes()) == {"rows": 100, "created": 2}
+    assert list(read_results(folder)) == []
+
+
+def test_progress_never_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Progress that cannot be written is a line in the log."""
+    (tmp_path / "file").touch()
+    write_progress(tmp_path / "file" / "run", {"rows": 100})
+    assert "The progress cannot be written" in caplog.text
+
+
+def test_faults(folder: Any) -> None:
+    """The file of faults has one line per fault, replaces that of an earlier attempt, and is at the path returned."""
+    write_faults(folder, [(9, "name", "is an earlier attempt's", "")])
+    path = write_faults(folder, iter([(2, "name", "at most 512 characters", "600 characters"), (2, "x", "y", "")]))
+    assert path == str(folder / "faults.jsonl")
+    assert lines(folder) == [
+        {"row": 2, "field": "name", "rule": "at most 512 characters", "given": "600 characters"},
+        {"row": 2, "field": "x", "rule": "y", "given": ""},
+    ]
+
+
+def test_faults_that_break_off(folder: Any) -> None:
+    """A file of faults that cannot be finished is not there in part, and leaves the earlier one as it was."""
+
+    def faults() -> Iterator[tuple[int, str, str, str]]:
+        yield (2, "name", "rule", "")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(LedgerError, match="No space left on device"):
+        write_faults(folder, faults())
+    write_faults(folder, [(1, "name", "rule", "")])
+    with pytest.raises(LedgerError, match="faults of the rows cannot be written"):
+        write_faults(folder, faults())
+    assert [path.name for path in segments(folder)] == ["faults.jsonl"]
+    assert len(lines(folder)) == 1
+
+
+def test_nothing_is_known_before(folder: Any) -> None:
+    """Where no ledger was, nothing is known."""
+    with History(folder) as history:
+        assert history.get("t1") is None
+    with Ledger(folder, header=HEADER), History(folder) as history:
+        assert history.get("t1") is None
+
+
+def test_known_after(folder: Any) -> None:
+    """The next attempt knows what became of each token, on every kind of store."""
+    with Ledger(folder, header=HEADER) as ledger:
+        ledger.intend([(1, None, "t1", "c1"), (2, None, "t2", "c2"), (3, None, "t3", "c3")])
+        ledger.made(1, "contact-1", attempts=2, contact_arn="arn:1")
+        ledger.refused(2, RequestError("No."), attempts=1)
+    with History(folder) as history:
+        assert history.get("t1") == Known("made", "c1", "contact-1", "arn:1", 2)
+        assert history.get("t2") == Known("refused", "c2", attempts=1, error="RequestError", message="No.")
+        assert history.get("t3") == Known("unknown", "c3")
+        assert history.get("t4") is None
+
+
+def test_what_was_not_sent_is_as_never_intended(folder: Any) -> None:
+    """Intents that came to nothing are none, whether they stand in the same block of the file or in an earlier one."""
+    with Ledger(folder, header=HEADER) as ledger:
+        ledger.intend((row, None, f"t{row}", "c" * 100) for row in range(1, 5_001))
+        ledger.made(1, "contact-1", attempts=1)
+        ledger.refused(2, RequestError("No."), attempts=1)
+        ledger.unsent(range(1, 5_000))
+    states = {row["row"]: row["state"] for row in read_results(folder)}
+    assert states == {1: "created", 2: "failed", 5_000: "unknown"}
+    with History(folder) as history:
+        assert history.get("t4999") is None
+
+
+def test_whose_record_it_is(folder: Any) -> None:
+    """One who asks for a task instance learns whether it was that one that was refused."""
+    with Ledger(folder, header={**HEADER, **IDENTITY}) as ledger:
+        ledger.intend([(1, None, "t1", "c1")])
+        ledger.refused(1, RequestError("No."), attempts=1)
+    for run_id, own in ((IDENTITY["run_id"], True), ("another", False)):
+        with History(folder, asked_by={**IDENTITY, "run_id": run_id}) as history:
+            known = history.get("t1")
+            assert known is not None
+            assert known.own is own
+
+
+def test_when_the_first_attempt_began(folder: Any) -> None:
+    """A retry knows when its task instance began; where nothing is on record, nothing is known."""
+    assert first_attempt(folder) is None
+    for attempt, began in ((2, 1_800_000_600.0), (1, 1_800_000_000.0)):
+        with Ledger(folder, header={**HEADER, "try_number": attempt}, clock=lambda began=began: began):
+            pass
+    assert first_attempt(folder) == 1_800_000_000.0
+
+
+@pytest.mark.parametrize("name", ["orders[eu]", "a*b?", "per cent % #"])
+def test_folders_of_any_name(memory: Any, name: str) -> None:
+    """What other programs take for a pattern is a name like any other."""
+    folder = run_folder(memory / name, **IDENTITY)
+    for attempt in (1, 2):
+        with Ledger(folder, header={**HEADER, "try_number": attempt}) as ledger:
+            ledger.already_made(1, "k", "t1", "contact-1")
+    assert [row["contact_id"] for row in read_results(memory / name)] == ["contact-1"]

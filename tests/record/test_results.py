@@ -1,0 +1,525 @@
+"""Reading results: attempts put together, runs side by side, damage found, files exported."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_connect.api.errors import ConnectError, LedgerError, RequestError, RetryableError
+from airflow_connect.record import results
+from airflow_connect.record.ledger import Ledger, run_folder
+from airflow_connect.record.results import COLUMNS, History, contacts, export_results, read_results
+from tests.record.test_ledger import CHECKOUT, HEADER, IDENTITY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REFUSED = RequestError("Amazon says no.")
+NO_ANSWER = RetryableError("No answer came.")
+
+
+class Attempts:
+    """Attempts of one task instance, an hour after each other; each line is what one did with a row."""
+
+    def __init__(self, folder: Path, header: dict[str, Any] = HEADER) -> None:
+        self.folder = folder
+        self.header = header
+        self.number = 0
+
+    def attempt(self, *done: tuple[Any, ...]) -> Attempts:
+        """
+        Let an attempt pass: ``(row, token, what[, contact_id or error])``.
+
+        ``what`` is ``intent`` for one that died, or what a ledger's method is called.
+        """
+        self.number += 1
+        header = self.header | {"try_number": self.number}
+        with Ledger(self.folder, header=header, clock=lambda: 1_800_000_000.0 + 3_600 * self.number) as ledger:
+            for row, token, what, *more in done:
+                if what in {"intent", "made", "refused", "unsure"}:
+                    ledger.intend([(row, f"key-{token}", token, f"content-{token}")])
+                match what:
+                    case "made":
+                        ledger.made(row, more[0], attempts=1)
+                    case "refused" | "unsure":
+                        getattr(ledger, what)(row, more[0], attempts=2)
+                    case "already_made":
+                        ledger.already_made(row, f"key-{token}", token, more[0])
+                    case "invalid":
+                        ledger.invalid(row, ["name: must not be empty"])
+                    case "skipped":
+                        ledger.skipped(row, f"key-{token}", 1)
+        return self
+
+    def rows(self, *columns: str) -> list[tuple[Any, ...]]:
+        return [tuple(row[name] for name in columns) for row in read_results(self.folder)]
+
+
+@pytest.fixture
+def attempts(tmp_path: Path) -> Attempts:
+    return Attempts(run_folder(tmp_path, **IDENTITY))
+
+
+# --- One attempt --------------------------------------------------------------------------------------------------
+
+
+def test_every_state(attempts: Attempts) -> None:
+    """Each row has all columns, and each state what is known with it."""
+    attempts.attempt(
+        (1, "a", "made", "contact-1"),
+        (2, "b", "already_made", "contact-0"),
+        (3, "c", "refused", REFUSED),
+        (4, "d", "unsure", NO_ANSWER),
+        (5, "e", "intent"),
+        (6, None, "invalid"),
+        (7, "a", "skipped"),
+    )
+    rows = list(read_results(attempts.folder))
+    assert {tuple(row) for row in rows} == {tuple(COLUMNS)}
+    assert {tuple(row[name] for name in IDENTITY) for row in rows} == {tuple(IDENTITY.values())}
+    found = attempts.rows("row", "key", "client_token", "state", "contact_id", "attempts", "error", "message")
+    assert found == [
+        (1, "key-a", "a", "created", "contact-1", 1, None, None),
+        (2, "key-b", "b", "already_made", "contact-0", 0, None, None),
+        (3, "key-c", "c", "failed", None, 2, "RequestError", "Amazon says no."),
+        (4, "key-d", "d", "unknown", None, 2, "RetryableError", "No answer came."),
+        (5, "key-e", "e", "unknown", None, None, None, None),
+        (6, None, None, "invalid", None, 0, None, "name: must not be empty"),
+        (7, "key-a", None, "skipped", None, 0, None, "The key is that of row 1."),
+    ]
+
+
+def test_order_of_rows(attempts: Attempts) -> None:
+    """Rows come in their order in the input, whatever the order of the answers."""
+    attempts.attempt(*((row, f"t{row}", "made", f"c{row}") for row in (3, 1, 20, 2, 100)))
+    assert attempts.rows("row") == [(1,), (2,), (3,), (20,), (100,)]
+
+
+def test_states_are_chosen(attempts: Attempts) -> None:
+    """Rows of some states alone can be asked for, and a state that there is not is the author's mistake."""
+    attempts.attempt((1, "a", "made", "contact-1"), (2, "b", "refused", REFUSED), (3, "c", "intent"))
+    found = read_results(attempts.folder, states=["failed", "unknown"])
+    assert [row["row"] for row in found] == [2, 3]
+    with pytest.raises(ValueError, match="states: opened is none of skipped, invalid, failed, unknown"):
+        read_results(attempts.folder, states=["failed", "opened"])
+
+
+# --- Several attempts ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (("refused", REFUSED), ("made", "contact-1"), ("created", "contact-1", None)),
+        (("made", "contact-1"), ("already_made", "contact-1"), ("created", "contact-1", None)),
+        (("already_made", "contact-1"), ("already_made", "contact-1"), ("already_made", "contact-1", None)),
+        (("intent",), ("made", "contact-1"), ("created", "contact-1", None)),
+        (("unsure", NO_ANSWER), ("made", "contact-1"), ("created", "contact-1", None)),
+        # Made twice, since Amazon forgot the token: the first counts.
+        (("made", "contact-1"), ("made", "contact-2"), ("created", "contact-1", None)),
+        (("made", "contact-1"), ("refused", REFUSED), ("created", "contact-1", None)),
+        # It may have been made by the attempt that was killed, whatever the later one was told.
+        (("intent",), ("refused", REFUSED), ("unknown", None, "Amazon says no.")),
+        (("refused", REFUSED), ("intent",), ("unknown", None, None)),
+        (("refused", REFUSED), ("unsure", NO_ANSWER), ("unknown", None, "No answer came.")),
+        (("refused", NO_ANSWER), ("refused", REFUSED), ("failed", None, "Amazon says no.")),
+        (("invalid",), ("made", "contact-1"), ("created", "contact-1", None)),
+        (("invalid",), ("refused", REFUSED), ("failed", None, "Amazon says no.")),
+        (("refused", REFUSED), ("invalid",), ("invalid", None, "name: must not be empty")),
+        (("invalid",), ("skipped",), ("skipped", None, "The key is that of row 1.")),
+        (("skipped",), ("invalid",), ("invalid", None, "name: must not be empty")),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else value,
+)
+def test_two_attempts(
+    first: tuple[Any, ...], second: tuple[Any, ...], expected: tuple[Any, ...], attempts: Attempts
+) -> None:
+    """A contact that was made counts; what may have been made stays unknown; otherwise the later attempt is right."""
+    attempts.attempt((1, "a", *first)).attempt((1, "a", *second))
+    assert attempts.rows("state", "contact_id", "message") == [expected]
+
+
+def test_contact_of_a_row_that_became_invalid(attempts: Attempts) -> None:
+    """Where a later attempt makes something else of a row, its state is told, and the earlier one's contact too."""
+    attempts.attempt((1, "a", "made", "contact-1")).attempt((1, None, "invalid"))
+    assert sorted(attempts.rows("state", "contact_id")) == [("created", "contact-1"), ("invalid", None)]
+
+
+def test_history_agrees(attempts: Attempts) -> None:
+    """What the next attempt knows of a token: made over unknown over refused, and the content that it was sent with."""
+    attempts.attempt(
+        (1, "a", "made", "contact-1"), (2, "b", "intent"), (3, "c", "refused", NO_ANSWER), (4, "d", "refused", REFUSED)
+    )
+    attempts.attempt(
+        (1, "a", "made", "contact-2"), (2, "b", "refused", REFUSED), (3, "c", "refused", REFUSED), (4, "d", "intent")
+    )
+    with History(attempts.folder) as history:
+        known = {token: history.get(token) for token in "abcd"}
+    assert {token: (found.state, found.contact_id, found.content) for token, found in known.items() if found} == {
+        "a": ("made", "contact-1", "content-a"),
+        "b": ("unknown", None, "content-b"),
+        "c": ("refused", None, "content-c"),
+        "d": ("unknown", None, "content-d"),
+    }
+
+
+def test_rows_that_moved(attempts: Attempts) -> None:
+    """After other input for a retry no contact is lost from the results, and a row that failed is not told twice."""
+    attempts.attempt((1, "a", "made", "contact-a"), (2, "b", "made", "contact-b"), (3, "c", "refused", REFUSED))
+    attempts.attempt((1, "n", "made", "contact-n"), (2, "a", "already_made", "contact-a"), (3, "d", "refused", REFUSED))
+    assert sorted(attempts.rows("row", "client_token", "state")) == [
+        (1, "n", "created"),
+        (2, "a", "created"),
+        (2, "b", "created"),
+        (3, "d", "failed"),
+    ]
+    assert sorted(contacts(attempts.folder)) == ["contact-a", "contact-b", "contact-n"]
+
+
+# --- Several runs -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A results path with the runs of two days, and a stranger beside it."""
+    root = tmp_path / "results"
+    for day, run_id in enumerate(["tuesday", "monday"]):  # in the order of their names they would be the other way
+        header = HEADER | {"run_id": run_id}
+        with Ledger(
+            run_folder(root, **(IDENTITY | {"run_id": run_id})),
+            header=header,
+            clock=lambda day=day: 1_800_000_000 + day,
+        ) as ledger:
+            if day == 0:
+                ledger.intend([(1, "k", "t", "c"), (2, "k2", "t2", "c")])
+                ledger.made(1, "contact-1", attempts=1)
+            else:
+                ledger.already_made(5, "k", "t", "contact-1")
+                ledger.intend([(6, "k2", "t2", "c")])
+                ledger.made(6, "contact-2", attempts=1)
+    with Ledger(tmp_path / "results-of-others", header=HEADER) as ledger:
+        ledger.intend([(1, "other", "other", "c")])
+    return root
+
+
+def test_runs_side_by_side(shared: Path) -> None:
+    """Over a shared path each run has its rows, in the order in which the runs began, and each contact is told once."""
+    found = [(row["run_id"], row["row"], row["state"], row["contact_id"]) for row in read_results(shared)]
+    assert found == [
+        ("tuesday", 1, "created", "contact-1"),
+        ("tuesday", 2, "unknown", None),
+        ("monday", 5, "already_made", "contact-1"),
+        ("monday", 6, "created", "contact-2"),
+    ]
+    assert list(contacts(shared)) == ["contact-1", "contact-2"]
+
+
+def test_history_over_runs(shared: Path) -> None:
+    """What any run made is known to all that share the path, and what stands beside the path is not."""
+    with History(shared) as history:
+        found = [history.get(token) for token in ("t", "t2", "other")]
+    assert [known and known.contact_id for known in found] == ["contact-1", "contact-2", None]
+
+
+def test_store_beside(bucket: str, local_aws_connection: str) -> None:
+    """In a bucket, too, a folder whose name begins alike is another one, and many segments are read."""
+    from airflow_connect._compat import storage_path
+
+    root = storage_path(f"s3://{bucket}/results", local_aws_connection)
+    for number in range(20):
+        with Ledger(root / f"run-{number}", header=HEADER) as ledger:
+            ledger.made(number, f"contact-{number}", attempts=1)
+    with Ledger(storage_path(f"s3://{bucket}/results-2", local_aws_connection), header=HEADER) as ledger:
+        ledger.made(1, "other", attempts=1)
+    assert sorted(contacts(f"s3://{bucket}/results", conn_id=local_aws_connection)) == sorted(
+        f"contact-{number}" for number in range(20)
+    )
+
+
+# --- Outcomes -----------------------------------------------------------------------------------------------------
+
+OUTCOME: dict[str, Any] = {
+    "contact_id": "contact-1",
+    "state": "completed",
+    "disconnect_reason": "AGENT_COMPLETED",
+    "agent": "agent-1",
+    "queue": "queue-1",
+    "initiated": "2026-11-24T06:00:00.000+00:00",
+    "connected": "2026-11-24T06:00:10.500+00:00",
+    "ended": "2026-11-24T06:01:00.000+00:00",
+    "wait_seconds": 10.5,
+    "handle_seconds": 49.5,
+    "went_on_as": None,
+    "attributes": {"decision": "approve"},
+}
+
+
+def test_outcomes_are_joined(attempts: Attempts) -> None:
+    """What a sensor records of a contact's end stands in the contact's row; the first end that is recorded counts."""
+    attempts.attempt((1, "a", "made", "contact-1"), (2, "b", "made", "contact-2"))
+    attempts.attempt((1, "a", "already_made", "contact-1"))
+    for hour, outcome in ((9, OUTCOME | {"state": "stopped"}), (1, OUTCOME), (2, OUTCOME | {"contact_id": "unheard"})):
+        with Ledger(attempts.folder, header=HEADER, clock=lambda at=hour: 1_900_000_000.0 + at) as sensor:
+            sensor.ended(outcome)
+    names = list(COLUMNS)[list(COLUMNS).index("outcome") :]
+    assert attempts.rows("row", *names) == [
+        (1, "completed", *(OUTCOME[name] for name in names[1:])),
+        (2, *[None] * len(names)),
+    ]
+
+
+# --- What breaks off, and what is damaged -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rest", [b"", b'{"kind":"made","row":2,"con', b"\0" * 100, b'{"kind"'])
+def test_torn_end(rest: bytes, attempts: Attempts) -> None:
+    """A line that breaks off at the end is one that was never finished: what stands before it counts."""
+    attempts.attempt((1, "a", "made", "contact-1"), (2, "b", "intent"))
+    (segment,) = attempts.folder.iterdir()
+    with segment.open("ab") as file:
+        file.write(rest)
+    assert attempts.rows("row", "state") == [(1, "created"), (2, "unknown")]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"kind":"header","fo'])
+def test_worker_killed_at_the_start(content: bytes, attempts: Attempts) -> None:
+    """A segment that ends before its header is whole knows nothing, and is no damage."""
+    attempts.attempt((1, "a", "made", "contact-1"))
+    (attempts.folder / "2-0123abcd-1.jsonl").write_bytes(content)
+    assert attempts.rows("row", "state") == [(1, "created")]
+    with History(attempts.folder) as history:
+        assert history.get("a") is not None
+
+
+def test_header_alone(attempts: Attempts) -> None:
+    """A run without rows has results without rows."""
+    attempts.attempt()
+    assert attempts.rows("row") == []
+    assert list(contacts(attempts.folder)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "content", "what"),
+    [
+        (1, b"order_id,name", "no JSON"),
+        (1, b'{"order_id": 1}', "no header"),
+        (1, b"[1]", "no header"),
+        (1, b"\xff\xfe", "no JSON"),
+        (3, b'{"kind":"made","row":', "no JSON"),
+        (3, b'{"kind":"made","row":1}', "no 'at'"),
+        (3, b'{"kind":"made"}, {"kind":"made"}', "no JSON"),
+        (3, b'{"kind":"sold","row":1,"at":""}', "unknown kind: sold"),
+        (3, b"17", "no JSON object"),
+        (3, b'{"kind":"intent","row":1,"token":"t"}', "no 'key'"),
+    ],
+)
+@pytest.mark.parametrize("read", [History, read_results, contacts], ids=lambda read: read.__name__)
+def test_damage(line: int, content: bytes, what: str, read: Callable[[Any], Any], attempts: Attempts) -> None:
+    """A line that no ledger wrote is one error that names the file and the line, before anything is read from it."""
+    attempts.attempt((1, "a", "made", "contact-1"))
+    (segment,) = attempts.folder.iterdir()
+    before = segment.read_bytes().splitlines()
+    segment.write_bytes(b"\n".join([*before[: line - 1], content, *before[line:], b""]))
+    with pytest.raises(LedgerError) as raised:
+        read(attempts.folder)
+    assert f"{segment}, line {line}, is no line of results ({what})" in str(raised.value)
+
+
+def test_line_without_an_end(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of one endless line is damage, and not read into memory."""
+    monkeypatch.setattr(results, "_LINE_BYTES", 1_000_000)
+    attempts.attempt()
+    (attempts.folder / "2-0123abcd-1.jsonl").write_bytes(b"x" * 3_000_000)
+    with pytest.raises(LedgerError, match=r"line 1, is no line of results \(too long\)"):
+        History(attempts.folder)
+
+
+def test_newer_format(attempts: Attempts) -> None:
+    """A segment of a later version says that it is one."""
+    attempts.attempt()
+    (segment,) = attempts.folder.iterdir()
+    segment.write_bytes(segment.read_bytes().replace(b'"format":1', b'"format":2'))
+    with pytest.raises(LedgerError, match=r"format 2, and this version of .* reads format 1"):
+        read_results(attempts.folder)
+
+
+def test_other_files_are_nobodys_business(attempts: Attempts) -> None:
+    """Files that are no segments may stand anywhere below a results path."""
+    attempts.attempt((1, "a", "made", "contact-1"))
+    (attempts.folder / "faults.jsonl").write_text("no JSON\n")
+    (attempts.folder / "1-0123abcd-1.jsonl.bak").write_text("no JSON\n")
+    (attempts.folder / "notes-1.jsonl").write_text("no JSON\n")
+    assert attempts.rows("row") == [(1,)]
+
+
+def test_no_results(tmp_path: Path) -> None:
+    """Where there are no results, reading them says so, and names the place."""
+    for read in (read_results, contacts, lambda path: export_results(path, tmp_path / "x.jsonl")):
+        with pytest.raises(LedgerError, match=r"There are no results below .*nowhere"):
+            read(tmp_path / "nowhere")
+    assert not (tmp_path / "x.jsonl").exists()
+
+
+def test_access_denied(bucket: str, local_aws_connection: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that cannot be read is an error that names it, and not taken for one without results."""
+    from airflow_connect._compat import storage_path
+
+    path = storage_path(f"s3://{bucket}/results", local_aws_connection)
+    with Ledger(path, header=HEADER):
+        pass
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(path.fs, "cat_ranges", denied)  # moto knows no permissions without a set of policies
+    with pytest.raises(LedgerError, match=rf"results below s3://.*{bucket}/results cannot be read .*Access Denied"):
+        History(path)
+
+
+# --- Exported files -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def full(attempts: Attempts) -> Path:
+    """A run with every state, and an outcome."""
+    attempts.attempt(
+        (1, "é", "made", "contact-1"), (2, "b", "refused", REFUSED), (3, "c", "intent"), (4, None, "invalid")
+    )
+    with Ledger(attempts.folder, header=HEADER) as sensor:
+        sensor.ended(OUTCOME)
+    return attempts.folder
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz", "out.parquet"])
+def test_export(name: str, full: Path, tmp_path: Path) -> None:
+    """An exported file gives the same rows as the results themselves."""
+    assert export_results(full, tmp_path / "made" / name) == 4
+    assert list(read_results(tmp_path / "made" / name)) == list(read_results(full))
+    assert list(contacts(str(tmp_path / "made" / name))) == ["contact-1"]
+    assert [path.name for path in (tmp_path / "made").iterdir()] == [name]
+
+
+def test_export_of_lines_is_plain(full: Path, tmp_path: Path) -> None:
+    """A file of JSON Lines has one object per row, which any tool reads."""
+    export_results(full, tmp_path / "out.jsonl.gz", states=["created"])
+    lines = gzip.decompress((tmp_path / "out.jsonl.gz").read_bytes()).splitlines()
+    assert [json.loads(line)["key"] for line in lines] == ["key-é"]
+    assert "key-é".encode() in lines[0]
+
+
+def test_parquet_has_one_schema(full: Path, attempts: Attempts, tmp_path: Path) -> None:
+    """Files of Parquet have the same columns and types whatever is in them, so that those of many runs fit together."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    export_results(full, tmp_path / "full.parquet")
+    export_results(full, tmp_path / "none.parquet", states=["skipped"])
+    schemas = [parquet.read_schema(tmp_path / name) for name in ("full.parquet", "none.parquet")]
+    assert schemas[0] == schemas[1]
+    assert schemas[0].names == list(COLUMNS)
+    types = [schemas[0].field(name).type for name in ("row", "wait_seconds", "ended", "attributes")]
+    assert types == [pa.int64(), pa.float64(), pa.string(), pa.map_(pa.string(), pa.string())]
+    assert parquet.read_metadata(tmp_path / "full.parquet").num_rows == 4
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet"])
+def test_export_from_and_to_a_store(name: str, full: Path, bucket: str, local_aws_connection: str) -> None:
+    """Results go from the worker's disk to a bucket and are read there, with the connection that is named."""
+    target = f"s3://{bucket}/exports/{name}"
+    assert export_results(str(full), target, target_conn_id=local_aws_connection) == 4
+    xcom = {"rows": 4, "results": target, "results_conn_id": local_aws_connection}
+    assert list(read_results(xcom)) == list(read_results({"results": f"file://{full}"}))
+
+
+def test_export_that_breaks_off(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export that cannot be finished leaves no file, and none of its own beside it."""
+    out = tmp_path / "out"
+
+    def full_disk(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(results, "_write_lines", full_disk)
+    with pytest.raises(LedgerError, match=r"cannot be written to .*out.jsonl \(OSError: No space left on device\)"):
+        export_results(full, out / "out.jsonl")
+    assert list(out.iterdir()) == []
+
+
+def test_export_to_another_kind_of_file(full: Path, tmp_path: Path) -> None:
+    """The name of the target tells its format; other names are refused before anything is read."""
+    with pytest.raises(LedgerError, match=r"end in \.jsonl, \.jsonl\.gz, \.parquet; .*out\.csv does not"):
+        export_results(full, tmp_path / "out.csv")
+
+
+def test_parquet_without_its_extra(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pyarrow is not installed, an export to Parquet names the extra that brings it."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(LedgerError, match=r"install airflow-provider-amazon-connect\[parquet\]"):
+        export_results(full, tmp_path / "out.parquet")
+
+
+def test_damaged_export(tmp_path: Path) -> None:
+    """A line of an exported file that is no JSON object is named."""
+    (tmp_path / "out.jsonl").write_text('{"row": 1}\n[]\n')
+    rows = read_results(tmp_path / "out.jsonl")
+    assert next(rows)["row"] == 1
+    with pytest.raises(LedgerError, match=r"line 2, is no line of results"):
+        next(rows)
+
+
+# --- Costs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which files are open")
+def test_temporary_database_leaves_nothing(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary database has no name that a worker which is killed could leave behind."""
+    attempts.attempt(*((row, f"token-{row:060}", "made", f"contact-{row}") for row in range(5_000)))
+    monkeypatch.setattr(results, "_CACHE_BYTES", 1 << 14)
+    with History(attempts.folder):
+        files = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    assert [file for file in files if "etilqs" in file and file.endswith(" (deleted)")]
+    assert not [file for file in files if "etilqs" in file and not file.endswith(" (deleted)")]
+
+
+def test_imports_are_lazy() -> None:
+    """A DAG file that imports the bulk operator pays for no database, no store and no Parquet."""
+    code = (
+        "import sys, airflow_connect.record.ledger, airflow_connect.record.results;"
+        "print(sorted({'sqlite3', 'fsspec', 'pyarrow', 'airflow', 'boto3', 'upath'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names() -> None:
+    """The module's public names and the columns' names change only on purpose."""
+    assert results.__all__ == [
+        "COLUMNS",
+        "History",
+        "Known",
+        "Made",
+        "contacts",
+        "export_results",
+        "first_attempt",
+        "made_contacts",
+        "measured_rate",
+        "read_results",
+    ]
+    assert list(COLUMNS)[:13] == [
+        *IDENTITY,
+        "row",
+        "key",
+        "client_token",
+        "state",
+        "contact_id",
+        "contact_arn",
+        "attempts",
+        "error",
+        "message",
+    ]
+    assert issubclass(LedgerError, ConnectError)

@@ -1,0 +1,411 @@
+"""Which of the awaited contacts have ended: over HTTP, against the emulator, whose time goes by as fast as asked."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_connect.api.errors import RetryableError, SetupError
+from airflow_connect.emulator.resources import BILLING_QUEUE, TO_QUEUE_FLOW
+from airflow_connect.emulator.server import Emulator
+from airflow_connect.hooks.connect import ConnectHook
+from airflow_connect.testing import LocalConnect
+from airflow_connect.waiting.watch import FEW, INDEX_LAG, Reads, Watch, contacts_needed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from airflow_connect.api.outcome import Outcome
+
+TASK = {"channel": "TASK", "name": "Call back"}
+
+
+class CountingHook(ConnectHook):
+    """Knows how many calls are under way."""
+
+    under_way = 0
+    _counting = threading.Lock()
+
+    def call(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        self._count(1)
+        try:
+            return super().call(*args, **kwargs)
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self.under_way += change
+
+
+class EmulatorTime:
+    """
+    The emulator's time: whoever waits moves it, once all calls are answered.
+
+    A second of it takes some milliseconds, in which a call would otherwise seem to last a second on a busy machine.
+    """
+
+    def __init__(self, emulator: Emulator, hook: CountingHook) -> None:
+        self._clock = emulator.clock
+        self._hook = hook
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    def epoch(self) -> float:
+        return self._clock.now()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0.001)
+        while self._hook.under_way:
+            await asyncio.sleep(0.001)
+        self._clock.advance(seconds)
+
+
+class Scene:
+    """An emulator, a hook that reaches it, and what a test does with contacts."""
+
+    def __init__(self, emulator: Emulator, hook: CountingHook) -> None:
+        self.emulator = emulator
+        self.hook = hook
+        self.clock = EmulatorTime(emulator, hook)
+
+    def make(self, count: int) -> list[str]:
+        return [self.hook.create_contact(**TASK)["ContactId"] for _ in range(count)]
+
+    def watch(self, contact_ids: Iterable[str], **options: Any) -> Watch:
+        reads = Reads(self.hook, clock=self.clock, max_retry_time=options.pop("max_retry_time", 300))
+        return Watch(contact_ids, reads=reads, clock=self.clock, **options)
+
+    def look(self, watch: Watch) -> list[Outcome]:
+        async def collect() -> list[Outcome]:
+            return [outcome async for outcome in watch.look()]
+
+        return asyncio.run(collect())
+
+    def transfer(self, contact_id: str) -> str:
+        flow = {"contact_flow_id": TO_QUEUE_FLOW.id, "queue_id": BILLING_QUEUE.id}
+        successor: str = self.hook.transfer_contact(contact_id, **flow)["ContactId"]
+        return successor
+
+    def read(self, operation: str = "DescribeContact") -> int:
+        return len(self.emulator.calls(operation))
+
+
+@pytest.fixture
+def scene(emulator: Emulator, aws_connection: str) -> Scene:
+    return Scene(emulator, CountingHook(aws_connection))
+
+
+@pytest.fixture
+def scene_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Emulator], Scene]:
+    """The scene of an emulator that a test started itself."""
+
+    def scene(emulator: Emulator) -> Scene:
+        import json
+
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_OWN", json.dumps(LocalConnect(emulator).connection))
+        return Scene(emulator, CountingHook("aws_own"))
+
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("wait_for", "total", "options", "needed"),
+    [
+        ("all", 7, {}, 7),
+        ("any", 7, {}, 1),
+        ("any", 0, {}, 0),
+        ("first_n", 7, {"first_n": 3}, 3),
+        ("first_n", 2, {"first_n": 3}, 2),
+        ("percent", 7, {"percent": 50}, 4),
+        ("percent", 1000, {"percent": 0.01}, 1),
+        ("percent", 1000, {"percent": 16.1}, 161),
+    ],
+)
+def test_how_many_have_to_end(wait_for: str, total: int, options: dict[str, Any], needed: int) -> None:
+    """A share is rounded up, and no more contacts are waited for than there are."""
+    assert contacts_needed(wait_for, total, **options) == needed
+
+
+@pytest.mark.parametrize(
+    ("wait_for", "options", "names"),
+    [
+        ("some", {}, "wait_for"),
+        ("first_n", {}, "first_n"),
+        ("all", {"first_n": 3}, "first_n"),
+        ("first_n", {"first_n": 0}, "first_n"),
+        ("first_n", {"first_n": True}, "first_n"),
+        ("percent", {"percent": 101}, "percent"),
+        ("percent", {"percent": math.nan}, "percent"),
+    ],
+)
+def test_bad_wait_for_is_named(wait_for: str, options: dict[str, Any], names: str) -> None:
+    """What does not fit raises ValueError with the argument's name."""
+    with pytest.raises(ValueError, match=names):
+        contacts_needed(wait_for, 10, **options)
+
+
+def test_a_few_are_described_at_each_look(scene: Scene) -> None:
+    """Each look reads every open contact once, searches nothing, and tells each end once."""
+    ids = scene.make(3)
+    watch = scene.watch(ids)
+    assert scene.look(watch) == []
+    scene.emulator.complete(ids[1], {"decision": "approve"})
+    [outcome] = scene.look(watch)
+    assert (outcome.contact_id, outcome.state, outcome.attributes) == (ids[1], "completed", {"decision": "approve"})
+    assert scene.look(watch) == []
+    assert (scene.read(), scene.read("SearchContacts"), watch.open) == (3 + 3 + 2, 0, [ids[0], ids[2]])
+
+
+def test_many_are_searched_and_each_is_described_once(scene: Scene) -> None:
+    """Those that are known to be there cost an empty search while nothing ends, and then one read each."""
+    start = scene.clock.epoch()
+    ids = scene.make(120)
+    watch = scene.watch(ids, made_since=start, describe_first=())
+    for _ in range(3):
+        assert scene.look(watch) == []
+        scene.emulator.clock.advance(60)
+    assert (scene.read(), scene.read("SearchContacts")) == (0, 3)
+    for contact_id in ids[:110]:
+        scene.emulator.complete(contact_id)
+    assert {outcome.contact_id for outcome in scene.look(watch)} == set(ids[:110])
+    assert (scene.read(), scene.read("SearchContacts")) == (110, 5)
+    assert scene.look(watch) == []
+
+
+def test_few_among_very_many_are_described(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a search would have more pages than contacts are open, as on a busy instance, it ends at its first."""
+    monkeypatch.setattr("airflow_connect.waiting.watch.PAGE", 5)
+    start = scene.clock.epoch()
+    ids = scene.make(FEW + 5)
+    for contact_id in [*scene.make(5 * (FEW + 6)), ids[0]]:
+        scene.emulator.complete(contact_id)
+    scene.emulator.clock.advance(INDEX_LAG + 1)
+    watch = scene.watch(ids, made_since=start, describe_first=())
+    assert [one.contact_id for one in scene.look(watch)] == [ids[0]]
+    assert (scene.read(), scene.read("SearchContacts")) == (FEW + 5, 1)
+    # The next search begins where this look was, and not where its one page ended.
+    scene.emulator.complete(ids[1])
+    assert [one.contact_id for one in scene.look(watch)] == [ids[1]]
+    assert (scene.read(), scene.read("SearchContacts")) == (FEW + 6, 2)
+
+
+def test_contacts_of_which_nothing_is_known_are_described_first(scene: Scene) -> None:
+    """A contact that ended before the wait, and an ID that never was, are found without any search."""
+    ids = scene.make(FEW + 5)
+    scene.emulator.complete(ids[0])
+    scene.emulator.clock.advance(10_000)
+    watch = scene.watch([*ids, "never-existed"])
+    assert [(one.contact_id, one.state) for one in scene.look(watch)] == [(ids[0], "completed")]
+    assert [(one.contact_id, one.state) for one in scene.look(watch)] == [("never-existed", "failed")]
+    assert watch.open == ids[1:]
+
+
+def test_one_look_does_not_prove_that_a_contact_is_missing(scene: Scene) -> None:
+    """A contact that is not found at the first look and is at the second is waited for."""
+    [there] = scene.make(1)
+    watch = scene.watch([there])
+    watch_of_missing = scene.watch(["missing"])
+    assert scene.look(watch_of_missing) == []
+    assert watch_of_missing.open == ["missing"]
+    assert scene.look(watch) == []
+
+
+def test_expired_and_stopped_are_told_apart(scene: Scene) -> None:
+    """Each end has its state and Amazon's reason."""
+    short = scene.hook.create_contact(**TASK, expiry_duration_in_minutes=60)["ContactId"]
+    [stopped] = scene.make(1)
+    scene.hook.stop_contact(stopped)
+    scene.emulator.clock.advance(3_601)
+    found = {one.contact_id: (one.state, one.disconnect_reason) for one in scene.look(scene.watch([short, stopped]))}
+    assert found == {short: ("expired", "EXPIRED"), stopped: ("stopped", "API")}
+
+
+@pytest.mark.parametrize("others", [0, FEW + 5])
+def test_transferred_contact_is_followed(scene: Scene, others: int) -> None:
+    """The outcome is that of what the contact went on as, under the ID that was asked for; nothing is told early."""
+    start = scene.clock.epoch()
+    first, *more = scene.make(1 + others)
+    second = scene.transfer(first)
+    watch = scene.watch([first, *more], made_since=start, describe_first=())
+    assert scene.look(watch) == []
+    third = scene.transfer(second)
+    assert scene.look(watch) == []
+    assert first in watch.open
+    assert third in watch.open_now
+    scene.emulator.complete(third, {"decision": "yes"})
+    [outcome] = scene.look(watch)
+    assert (outcome.contact_id, outcome.went_on_as, outcome.state) == (first, third, "completed")
+    assert outcome.attributes == {"decision": "yes"}
+
+
+def test_contact_and_what_it_went_on_as_are_both_waited_for(scene: Scene) -> None:
+    """Who names both gets both outcomes, whichever of them is looked at first."""
+    [first] = scene.make(1)
+    second = scene.transfer(first)
+    watch = scene.watch([first, second])
+    assert scene.look(watch) == []
+    assert sorted(watch.open) == sorted([first, second])
+    scene.emulator.complete(second)
+    assert {one.contact_id: one.state for one in scene.look(watch)} == {first: "completed", second: "completed"}
+
+
+def test_transfer_that_cannot_be_followed_now_is_followed_later(scene: Scene) -> None:
+    """As long as the service does not tell what a contact went on as, it has no outcome."""
+    [first] = scene.make(1)
+    second = scene.transfer(first)
+    watch = scene.watch([first], max_retry_time=0)
+    scene.emulator.set_faults("ListAssociatedContacts:error_500=1")
+    assert [scene.look(watch) for _ in range(3)] == [[], [], []]
+    scene.emulator.set_faults("")
+    assert scene.look(watch) == []
+    assert watch.open_now == [second]
+
+
+def test_wrong_instance_is_an_error(scene: Scene) -> None:
+    """Where the instance is not there, its contacts have not failed."""
+    ids = scene.make(1)
+    scene.hook = CountingHook(scene.hook.aws_conn_id, instance_id="b1000000-0000-4000-8000-0000000000ff")
+    watch = scene.watch(ids)
+    with pytest.raises(SetupError, match="instance_id"):
+        scene.look(watch)
+    assert watch.open == ids
+
+
+def test_contact_that_was_linked_by_the_api_is_no_successor(scene: Scene) -> None:
+    """A follow-up that names a contact as its previous one leaves that contact's outcome alone."""
+    [first] = scene.make(1)
+    flow = {"contact_flow_id": TO_QUEUE_FLOW.id}
+    scene.hook.start_task_contact(name="Follow up", previous_contact_id=first, **flow)
+    scene.emulator.complete(first)
+    [outcome] = scene.look(scene.watch([first]))
+    assert (outcome.state, outcome.went_on_as) == ("completed", None)
+
+
+def test_without_permission_to_follow_a_transfer_is_an_end(scene_of: Callable[[Emulator], Scene]) -> None:
+    """Where the role may not list associated contacts, a transferred contact has the state that says so."""
+    with Emulator(deny=["ListAssociatedContacts"]) as emulator:
+        scene = scene_of(emulator)
+        [first] = scene.make(1)
+        scene.transfer(first)
+        [outcome] = scene.look(scene.watch([first]))
+        assert (outcome.state, outcome.went_on_as) == ("transferred", None)
+
+
+def test_without_permission_to_search_contacts_are_described(scene_of: Callable[[Emulator], Scene]) -> None:
+    """Where the role may not search, each look describes every open contact; the search is tried once."""
+    with Emulator(deny=["SearchContacts"]) as emulator:
+        scene = scene_of(emulator)
+        start = scene.clock.epoch()
+        ids = scene.make(30)
+        scene.emulator.complete(ids[7])
+        watch = scene.watch(ids, made_since=start, describe_first=())
+        assert [one.contact_id for one in scene.look(watch)] == [ids[7]]
+        scene.emulator.complete(ids[9])
+        assert [one.contact_id for one in scene.look(watch)] == [ids[9]]
+        assert (scene.read(), scene.read("SearchContacts")) == (30 + 29, 1)
+
+
+def test_without_permission_to_read_it_is_an_error(scene_of: Callable[[Emulator], Scene]) -> None:
+    """Where the role may not describe contacts, no waiting would help."""
+    with Emulator(deny=["DescribeContact"]) as emulator:
+        scene = scene_of(emulator)
+        with pytest.raises(SetupError, match="connect:DescribeContact"):
+            scene.look(scene.watch(scene.make(1)))
+
+
+def test_lagging_index_hides_nothing_for_good(scene_of: Callable[[Emulator], Scene]) -> None:
+    """With an index four minutes behind, contacts that end at any moment are each told once, and none early."""
+    chance = random.Random(5)
+    with Emulator(search_lag_seconds=240) as emulator:
+        scene = scene_of(emulator)
+        start = scene.clock.epoch()
+        ids = scene.make(80)
+        watch = scene.watch(ids, made_since=start, describe_first=(), interval=30)
+        ended: set[str] = set()
+        told: list[str] = []
+        for _ in range(60):
+            for contact_id in ids:
+                if contact_id not in ended and chance.random() < 0.1:
+                    emulator.complete(contact_id)
+                    ended.add(contact_id)
+            found = scene.look(watch)
+            assert {one.contact_id for one in found} <= ended
+            told += [one.contact_id for one in found]
+            emulator.clock.advance(30)
+        assert sorted(told) == sorted(ids)
+        assert scene.read() <= 80 * 1.2 + FEW * 10
+
+
+def test_index_that_lags_more_than_the_overlap_is_searched_again(scene_of: Callable[[Emulator], Scene]) -> None:
+    """Once an hour a search goes back hours, so that an index that was behind for once loses nothing."""
+    with Emulator(search_lag_seconds=3 * INDEX_LAG) as emulator:
+        scene = scene_of(emulator)
+        start = scene.clock.epoch()
+        ids = scene.make(30)
+        emulator.clock.advance(INDEX_LAG)
+        emulator.complete(ids[3])
+        watch = scene.watch(ids, made_since=start, describe_first=())
+        told: list[str] = []
+        for _ in range(70):
+            told += [one.contact_id for one in scene.look(watch)]
+            emulator.clock.advance(60)
+        assert told == [ids[3]]
+
+
+def test_quota_is_kept_to(scene: Scene) -> None:
+    """At Amazon's default quota few reads of a long look are throttled, those that find the pace, and none is lost."""
+    ids = scene.make(300)
+    for contact_id in ids:
+        scene.emulator.complete(contact_id)
+    scene.emulator.set_rate(2, 5)
+    watch = scene.watch(ids)
+    assert {one.contact_id for one in scene.look(watch)} == set(ids)
+    throttled = sum(call.status == 429 for call in scene.emulator.calls())
+    assert throttled <= 0.01 * 300 + 20
+
+
+def test_answers_that_fail_to_come_are_asked_for_again(scene: Scene) -> None:
+    """Broken answers cost another read and lose nothing."""
+    ids = scene.make(40)
+    for contact_id in ids[:20]:
+        scene.emulator.complete(contact_id)
+    scene.emulator.set_faults("error_500=0.2, cut_before=0.1, truncated=0.1", seed=3)
+    assert {one.contact_id for one in scene.look(scene.watch(ids))} == set(ids[:20])
+
+
+def test_no_answer_at_all_is_an_error_and_the_next_look_goes_on(scene: Scene) -> None:
+    """A look in which nothing was answered raises; the watch stays as it was."""
+    ids = scene.make(3)
+    scene.emulator.complete(ids[0])
+    watch = scene.watch(ids, max_retry_time=5)
+    scene.emulator.set_faults("error_500=1")
+    with pytest.raises(RetryableError):
+        scene.look(watch)
+    scene.emulator.set_faults("")
+    assert [one.contact_id for one in scene.look(watch)] == [ids[0]]
+
+
+def test_whoever_needs_one_outcome_stops_reading(scene: Scene) -> None:
+    """An iterator that is closed sends no more calls than were under way."""
+    ids = scene.make(200)
+    for contact_id in ids:
+        scene.emulator.complete(contact_id)
+    watch = scene.watch(ids)
+
+    async def first() -> Outcome:
+        looking = watch.look()
+        try:
+            return await anext(looking)
+        finally:
+            await looking.aclose()
+
+    assert asyncio.run(first()).contact_id in ids
+    assert scene.read() < 50
+    assert len(watch.open) == 199

@@ -1,0 +1,239 @@
+"""
+Keep what the pages repeat the same as the code: ``make docs`` rewrites it, a test compares.
+
+A page holds blocks between ``<!-- BEGIN name arguments -->`` and ``<!-- END -->``. A snippet is a marked part of an
+example that a test runs; a table is made from the table in the code.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import textwrap
+import tomllib
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"(<!-- BEGIN ([\w-]+)(?: ([^\n]*?))? -->\n).*?(<!-- END -->)", re.DOTALL)
+
+#: The actions that a role needs for an operator; DescribeInstance is for the link alone.
+POLICIES = {
+    "BulkCreateContactsOperator": ["CreateContact", "DescribeInstance"],
+    "CreateContactOperator": ["CreateContact", "DescribeInstance"],
+    "StartTaskContactOperator": ["StartTaskContact", "DescribeInstance"],
+    "StopContactOperator": ["StopContact", "DescribeContact", "ListAssociatedContacts", "DescribeInstance"],
+    "UpdateContactAttributesOperator": ["UpdateContactAttributes", "DescribeInstance"],
+    "TransferContactOperator": ["TransferContact", "DescribeInstance"],
+    "TagContactOperator": ["TagContact", "DescribeInstance"],
+    "ContactBranchOperator": ["GetContactAttributes", "DescribeInstance"],
+    "ContactSensor": ["DescribeContact", "ListAssociatedContacts", "SearchContacts", "DescribeInstance"],
+    "ContactNotifier": ["CreateContact", "StartTaskContact", "SearchContacts", "DescribeContact", "StopContact"],
+}
+
+
+def fill(text: str) -> str:
+    """Return a page with its blocks made anew."""
+
+    def block(match: re.Match[str]) -> str:
+        begin, name, arguments, end = match.groups()
+        return f"{begin}{_BLOCKS[name](*(arguments or '').split())}\n{end}"
+
+    return _BLOCK.sub(block, text)
+
+
+def main() -> None:
+    """Rewrite the pages whose blocks differ from the code."""
+    for page in PAGES:  # the README first: another page repeats it
+        before = page.read_text(encoding="utf-8")
+        after = fill(before)
+        if after != before:
+            page.write_text(after, encoding="utf-8")
+            sys.stdout.write(f"{page.relative_to(CHECKOUT)} rewritten\n")
+
+
+def _snippet(file: str, marker: str) -> str:
+    text = (CHECKOUT / file).read_text(encoding="utf-8")
+    found = re.search(rf"^ *# \[START {marker}\]\n(.*?)^ *# \[END {marker}\]$", text, re.DOTALL | re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{file} has no marker {marker}")
+    return f"```python\n{textwrap.dedent(found[1]).strip()}\n```"
+
+
+def _introduction() -> str:
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    introduction = text.partition("<!-- START introduction -->\n")[2].partition("\n<!-- END introduction -->")[0]
+    # Blocks do not nest, and the pages lie beside each other.
+    introduction = re.sub(r"<!-- (BEGIN [^\n]*|END) -->\n", "", introduction)
+    return introduction.replace("](docs/", "](")
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _text_forms() -> str:
+    from airflow_connect.api.operations import ContactRequest
+
+    values: list[tuple[str, Any]] = [
+        ("`'text'`", "text"),
+        ("`True`", True),
+        ("`42`", 42),
+        ("`0.1`", 0.1),
+        ("`12.0`", 12.0),
+        ("`1e-7`", 1e-7),
+        ("`Decimal('12.50')`", Decimal("12.50")),
+        ("`date(2026, 11, 24)`", date(2026, 11, 24)),
+        ("`datetime(2026, 11, 24, 16, tzinfo=UTC)`", datetime(2026, 11, 24, 16, tzinfo=UTC)),
+        ("`None`", None),
+        ("`float('nan')`", float("nan")),
+    ]
+    rows = []
+    for given, value in values:
+        params = ContactRequest(instance_id="i", channel="TASK", attributes={"a": value}).params()
+        sent = params["Attributes"].get("a")
+        rows.append([given, "the attribute is left out" if sent is None else f"`{sent}`"])
+    return _table(["Given", "Sent"], rows)
+
+
+def _reference_types() -> str:
+    from airflow_connect.api.operations import ContactRequest
+
+    values: list[tuple[str, Any]] = [
+        ("`'https://example.com/orders/17'`", "https://example.com/orders/17"),
+        ("`17`, `'17'`", "17"),
+        ("`'0017'` (a leading zero)", "0017"),
+        ("`'+41791234567'` (a sign)", "+41791234567"),
+        ("`'2026-12-24'`, `date(2026, 12, 24)`", date(2026, 12, 24)),
+        ("`'2026-12-24T18:00:00+01:00'`", "2026-12-24T18:00:00+01:00"),
+        ("`'kim@example.com'`", "kim@example.com"),
+        ("`'Second floor'`", "Second floor"),
+    ]
+    rows = []
+    for given, value in values:
+        params = ContactRequest(instance_id="i", channel="TASK", references={"r": value}).params()
+        reference = params["References"]["r"]
+        rows.append([given, f"`{reference['Type']}`", f"`{reference['Value']}`"])
+    return _table(["Given", "Type", "Value on the wire"], rows)
+
+
+def _policy(operator: str) -> str:
+    instance = "arn:aws:connect:REGION:ACCOUNT:instance/INSTANCE_ID"
+    statement = {
+        "Effect": "Allow",
+        "Action": [f"connect:{action}" for action in POLICIES[operator]],
+        "Resource": [instance, f"{instance}/*"],
+    }
+    return f"```json\n{json.dumps({'Version': '2012-10-17', 'Statement': [statement]}, indent=2)}\n```"
+
+
+def _errors() -> str:
+    from airflow_connect.api import errors
+
+    sorted_as: dict[tuple[str, str], list[str]] = {}
+    tables = [*errors._BY_CODE.items(), *((name, entry) for name, (entry, _) in errors._BY_BOTOCORE_NAME.items())]
+    for code, (kind, advice) in tables:
+        advice = advice.replace("{operation}", "*the operation*")  # noqa: PLW2901
+        sorted_as.setdefault((kind.__name__, advice), []).append(f"`{code}`")
+    rows = [[", ".join(sorted(codes)), f"`{kind}`", advice] for (kind, advice), codes in sorted(sorted_as.items())]
+    return _table(["Code", "Error", "What it says to do"], rows)
+
+
+def _faults() -> str:
+    source = (CHECKOUT / "airflow_connect" / "emulator" / "faults.py").read_text(encoding="utf-8")
+    members = re.findall(r'^    #: (.+)\n    [A-Z_0-9]+ = "(\w+)"$', source, re.MULTILINE)
+    return _table(["Kind", "What happens"], [[f"`{kind}`", comment] for comment, kind in members])
+
+
+def _cli() -> str:
+    from airflow_connect.emulator.__main__ import _parser
+
+    rows = []
+    for action in _parser()._actions:
+        if action.dest != "help":
+            option = f"`{action.option_strings[-1]} {action.metavar or action.dest.upper().replace('-', '_')}`"
+            default = "" if action.default in (None, "", ()) else f"`{action.default}`"
+            rows.append([option, default, str(action.help)])
+    return _table(["Option", "Default", "Meaning"], rows)
+
+
+def _resources() -> str:
+    from airflow_connect.emulator import resources
+
+    instance = resources.Instance()
+    rows = [["Instance", instance.alias, f"`{instance.id}`", f"in `{instance.region}`"]]
+    for kind, members in (
+        ("Flow", instance.flows),
+        ("Queue", instance.queues),
+        ("User", instance.users),
+        ("Quick connect", instance.quick_connects),
+        ("Task template", instance.task_templates),
+    ):
+        rows.extend([kind, one.name, f"`{one.id}`", _goes_to(one, instance)] for one in members.values())
+    return _table(["Kind", "Name", "ID", ""], rows)
+
+
+def _goes_to(resource: Any, instance: Any) -> str:
+    from airflow_connect.emulator import resources
+
+    if isinstance(resource, resources.Flow):
+        queue = instance.queues[resource.queue_id].name if resource.queue_id else None
+        return f"`{resource.kind}`, {f'to the queue {queue}' if queue else 'ends the contact'}"
+    if isinstance(resource, resources.QuickConnect):
+        queue = instance.queues.get(resource.queue_id)
+        return f"to {f'the queue {queue.name}' if queue else f'the user {instance.users[resource.user_id].name}'}"
+    if isinstance(resource, resources.TaskTemplate):
+        return f"runs {instance.flows[resource.flow_id].name}" if resource.flow_id else "has no flow"
+    return ""
+
+
+def _versions() -> str:
+    configuration = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
+    matrix = configuration["tool"]["airflow_connect"]["matrix"]
+    rows = [
+        ["Tested on Airflow", *(row["airflow"] for row in matrix)],
+        ["Tested on Python", *(", ".join(row["python"]) for row in matrix)],
+    ]
+    releases = [tuple(int(part) for part in row["airflow"].split(".")[:2]) for row in matrix]
+    before_3 = {(2, 11)}
+    before_store = {(2, 11), (3, 0), (3, 1), (3, 2)}
+    for feature, lacking in (
+        ("Operators, `@task.create_contact`, links, `sensitive_fields`", set()),
+        ("`ContactNotifier` in callbacks; asset events with counts; OpenLineage", set()),
+        ("`ContactNotifier` in deadline alerts", {(2, 11), (3, 0)}),
+        ("`ContactNotifier` in a DAG's callback names the tasks that failed", {(3, 0)}),
+        ("DAGs that contact events start", before_3),
+        ("Links of mapped task instances in Airflow's public API", before_3),
+        ("Airflow retries a task whose process was killed", {(3, 0)}),
+        ("A contact is known after Amazon forgot its client token (task state store)", before_store),
+        ("`stop_on_kill` of a deferred task, as Airflow itself says that it was killed", before_store),
+        ("A changed template is found before the call, with the fields' names", before_store),
+    ):
+        rows.append([feature, *("no" if release in lacking else "yes" for release in releases)])
+    head = ["", *(".".join(str(part) for part in release) for release in releases)]
+    return _table(head, rows)
+
+
+_BLOCKS: dict[str, Callable[..., str]] = {
+    "snippet": _snippet,
+    "introduction": _introduction,
+    "text-forms": _text_forms,
+    "reference-types": _reference_types,
+    "policy": _policy,
+    "errors": _errors,
+    "faults": _faults,
+    "cli": _cli,
+    "resources": _resources,
+    "versions": _versions,
+}
+
+if __name__ == "__main__":
+    main()

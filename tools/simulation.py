@@ -1,0 +1,395 @@
+"""
+Clients and a quota in virtual time: an hour of four tasks in seconds, the same on every machine.
+
+Discrete events. A call travels half its latency to the service and half back; each half is lognormal. The service is
+one of the limiters below and keeps the count; a client always has work and sends whenever its controller lets it.
+Beside ours there are the threads of botocore's three retry modes, which run botocore's own code with another clock.
+The tests assert on what comes out, and ``benchmarks/pace.py`` prints it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import count, pairwise
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from botocore.exceptions import CapacityNotAvailableError
+from botocore.retries import adaptive, bucket, quota, standard, throttling
+
+from airflow_connect.calls.pace import Answer, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+#: Coefficient of variation of each half of the latency.
+JITTER = 0.2
+
+
+class Limiter(Protocol):
+    """What stands before the service and lets a call through, or not."""
+
+    burst: float
+
+    def take(self, now: float) -> bool: ...
+    def set_rate(self, now: float, rate: float) -> None: ...
+
+
+class TokenBucket:
+    """An ideal token bucket: a refused call takes no token."""
+
+    def __init__(self, rate: float, burst: float, since: float = 0.0) -> None:
+        self.rate, self.burst, self.tokens, self.since = rate, burst, float(burst), since
+
+    def take(self, now: float) -> bool:
+        self.tokens = min(self.burst, self.tokens + (now - self.since) * self.rate)
+        self.since = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+    def set_rate(self, now: float, rate: float) -> None:
+        self.tokens = min(self.burst, self.tokens + (now - self.since) * self.rate)
+        self.since, self.rate = now, rate
+
+
+class FixedWindow:
+    """So many calls in each second by the clock, and no more."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate, self.burst, self.window, self.left = rate, 0.0, -1, 0.0
+
+    def take(self, now: float) -> bool:
+        if (window := math.floor(now)) > self.window:
+            self.window, self.left = window, self.rate
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+    def set_rate(self, now: float, rate: float) -> None:
+        self.rate = rate
+
+
+class ShardedBucket:
+    """A bucket split evenly over servers, of which each call meets one by chance."""
+
+    def __init__(self, rate: float, burst: float, chance: random.Random, servers: int = 4) -> None:
+        self.burst, self.chance = burst, chance
+        self.servers = [TokenBucket(rate / servers, burst / servers) for _ in range(servers)]
+
+    def take(self, now: float) -> bool:
+        return self.chance.choice(self.servers).take(now)
+
+    def set_rate(self, now: float, rate: float) -> None:
+        for server in self.servers:
+            server.set_rate(now, rate / len(self.servers))
+
+
+class Unlimited:
+    """No quota."""
+
+    burst = 0.0
+
+    def take(self, now: float) -> bool:
+        return True
+
+    def set_rate(self, now: float, rate: float) -> None:
+        """There is none."""
+
+
+class Faulty:
+    """No quota, but a share of the calls is refused by chance, whatever their pace."""
+
+    burst = 0.0
+
+    def __init__(self, share: float, chance: random.Random) -> None:
+        self.share, self._random = share, chance.random
+
+    def take(self, now: float) -> bool:
+        return self._random() >= self.share
+
+    def set_rate(self, now: float, rate: float) -> None:
+        """There is none."""
+
+
+class Simulation:
+    """The events, the quota and the network between."""
+
+    def __init__(self, limiter: Limiter, latency: float, chance: random.Random, jitter: float = JITTER) -> None:
+        self.limiter = limiter
+        self.now = 0.0
+        self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._order = count()
+        self._gauss = chance.gauss
+        variance = math.log(1 + jitter**2)
+        self._mean, self._deviation = math.log(latency / 2) - variance / 2, math.sqrt(variance)
+
+    def at(self, time: float, do: Callable[..., None], *arguments: Any) -> None:
+        heapq.heappush(self._events, (time, next(self._order), do, arguments))
+
+    def half_a_latency(self) -> float:
+        return math.exp(self._gauss(self._mean, self._deviation))
+
+    def call(self, client: Client, answer: Callable[..., None], *arguments: Any) -> None:
+        """Send a call now; *answer* is called with the arguments and whether it was let through."""
+        self.at(self.now + self.half_a_latency(), self._arrive, client, answer, arguments)
+
+    def _arrive(self, client: Client, answer: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        passed = self.limiter.take(self.now)
+        client.log(self.now, passed)
+        self.at(self.now + self.half_a_latency(), answer, *arguments, passed)
+
+    def run(self, until: float) -> None:
+        events = self._events
+        while events and events[0][0] <= until:
+            self.now, _, do, arguments = heapq.heappop(events)
+            do(*arguments)
+        self.now = until
+
+
+class Client:
+    """Counts what the service did with its calls, as seen at the service; *half* splits the run."""
+
+    def __init__(self, simulation: Simulation, half: float) -> None:
+        self.simulation, self.half = simulation, half
+        self.accepted = self.throttled = self.late_accepted = self.late_throttled = 0
+        #: Rows that were given up because the retries were used up.
+        self.lost = 0
+
+    def log(self, now: float, passed: bool) -> None:
+        if passed:
+            self.accepted += 1
+            self.late_accepted += now >= self.half
+        else:
+            self.throttled += 1
+            self.late_throttled += now >= self.half
+
+
+class PacedClient(Client):
+    """Sends when its pace lets it, from *start* to *stop*."""
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        half: float = math.inf,
+        start: float = 0.0,
+        stop: float = math.inf,
+        **pace: Any,
+    ) -> None:
+        super().__init__(simulation, half)
+        self.pace = Pace(start, **pace)
+        self.stop = stop
+        #: From when to when there are no rows to send.
+        self.idle: tuple[float, float] | None = None
+        self._wake = math.inf
+        self._plan(start)
+
+    def _plan(self, time: float) -> None:
+        if time < self._wake:
+            self._wake = time
+            self.simulation.at(time, self._woken, time)
+
+    def _woken(self, time: float) -> None:
+        if time == self._wake:
+            self._wake = math.inf
+            self._send()
+
+    def _send(self) -> None:
+        now = self.simulation.now
+        while now < self.stop:
+            time = self.pace.send_at(now)
+            if self.idle and self.idle[0] <= max(now, time) < self.idle[1]:
+                time = self.idle[1]
+            if time > now:
+                if time < math.inf:
+                    self._plan(time)
+                return
+            self.simulation.call(self, self._answered, self.pace.sent(now))
+
+    def _answered(self, call: Any, passed: bool) -> None:
+        self.pace.answered(call, self.simulation.now, Answer.ACCEPTED if passed else Answer.THROTTLED)
+        self._send()
+
+
+class BotoThreads(Client):
+    """
+    Threads that call with boto3, one row after the other, until the retries of a row are used up.
+
+    ``standard`` and ``adaptive`` are botocore's own back-off, retry quota and rate limiter; ``legacy`` is its formula,
+    whose code sleeps and takes chance from the module. What blocks a thread in botocore waits in virtual time here.
+    """
+
+    MAX_ATTEMPTS: ClassVar = {
+        "legacy": 5,
+        "standard": standard.DEFAULT_MAX_ATTEMPTS,
+        "adaptive": standard.DEFAULT_MAX_ATTEMPTS,
+    }
+
+    def __init__(
+        self, simulation: Simulation, half: float, start: float, chance: random.Random, mode: str, threads: int
+    ) -> None:
+        super().__init__(simulation, half)
+        self.mode, self._attempts, self._random = mode, self.MAX_ATTEMPTS[mode], chance.random
+        self._backoff = standard.ExponentialBackoff(random=chance.random)
+        self._quota = standard.RetryQuotaChecker(quota.RetryQuota())
+        self._limiter: adaptive.ClientRateLimiter | None = None
+        if mode == "adaptive":
+            clock = SimpleNamespace(current_time=lambda: simulation.now)
+            self._tokens = bucket.TokenBucket(max_rate=1, clock=clock)
+            self._limiter = adaptive.ClientRateLimiter(
+                rate_adjustor=throttling.CubicCalculator(starting_max_rate=0, start_time=simulation.now),
+                rate_clocker=adaptive.RateClocker(clock),
+                token_bucket=self._tokens,
+                throttling_detector=SimpleNamespace(is_throttling_error=lambda passed: not passed),
+                clock=clock,
+            )
+        self._throttled_before = False
+        self._waiting: deque[tuple[int, dict[str, Any]]] = deque()
+        for _ in range(threads):
+            simulation.at(start, self._attempt, 1, {})
+
+    def _attempt(self, number: int, context: dict[str, Any]) -> None:
+        if self._limiter and self._throttled_before:
+            try:
+                self._tokens.acquire(block=False)
+            except CapacityNotAvailableError:
+                waiter = (number, context)
+                self._waiting.append(waiter)
+                wait = (1 - self._tokens.available_capacity) / self._tokens.max_rate
+                self.simulation.at(self.simulation.now + max(wait, 1e-6), self._wake, waiter)
+                return
+        self.simulation.call(self, self._answered, number, context)
+
+    def _wake(self, waiter: tuple[int, dict[str, Any]]) -> None:
+        for index, other in enumerate(self._waiting):
+            if other is waiter:
+                del self._waiting[index]
+                self._attempt(*waiter)
+                return
+
+    def _answered(self, number: int, context: dict[str, Any], passed: bool) -> None:
+        if self._limiter:
+            self._throttled_before |= not passed
+            self._limiter.on_receiving_response(passed=passed)
+            if self._waiting:  # a new rate wakes one who waits for a token
+                self._wake(self._waiting[0])
+        if passed:
+            self._quota.release_retry_quota(context, SimpleNamespace(status_code=200))
+            self._attempt(1, {})
+            return
+        if number < self._attempts and (delay := self._delay(number, context)) is not None:
+            self.simulation.at(self.simulation.now + delay, self._attempt, number + 1, context)
+        else:
+            self.lost += 1
+            self._attempt(1, {})
+
+    def _delay(self, number: int, context: dict[str, Any]) -> float | None:
+        if self.mode == "legacy":
+            return self._random() * 2.0 ** (number - 1)
+        retry = standard.RetryContext(
+            number, parsed_response={"Error": {"Code": "ThrottlingException"}}, request_context=context
+        )
+        return float(self._backoff.delay_amount(retry)) if self._quota.acquire_retry_quota(retry) else None
+
+
+def ours(**pace: Any) -> Callable[[Simulation, float, float, random.Random], Client]:
+    """Return what makes a client with our pace."""
+    return lambda simulation, half, start, chance: PacedClient(simulation, half, start, chance=chance, **pace)
+
+
+def boto(mode: str, threads: int) -> Callable[[Simulation, float, float, random.Random], Client]:
+    """Return what makes a client of boto3 threads with a retry mode."""
+    return lambda simulation, half, start, chance: BotoThreads(simulation, half, start, chance, mode, threads)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A quota and those who use it. *changes* are (seconds, rate); *starts* are those of the clients."""
+
+    rate: float
+    burst: float
+    latency: float
+    seconds: float
+    changes: Sequence[tuple[float, float]] = ()
+    starts: Sequence[float] = (0.0,)
+    limiter: str = "bucket"
+
+    def quota(self, since: float, until: float) -> float:
+        """Return the tokens that flow between two times."""
+        rates = [(0.0, self.rate), *self.changes, (math.inf, 0.0)]
+        return sum(rate * max(0.0, min(until, end) - max(since, start)) for (start, rate), (end, _) in pairwise(rates))
+
+    def may_throttle(self) -> float:
+        """Return how many throttled calls one client is to stay within: 1 % + 12 + 4 x rate x latency."""
+        return 0.01 * (self.burst + self.quota(0, self.seconds)) + 12 + 4 * self.rate * self.latency
+
+    def run(self, make: Callable[[Simulation, float, float, random.Random], Client], seed: int) -> Outcome:
+        """Run it once with clients that *make* makes."""
+        chance = random.Random(seed)
+        limiter: Limiter
+        if self.limiter == "window":
+            limiter = FixedWindow(self.rate)
+        elif self.limiter == "shards":
+            limiter = ShardedBucket(self.rate, self.burst, random.Random(seed + 1))
+        else:
+            limiter = TokenBucket(self.rate, self.burst)
+        simulation = Simulation(limiter, self.latency, chance)
+        half = self.seconds / 2
+        clients = [
+            make(simulation, half, start, random.Random(seed * 1000 + number))
+            for number, start in enumerate(self.starts)
+        ]
+        for time, rate in self.changes:
+            simulation.at(time, lambda rate=rate: limiter.set_rate(simulation.now, rate))
+        simulation.run(self.seconds)
+        return Outcome(self, clients, limiter.burst + self.quota(self.latency / 2, self.seconds))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a scenario."""
+
+    scenario: Scenario
+    clients: list[Any] = field(repr=False)
+    allowed: float
+
+    def _sum(self, name: str) -> int:
+        return sum(getattr(client, name) for client in self.clients)
+
+    @property
+    def goodput(self) -> float:
+        """Calls let through ÷ what the quota allowed from the first call on."""
+        return self._sum("accepted") / self.allowed
+
+    @property
+    def throttled(self) -> int:
+        return self._sum("throttled")
+
+    @property
+    def throttled_share(self) -> float:
+        return self.throttled / (self.throttled + self._sum("accepted"))
+
+    @property
+    def lost(self) -> int:
+        return self._sum("lost")
+
+    @property
+    def late_goodput(self) -> float:
+        """The same for the second half of the run; a full bucket at half time can make it a little more than 1."""
+        return self._sum("late_accepted") / self.scenario.quota(self.scenario.seconds / 2, self.scenario.seconds)
+
+    @property
+    def late_throttled_share(self) -> float:
+        return self._sum("late_throttled") / max(1, self._sum("late_throttled") + self._sum("late_accepted"))
+
+    @property
+    def shares(self) -> list[float]:
+        """What each client got in the second half ÷ an equal share."""
+        mean = self._sum("late_accepted") / len(self.clients)
+        return [client.late_accepted / mean for client in self.clients]
