@@ -16,10 +16,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from asgiref.sync import sync_to_async
 
@@ -31,7 +30,9 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import AsyncGenerator, Callable
 
-__all__ = ["Answered", "Clock", "Paced", "RealTime"]
+    from airflow_connect.calls.clock import Clock
+
+__all__ = ["Answered", "Paced"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,40 +40,11 @@ Result = TypeVar("Result")
 #: Threads of a process that call; a thread waits for the network alone, so that they may be more than its cores.
 THREADS: Final = 32
 #: Seconds after which whoever is first in the queue, or is fed while it works, looks again.
-LOOK: Final = 0.1
+POLL: Final = 0.1
 #: Calls after a pause of so many seconds that leave with more room between them, once one was throttled, and how much.
 PAUSE: Final = 2.0
 FEW_IN_A_ROW: Final = 50
 MORE_ROOM: Final = 1.5
-
-
-class Clock(Protocol):
-    """Time, which tests can make go by."""
-
-    def now(self) -> float:
-        """Return seconds that never go back."""
-
-    def epoch(self) -> float:
-        """Return seconds since 1970, as Amazon counts them."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-
-
-class RealTime:
-    """The time of this machine."""
-
-    def now(self) -> float:
-        """Return seconds that never go back."""
-        return time.monotonic()
-
-    def epoch(self) -> float:
-        """Return seconds since 1970."""
-        return time.time()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await asyncio.sleep(seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +127,11 @@ class Paced(Generic[Item, Result]):
                 while items and len(under_way) < THREADS:
                     under_way.add(asyncio.create_task(self._answer(items.popleft())))
                 if not under_way:
-                    await self._clock.sleep(LOOK)
+                    await self._clock.async_sleep(POLL)
                     continue
                 fed = more is not None and more()
                 done, under_way = await asyncio.wait(
-                    under_way, timeout=LOOK if fed else None, return_when=asyncio.FIRST_COMPLETED
+                    under_way, timeout=POLL if fed else None, return_when=asyncio.FIRST_COMPLETED
                 )
                 for task in done:
                     yield task.result()
@@ -188,7 +160,7 @@ class Paced(Generic[Item, Result]):
             else:
                 return Answered(item, result, None, may_have_happened)
             if again:
-                await self._clock.sleep(again)
+                await self._clock.async_sleep(again)
         raise AssertionError("counting has no end")
 
     async def _call_once(self, item: Item) -> Result:
@@ -196,7 +168,7 @@ class Paced(Generic[Item, Result]):
         # Who waits stands in a queue, and only who is first watches the pace: there may be thousands of triggers.
         async with self._turn_of(loop):
             while (wait := self._send_at(self._clock.now()) - self._clock.now()) > 0:
-                await self._clock.sleep(min(wait, LOOK))
+                await self._clock.async_sleep(min(wait, POLL))
             now = self._clock.now()
             self._in_a_row = self._in_a_row + 1 if now - self._left < PAUSE else 1
             self._left = now

@@ -36,7 +36,7 @@ from airflow_connect.api.operations import (
 )
 from airflow_connect.api.outcome import Outcome
 from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
-from airflow_connect.calls.each import RealTime
+from airflow_connect.calls.clock import Clock
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.operators.each_contact import EachContactOperator
 from airflow_connect.triggers.connect import ContactTrigger, connection_of
@@ -160,14 +160,14 @@ class _MakeContactOperator(ConnectBaseOperator):
             self.defer(trigger=trigger, method_name="execute_complete")
         wait = self._wait = self._new_wait(InMemory([contact_id]), deadline)
         while True:
-            asyncio.run(wait.look())
+            asyncio.run(wait.poll())
             if wait.is_met or wait.is_late:
                 break
             time.sleep(wait.pause)
         self._tell(context, wait)
 
     def _new_wait(self, awaited: InMemory, deadline: float | None = None) -> Wait:
-        clock = RealTime()
+        clock = Clock()
         reads = Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time)
         return Wait(awaited, reads, clock=clock, interval=self.waiter_delay, deadline=deadline)
 
@@ -497,7 +497,7 @@ class StopContactOperator(EachContactOperator):
         return StopContactRequest(instance_id=self.hook.instance_id, contact_id=contact_id).params()
 
     def _execute_one(self, context: Context, contact_id: str) -> str:
-        reads = Reads(self.hook, clock=RealTime(), max_retry_time=self.max_retry_time)
+        reads = Reads(self.hook, clock=Clock(), max_retry_time=self.max_retry_time)
         goes_on: str | None = contact_id
         while goes_on and not (stopped := self.hook.stop_contact(goes_on)):
             goes_on = asyncio.run(reads.successors([goes_on])).get(goes_on)

@@ -13,7 +13,8 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow_connect._compat import AirflowFailException
 from airflow_connect.api.errors import RequestError
 from airflow_connect.api.outcome import OutcomeState
-from airflow_connect.calls.each import Paced, RealTime
+from airflow_connect.calls.clock import Clock
+from airflow_connect.calls.each import Paced
 from airflow_connect.links.connect import ContactLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.waiting.awaited import contact_ids_of, results_of
@@ -142,7 +143,7 @@ class EachContactOperator(ConnectBaseOperator):
         named: dict[str, str] | None,
         failures: list[str],
     ) -> None:
-        clock = RealTime()
+        clock = Clock()
 
         def call(contact_id: str) -> dict[str, Any]:
             return self.hook.call(self.operation, self._params(context, contact_id), max_retry_time=0)

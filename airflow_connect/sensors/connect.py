@@ -138,7 +138,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         self.max_retry_time = max_retry_time
         self._wait: Wait | None = None
         self._started: float | None = None
-        self._looked_before = False
+        self._polled_before = False
         self._folder: str | None = None
 
     @property
@@ -173,7 +173,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         self._started = time.time()
         wait = self._wait = self._new_wait(context, deadline=self._started + self.timeout)
         if self._is_small(wait):
-            self._guarded(wait.look)
+            self._guarded(wait.poll)
         if wait.is_met:
             try:
                 return self._result(wait, timed_out=False)
@@ -197,7 +197,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         """
         deadline = None if self._started is None else self._started + self.timeout
         wait = self._wait = self._wait or self._new_wait(context, deadline=deadline)
-        self._guarded(wait.look)
+        self._guarded(wait.poll)
         late = self._started is not None and time.time() - self._started > self.timeout
         if not wait.is_met and (self.on_timeout == "fail" or not late):
             return False
@@ -230,7 +230,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         """Stop what is open, if that is wanted, when Airflow's time for the deferred task is up."""
         if self.stop_on_kill and is_deferral_timeout(next_method, next_kwargs):
             self._wait = self._new_wait(context)
-            self._guarded(self._wait.look)
+            self._guarded(self._wait.poll)
             self.on_kill()
         return super().resume_execution(next_method, next_kwargs, context)
 
@@ -295,11 +295,11 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
     def _new_wait(
         self, context: Context, ended: Iterable[Mapping[str, Any]] = (), *, deadline: float | None = None
     ) -> Wait:
-        from airflow_connect.calls.each import RealTime
+        from airflow_connect.calls.clock import Clock
         from airflow_connect.waiting.wait import Wait
         from airflow_connect.waiting.watch import Reads
 
-        clock = RealTime()
+        clock = Clock()
         awaited = self._awaited(context)
         for told in ended:
             awaited.add(Outcome.from_dict(told))
@@ -312,7 +312,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
             wait_for=self.wait_for,
             first_n=self.first_n,
             percent=self.percent,
-            looked_before=self._looked_before,
+            polled_before=self._polled_before,
         )
 
     def _trigger(self, context: Context, deadline: float) -> ContactTrigger:
@@ -335,7 +335,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
     def _first_look(self, context: Context) -> float:
         """Return when this attempt looked first, which is before a task that reschedules itself began."""
         first = first_reschedule(context) if self.reschedule else None
-        self._looked_before = first is not None
+        self._polled_before = first is not None
         return first.timestamp() if first is not None else time.time()
 
     def _stop(self, contact_id: str) -> bool:

@@ -17,7 +17,8 @@ from asgiref.sync import sync_to_async
 
 from airflow_connect._compat import TRIGGERS_ARE_TOLD_OF_KILLS, is_deferred
 from airflow_connect.api.errors import ConnectError
-from airflow_connect.calls.each import Paced, RealTime
+from airflow_connect.calls.clock import Clock
+from airflow_connect.calls.each import Paced
 from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.waiting.awaited import Awaited, InMemory, InResults
@@ -73,7 +74,7 @@ class ContactTrigger(BaseTrigger):
     :param percent: for ``percent``, how many of a hundred contacts have to end
     :param stop_on_kill: whether to stop what is open when somebody fails, clears or marks the deferred task
     :param instance_id: the ID or ARN of the instance; default: the connection's
-    :param max_retry_time: seconds for which a call that is not answered is repeated before the next look
+    :param max_retry_time: seconds for which a call that is not answered is repeated before the next poll
     :param aws_conn_id: the connection
     :param region_name: the AWS region; default: the connection's
     :param verify: whether or how TLS certificates are verified; default: the connection's
@@ -117,7 +118,7 @@ class ContactTrigger(BaseTrigger):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        self._clock = RealTime()
+        self._clock = Clock()
         self._wait: Wait | None = None
         self._keeps_shared: _Shared | None = None
         self._is_over = False
@@ -155,11 +156,11 @@ class ContactTrigger(BaseTrigger):
         try:
             wait = await self._started()
             while True:
-                await wait.look()
+                await wait.poll()
                 self.log.info("Of %(contacts)d contacts %(open)d are open", wait.awaited.summary())
                 if wait.is_met or wait.is_late:
                     return self._told("success" if wait.is_met else "timeout", wait)
-                await asyncio.sleep(wait.pause)
+                await self._clock.async_sleep(wait.pause)
         except ConnectError as error:
             return _event({"status": "error", "message": str(error)})
 

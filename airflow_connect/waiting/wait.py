@@ -3,7 +3,7 @@ The wait of one task: what it waits for, what has ended so far, and when it is o
 
 ::
 
-    Awaited ──► Watch.look ──► outcomes ──► Awaited.add ──► met │ late │ another look
+    Awaited ──► Watch.poll ──► outcomes ──► Awaited.add ──► met │ late │ another poll
     (memory or results)
 
 It is the same wait in a worker and in a triggerer; :mod:`airflow_connect.waiting.awaited` keeps what it finds. This
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_connect.api.outcome import Outcome
-    from airflow_connect.calls.each import Clock
+    from airflow_connect.calls.clock import Clock
     from airflow_connect.waiting.awaited import Awaited
     from airflow_connect.waiting.watch import Reads
 
@@ -37,8 +37,8 @@ __all__ = ["Stopped", "Wait", "stop_contacts"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds by which a look may go on when the time is up: one look there is, however short the time.
-LAST_LOOK: Final = 30.0
+#: Seconds by which a poll may go on when the time is up: there is one poll, however short the time.
+LAST_POLL: Final = 30.0
 
 
 class Stopped(Counter[str]):
@@ -52,12 +52,12 @@ class Wait:
     :param awaited: the contacts, and where their outcomes are kept
     :param reads: what reads contacts
     :param clock: the time
-    :param interval: seconds between two looks
+    :param interval: seconds between two polls
     :param deadline: when the wait is over anyway (seconds since 1970), ``None`` for never
     :param wait_for: ``all``, ``any``, ``first_n`` or ``percent``
     :param first_n: for ``first_n``
     :param percent: for ``percent``
-    :param looked_before: whether somebody else has looked at the same contacts before, and remembers nothing
+    :param polled_before: whether somebody else has polled for the same contacts before, and remembers nothing
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Wait:
         wait_for: str = "all",
         first_n: int | None = None,
         percent: float | None = None,
-        looked_before: bool = False,
+        polled_before: bool = False,
     ) -> None:
         self.awaited = awaited
         self.needed = contacts_needed(wait_for, awaited.total, first_n=first_n, percent=percent)
@@ -82,7 +82,7 @@ class Wait:
             interval=interval,
             made_since=awaited.made_since,
             describe_first=awaited.describe_first,
-            looked_before=looked_before,
+            polled_before=polled_before,
         )
         self._reads = reads
         self._clock = clock
@@ -106,28 +106,28 @@ class Wait:
 
     @property
     def pause(self) -> float:
-        """Seconds until the next look, or until the time is up."""
+        """Seconds until the next poll, or until the time is up."""
         left = self._interval if self._deadline is None else self._deadline - self._clock.epoch()
         return max(0.0, min(self._interval, left))
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """
-        Look once, and keep what has ended. A service that does not answer costs this look, and not the wait.
+        Poll once, and keep what has ended. A service that does not answer costs this poll, and not the wait.
 
         :raises SetupError: if contacts cannot be read at all
         """
         if self.is_met:
             return
-        left = None if self._deadline is None else max(0.0, self._deadline - self._clock.epoch()) + LAST_LOOK
+        left = None if self._deadline is None else max(0.0, self._deadline - self._clock.epoch()) + LAST_POLL
         try:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left), contextlib.aclosing(self.watch.look()) as outcomes:
+                async with self._clock.timeout(left), contextlib.aclosing(self.watch.poll()) as outcomes:
                     async for outcome in outcomes:
                         self.awaited.add(outcome)
                         if self.is_met:
                             return
         except RetryableError as error:
-            log.warning("No contact could be read; another look follows: %s", error)
+            log.warning("No contact could be read; another poll follows: %s", error)
         finally:
             await asyncio.to_thread(self.awaited.flush)
 
@@ -159,15 +159,15 @@ class Wait:
         :param stop: StopContact: says whether it ended the contact
         :raises SetupError: if contacts cannot be stopped at all
         """
-        await self._look_at_all()
+        await self._poll_all()
         stopped = await stop_contacts(self.watch.open_now, Paced(stop, clock=self._clock), self._reads)
-        self.watch.look_again()
-        await self._look_at_all()
+        self.watch.describe_all_next()
+        await self._poll_all()
         return stopped
 
     def stop_at_once(self, stop: Callable[[str], bool]) -> Stopped:
         """
-        Stop what the last look left open, from wherever a signal found the process: a look may be under way.
+        Stop what the last poll left open, from wherever a signal found the process: a poll may be under way.
 
         :param stop: StopContact: says whether it ended the contact
         :raises SetupError: if contacts cannot be stopped at all
@@ -177,9 +177,9 @@ class Wait:
         with ThreadPoolExecutor(1, thread_name_prefix="amazon-connect-stop") as thread:
             return thread.submit(asyncio.run, stopping).result()
 
-    async def _look_at_all(self) -> None:
+    async def _poll_all(self) -> None:
         try:
-            async with contextlib.aclosing(self.watch.look()) as outcomes:
+            async with contextlib.aclosing(self.watch.poll()) as outcomes:
                 async for outcome in outcomes:
                     self.awaited.add(outcome)
         finally:

@@ -1,9 +1,9 @@
 """
 Which of the awaited contacts have ended? Finds each of them once, with as few reads as that takes.
 
-Two ways of looking::
+Two ways of polling::
 
-    many are open      SearchContacts over the time of disconnection since the last look ──► DescribeContact of those
+    many are open      SearchContacts over the time of disconnection since the last poll ──► DescribeContact of those
     a few are open,    DescribeContact of each
     fewer than a search
     has pages, or the
@@ -34,7 +34,8 @@ from airflow_connect.calls.retry import MAX_RETRY_TIME
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 
-    from airflow_connect.calls.each import Answered, Clock
+    from airflow_connect.calls.clock import Clock
+    from airflow_connect.calls.each import Answered
 
 __all__ = ["INDEX_LAG", "WAIT_FOR", "Reader", "Reads", "Watch", "contacts_needed"]
 
@@ -51,8 +52,8 @@ WIDE_SEARCH: Final = 10_800.0
 PAGE: Final = 100
 #: Seconds that one search may span, as Amazon has it: 8 weeks.
 SEARCH_SPAN: Final = 8 * 7 * 86_400.0
-#: Looks that have to agree before it is believed that there is no such contact, or nothing that it went on as.
-LOOKS_TO_BELIEVE: Final = 2
+#: Polls that have to agree before it is believed that there is no such contact, or nothing that it went on as.
+POLLS_TO_BELIEVE: Final = 2
 
 _TRANSFERS: Final = frozenset({"TRANSFER", "QUEUE_TRANSFER"})
 _DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied"})
@@ -144,7 +145,7 @@ class Reads:
         Return what a contact was transferred to. A contact that was linked to it by the API goes its own way.
 
         :param contact_id: the contact
-        :return: ``None`` if there is nothing, and where the role may not look
+        :return: ``None`` if there is nothing, and where the role may not list them
         :raises RetryableError: if there is no answer
         """
         if not self.may_follow:
@@ -195,18 +196,18 @@ class Reads:
 
 class Watch:
     """
-    Look which contacts have ended.
+    Find out which contacts have ended.
 
     :param contact_ids: the contacts to wait for
     :param reads: what reads them
     :param clock: the time
-    :param interval: seconds between two searches in a look that takes long
+    :param interval: seconds between two searches in a poll that takes long
     :param made_since: when the first of the contacts was made (seconds since 1970), as far as they are not in
         ``describe_first``; ``None`` if it is not known
-    :param describe_first: contacts that the first look describes, since they may have ended before ``made_since``, or
+    :param describe_first: contacts that the first poll describes, since they may have ended before ``made_since``, or
         may not be there at all; ``None`` for all of them
     :param index_lag: seconds by which searches overlap
-    :param looked_before: whether somebody else has looked at the same contacts before, and remembers nothing
+    :param polled_before: whether somebody else has polled for the same contacts before, and remembers nothing
     """
 
     def __init__(
@@ -219,9 +220,9 @@ class Watch:
         made_since: float | None = None,
         describe_first: Collection[str] | None = None,
         index_lag: float = INDEX_LAG,
-        looked_before: bool = False,
+        polled_before: bool = False,
     ) -> None:
-        # The contact to look at, which is another one after a transfer, and those that were asked for.
+        # The contact to read, which is another one after a transfer, and those that were asked for.
         self._open = {contact_id: [contact_id] for contact_id in contact_ids}
         self._reads = reads
         self._may_search = True
@@ -231,14 +232,14 @@ class Watch:
         self._clock = clock
         self._interval = interval
         self._index_lag = index_lag
-        self._looks_to_believe = 1 if looked_before else LOOKS_TO_BELIEVE
+        self._polls_to_believe = 1 if polled_before else POLLS_TO_BELIEVE
         self._searched = made_since if made_since is not None else clock.epoch()
         self._wide_at = clock.now() + WIDE_EVERY
         self._search_at = clock.now()
         #: Contacts to describe now, and those of them that wait for it or fly.
         self._queue: deque[str] = deque()
         self._queued: set[str] = set()
-        #: Contacts to describe at the next look, whatever a search says, and how often that was so.
+        #: Contacts to describe at the next poll, whatever a search says, and how often that was so.
         self._doubts: dict[str, int] = {}
         self._first = self._open if made_since is None or describe_first is None else describe_first
 
@@ -252,19 +253,19 @@ class Watch:
         """The same, by the IDs under which they go on now."""
         return list(self._open)
 
-    def look_again(self) -> None:
-        """Describe all that is open at the next look, whatever a search says: it was just stopped, for one."""
+    def describe_all_next(self) -> None:
+        """Describe all that is open at the next poll, whatever a search says: it was just stopped, for one."""
         for contact_id in self._open:
             self._doubts.setdefault(contact_id, 0)
 
-    async def look(self) -> AsyncGenerator[Outcome, None]:
+    async def poll(self) -> AsyncGenerator[Outcome, None]:
         """
-        Look once, and return the outcomes of those that have ended since, each as soon as it is known.
+        Poll once, and return the outcomes of those that have ended since, each as soon as it is known.
 
-        A call that stays without an answer is made again at the next look.
+        A call that stays without an answer is made again at the next poll.
 
         :raises SetupError: if contacts cannot be read at all
-        :raises RetryableError: if no call of this look was answered
+        :raises RetryableError: if no call of this poll was answered
         """
         answered, failure = 0, None
         self._enqueue(self._open if self._sweeps() else [*self._first, *self._doubts])
@@ -296,7 +297,7 @@ class Watch:
         if failure is not None:
             if not answered:
                 raise failure
-            log.warning("Some contacts could not be read and are read again at the next look: %s", failure)
+            log.warning("Some contacts could not be read and are read again at the next poll: %s", failure)
 
     def _sweeps(self) -> bool:
         return not self._may_search or len(self._open) <= FEW
@@ -350,7 +351,7 @@ class Watch:
         except (RequestError, RetryableError) as error:
             if isinstance(error, RequestError) and not pages:
                 raise  # it would be refused again; a token of a page that is refused has grown old
-            log.warning("The search is made again at the next look: %s", error)
+            log.warning("The search is made again at the next poll: %s", error)
             return pages
         finally:
             self._search_at = self._clock.now() + self._interval
@@ -383,7 +384,7 @@ class Watch:
             self.reads += self._reads.may_follow
             successor = await self._reads.successor(contact_id)
         except RetryableError as error:
-            log.warning("What contact %s went on as is read at the next look: %s", contact_id, error)
+            log.warning("What contact %s went on as is read at the next poll: %s", contact_id, error)
             self._doubts.setdefault(contact_id, 0)
             return None
         if successor is not None:
@@ -420,7 +421,7 @@ class Watch:
 
     def _believe(self, contact_id: str) -> bool:
         self._doubts[contact_id] = self._doubts.get(contact_id, 0) + 1
-        return self._doubts[contact_id] >= self._looks_to_believe
+        return self._doubts[contact_id] >= self._polls_to_believe
 
     def _close(self, contact_id: str) -> list[str]:
         self._doubts.pop(contact_id, None)

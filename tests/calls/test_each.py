@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_connect.api.errors import RequestError, RetryableError, ThrottledError
-from airflow_connect.calls.each import Paced, RealTime
+from airflow_connect.calls.clock import Clock
+from airflow_connect.calls.each import Paced
 from airflow_connect.calls.pace import Pace
 from airflow_connect.hooks.connect import ConnectHook
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def paced(call: Callable[[int], int], *, rate: float | None = None, max_retry_time: float = 5) -> Paced[int, int]:
-    clock = RealTime()
+    clock = Clock()
     return Paced(call, clock=clock, pace=Pace(clock.now(), max_rate=rate), max_retry_time=max_retry_time)
 
 
@@ -140,7 +141,7 @@ def test_short_looks_are_not_throttled_each_time(amazon_connect: LocalConnect) -
     )["ContactId"]
     emulator.set_rate(20, 5)
     hook = ConnectHook()
-    calls = Paced(lambda _item: hook.describe_contact(contact_id, max_retry_time=0), clock=RealTime())
+    calls = Paced(lambda _item: hook.describe_contact(contact_id, max_retry_time=0), clock=Clock())
 
     async def looks() -> list[int]:
         throttled = []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_connect.api.errors import RetryableError, SetupError
+from airflow_connect.calls.clock import Clock
 from airflow_connect.emulator.resources import BILLING_QUEUE, TO_QUEUE_FLOW
 from airflow_connect.emulator.server import Emulator
 from airflow_connect.hooks.connect import ConnectHook
@@ -43,7 +44,7 @@ class CountingHook(ConnectHook):
             self.under_way += change
 
 
-class EmulatorTime:
+class EmulatorTime(Clock):
     """
     The emulator's time: whoever waits moves it, once all calls are answered.
 
@@ -60,7 +61,7 @@ class EmulatorTime:
     def epoch(self) -> float:
         return self._clock.now()
 
-    async def sleep(self, seconds: float) -> None:
+    async def async_sleep(self, seconds: float) -> None:
         await asyncio.sleep(0.001)
         while self._hook.under_way:
             await asyncio.sleep(0.001)
@@ -82,9 +83,9 @@ class Scene:
         reads = Reads(self.hook, clock=self.clock, max_retry_time=options.pop("max_retry_time", 300))
         return Watch(contact_ids, reads=reads, clock=self.clock, **options)
 
-    def look(self, watch: Watch) -> list[Outcome]:
+    def poll(self, watch: Watch) -> list[Outcome]:
         async def collect() -> list[Outcome]:
-            return [outcome async for outcome in watch.look()]
+            return [outcome async for outcome in watch.poll()]
 
         return asyncio.run(collect())
 
@@ -152,14 +153,14 @@ def test_bad_wait_for_is_named(wait_for: str, options: dict[str, Any], names: st
 
 
 def test_a_few_are_described_at_each_look(scene: Scene) -> None:
-    """Each look reads every open contact once, searches nothing, and tells each end once."""
+    """Each poll reads every open contact once, searches nothing, and tells each end once."""
     ids = scene.make(3)
     watch = scene.watch(ids)
-    assert scene.look(watch) == []
+    assert scene.poll(watch) == []
     scene.emulator.complete(ids[1], {"decision": "approve"})
-    [outcome] = scene.look(watch)
+    [outcome] = scene.poll(watch)
     assert (outcome.contact_id, outcome.state, outcome.attributes) == (ids[1], "completed", {"decision": "approve"})
-    assert scene.look(watch) == []
+    assert scene.poll(watch) == []
     assert (scene.read(), scene.read("SearchContacts"), watch.open) == (3 + 3 + 2, 0, [ids[0], ids[2]])
 
 
@@ -169,14 +170,14 @@ def test_many_are_searched_and_each_is_described_once(scene: Scene) -> None:
     ids = scene.make(120)
     watch = scene.watch(ids, made_since=start, describe_first=())
     for _ in range(3):
-        assert scene.look(watch) == []
+        assert scene.poll(watch) == []
         scene.emulator.clock.advance(60)
     assert (scene.read(), scene.read("SearchContacts")) == (0, 3)
     for contact_id in ids[:110]:
         scene.emulator.complete(contact_id)
-    assert {outcome.contact_id for outcome in scene.look(watch)} == set(ids[:110])
+    assert {outcome.contact_id for outcome in scene.poll(watch)} == set(ids[:110])
     assert (scene.read(), scene.read("SearchContacts")) == (110, 5)
-    assert scene.look(watch) == []
+    assert scene.poll(watch) == []
 
 
 def test_few_among_very_many_are_described(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,11 +189,11 @@ def test_few_among_very_many_are_described(scene: Scene, monkeypatch: pytest.Mon
         scene.emulator.complete(contact_id)
     scene.emulator.clock.advance(INDEX_LAG + 1)
     watch = scene.watch(ids, made_since=start, describe_first=())
-    assert [one.contact_id for one in scene.look(watch)] == [ids[0]]
+    assert [one.contact_id for one in scene.poll(watch)] == [ids[0]]
     assert (scene.read(), scene.read("SearchContacts")) == (FEW + 5, 1)
-    # The next search begins where this look was, and not where its one page ended.
+    # The next search begins where this poll was, and not where its one page ended.
     scene.emulator.complete(ids[1])
-    assert [one.contact_id for one in scene.look(watch)] == [ids[1]]
+    assert [one.contact_id for one in scene.poll(watch)] == [ids[1]]
     assert (scene.read(), scene.read("SearchContacts")) == (FEW + 6, 2)
 
 
@@ -202,19 +203,19 @@ def test_contacts_of_which_nothing_is_known_are_described_first(scene: Scene) ->
     scene.emulator.complete(ids[0])
     scene.emulator.clock.advance(10_000)
     watch = scene.watch([*ids, "never-existed"])
-    assert [(one.contact_id, one.state) for one in scene.look(watch)] == [(ids[0], "completed")]
-    assert [(one.contact_id, one.state) for one in scene.look(watch)] == [("never-existed", "failed")]
+    assert [(one.contact_id, one.state) for one in scene.poll(watch)] == [(ids[0], "completed")]
+    assert [(one.contact_id, one.state) for one in scene.poll(watch)] == [("never-existed", "failed")]
     assert watch.open == ids[1:]
 
 
 def test_one_look_does_not_prove_that_a_contact_is_missing(scene: Scene) -> None:
-    """A contact that is not found at the first look and is at the second is waited for."""
+    """A contact that is not found at the first poll and is at the second is waited for."""
     [there] = scene.make(1)
     watch = scene.watch([there])
     watch_of_missing = scene.watch(["missing"])
-    assert scene.look(watch_of_missing) == []
+    assert scene.poll(watch_of_missing) == []
     assert watch_of_missing.open == ["missing"]
-    assert scene.look(watch) == []
+    assert scene.poll(watch) == []
 
 
 def test_expired_and_stopped_are_told_apart(scene: Scene) -> None:
@@ -223,7 +224,7 @@ def test_expired_and_stopped_are_told_apart(scene: Scene) -> None:
     [stopped] = scene.make(1)
     scene.hook.stop_contact(stopped)
     scene.emulator.clock.advance(3_601)
-    found = {one.contact_id: (one.state, one.disconnect_reason) for one in scene.look(scene.watch([short, stopped]))}
+    found = {one.contact_id: (one.state, one.disconnect_reason) for one in scene.poll(scene.watch([short, stopped]))}
     assert found == {short: ("expired", "EXPIRED"), stopped: ("stopped", "API")}
 
 
@@ -234,26 +235,26 @@ def test_transferred_contact_is_followed(scene: Scene, others: int) -> None:
     first, *more = scene.make(1 + others)
     second = scene.transfer(first)
     watch = scene.watch([first, *more], made_since=start, describe_first=())
-    assert scene.look(watch) == []
+    assert scene.poll(watch) == []
     third = scene.transfer(second)
-    assert scene.look(watch) == []
+    assert scene.poll(watch) == []
     assert first in watch.open
     assert third in watch.open_now
     scene.emulator.complete(third, {"decision": "yes"})
-    [outcome] = scene.look(watch)
+    [outcome] = scene.poll(watch)
     assert (outcome.contact_id, outcome.went_on_as, outcome.state) == (first, third, "completed")
     assert outcome.attributes == {"decision": "yes"}
 
 
 def test_contact_and_what_it_went_on_as_are_both_waited_for(scene: Scene) -> None:
-    """Who names both gets both outcomes, whichever of them is looked at first."""
+    """Who names both gets both outcomes, whichever of them is read first."""
     [first] = scene.make(1)
     second = scene.transfer(first)
     watch = scene.watch([first, second])
-    assert scene.look(watch) == []
+    assert scene.poll(watch) == []
     assert sorted(watch.open) == sorted([first, second])
     scene.emulator.complete(second)
-    assert {one.contact_id: one.state for one in scene.look(watch)} == {first: "completed", second: "completed"}
+    assert {one.contact_id: one.state for one in scene.poll(watch)} == {first: "completed", second: "completed"}
 
 
 def test_transfer_that_cannot_be_followed_now_is_followed_later(scene: Scene) -> None:
@@ -262,9 +263,9 @@ def test_transfer_that_cannot_be_followed_now_is_followed_later(scene: Scene) ->
     second = scene.transfer(first)
     watch = scene.watch([first], max_retry_time=0)
     scene.emulator.set_faults("ListAssociatedContacts:error_500=1")
-    assert [scene.look(watch) for _ in range(3)] == [[], [], []]
+    assert [scene.poll(watch) for _ in range(3)] == [[], [], []]
     scene.emulator.set_faults("")
-    assert scene.look(watch) == []
+    assert scene.poll(watch) == []
     assert watch.open_now == [second]
 
 
@@ -274,7 +275,7 @@ def test_wrong_instance_is_an_error(scene: Scene) -> None:
     scene.hook = CountingHook(scene.hook.aws_conn_id, instance_id="b1000000-0000-4000-8000-0000000000ff")
     watch = scene.watch(ids)
     with pytest.raises(SetupError, match="instance_id"):
-        scene.look(watch)
+        scene.poll(watch)
     assert watch.open == ids
 
 
@@ -284,7 +285,7 @@ def test_contact_that_was_linked_by_the_api_is_no_successor(scene: Scene) -> Non
     flow = {"contact_flow_id": TO_QUEUE_FLOW.id}
     scene.hook.start_task_contact(name="Follow up", previous_contact_id=first, **flow)
     scene.emulator.complete(first)
-    [outcome] = scene.look(scene.watch([first]))
+    [outcome] = scene.poll(scene.watch([first]))
     assert (outcome.state, outcome.went_on_as) == ("completed", None)
 
 
@@ -294,21 +295,21 @@ def test_without_permission_to_follow_a_transfer_is_an_end(scene_of: Callable[[E
         scene = scene_of(emulator)
         [first] = scene.make(1)
         scene.transfer(first)
-        [outcome] = scene.look(scene.watch([first]))
+        [outcome] = scene.poll(scene.watch([first]))
         assert (outcome.state, outcome.went_on_as) == ("transferred", None)
 
 
 def test_without_permission_to_search_contacts_are_described(scene_of: Callable[[Emulator], Scene]) -> None:
-    """Where the role may not search, each look describes every open contact; the search is tried once."""
+    """Where the role may not search, each poll describes every open contact; the search is tried once."""
     with Emulator(deny=["SearchContacts"]) as emulator:
         scene = scene_of(emulator)
         start = scene.clock.epoch()
         ids = scene.make(30)
         scene.emulator.complete(ids[7])
         watch = scene.watch(ids, made_since=start, describe_first=())
-        assert [one.contact_id for one in scene.look(watch)] == [ids[7]]
+        assert [one.contact_id for one in scene.poll(watch)] == [ids[7]]
         scene.emulator.complete(ids[9])
-        assert [one.contact_id for one in scene.look(watch)] == [ids[9]]
+        assert [one.contact_id for one in scene.poll(watch)] == [ids[9]]
         assert (scene.read(), scene.read("SearchContacts")) == (30 + 29, 1)
 
 
@@ -317,7 +318,7 @@ def test_without_permission_to_read_it_is_an_error(scene_of: Callable[[Emulator]
     with Emulator(deny=["DescribeContact"]) as emulator:
         scene = scene_of(emulator)
         with pytest.raises(SetupError, match="connect:DescribeContact"):
-            scene.look(scene.watch(scene.make(1)))
+            scene.poll(scene.watch(scene.make(1)))
 
 
 def test_lagging_index_hides_nothing_for_good(scene_of: Callable[[Emulator], Scene]) -> None:
@@ -335,7 +336,7 @@ def test_lagging_index_hides_nothing_for_good(scene_of: Callable[[Emulator], Sce
                 if contact_id not in ended and chance.random() < 0.1:
                     emulator.complete(contact_id)
                     ended.add(contact_id)
-            found = scene.look(watch)
+            found = scene.poll(watch)
             assert {one.contact_id for one in found} <= ended
             told += [one.contact_id for one in found]
             emulator.clock.advance(30)
@@ -354,19 +355,19 @@ def test_index_that_lags_more_than_the_overlap_is_searched_again(scene_of: Calla
         watch = scene.watch(ids, made_since=start, describe_first=())
         told: list[str] = []
         for _ in range(70):
-            told += [one.contact_id for one in scene.look(watch)]
+            told += [one.contact_id for one in scene.poll(watch)]
             emulator.clock.advance(60)
         assert told == [ids[3]]
 
 
 def test_quota_is_kept_to(scene: Scene) -> None:
-    """At Amazon's default quota few reads of a long look are throttled, those that find the pace, and none is lost."""
+    """At Amazon's default quota few reads of a long poll are throttled, those that find the pace, and none is lost."""
     ids = scene.make(300)
     for contact_id in ids:
         scene.emulator.complete(contact_id)
     scene.emulator.set_rate(2, 5)
     watch = scene.watch(ids)
-    assert {one.contact_id for one in scene.look(watch)} == set(ids)
+    assert {one.contact_id for one in scene.poll(watch)} == set(ids)
     throttled = sum(call.status == 429 for call in scene.emulator.calls())
     assert throttled <= 0.01 * 300 + 20
 
@@ -377,19 +378,19 @@ def test_answers_that_fail_to_come_are_asked_for_again(scene: Scene) -> None:
     for contact_id in ids[:20]:
         scene.emulator.complete(contact_id)
     scene.emulator.set_faults("error_500=0.2, cut_before=0.1, truncated=0.1", seed=3)
-    assert {one.contact_id for one in scene.look(scene.watch(ids))} == set(ids[:20])
+    assert {one.contact_id for one in scene.poll(scene.watch(ids))} == set(ids[:20])
 
 
 def test_no_answer_at_all_is_an_error_and_the_next_look_goes_on(scene: Scene) -> None:
-    """A look in which nothing was answered raises; the watch stays as it was."""
+    """A poll in which nothing was answered raises; the watch stays as it was."""
     ids = scene.make(3)
     scene.emulator.complete(ids[0])
     watch = scene.watch(ids, max_retry_time=5)
     scene.emulator.set_faults("error_500=1")
     with pytest.raises(RetryableError):
-        scene.look(watch)
+        scene.poll(watch)
     scene.emulator.set_faults("")
-    assert [one.contact_id for one in scene.look(watch)] == [ids[0]]
+    assert [one.contact_id for one in scene.poll(watch)] == [ids[0]]
 
 
 def test_whoever_needs_one_outcome_stops_reading(scene: Scene) -> None:
@@ -400,11 +401,11 @@ def test_whoever_needs_one_outcome_stops_reading(scene: Scene) -> None:
     watch = scene.watch(ids)
 
     async def first() -> Outcome:
-        looking = watch.look()
+        polling = watch.poll()
         try:
-            return await anext(looking)
+            return await anext(polling)
         finally:
-            await looking.aclose()
+            await polling.aclose()
 
     assert asyncio.run(first()).contact_id in ids
     assert scene.read() < 50
