@@ -26,7 +26,7 @@ from airflow_connect.waiting.wait import Wait, stop_contacts
 from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Sequence
 
 __all__ = ["ContactTrigger", "connection_of"]
 
@@ -40,14 +40,22 @@ class _Shared:
 
 #: As long as one of the triggers is there that share it.
 _shared: WeakValueDictionary[str, _Shared] = WeakValueDictionary()
-#: Contacts that are being stopped after a kill, for longer than Airflow waits for that.
-_stopping: set[asyncio.Task[None]] = set()
+#: What goes on after a kill, for longer than Airflow waits for that.
+_unfinished: set[asyncio.Task[None]] = set()
 
 
 def connection_of(task: Any) -> dict[str, Any]:
     """Return what leads a trigger to the instance that an operator or a sensor of this provider uses."""
     names = ("aws_conn_id", "region_name", "verify", "botocore_config", "instance_id", "max_retry_time")
     return {name: getattr(task, name) for name in names}
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for work that goes on when whoever waits for it is cancelled, as long as the triggerer runs."""
+    task = asyncio.create_task(work)
+    _unfinished.add(task)
+    task.add_done_callback(_unfinished.discard)
+    await asyncio.shield(task)
 
 
 def _event(payload: dict[str, Any]) -> TriggerEvent:
@@ -230,10 +238,7 @@ class ContactTrigger(BaseTrigger):
         if not self.stop_on_kill or self._is_over:
             return
         self._is_over = True
-        stopping = asyncio.create_task(self._stop_open())
-        _stopping.add(stopping)
-        stopping.add_done_callback(_stopping.discard)
-        await asyncio.shield(stopping)
+        await _to_the_end(self._stop_open())
 
     async def cleanup(self) -> None:
         """
@@ -241,6 +246,10 @@ class ContactTrigger(BaseTrigger):
 
         A triggerer that shuts down cleans up as well, and leaves the task deferred.
         """
+        # Airflow 3.0 to 3.2 cancel a trigger anew each second until it has ended, also while it cleans up.
+        await _to_the_end(self._clean_up())
+
+    async def _clean_up(self) -> None:
         try:
             await self._stop_if_killed()
         finally:

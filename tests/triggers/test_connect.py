@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import threading
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -207,6 +208,37 @@ def test_clean_up_before_airflow_3_3(
 
     asyncio.run(clean_up())
     assert len(amazon_connect.calls("StopContact")) == stopped
+
+
+def test_clean_up_that_is_cancelled_stops_what_is_open(
+    make: Any, amazon_connect: LocalConnect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow 3.0 to 3.2 cancel a trigger anew while it cleans up: what it asks and does then goes on to its end."""
+    asked, answered = threading.Event(), threading.Event()
+
+    def slowly(_ti: object) -> bool:
+        asked.set()
+        answered.wait(10)
+        return False
+
+    monkeypatch.setattr(triggers, "TRIGGERS_ARE_TOLD_OF_KILLS", False)
+    monkeypatch.setattr(triggers, "is_deferred", slowly)
+    left = make()
+
+    async def clean_up() -> None:
+        trigger = again(ContactTrigger(contact_ids=[left], stop_on_kill=True))
+        trigger.task_instance = SimpleNamespace(task_id="wait")
+        await cancelled(trigger)
+        cleaning = asyncio.create_task(trigger.cleanup())
+        await asyncio.to_thread(asked.wait)
+        cleaning.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await cleaning
+        answered.set()
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
+
+    asyncio.run(clean_up())
+    assert [call.contact_id for call in amazon_connect.calls("StopContact")] == [left]
 
 
 def test_clean_up_without_an_answer_stops_nothing(
