@@ -5,26 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.until import until
 
+if TYPE_CHECKING:
     from airflow_connect.testing import LocalConnect
 
 pytest_plugins = ("pytester",)
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Wait for what another thread does, ten seconds at most."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -140,7 +131,7 @@ def test_agent_completes_what_arrives(amazon_connect: LocalConnect, task: dict[s
     """While the agent is there every contact is completed, with attributes that may depend on the contact."""
     with amazon_connect.agent(lambda contact: {"seen": contact["name"]}):
         ids = [amazon_connect.client.create_contact(**task, Name=name)["ContactId"] for name in ("a", "b")]
-        wait_until(lambda: not amazon_connect.contacts("CREATED"))
+        until(lambda: not amazon_connect.contacts("CREATED"))
     seen = [amazon_connect.contact(contact_id)["attributes"] for contact_id in ids]
     assert seen == [{"seen": "a"}, {"seen": "b"}]
     amazon_connect.client.create_contact(**task)
@@ -157,7 +148,7 @@ def test_agent_failure_is_the_tests(amazon_connect: LocalConnect, task: dict[str
         return {"not a key": "x"}
 
     with pytest.raises(Exception, match="only letters"), amazon_connect.agent(fill_in):
-        wait_until(lambda: asked)
+        until(lambda: asked)
     assert [contact["attributes"] for contact in amazon_connect.contacts("CREATED")] == [{}]
 
 

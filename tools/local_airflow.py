@@ -89,7 +89,9 @@ class LocalAirflow:
         self.triggerer = triggerer
         self.preload = preload
         self.version = _installed_airflow(python)
-        self.is_airflow_2 = self.version.startswith("2.")
+        major, minor = self.version.split(".")[:2]
+        self.release = int(major), int(minor)
+        self.is_airflow_2 = self.release < (3, 0)
         self.programs = Programs(self.home / "programs")
         self._token: str | None = None
         self.env = _without_settings(os.environ)
@@ -258,16 +260,36 @@ class LocalAirflow:
         self._until(reached, timeout, f"{task_id}[{map_index}] is not {' or '.join(states)}")
         return found[0]
 
-    def clear(self, dag_id: str, run_id: str, task_id: str, map_index: int | None = None) -> None:
+    def clear(
+        self, dag_id: str, run_id: str, task_id: str, map_index: int | None = None, *, timeout: float = 60
+    ) -> None:
         """
-        Clear a task, as the UI's button does, so that it runs again in the same run.
+        Clear a task, as the UI's button does, and wait until its next try has begun in the same run.
 
         :param map_index: One task instance of a mapped task; None for all of them.
+        :param timeout: How many seconds that may take.
         """
+
+        def tries() -> dict[int, int]:
+            return {
+                one.map_index: one.try_number
+                for one in self.task_instances(dag_id, run_id)
+                if one.task_id == task_id and map_index in (None, one.map_index)
+            }
+
+        before = tries()
         if self.is_airflow_2 and map_index is not None:
             # The API of Airflow 2 clears whole tasks only; its UI calls this function.
             self._python(_CLEAR_ONE, dag_id, run_id, task_id, str(map_index))
-            return
+        else:
+            self._clear(dag_id, run_id, task_id, map_index)
+        self._until(
+            lambda: all(now > before[index] for index, now in tries().items()),
+            timeout,
+            f"{task_id} has not begun its next try",
+        )
+
+    def _clear(self, dag_id: str, run_id: str, task_id: str, map_index: int | None) -> None:
         self.api(
             "POST",
             f"/dags/{_quote(dag_id)}/clearTaskInstances",
@@ -283,7 +305,15 @@ class LocalAirflow:
     def mark_failed(self, dag_id: str, run_id: str, task_id: str) -> None:
         """Mark a task as failed, as the UI's button does; a running one is ended."""
         body = {"new_state": "failed", **({"dry_run": False} if self.is_airflow_2 else {})}
-        self.api("PATCH", f"{_run(dag_id, run_id)}/taskInstances/{_quote(task_id)}", body)
+
+        def marked() -> bool:
+            # Two writers at once are too many for SQLite now and then; who marks a task clicks again.
+            with contextlib.suppress(LocalAirflowError):
+                self.api("PATCH", f"{_run(dag_id, run_id)}/taskInstances/{_quote(task_id)}", body)
+                return True
+            return False
+
+        self._until(marked, 60, f"{task_id} could not be marked as failed")
 
     # -- what a task instance leaves -------------------------------------------------------------------
 

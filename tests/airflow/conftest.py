@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import logging
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.airflow.examples import EXAMPLES
+from tests.airflow.runs import register
 from tests.conftest import aws_connection_json
 from tools.local_airflow import LocalAirflow
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from airflow_connect.emulator.server import Emulator
-
-CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -40,33 +37,18 @@ def run_dag(airflow_db: None, aws_connection: str) -> Callable[..., Any]:
     """
 
     def run(dag: Any, *, conf: Mapping[str, Any] | None = None) -> Any:
-        _register(dag)
+        register(dag)
         return dag.test(run_conf=dict(conf or {}))
 
     return run
 
 
-def _register(dag: Any) -> None:
-    """Store a DAG that a test made in its own code, as the DAG processor does with those in files."""
-    # Since Airflow 3.1 a run needs a stored version of its DAG; 2.11 and 3.0 have no such function.
-    for module in ("airflow.dag_processing.dagbag", "airflow.models.dagbag"):
-        with contextlib.suppress(ImportError, AttributeError):
-            sync = importlib.import_module(module).sync_bag_to_db
-            break
-    else:
-        return
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-
-    DagBundlesManager().sync_bundles_to_db()
-    bag = SimpleNamespace(dags={dag.dag_id: dag}, import_errors={}, bundle_path=None, dag_warnings=set())
-    sync(bag, "dags-folder", None)
-
-
 @pytest.fixture(scope="package")
 def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the running Airflow: a copy of the examples, to which tests may add files of their own."""
+    """The folder of the running Airflow: the examples, and the Dags of the tests."""
     folder = tmp_path_factory.mktemp("running") / "dags"
-    shutil.copytree(CHECKOUT / "dags", folder, ignore=shutil.ignore_patterns("failing", "__pycache__"))
+    for source in (EXAMPLES, Path(__file__).parent / "dags"):
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("failing", "__pycache__"), dirs_exist_ok=True)
     return folder
 
 

@@ -14,13 +14,14 @@ import pytest
 from airflow_connect.emulator.resources import TASKS_FLOW
 from airflow_connect.record.format import run_folder
 from airflow_connect.record.ledger import write_progress
-from tests.airflow.test_operators import MARKED, new_dag, states, xcom
+from tests.airflow.runs import new_dag, states, xcom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_connect.emulator.server import Emulator
 
+MARKED = "customer-content-31415"
 CONTACT = {
     "channel": "TASK",
     "name": "Order {{ row.order }}",

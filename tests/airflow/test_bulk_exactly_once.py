@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,23 +11,14 @@ import pytest
 from airflow_connect.record.ledger import run_folder
 from airflow_connect.record.results import read_results
 from tests.bulk.sending import write_rows
+from tests.until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_connect.emulator.server import Emulator
     from tools.local_airflow import LocalAirflow
 
 ROWS = 3_000
 IN_FLIGHT = 32  # of the DAG
-
-
-@pytest.fixture(autouse=True)
-def _dags(dags_folder: Path) -> None:
-    """The DAG of this module is known to the running Airflow."""
-    source = Path(__file__).parent / "dags" / "bulk.py"
-    if not (dags_folder / source.name).exists():
-        shutil.copy(source, dags_folder)
 
 
 @pytest.fixture
@@ -50,13 +39,6 @@ def tokens(emulator: Emulator) -> Counter[str | None]:
     return Counter(call.client_token for call in emulator.calls("CreateContact"))
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = 60) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
-
-
 def assert_each_once(emulator: Emulator, airflow: LocalAirflow, run_id: str) -> None:
     """Each row has one contact, which the record names."""
     contacts = emulator.contacts()
@@ -70,7 +52,7 @@ def test_killed_at_half(local_airflow: LocalAirflow, emulator: Emulator, rows: s
     """A worker dies of SIGKILL at half of the rows: the retry sends what is missing, and again what was in flight."""
     emulator.set_faults("slow(50)=1")
     run_id = local_airflow.trigger("bulk", conf={"path": rows})
-    wait_until(lambda: len(emulator.calls("CreateContact")) >= ROWS / 2)
+    until(lambda: len(emulator.calls("CreateContact")) >= ROWS / 2)
     local_airflow.kill("bulk", run_id, "bulk")
     local_airflow.wait_for_state("bulk", run_id, "bulk", states=("up_for_retry", "failed"))
     on_record = sum(result["state"] == "created" for result in results(local_airflow, run_id))
@@ -94,10 +76,10 @@ def test_marked_as_failed(local_airflow: LocalAirflow, emulator: Emulator, rows:
     """Somebody marks the running task as failed: it stops, all it sent is on record, and a clear does the rest."""
     emulator.set_faults("slow(200)=1")
     run_id = local_airflow.trigger("bulk", conf={"path": rows})
-    wait_until(lambda: len(emulator.calls("CreateContact")) >= ROWS / 10)
+    until(lambda: len(emulator.calls("CreateContact")) >= ROWS / 10)
     [worker, _] = local_airflow.worker_pids("bulk", run_id, "bulk")
     local_airflow.mark_failed("bulk", run_id, "bulk")
-    wait_until(lambda: not Path(f"/proc/{worker}").exists())
+    until(lambda: not Path(f"/proc/{worker}").exists())
     assert local_airflow.wait("bulk", run_id) == "failed"
 
     arrived = len(emulator.calls("CreateContact"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 import uuid
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,12 @@ import boto3
 import pytest
 
 from airflow_connect.emulator.server import Emulator
-from tests.airflow.conftest import CHECKOUT
+from tests.airflow.examples import EXAMPLES
+from tests.until import until
 from tools.local_airflow import LocalAirflow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 DAG_ID = "example_contact_events"
@@ -43,7 +43,7 @@ def watching_airflow(
     """A running Airflow whose example watches the queue."""
     folder: Path = tmp_path_factory.mktemp("watching")
     (folder / "dags").mkdir()
-    shutil.copy(CHECKOUT / "dags" / f"{DAG_ID}.py", folder / "dags")
+    shutil.copy(EXAMPLES / f"{DAG_ID}.py", folder / "dags")
     connection = {
         "conn_type": "aws",
         "login": "local",
@@ -56,12 +56,6 @@ def watching_airflow(
         pytest.skip("Airflow 2 starts no DAG by an event; CI runs this on Airflow 3")
     with airflow:
         yield airflow
-
-
-def _until(met: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not met() and time.monotonic() < deadline:
-        time.sleep(0.5)
 
 
 def test_ended_contact_starts_the_dag(watching_airflow: LocalAirflow, queue_url: str) -> None:
@@ -100,5 +94,5 @@ def test_ended_contact_starts_the_dag(watching_airflow: LocalAirflow, queue_url:
         followed[:] = [contact_id for log in logs for contact_id in made if f"Contact {contact_id} has ended" in log]
         return len(followed) >= len(made)
 
-    _until(all_followed)
+    until(all_followed, timeout=120, pause=0.5)
     assert sorted(followed) == sorted(made)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.airflow.conftest import _register
-from tests.airflow.test_example_dags import EXAMPLES, read
+from tests.airflow.examples import EXAMPLES, read
+from tests.airflow.runs import register
 from tools import generate_docs
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ pytest_plugins = ("airflow_connect.testing",)
 def dag(airflow_db: None) -> Any:
     """The DAG of the page's example."""
     found = read(EXAMPLES / "example_call_back.py")["example_call_back"]
-    _register(found)
+    register(found)
     return found
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import random
-import shutil
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,19 +17,6 @@ if TYPE_CHECKING:
 HAS_STATE_STORE = (3, 3)
 # Airflow 3.0 fails a task whose process was killed at once, whatever its retries; a person clears it.
 NO_RETRY_AFTER_A_KILL = (3, 0)
-
-
-@pytest.fixture(autouse=True)
-def _dags(dags_folder: Path) -> None:
-    """The DAGs of this module are known to the running Airflow."""
-    source = Path(__file__).parent / "dags" / "exactly_once.py"
-    if not (dags_folder / source.name).exists():
-        shutil.copy(source, dags_folder)
-
-
-def _version(airflow: LocalAirflow) -> tuple[int, int]:
-    major, minor = airflow.version.split(".")[:2]
-    return int(major), int(minor)
 
 
 def test_lost_answers_make_no_second_contact(local_airflow: LocalAirflow, emulator: Emulator) -> None:
@@ -71,14 +56,13 @@ def test_cleared_task_gets_the_same_contact(local_airflow: LocalAirflow, emulato
     calls = len(emulator.calls("CreateContact"))
 
     local_airflow.clear("mapped", run_id, "contact", 4)
-    time.sleep(1)
     assert local_airflow.wait("mapped", run_id, timeout=120) == "success"
 
     assert local_airflow.task_instance("mapped", run_id, "contact", 4).try_number == 2
     assert local_airflow.xcom("mapped", run_id, "contact", 4) == before
     assert len(emulator.contacts()) == 15
     again = emulator.calls("CreateContact")[calls:]
-    if _version(local_airflow) >= HAS_STATE_STORE:
+    if local_airflow.release >= HAS_STATE_STORE:
         assert again == []
     else:
         assert [call.contact_id for call in again] == [before]
@@ -86,13 +70,12 @@ def test_cleared_task_gets_the_same_contact(local_airflow: LocalAirflow, emulato
 
 def test_token_that_amazon_forgot(local_airflow: LocalAirflow, emulator: Emulator) -> None:
     """Where Airflow has a task state store, a clear makes no second contact even after Amazon forgot the token."""
-    if _version(local_airflow) < HAS_STATE_STORE:
+    if local_airflow.release < HAS_STATE_STORE:
         pytest.skip("needs a task state store (Airflow 3.3); CI runs this on 3.3")
     run_id = local_airflow.run("mapped", timeout=120)
     emulator.clock.advance(400 * 24 * 3600)
 
     local_airflow.clear("mapped", run_id, "contact", 0)
-    time.sleep(1)
     assert local_airflow.wait("mapped", run_id, timeout=120) == "success"
 
     assert len(emulator.contacts()) == 15
@@ -124,7 +107,7 @@ def test_killed_workers_make_one_contact_each(local_airflow: LocalAirflow, emula
     for thread in threads:
         thread.join()
     state = local_airflow.wait("killed", run_id, timeout=240)
-    if _version(local_airflow) == NO_RETRY_AFTER_A_KILL:
+    if local_airflow.release == NO_RETRY_AFTER_A_KILL:
         for one in local_airflow.task_instances("killed", run_id):
             if one.state == "failed":
                 local_airflow.clear("killed", run_id, "contact", one.map_index)
@@ -151,7 +134,7 @@ def test_template_that_changes_is_told(local_airflow: LocalAirflow, emulator: Em
     assert len(emulator.contacts()) == 1
     log = local_airflow.logs("changed_template", run_id, "contact", try_number=2)
     assert "Render the same values on every attempt" in log
-    if _version(local_airflow) >= HAS_STATE_STORE:
+    if local_airflow.release >= HAS_STATE_STORE:
         assert "Changed: Description." in log
         assert len(emulator.calls("CreateContact")) == 1
     else:

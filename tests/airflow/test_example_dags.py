@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import os
 import re
@@ -14,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.airflow.conftest import CHECKOUT
+from tests.airflow.examples import EXAMPLES, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,21 +22,9 @@ if TYPE_CHECKING:
     from airflow_connect.emulator.server import Emulator
     from airflow_connect.testing import LocalConnect
 
-EXAMPLES = CHECKOUT / "dags"
 #: What Airflow's UI sends for fields that are left empty.
 EMPTY = {"details": None, "due": None, "page": None}
 ROWS = EXAMPLES / "data" / "rebookings.csv"
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Return the DAGs of a file or folder by their IDs, as Airflow reads them."""
-    try:
-        bag_class = importlib.import_module("airflow.dag_processing.dagbag").DagBag
-    except (ImportError, AttributeError):  # Airflow 2.11 to 3.1
-        bag_class = importlib.import_module("airflow.models.dagbag").DagBag
-    bag = bag_class(str(path))
-    assert bag.import_errors == {}
-    return dict(bag.dags)
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,22 +24,13 @@ START = {"schedule": None, "start_date": datetime(2026, 1, 1)}
 OTHER = "00000000-0000-4000-8000-000000000000"
 
 
-@pytest.fixture
-def running_airflow(local_airflow: LocalAirflow, dags_folder: Path) -> LocalAirflow:
-    """A running Airflow that knows the DAG of this module: only there assets are stored before a task runs."""
-    source = Path(__file__).parent / "dags" / "lineage.py"
-    if not (dags_folder / source.name).exists():
-        shutil.copy(source, dags_folder)
-    return local_airflow
-
-
-def test_asset_event_has_a_count(running_airflow: LocalAirflow, emulator: Emulator) -> None:
+def test_asset_event_has_a_count(local_airflow: LocalAirflow, emulator: Emulator) -> None:
     """A task whose outlets have the asset of its instance emits an event with the count; other assets get none."""
-    run_id = running_airflow.run("with_outlets")
+    run_id = local_airflow.run("with_outlets")
 
-    kind = "dataset" if running_airflow.is_airflow_2 else "asset"
-    listed = running_airflow.api("GET", f"/{kind}s/events?source_dag_id=with_outlets")[f"{kind}_events"]
-    name = "dataset_uri" if running_airflow.is_airflow_2 else "uri"
+    kind = "dataset" if local_airflow.is_airflow_2 else "asset"
+    listed = local_airflow.api("GET", f"/{kind}s/events?source_dag_id=with_outlets")[f"{kind}_events"]
+    name = "dataset_uri" if local_airflow.is_airflow_2 else "uri"
     events = [event for event in listed if event["source_run_id"] == run_id]
     extras = {event[name]: event["extra"] for event in events if event["source_task_id"] == "contact"}
     [bulk] = [event["extra"] for event in events if event["source_task_id"] == "contacts"]

@@ -16,7 +16,7 @@ from airflow_connect.operators.connect import (
 )
 from airflow_connect.record.ledger import Ledger
 from airflow_connect.waiting.awaited import list_contacts
-from tests.airflow.test_operators import new_dag, states, xcom
+from tests.airflow.runs import new_dag, states, xcom
 
 if TYPE_CHECKING:
     from collections.abc import Callable

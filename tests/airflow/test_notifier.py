@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.airflow.test_exactly_once import _version
+from tests.until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_connect.emulator.server import Emulator
     from tools.local_airflow import LocalAirflow
 
@@ -21,24 +16,9 @@ if TYPE_CHECKING:
 DOES_NOT_KNOW_FAILED_TASKS = (3, 0)
 
 
-@pytest.fixture(autouse=True)
-def _dags(dags_folder: Path) -> None:
-    """The DAGs of this module are known to the running Airflow."""
-    source = Path(__file__).parent / "dags" / "notifier.py"
-    if not (dags_folder / source.name).exists():
-        shutil.copy(source, dags_folder)
-
-
-def _wait_for(found: Callable[[], Any], complete: Callable[[Any], bool]) -> Any:
-    """Callbacks run after a task or a run has ended: those of a DAG in the DAG processor."""
-    deadline = time.monotonic() + 60
-    while not complete(found()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return found()
-
-
-def _are(count: int) -> Callable[[Any], bool]:
-    return lambda contacts: len(contacts) >= count
+def at_least(count: int, found: list[Any]) -> list[Any]:
+    """Return what was found if it is enough: callbacks run after a task or a run has ended."""
+    return found if len(found) >= count else []
 
 
 def test_one_contact_until_it_is_well(local_airflow: LocalAirflow, emulator: Emulator) -> None:
@@ -46,7 +26,9 @@ def test_one_contact_until_it_is_well(local_airflow: LocalAirflow, emulator: Emu
     run_id = local_airflow.trigger("notifies")
     assert local_airflow.wait("notifies", run_id) == "failed"
 
-    opened = {contact["name"].partition(" [")[0]: contact for contact in _wait_for(emulator.contacts, _are(2))}
+    opened = {
+        contact["name"].partition(" [")[0]: contact for contact in until(lambda: at_least(2, emulator.contacts()))
+    }
     assert set(opened) == {"well_after_a_clear is broken", "notifies failed"}
     of_task, of_run = opened["well_after_a_clear is broken"], opened["notifies failed"]
     assert len(emulator.calls("CreateContact")) == 2
@@ -61,15 +43,14 @@ def test_one_contact_until_it_is_well(local_airflow: LocalAirflow, emulator: Emu
     for contact in (of_task, of_run):
         references = contact["references"]
         assert references["Run"]["Value"].startswith(local_airflow.url)
-        if contact is of_task or _version(local_airflow) != DOES_NOT_KNOW_FAILED_TASKS:
+        if contact is of_task or local_airflow.release != DOES_NOT_KNOW_FAILED_TASKS:
             assert "well_after_a_clear" in references["Log"]["Value"]
             assert contact["attributes"]["task_id"] == "well_after_a_clear"
 
     local_airflow.clear("notifies", run_id, "well_after_a_clear")
-    time.sleep(1)
     assert local_airflow.wait("notifies", run_id) == "success"
 
-    ended = _wait_for(lambda: emulator.contacts("ENDED"), _are(2))
+    ended = until(lambda: at_least(2, emulator.contacts("ENDED")))
     assert [contact["disconnect_reason"] for contact in ended] == ["API", "API"]
     assert len(emulator.contacts()) == 2
 
@@ -80,9 +61,7 @@ def test_failure_of_the_notifier_fails_nothing(local_airflow: LocalAirflow, emul
 
     assert local_airflow.task_instance("cannot_notify", run_id, "is_well").state == "success"
     said = "ContactNotifier could not open a contact: CreateContact failed with ResourceNotFoundException"
-    assert said in _wait_for(
-        lambda: local_airflow.logs("cannot_notify", run_id, "is_well"), lambda log: "could not open" in log
-    )
+    until(lambda: said in local_airflow.logs("cannot_notify", run_id, "is_well"))
     assert emulator.contacts() == []
 
 
@@ -91,12 +70,12 @@ def test_missed_deadline_opens_one_contact(
     local_airflow: LocalAirflow, emulator: Emulator, kind: str, since: tuple[int, int]
 ) -> None:
     """A deadline alert opens a contact from the triggerer or the executor while the run goes on."""
-    if _version(local_airflow) < since:
+    if local_airflow.release < since:
         pytest.skip(f"needs deadline alerts of this kind (Airflow {since[0]}.{since[1]}); CI runs this there")
     dag_id = f"misses_its_deadline_{kind}"
     run_id = local_airflow.run(dag_id)
 
-    [contact] = _wait_for(emulator.contacts, _are(1))
+    [contact] = until(emulator.contacts)
     assert contact["name"].startswith(f"{dag_id} missed its deadline [")
     assert contact["attributes"]["incident"] == "deadline"
     assert contact["attributes"]["run_id"] == run_id

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_connect.api.identity import token_for_key, token_for_task
 from airflow_connect.emulator.resources import BILLING_QUEUE, TASKS_FLOW, TO_QUEUE_FLOW
+from tests.airflow.runs import new_dag, states, xcom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,26 +17,6 @@ if TYPE_CHECKING:
     from airflow_connect.emulator.server import Emulator
 
 MARKED = "customer-content-31415"
-
-
-def new_dag(dag_id: str, **kwargs: Any) -> Any:
-    """Return an empty DAG without a schedule."""
-    from airflow.providers.common.compat.sdk import DAG
-
-    return DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1), **kwargs)
-
-
-def xcom(run: Any, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-    """Return an XCom of a run that has ended."""
-    for ti in run.get_task_instances():
-        if ti.task_id == task_id and ti.map_index == map_index:
-            return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index if map_index >= 0 else None)
-    raise AssertionError(f"no task instance {task_id}[{map_index}]")
-
-
-def states(run: Any) -> dict[str, str]:
-    """Return the state of each task that is not mapped."""
-    return {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
 
 
 def test_contact_is_made_with_all_it_was_given(run_dag: Callable[..., Any], emulator: Emulator) -> None:

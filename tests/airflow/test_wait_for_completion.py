@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_connect.emulator.resources import TASKS_FLOW
-from tests.airflow.test_operators import new_dag, xcom
+from tests.airflow.runs import new_dag, xcom
 
 if TYPE_CHECKING:
     from collections.abc import Callable

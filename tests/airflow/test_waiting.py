@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import subprocess
 import sys
-import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tools.local_airflow import LocalAirflow, LocalAirflowError
+from tests.until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_connect.emulator.server import Emulator
-
-
-@pytest.fixture(autouse=True)
-def _dags(dags_folder: Path) -> None:
-    """The DAGs of this module are known to the running Airflow."""
-    source = Path(__file__).parent / "dags" / "waiting.py"
-    if not (dags_folder / source.name).exists():
-        shutil.copy(source, dags_folder)
-
-
-def until(met: Callable[[], bool], seconds: float = 60) -> bool:
-    """Wait until something is so, and return whether it is."""
-    deadline = time.monotonic() + seconds
-    while not (is_so := met()) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return is_so
+    from tools.local_airflow import LocalAirflow
 
 
 def waiting(airflow: LocalAirflow, emulator: Emulator, dag_id: str, state: str) -> str:
@@ -42,7 +21,7 @@ def waiting(airflow: LocalAirflow, emulator: Emulator, dag_id: str, state: str) 
     run_id = airflow.trigger(dag_id)
     airflow.wait_for_state(dag_id, run_id, "wait", states=[state], timeout=120)
     [contact] = emulator.contacts()
-    assert until(lambda: [call.contact_id for call in emulator.calls("DescribeContact")].count(contact["id"]) >= 3)
+    until(lambda: [call.contact_id for call in emulator.calls("DescribeContact")].count(contact["id"]) >= 3)
     return run_id
 
 
@@ -54,24 +33,14 @@ def test_killed_sensor_stops_its_contact(
     local_airflow: LocalAirflow, emulator: Emulator, dag_id: str, state: str, how: str
 ) -> None:
     """A task that is marked failed, or cleared while it waits, stops its contact by StopContact, once."""
-    release = tuple(map(int, version("apache-airflow").split(".")[:2]))
-    if how == "cleared" and release < ((3, 3) if state == "deferred" else (3, 1)):
+    if how == "cleared" and local_airflow.release < ((3, 3) if state == "deferred" else (3, 1)):
         pytest.skip("a clear stops nothing there; see docs/waiting.md")
     run_id = waiting(local_airflow, emulator, dag_id, state)
     if how == "failed":
-        body = {"new_state": "failed", **({"dry_run": False} if local_airflow.is_airflow_2 else {})}
-
-        def marked() -> bool:
-            # Two writers at once are too many for SQLite now and then; who marks a task clicks again.
-            with contextlib.suppress(LocalAirflowError):
-                local_airflow.api("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/wait", body)
-                return True
-            return False
-
-        assert until(marked)
+        local_airflow.mark_failed(dag_id, run_id, "wait")
     else:
         local_airflow.clear(dag_id, run_id, "wait")
-    assert until(lambda: emulator.contacts()[0]["state"] == "ENDED")
+    until(lambda: emulator.contacts()[0]["state"] == "ENDED")
     assert emulator.contacts()[0]["disconnect_reason"] == "API"
     local_airflow.wait(dag_id, run_id, timeout=120)
     assert len(emulator.calls("StopContact")) == 1

@@ -86,29 +86,6 @@ def sorted_error(error: Exception, **params: Any) -> ConnectError:
 # --- The surface --------------------------------------------------------------------------------------------
 
 
-def test_public_names() -> None:
-    """The module's public names change only on purpose."""
-    assert errors.__all__ == [
-        "ConnectError",
-        "Cure",
-        "IdempotencyError",
-        "InputError",
-        "InvalidRequestError",
-        "InvalidRowsError",
-        "LedgerError",
-        "QuotaError",
-        "RequestError",
-        "RetryableError",
-        "RowsFailedError",
-        "RowsRefusedError",
-        "SetupError",
-        "ThrottledError",
-        "answer_cut_off",
-        "content_changed",
-        "sort_error",
-    ]
-
-
 def test_every_class_has_its_cure() -> None:
     """The tree is the docstring's: six cures, and each error has exactly one."""
     cures = {

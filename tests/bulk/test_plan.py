@@ -19,49 +19,18 @@ from hypothesis import strategies as st
 from airflow_connect.api.errors import InputError, InvalidRequestError
 from airflow_connect.api.identity import content_digest, row_digest, token_for_key, token_for_row
 from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
-from airflow_connect.bulk import plan as plan_module
-from airflow_connect.bulk.plan import Plan, PlannedContact, RowFault, Skipped, TaskInstance
+from airflow_connect.bulk.plan import Plan, PlannedContact, RowFault, Skipped
 from airflow_connect.bulk.rows import FileRows, InvalidRow, ListRows
-from airflow_connect.bulk.template import compile_contact, compile_text
+from airflow_connect.bulk.template import compile_contact
+from tests.bulk.planning import ASKED_BY, INSTANCE, NOW, contacts_of, planned, rows_of
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from airflow_connect.bulk.rows import RowSource, Values
+    from airflow_connect.bulk.rows import Values
 
-INSTANCE = "b1000000-0000-4000-8000-000000000001"
-ASKED_BY = TaskInstance("orders", "manual__2026-11-24", "call", -1)
-CONTACT: dict[str, Any] = {"channel": "TASK", "name": "Order {{ row.id }}", "attributes": {"city": "{{ row.city }}"}}
 SECRET = "Erika Mustermann"
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
-
-
-def planned(rows: Iterable[Any] | RowSource, *, key: str | None = None, contact: Any = CONTACT, **options: Any) -> Plan:
-    """Return the plan of rows, a list or a source."""
-    source: Any = rows if hasattr(rows, "read") else ListRows(rows)  # type: ignore[arg-type]
-    request = options.pop("request", ContactRequest)
-    return Plan(
-        source,
-        request,
-        compile_contact(contact, request, {}),
-        key=None if key is None else compile_text(key, {}),
-        instance_id=options.pop("instance_id", INSTANCE),
-        asked_by=options.pop("asked_by", ASKED_BY),
-        now=NOW,
-        **options,
-    )
-
-
-def contacts_of(rows: Iterable[Any] | RowSource, **options: Any) -> list[PlannedContact]:
-    """Return the contacts that a plan makes of rows."""
-    with planned(rows, **options) as plan:
-        return list(plan.contacts())
-
-
-def rows_of(*ids: object) -> list[dict[str, Any]]:
-    """Return rows with these IDs."""
-    return [{"id": one, "city": "Köln"} for one in ids]
 
 
 class ChangingRows:
@@ -77,19 +46,6 @@ class ChangingRows:
 
     def __str__(self) -> str:
         return "orders.csv"
-
-
-def test_public_names() -> None:
-    """The module's public names change only on purpose."""
-    assert plan_module.__all__ == ["Plan", "PlannedContact", "RowFault", "Skipped", "TaskInstance"]
-
-
-def test_the_plan_is_cheap_to_import() -> None:
-    """What a DAG file may import loads neither Airflow nor a client, a database or a reader of columns."""
-    heavy = "{'airflow', 'boto3', 'botocore', 'sqlite3', 'pyarrow', 'pandas'}"
-    program = f"import sys, airflow_connect.bulk.plan; print(sorted({heavy} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 # --- What comes out ---------------------------------------------------------------------------------------------
@@ -492,7 +448,7 @@ def test_a_plan_that_fails_frees_its_files() -> None:
 FULL_DISK = """
 import resource, sys
 from airflow_connect.api.errors import SetupError
-from tests.bulk.test_plan import planned
+from tests.bulk.planning import planned
 rows = ({"id": n, "city": "x" * 100, "key": "k" * 50 + str(n)} for n in range(100_000))
 rows = rows if sys.argv[1] == "once" else list(rows)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))

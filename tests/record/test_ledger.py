@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +22,13 @@ from airflow_connect.record.format import FORMAT, Kind
 from airflow_connect.record.ledger import Ledger, run_folder, write_faults, write_progress
 from airflow_connect.record.results import History, Known, contacts, first_attempt, read_results
 from tests.record.fault_points import POINTS
+from tests.record.headers import HEADER, IDENTITY
+from tests.until import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CHECKOUT = Path(__file__).parents[2]
-IDENTITY: dict[str, Any] = {"dag_id": "orders", "run_id": "monday", "task_id": "call", "map_index": -1}
-HEADER = IDENTITY | {"try_number": 1}
 
 
 @pytest.fixture(params=["disk", "file", "memory", "s3"])
@@ -71,13 +70,6 @@ def segments(folder: Any) -> list[Any]:
 def lines(folder: Any) -> list[dict[str, Any]]:
     """Return all lines of a folder's segments."""
     return [json.loads(line) for path in segments(folder) for line in path.read_bytes().splitlines()]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
 
 
 # --- The lines ----------------------------------------------------------------------------------------------------
@@ -181,7 +173,7 @@ def test_outcome_is_stored_by_itself(memory: Any) -> None:
     """An outcome reaches the object store without another call, at the next sync."""
     with Ledger(memory, header=HEADER, sync_every=0.01) as ledger:
         ledger.made(1, "contact-1", attempts=1)
-        wait_until(lambda: len(lines(memory)) == 2)
+        until(lambda: len(lines(memory)) == 2)
         assert [line["kind"] for line in lines(memory)] == ["header", "made"]
 
 
@@ -317,8 +309,9 @@ def test_closed_by_a_signal_handler(store: str, tmp_path: Path, memory: Any) -> 
 
 DYING = """
 import sys
+from airflow_connect.record.ledger import run_folder
 from tests.record.fault_points import Death, DyingLedger
-from tests.record.test_ledger import HEADER, IDENTITY, run_folder
+from tests.record.headers import HEADER, IDENTITY
 from pathlib import Path
 
 death = Death(sys.argv[2], passes=1)

@@ -6,16 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.until import until
 from tools.programs import Programs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # A program that ends only when it is killed, with a child in a session of its own.
 STUBBORN = """
@@ -25,13 +21,6 @@ child = subprocess.Popen(["sleep", "300"], start_new_session=True)
 pathlib.Path(sys.argv[1]).write_text(str(child.pid))
 time.sleep(300)
 """
-
-
-def _until(met: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < deadline, "It did not happen in time."
-        time.sleep(0.02)
 
 
 def _runs(pid: int) -> bool:
@@ -50,7 +39,7 @@ def stubborn(tmp_path: Path) -> tuple[list[str], Path]:
 
 
 def _child(file: Path) -> int:
-    _until(lambda: file.exists() and file.read_text())
+    until(lambda: file.exists() and file.read_text())
     return int(file.read_text())
 
 
@@ -82,7 +71,7 @@ def test_programs_end_when_their_caller_is_killed(tmp_path: Path, stubborn: tupl
     caller.send_signal(signal.SIGKILL)
     caller.wait()
 
-    _until(lambda: not _runs(pid))
+    until(lambda: not _runs(pid))
     assert not _runs(pid)
 
 
@@ -91,7 +80,7 @@ def test_one_that_ends_ends_the_others(tmp_path: Path) -> None:
     programs = Programs(tmp_path)
     programs.start({"long": ["sleep", "300"], "short": ["sh", "-c", "echo goodbye; exit 3"]}, env=os.environ)
 
-    _until(programs.failure)
+    until(programs.failure)
 
     assert programs.failure() == "short ended with exit code 3"
     assert programs.log_tail("short") == "goodbye"
@@ -102,7 +91,7 @@ def test_detached_programs_are_found_by_their_directory(tmp_path: Path) -> None:
     """A detached set is known to run, is not started twice, and is ended, by whoever names its directory."""
     Programs(tmp_path).start({"long": ["sleep", "300"]}, env=os.environ, detached=True)
     later = Programs(tmp_path)
-    _until(later.running_pid)
+    until(later.running_pid)
 
     with pytest.raises(RuntimeError, match="already has programs running"):
         later.start({"long": ["sleep", "300"]}, env=os.environ)
