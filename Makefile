@@ -10,7 +10,7 @@ VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down test check bench matrix docs chromium postgresql python clean
+.PHONY: help venv demo up down test check bench matrix docs chromium postgresql npm python clean
 .SILENT:
 
 help: ## Show this list
@@ -30,7 +30,7 @@ down: python ## End what `make up` started
 venv: python ## Install the newest Airflow, this checkout and the tools of a developer into .venv
 	$(PYTHON) .ci/install.py $(VENV)
 
-test: venv chromium postgresql ## Run all tests on the newest Airflow
+test: venv chromium postgresql npm ## Run all tests on the newest Airflow
 	$(IN_VENV) -m pytest $(ARGS)
 
 check: venv ## Lint, check the format and the types
@@ -58,7 +58,7 @@ docs: venv ## Rewrite the snippets, tables and pictures of the pages from the co
 	$(IN_VENV) -m tools.draw_pace
 
 clean: down ## Remove all that the other targets made
-	rm -rf $(VENV) .demo .matrix .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .demo .matrix .sdks .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
 python:
 	if [ -z "$(PYTHON)" ]; then \
@@ -85,4 +85,15 @@ postgresql:
 			|| { tail -20 "$$log"; echo "PostgreSQL could not be installed."; exit 1; }; \
 	else \
 		echo "There is no PostgreSQL server here: its tests in tests/bulk are skipped. Install it to run them."; \
+	fi
+
+npm:
+	if command -v npm >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing npm for tests/emulator …"; \
+		log=$$(mktemp); { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+			npm; } >"$$log" 2>&1 \
+			|| { tail -20 "$$log"; echo "npm could not be installed."; exit 1; }; \
+	else \
+		echo "There is no npm here: the test with the AWS SDK for JavaScript is skipped. Install it to run that test."; \
 	fi

@@ -11,19 +11,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_connect.emulator.model import Request, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow_connect.emulator.resources import Instance
     from airflow_connect.emulator.store import Contact, Store
 
 #: Seconds between StartTime and EndTime, 8 weeks at most.
 MAX_RANGE = 8 * 7 * 86_400
 DEFAULT_RESULTS = 100
+#: The wire has whole milliseconds: a time that an answer told finds its contact again.
+_HALF_A_MILLISECOND = 0.0005
 
 _TIMES = {
     "INITIATION_TIMESTAMP": "initiated_at",
@@ -41,6 +42,18 @@ _SORTABLE = _TIMES | {
 _LATER = ("connected_at", "disconnected_at", "enqueued_at")
 
 Condition = tuple[str, list[Any]]
+#: For what no contact of the local Amazon Connect has.
+_NEVER: Condition = ("FALSE", [])
+
+
+class Index(NamedTuple):
+    """What a criterion may have to know of the index: its Region, and the time up to which it has seen contacts."""
+
+    region: str
+    horizon: float
+
+
+Criterion = Callable[[Any, Index], Condition]
 
 
 class Search:
@@ -62,7 +75,7 @@ class Search:
         Answer a request that the model has checked.
 
         :raises ServiceError: InvalidParameterException for a bad time range or token,
-            NotImplementedException (501) for criteria that the emulator does not have.
+            NotImplementedException (501) for a criterion that a newer service model has and this module does not.
         """
         horizon = now - self._lag
         where, parameters = self._conditions(request, horizon)
@@ -92,11 +105,12 @@ class Search:
 
     def _conditions(self, request: Request, horizon: float) -> Condition:
         time_range = request["TimeRange"]
-        _check_range(time_range)
-        column = _TIMES[time_range["Type"]]
-        end = min(time_range["EndTime"], horizon) if column in _LATER else time_range["EndTime"]
-        parts = [f"{column} BETWEEN ? AND ?", "initiated_at <= ?"]
-        parameters: list[Any] = [time_range["StartTime"], end, horizon]
+        if time_range["EndTime"] - time_range["StartTime"] > MAX_RANGE:
+            raise ServiceError("InvalidParameterException", "TimeRange: at most 8 weeks between StartTime and EndTime")
+        index = Index(self._instance.region, horizon)
+        in_range, parameters = _within(time_range, "TimeRange", index)
+        parts = [in_range, "initiated_at <= ?"]
+        parameters.append(horizon)
         for name, criterion in request.get("SearchCriteria", {}).items():
             if name not in _CRITERIA:
                 raise ServiceError(
@@ -104,7 +118,7 @@ class Search:
                     f"SearchCriteria.{name}: the local Amazon Connect does not search by it",
                     501,
                 )
-            condition, values = _CRITERIA[name](criterion)
+            condition, values = _CRITERIA[name](criterion, index)
             parts.append(f"({condition})")
             parameters += values
         return " AND ".join(parts), parameters
@@ -138,20 +152,24 @@ class Search:
         }
 
 
-def _check_range(time_range: Request) -> None:
+def _within(time_range: Request, path: str, index: Index) -> Condition:
+    """Both ends belong to a range, and may be the same instant."""
     start, end = time_range["StartTime"], time_range["EndTime"]
-    if start >= end:
-        raise ServiceError("InvalidParameterException", "TimeRange.EndTime: must be after StartTime")
-    if end - start > MAX_RANGE:
-        raise ServiceError("InvalidParameterException", "TimeRange: at most 8 weeks between StartTime and EndTime")
+    if start > end:
+        raise ServiceError("InvalidParameterException", f"{path}.EndTime: must not be before StartTime")
+    column = _TIMES[time_range["Type"]]
+    latest = end + _HALF_A_MILLISECOND
+    if column in _LATER:
+        latest = min(latest, index.horizon)
+    return f"{column} BETWEEN ? AND ?", [start - _HALF_A_MILLISECOND, latest]
 
 
 def _seen(column: str, horizon: float) -> str:
     return f"CASE WHEN {column} <= {horizon!r} THEN {column} END"
 
 
-def _any_of(column: str) -> Callable[[Any], Condition]:
-    def condition(values: list[str]) -> Condition:
+def _any_of(column: str) -> Criterion:
+    def condition(values: list[str], _: Index) -> Condition:
         if not values:
             return "TRUE", []
         ids = [value.rpartition("/")[2] for value in values]
@@ -165,13 +183,12 @@ def _combine(match_type: str | None, conditions: list[Condition]) -> Condition:
     parameters = [value for _, values in conditions for value in values]
     if not conditions:
         return "TRUE", []
-    if match_type == "MATCH_ALL":
-        return " AND ".join(condition for condition, _ in conditions), parameters
-    any_of = " OR ".join(condition for condition, _ in conditions)
-    return (f"NOT ({any_of})" if match_type == "MATCH_NONE" else any_of), parameters
+    word = " AND " if match_type == "MATCH_ALL" else " OR "
+    combined = word.join(f"({condition})" for condition, _ in conditions)
+    return (f"NOT ({combined})" if match_type == "MATCH_NONE" else combined), parameters
 
 
-def _name(criterion: Any) -> Condition:
+def _name(criterion: Any, _: Index) -> Condition:
     """Words of a contact's name; with MATCH_EXACT the whole name."""
     if criterion["MatchType"] == "MATCH_EXACT":
         return _combine("MATCH_ANY", [("coalesce(name, '') = ?", [text]) for text in criterion["SearchText"]])
@@ -181,7 +198,7 @@ def _name(criterion: Any) -> Condition:
     return _combine(criterion["MatchType"], conditions)
 
 
-def _attributes(criterion: Any) -> Condition:
+def _attributes(criterion: Any, _: Index) -> Condition:
     """User-defined attributes; the emulator takes every key for a searchable one."""
     conditions: list[Condition] = []
     for wanted in criterion["Criteria"]:
@@ -194,13 +211,106 @@ def _attributes(criterion: Any) -> Condition:
     return _combine(criterion.get("MatchType"), conditions)
 
 
-_CRITERIA: dict[str, Callable[[Any], Condition]] = {
+def _segment_attributes(criterion: Any, _: Index) -> Condition:
+    """Segment attributes, also numbers and the members of lists; the values in a map have keys of their own."""
+    conditions: list[Condition] = []
+    for wanted in criterion["Criteria"]:
+        has_value = (
+            "EXISTS (SELECT 1 FROM json_each(contacts.segment_attributes) attribute, json_tree(attribute.value) part "
+            "WHERE attribute.key = ? AND part.path NOT LIKE '%.ValueMap%' "
+            f"AND CAST(part.atom AS TEXT) IN ({', '.join('?' * len(wanted['Values']))}))"
+        )
+        conditions.append((has_value, [wanted["Key"], *wanted["Values"]]))
+    return _combine(criterion.get("MatchType"), conditions)
+
+
+def _tags(criterion: Any, _: Index) -> Condition:
+    """
+    Amazon: the "top level list specifies conditions that need to be applied with OR operator", the inner with AND.
+
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_ControlPlaneTagFilter.html
+    """
+    conditions: list[Condition] = [
+        _combine("MATCH_ALL", [_tag(wanted) for wanted in criterion.get("AndConditions", ())])
+    ]
+    if "TagCondition" in criterion:
+        conditions.append(_tag(criterion["TagCondition"]))
+    alternatives = [
+        _combine("MATCH_ALL", [_tag(wanted) for wanted in together]) for together in criterion.get("OrConditions", ())
+    ]
+    return _combine("MATCH_ALL", [*conditions, _combine("MATCH_ANY", alternatives)])
+
+
+def _tag(wanted: Any) -> Condition:
+    """A tag of this key and of this value; a condition without one of them holds for any."""
+    parts = [
+        (column, wanted[member]) for member, column in (("TagKey", "key"), ("TagValue", "value")) if member in wanted
+    ]
+    if not parts:
+        return "TRUE", []
+    equal = " AND ".join(f"tag.{column} = ?" for column, _ in parts)
+    return f"EXISTS (SELECT 1 FROM json_each(contacts.tags) tag WHERE {equal})", [value for _, value in parts]
+
+
+def _additional_time_range(criterion: Any, index: Index) -> Condition:
+    conditions = []
+    for number, wanted in enumerate(criterion["Criteria"]):
+        parts: list[Condition] = []
+        if "TimeRange" in wanted:
+            path = f"SearchCriteria.AdditionalTimeRange.Criteria[{number}].TimeRange"
+            parts.append(_within(wanted["TimeRange"], path, index))
+        if "TimestampCondition" in wanted:
+            column = _TIMES[wanted["TimestampCondition"]["Type"]]
+            parts.append((f"{_seen(column, index.horizon) if column in _LATER else column} IS NULL", []))
+        conditions.append(_combine("MATCH_ALL", parts))
+    return _combine(criterion["MatchType"], conditions)
+
+
+def _active_regions(regions: list[str], index: Index) -> Condition:
+    """The instance is in one Region, and so is each of its contacts."""
+    return ("TRUE", []) if not regions or index.region in regions else _NEVER
+
+
+def _hierarchy_groups(criterion: Any, _: Index) -> Condition:
+    """The emulator's agents are in no hierarchy."""
+    return _NEVER if any(criterion.values()) else ("TRUE", [])
+
+
+def _routing_criteria(criterion: Any, _: Index) -> Condition:
+    """The emulator's flows set no routing criteria: a contact has no step."""
+    steps = [step["AgentCriteria"] for step in criterion.get("Steps", ()) if "AgentCriteria" in step]
+    return _combine("MATCH_ALL", [_combine(step.get("MatchType"), [_NEVER]) for step in steps if step.get("AgentIds")])
+
+
+def _contact_analysis(criterion: Any, _: Index) -> Condition:
+    """The emulator analyses no conversation: a transcript has no words."""
+    transcript = criterion.get("Transcript", {"Criteria": ()})
+    conditions = [
+        _combine(wanted["MatchType"], [_NEVER for _ in wanted["SearchText"]]) for wanted in transcript["Criteria"]
+    ]
+    return _combine(transcript.get("MatchType"), conditions)
+
+
+def _ai_agents(criterion: Any, _: Index) -> Condition:
+    """No AI agent works here."""
+    return _NEVER if any(criterion.get("Criteria", ())) else ("TRUE", [])
+
+
+_CRITERIA: dict[str, Criterion] = {
     "Name": _name,
     "AgentIds": _any_of("agent_id"),
+    "AgentHierarchyGroups": _hierarchy_groups,
     "Channels": _any_of("channel"),
+    "ContactAnalysis": _contact_analysis,
     "InitiationMethods": _any_of("initiation_method"),
     "QueueIds": _any_of("queue_id"),
+    "RoutingCriteria": _routing_criteria,
+    "AdditionalTimeRange": _additional_time_range,
     "SearchableContactAttributes": _attributes,
+    "SearchableSegmentAttributes": _segment_attributes,
+    "ActiveRegions": _active_regions,
+    "ContactTags": _tags,
+    "AiAgents": _ai_agents,
 }
 
 

@@ -9,6 +9,7 @@ import botocore.exceptions
 import pytest
 
 from airflow_connect.emulator.resources import ALEX, BILLING_FLOW, BILLING_QUEUE, SAM, TASKS_FLOW
+from airflow_connect.emulator.search import _CRITERIA
 from airflow_connect.emulator.server import Emulator
 from tests.emulator.conftest import connect, send
 
@@ -130,19 +131,153 @@ def test_criteria(emulator: Emulator, client: Any, search: Any, make: Any) -> No
     assert found(**attributes("MATCH_NONE", ("kind", ["a"]))) == {voice, billing}
 
 
-def test_criterion_that_is_not_there_is_not_ignored(search: Any) -> None:
-    """A criterion that the emulator cannot search by answers 501 with its name, never all contacts."""
-    with pytest.raises(botocore.exceptions.ClientError, match=r"SearchCriteria\.AgentHierarchyGroups") as raised:
-        search(SearchCriteria={"AgentHierarchyGroups": {"L1Ids": ["none"]}})
+def test_tags(client: Any, emulator: Emulator, search: Any, make: Any) -> None:
+    """Tags are searched by one condition, by all of a list, and by one list of several."""
+    first, second, third = make(), make(), make()
+    for contact_id, tags in (
+        (first, {"team": "billing", "urgent": "yes"}),
+        (second, {"team": "billing"}),
+        (third, {"team": "tasks", "urgent": "yes"}),
+    ):
+        client.tag_contact(InstanceId=emulator.instance_id, ContactId=contact_id, Tags=tags)
+    make()
+
+    def found(**criterion: Any) -> set[str]:
+        return set(ids(search(SearchCriteria={"ContactTags": criterion})))
+
+    billing, urgent = {"TagKey": "team", "TagValue": "billing"}, {"TagKey": "urgent", "TagValue": "yes"}
+    assert found(TagCondition=billing) == {first, second}
+    assert found(TagCondition={"TagKey": "team", "TagValue": "bill"}) == set()
+    assert found(TagCondition={"TagKey": "team"}) == {first, second, third}
+    assert found(AndConditions=[billing, urgent]) == {first}
+    assert found(OrConditions=[[billing, urgent], [{"TagKey": "team", "TagValue": "tasks"}]]) == {first, third}
+    assert found(AndConditions=[urgent], OrConditions=[[billing], [{"TagKey": "none"}]]) == {first}
+    client.untag_contact(InstanceId=emulator.instance_id, ContactId=first, TagKeys=["urgent"])
+    assert found(AndConditions=[billing, urgent]) == set()
+
+
+def test_segment_attributes(client: Any, emulator: Emulator, search: Any, make: Any) -> None:
+    """Segment attributes are searched by their own values: a text, a number, a member of a list; not by a map's."""
+    key = {"InstanceId": emulator.instance_id, "Name": "n", "ContactFlowId": TASKS_FLOW.id}
+    routed = client.start_task_contact(**key)["ContactId"]
+    made = make(SegmentAttributes={"plan": {"ValueString": "gold"}})
+    expiring = make(ExpiryDurationInMinutes=90)
+    client.update_contact(
+        InstanceId=emulator.instance_id,
+        ContactId=made,
+        SegmentAttributes={
+            "size": {"ValueInteger": 12},
+            "connect:Colours": {"ValueList": [{"ValueString": "red"}, {"ValueString": "blue"}]},
+        },
+    )
+
+    def found(match_type: str | None, **wanted: list[str]) -> set[str]:
+        criterion: dict[str, Any] = {
+            "Criteria": [{"Key": name.replace("__", ":"), "Values": values} for name, values in wanted.items()]
+        }
+        criterion |= {"MatchType": match_type} if match_type else {}
+        return set(ids(search(SearchCriteria={"SearchableSegmentAttributes": criterion})))
+
+    assert found(None, connect__Subtype=["connect:ExternalTask", "connect:Email"]) == {made, expiring}
+    assert found("MATCH_ALL", connect__Subtype=["connect:ExternalTask"], plan=["gold"]) == {made}
+    assert found("MATCH_ANY", plan=["silver"], size=["12"]) == {made}
+    assert found("MATCH_NONE", plan=["gold"]) == {routed, expiring}
+    assert found(None, connect__Colours=["blue"]) == {made}
+    assert found(None, connect__ContactExpiry=["90"]) == set()
+
+
+def test_additional_time_range(emulator: Emulator, search: Any, make: Any) -> None:
+    """Contacts are narrowed by a second time, or by one that they do not have yet."""
+    waiting, accepted, ended = make(), make(), make()
+    emulator.accept(accepted)
+    emulator.accept(ended)
+    emulator.clock.advance(60)
+    emulator.complete(ended)
+    now = emulator.clock.now()
+
+    def found(match_type: str, *criteria: dict[str, Any]) -> set[str]:
+        criterion = {"Criteria": list(criteria), "MatchType": match_type}
+        return set(ids(search(SearchCriteria={"AdditionalTimeRange": criterion})))
+
+    ended_lately = {"TimeRange": {"Type": "DISCONNECT_TIMESTAMP", "StartTime": now - 30, "EndTime": now + 30}}
+    open_still = {"TimestampCondition": {"Type": "DISCONNECT_TIMESTAMP", "ConditionType": "NOT_EXISTS"}}
+    not_accepted = {"TimestampCondition": {"Type": "CONNECTED_TO_AGENT_TIMESTAMP", "ConditionType": "NOT_EXISTS"}}
+    assert found("MATCH_ALL", ended_lately) == {ended}
+    assert found("MATCH_ALL", open_still) == {waiting, accepted}
+    assert found("MATCH_ALL", open_still, not_accepted) == {waiting}
+    assert found("MATCH_ANY", ended_lately, not_accepted) == {waiting, ended}
+    assert found("MATCH_NONE", not_accepted) == {accepted, ended}
+    backwards = {"TimeRange": {"Type": "DISCONNECT_TIMESTAMP", "StartTime": now, "EndTime": now - 1}}
+    with pytest.raises(botocore.exceptions.ClientError, match=r"Criteria\[0\]\.TimeRange\.EndTime"):
+        found("MATCH_ALL", backwards)
+
+
+AGENTS = {"AgentIds": [SAM.id], "MatchType": "MATCH_ANY"}
+WORDS = {"ParticipantRole": "AGENT", "SearchText": ["refund"], "MatchType": "MATCH_ANY"}
+AI_AGENT = {"Id": "00000000-0000-4000-8000-000000000000", "AiUseCase": "SelfService"}
+
+
+@pytest.mark.parametrize(
+    ("criterion", "empty"),
+    [
+        ({"AgentHierarchyGroups": {"L1Ids": ["g"]}}, {"AgentHierarchyGroups": {"L1Ids": []}}),
+        ({"RoutingCriteria": {"Steps": [{"AgentCriteria": AGENTS}]}}, {"RoutingCriteria": {"Steps": []}}),
+        ({"ContactAnalysis": {"Transcript": {"Criteria": [WORDS]}}}, {"ContactAnalysis": {}}),
+        ({"AiAgents": {"Criteria": [AI_AGENT]}}, {"AiAgents": {"Criteria": []}}),
+        ({"ActiveRegions": ["eu-west-2"]}, {"ActiveRegions": ["us-east-1", "eu-west-2"]}),
+    ],
+    ids=lambda criterion: next(iter(criterion)),
+)
+def test_criteria_of_what_is_not_there(search: Any, make: Any, criterion: Any, empty: Any) -> None:
+    """Who searches by what no contact here has finds nothing; an empty criterion restricts nothing."""
+    contact_id = make()
+    assert ids(search(SearchCriteria=criterion)) == []
+    assert ids(search(SearchCriteria=empty)) == [contact_id]
+
+
+def test_words_that_no_transcript_holds(search: Any, make: Any) -> None:
+    """A transcript that is not there holds none of the words, which MATCH_NONE asks for."""
+    contact_id = make()
+    transcript = {"Criteria": [WORDS | {"MatchType": "MATCH_NONE"}]}
+    assert ids(search(SearchCriteria={"ContactAnalysis": {"Transcript": transcript}})) == [contact_id]
+
+
+def test_every_criterion_of_the_model_is_there(client: Any) -> None:
+    """There is no criterion of the installed service model that answers 501."""
+    shape = client.meta.service_model.shape_for("SearchCriteria")
+    assert set(shape.members) <= set(_CRITERIA)
+
+
+def test_criterion_that_is_not_there_is_not_ignored(search: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A criterion of a later service model answers 501 with its name, never all contacts."""
+    monkeypatch.delitem(_CRITERIA, "Channels")
+    with pytest.raises(botocore.exceptions.ClientError, match=r"SearchCriteria\.Channels") as raised:
+        search(SearchCriteria={"Channels": ["TASK"]})
     assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
 def test_range_has_limits(client: Any, search: Any) -> None:
-    """A range ends after it starts, and is no longer than 8 weeks."""
+    """A range does not end before it starts, and is no longer than 8 weeks."""
     with pytest.raises(client.exceptions.InvalidParameterException, match="at most 8 weeks"):
         search(hours=8 * 7 * 24)
-    with pytest.raises(client.exceptions.InvalidParameterException, match="must be after StartTime"):
+    with pytest.raises(client.exceptions.InvalidParameterException, match="must not be before StartTime"):
         search(hours=-2)
+
+
+@pytest.mark.parametrize("kind", ["INITIATION_TIMESTAMP", "DISCONNECT_TIMESTAMP"])
+def test_range_of_one_instant(emulator: Emulator, make: Any, kind: str) -> None:
+    """A range may start when it ends: it has the contacts of that millisecond, as an answer told it."""
+    contact_id = make(ExpiryDurationInMinutes=1)
+    emulator.clock.advance(61)
+    answer = send(emulator, "GET", f"/contacts/{emulator.instance_id}/{contact_id}").json["Contact"]
+    member = "InitiationTimestamp" if kind == "INITIATION_TIMESTAMP" else "DisconnectTimestamp"
+
+    def found(at: float) -> list[str]:
+        body = {"InstanceId": emulator.instance_id, "TimeRange": {"Type": kind, "StartTime": at, "EndTime": at}}
+        return ids(send(emulator, "POST", "/search-contacts", body).json)
+
+    assert found(answer[member]) == [contact_id]
+    assert found(answer[member] + 0.002) == []
 
 
 @pytest.mark.parametrize("token", ["nonsense", "W10=", "WyJhIiwgMSwgMl0="])
