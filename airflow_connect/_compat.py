@@ -60,6 +60,7 @@ __all__ = [
     "conf",
     "context_merge",
     "dag_run_url",
+    "database_hook",
     "default_results_path",
     "determine_kwargs",
     "failed_tasks",
@@ -69,6 +70,7 @@ __all__ = [
     "is_retry",
     "log_url",
     "never_expire",
+    "storage_path",
     "task_decorator_factory",
     "task_state_store",
 ]

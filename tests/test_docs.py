@@ -87,11 +87,7 @@ def test_docstrings_refer_to_a_label(module: str) -> None:
     """Each public operator, sensor, decorator, hook and notifier refers to a label that stands above an example."""
     labels = {label: page for page in PAGES for label in LABEL.findall(page.read_text(encoding="utf-8"))}
     tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
-    [public] = [
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
-    ]
+    public = generate_docs.public_names(f"airflow_connect/{module}")
     found = {}
     for node in tree.body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name in public:
@@ -103,6 +99,17 @@ def test_docstrings_refer_to_a_label(module: str) -> None:
             assert label in labels, label
             section = labels[label].read_text(encoding="utf-8").partition(f"<!-- label: {label} -->\n")[2]
             assert "```" in section.partition("<!-- label: ")[0], label
+
+
+def test_every_public_name_is_on_the_reference_page() -> None:
+    """What the modules of the public paths export can be looked up, with the module to import it from."""
+    page = (CHECKOUT / "docs" / "reference.md").read_text(encoding="utf-8")
+    modules = [*PACKAGE.glob("*/connect.py"), PACKAGE / "operators" / "bulk.py", PACKAGE / "testing.py"]
+    assert len(modules) >= 10
+    for module in modules:
+        path = module.relative_to(CHECKOUT)
+        names = generate_docs.public_names(str(path))
+        assert [name for name in names if f"[`{name}`](../{path})" not in page] == [], path
 
 
 def test_messages_on_the_page_are_raised() -> None:

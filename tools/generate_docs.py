@@ -7,6 +7,7 @@ example that a test runs; a table is made from the table in the code.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -222,7 +223,41 @@ def _versions() -> str:
     return _table(head, rows)
 
 
+def _reference(*modules: str) -> str:
+    """
+    Return the public names of modules with the first sentence of their docstrings.
+
+    :param modules: paths; with ``:Error`` behind it, only the names that end so
+    """
+    rows = []
+    for argument in modules:
+        path, _, end = argument.partition(":")
+        module = path.removesuffix(".py").replace("/", ".")
+        names = [name for name in public_names(path) if name.endswith(end)]
+        rows += [[f"[`{name}`](../{path})", f"`{module}`", _summary(path, name)] for name in names]
+    return _table(["Name", "Import it from", "What it is"], rows)
+
+
+def _summary(path: str, name: str) -> str:
+    for node in ast.parse((CHECKOUT / path).read_text(encoding="utf-8")).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
+            summary = " ".join((ast.get_docstring(node) or "").strip().partition("\n\n")[0].split())
+            return re.sub(r":\w+:`~?\.?([^`]+)`", r"`\1`", summary).replace("``", "`")
+        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
+            return _summary(f"{str(node.module).replace('.', '/')}.py", name)
+    raise ValueError(f"{path} does not define {name}")
+
+
+def public_names(path: str) -> list[str]:
+    """Return the ``__all__`` of a module."""
+    for node in ast.parse((CHECKOUT / path).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
+    raise ValueError(f"{path} has no __all__")
+
+
 _BLOCKS: dict[str, Callable[..., str]] = {
+    "reference": _reference,
     "snippet": _snippet,
     "introduction": _introduction,
     "text-forms": _text_forms,

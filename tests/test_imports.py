@@ -1,0 +1,121 @@
+"""Which module may import which, and what an import of the light ones costs; read from the source of the package."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE: Final = Path(__file__).parents[1] / "airflow_connect"
+
+#: A module or a folder of the package, and what it may import of the others: this is the order of the house.
+CORE: Final = {
+    "_compat": set(),
+    "api": set(),
+    "calls": {"api"},
+    "record": {"_compat", "api", "calls"},
+    "bulk": {"_compat", "api", "calls", "record"},
+    "waiting": {"_compat", "api", "calls", "record"},
+    "hooks": {"_compat", "api", "calls"},
+    "emulator": set(),
+    "testing": {"emulator"},
+    "provider_info": set(),
+}
+#: What Airflow sees; each of them may import all of the core but the emulator, and the public names of the others.
+SHOWN: Final = {"assets", "decorators", "links", "notifications", "operators", "plugins", "sensors", "triggers"}
+MAY_IMPORT: Final = CORE | dict.fromkeys(SHOWN, (CORE.keys() | SHOWN) - {"emulator", "testing"})
+
+#: Modules that a Dag file may import without paying for a client, a database, a store or Airflow's own start.
+LIGHT: Final = ("api", "calls", "record", "bulk", "waiting")
+HEAVY: Final = {"airflow", "boto3", "botocore", "fsspec", "numpy", "pandas", "pyarrow", "sqlite3", "starlette", "upath"}
+
+
+def room(module: str) -> str:
+    """Return the folder of the package, or the module in it, that a dotted name leads to."""
+    return module.split(".")[1]
+
+
+def imports(file: Path) -> Iterator[tuple[str, str]]:
+    """Yield module and name of all that a file imports of the package, wherever in the file it does so."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == PACKAGE.name:
+            assert node.level == 0
+            for alias in node.names:
+                path = PACKAGE.parent.joinpath(*str(node.module).split("."))
+                if (path / alias.name).is_dir() or (path / f"{alias.name}.py").exists():
+                    yield f"{node.module}.{alias.name}", ""
+                elif node.module != PACKAGE.name:
+                    yield str(node.module), alias.name
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names if alias.name.startswith(f"{PACKAGE.name}."))
+
+
+def public_names(module: str) -> set[str] | None:
+    """Return a module's ``__all__``, ``None`` if it has no such list."""
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return None
+
+
+def crossings() -> Iterator[tuple[str, Path, str, str]]:
+    """Yield what each file imports of another room: its own room, the file, the module and the name."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        own = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for module, name in imports(file):
+            if room(module) != own:
+                yield own, file, module, name
+
+
+def test_every_room_has_its_place() -> None:
+    """A new folder or module of the package is given its place here."""
+    found = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert found - {"__init__", "__pycache__", "py.typed"} - MAY_IMPORT.keys() == set()
+
+
+def test_imports_keep_their_direction() -> None:
+    """What stands lower knows nothing of what stands above it, and nothing but the fixture knows the emulator."""
+    wrong = [
+        f"{file.relative_to(PACKAGE)} imports {module}"
+        for own, file, module, _ in crossings()
+        if own != "__init__" and room(module) not in MAY_IMPORT[own]
+    ]
+    assert wrong == []
+
+
+def test_imports_take_public_names() -> None:
+    """What a room takes of another is in the ``__all__`` of the module that has it."""
+    wrong = [
+        f"{file.relative_to(PACKAGE)} imports {module}.{name}"
+        for _, file, module, name in crossings()
+        if name and (name.startswith("_") or name not in (public_names(module) or {name}))
+    ]
+    assert wrong == []
+
+
+def test_light_modules_import_nothing_heavy() -> None:
+    """A Dag file's import stays cheap: clients, stores and databases are imported where they are used."""
+    modules = [
+        ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+        for name in LIGHT
+        for file in sorted((PACKAGE / name).rglob("*.py"))
+        if file.name != "__init__.py"
+    ]
+    program = (
+        "import importlib, sys\n"
+        f"for module in {modules}:\n"
+        "    importlib.import_module(module)\n"
+        f"    if found := sorted({HEAVY} & sys.modules.keys()):\n"
+        "        sys.exit(f'{module} imports {found}')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
