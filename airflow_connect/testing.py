@@ -107,7 +107,7 @@ class LocalConnect:
         """
         All contacts, oldest first.
 
-        :param states: only contacts in one of these: CREATED, SCHEDULED, QUEUED, CONNECTED, ENDED.
+        :param states: only contacts in one of these: CREATED, SCHEDULED, RINGING, QUEUED, CONNECTED, ENDED.
         :return: a dict for each, with the fields of :class:`airflow_connect.emulator.store.Contact` as keys:
             ``id``, ``name``, ``attributes``, ``references``, ``state``, ``disconnect_reason``, …
         """
@@ -141,6 +141,34 @@ class LocalConnect:
         :raises ServiceError: when there is no such contact, it has ended, or attributes break a rule.
         """
         return self.emulator.complete(contact_id, attributes, agent)
+
+    def answer(self, contact_id: str) -> dict[str, Any]:
+        """
+        Let the person who is called answer; the call waits for an agent then, or ends, as its flow has it.
+
+        :raises ServiceError: when there is no such contact, or it does not ring.
+        """
+        return self.emulator.answer(contact_id)
+
+    def hang_up(self, contact_id: str) -> dict[str, Any]:
+        """
+        Let the person who was called, and has answered, end the call.
+
+        :raises ServiceError: when there is no such contact, or nobody is on the line.
+        """
+        return self.emulator.hang_up(contact_id)
+
+    def phones(self, plan: str) -> Until:
+        """
+        Say who answers a call, until the test ends or, in a ``with`` statement, until its block does.
+
+        Without a plan a phone rings until :meth:`answer`, or until the call's ring time-out.
+
+        :param plan: such as ``+=answered(5), +12065550100=busy``; see :mod:`airflow_connect.emulator.phones`.
+        :raises ValueError: when the plan cannot be read; nothing has changed then.
+        """
+        self.emulator.set_phones(plan)
+        return Until(lambda: self.emulator.set_phones(""))
 
     @contextmanager
     def agent(

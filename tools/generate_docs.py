@@ -148,8 +148,9 @@ def _errors() -> str:
     return _table(["Code", "Error", "What it says to do"], rows)
 
 
-def _faults() -> str:
-    source = (CHECKOUT / "airflow_connect" / "emulator" / "faults.py").read_text(encoding="utf-8")
+def _kinds(module: str) -> str:
+    """Return the members of a module's enum of kinds, with the comments above them."""
+    source = (CHECKOUT / "airflow_connect" / "emulator" / f"{module}.py").read_text(encoding="utf-8")
     members = re.findall(r'^    #: (.+)\n    [A-Z_0-9]+ = "(\w+)"$', source, re.MULTILINE)
     return _table(["Kind", "What happens"], [[f"`{kind}`", comment] for comment, kind in members])
 
@@ -188,6 +189,8 @@ def _goes_to(resource: Any, instance: Any) -> str:
     if isinstance(resource, resources.Flow):
         queue = instance.queues[resource.queue_id].name if resource.queue_id else None
         return f"`{resource.kind}`, {f'to the queue {queue}' if queue else 'ends the contact'}"
+    if isinstance(resource, resources.Queue):
+        return f"calls from {resource.phone_number}"
     if isinstance(resource, resources.QuickConnect):
         queue = instance.queues.get(resource.queue_id)
         return f"to {f'the queue {queue.name}' if queue else f'the user {instance.users[resource.user_id].name}'}"
@@ -264,7 +267,7 @@ _BLOCKS: dict[str, Callable[..., str]] = {
     "reference-types": _reference_types,
     "policy": _policy,
     "errors": _errors,
-    "faults": _faults,
+    "kinds": _kinds,
     "cli": _cli,
     "resources": _resources,
     "versions": _versions,

@@ -47,7 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=options.seed,
             data=options.data,
             token_lifetime=options.token_lifetime,
+            forgets_tokens=options.forgets_tokens,
             active_contacts=options.active_contacts,
+            active_calls=options.active_calls,
+            campaign_calls=options.campaign_calls,
+            phones=options.phones,
             search_lag_seconds=options.search_lag_seconds,
             deny=options.deny,
             instance_id=options.instance_id,
@@ -91,18 +95,20 @@ def _greeting(emulator: Emulator) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     from airflow_connect.emulator.faults import FaultKind
+    from airflow_connect.emulator.phones import PhoneKind
     from airflow_connect.emulator.resources import (
         DEFAULT_INSTANCE_ALIAS,
         DEFAULT_INSTANCE_ID,
         DEFAULT_REGION,
     )
-    from airflow_connect.emulator.service import DEFAULT_TOKEN_LIFETIME
+    from airflow_connect.emulator.service import DEFAULT_TOKEN_LIFETIME, FORGETS_TOKENS
     from airflow_connect.emulator.throttle import DEFAULT_BURST, DEFAULT_RATE
 
     parser = argparse.ArgumentParser(
         prog="python -m airflow_connect.emulator",
         description="A local Amazon Connect for tests, demonstrations and development.",
-        epilog=f"Kinds of faults: {', '.join(FaultKind)}. Example: --faults 'throttle=0.2,CreateContact@3:cut_after'.",
+        epilog=f"Kinds of faults: {', '.join(FaultKind)}. Example: --faults 'throttle=0.2,CreateContact@3:cut_after'. "
+        f"Phones: {', '.join(PhoneKind)}. Example: --phones '+1206=answered(5),+12065550199=busy'.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
@@ -116,7 +122,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of the faults")
     add("--data", default=None, metavar="FILE", help="keep contacts in this file instead of memory")
     add("--token-lifetime", type=float, default=DEFAULT_TOKEN_LIFETIME, metavar="SECONDS", help="of client tokens")
+    add(
+        "--forgets-tokens",
+        type=_names,
+        default=",".join(FORGETS_TOKENS),
+        metavar="OPERATIONS",
+        help="whose client token is forgotten when its contact ends, comma-separated",
+    )
     add("--active-contacts", type=int, default=None, metavar="N", help="quota of contacts that have not ended")
+    add("--active-calls", type=int, default=None, metavar="N", help="quota of outbound calls that have not ended")
+    add("--campaign-calls", type=int, default=0, metavar="N", help="the same for TrafficType CAMPAIGN")
+    add("--phones", default="", metavar="PLAN", help="who answers a call, see below")
     add("--search-lag-seconds", type=float, default=0, metavar="SECONDS", help="how far SearchContacts is behind")
     add("--deny", type=_names, default=(), metavar="OPERATIONS", help="answer AccessDeniedException, comma-separated")
     add(

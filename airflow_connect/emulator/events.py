@@ -46,7 +46,7 @@ def kinds(before: Contact | None, after: Contact) -> list[str]:
     found = [] if before else ["INITIATED"]
     was = before.state if before else None
     if after.state is not was:
-        if after.flow_id and after.state is not State.SCHEDULED and was in (None, State.SCHEDULED):
+        if _reached_system(after) and not (before and _reached_system(before)):
             found.append("CONNECTED_TO_SYSTEM")
         match after.state:
             case State.QUEUED:
@@ -58,6 +58,13 @@ def kinds(before: Contact | None, after: Contact) -> list[str]:
     if before and (before.attributes, before.tags) != (after.attributes, after.tags):
         found.insert(0, "CONTACT_DATA_UPDATED")
     return found
+
+
+def _reached_system(contact: Contact) -> bool:
+    """Amazon: "The contact has established media (for example, it was answered by a person or by voicemail)"."""
+    if contact.channel == "VOICE":
+        return contact.answered_at is not None
+    return bool(contact.flow_id) and contact.state is not State.SCHEDULED
 
 
 def event(kind: str, contact: Contact, instance: Instance, now: float) -> dict[str, Any]:
@@ -80,6 +87,7 @@ def event(kind: str, contact: Contact, instance: Instance, now: float) -> dict[s
         "initiationMethod": contact.initiation_method,
         "initiationTimestamp": _time(contact.initiated_at),
         "scheduledTimestamp": _time(contact.scheduled_at),
+        "connectedToSystemTimestamp": _time(contact.answered_at),
         "queueInfo": {
             "queueArn": f"{arn}/queue/{contact.queue_id}",
             "queueType": "STANDARD",

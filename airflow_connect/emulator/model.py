@@ -384,8 +384,12 @@ def _has_surrogate(value: str) -> bool:
 
 
 def _compile_pattern(pattern: str) -> re.Pattern[str]:
-    r"""The model's patterns are Java's: ``\p{L}`` is unknown to :mod:`re`, and ``$`` is the very end."""
-    translated = re.sub(r"(?<!\\)\$$", r"\\Z", pattern)
+    r"""
+    The model's patterns are Java's: ``\p{L}`` is unknown to :mod:`re`, and ``$`` is the very end.
+
+    Some, PhoneNumber's among them, are escaped twice. None of Amazon Connect's means a backslash.
+    """
+    translated = re.sub(r"(?<!\\)\$$", r"\\Z", pattern.replace(r"\\", "\\"))
     parts = []
     in_class = False
     for part in re.findall(r"\\[pP]\{\w\}|\\.|.", translated, re.DOTALL):

@@ -21,10 +21,15 @@ DEFAULT_REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue in which contacts wait for an agent."""
+    """
+    A queue in which contacts wait for an agent.
+
+    :param phone_number: the number that is shown to a person who is called for this queue.
+    """
 
     id: str
     name: str
+    phone_number: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,9 @@ class TaskTemplate:
     flow_id: str | None = None
 
 
-TASKS_QUEUE = Queue("c1000000-0000-4000-8000-000000000001", "Tasks")
-BILLING_QUEUE = Queue("c1000000-0000-4000-8000-000000000002", "Billing")
+TASKS_QUEUE = Queue("c1000000-0000-4000-8000-000000000001", "Tasks", "+12065550101")
+BILLING_QUEUE = Queue("c1000000-0000-4000-8000-000000000002", "Billing", "+12065550102")
+CALLS_QUEUE = Queue("c1000000-0000-4000-8000-000000000003", "Calls", "+12065550103")
 
 ALEX = User("a1000000-0000-4000-8000-000000000001", "alex")
 SAM = User("a1000000-0000-4000-8000-000000000002", "sam")
@@ -81,6 +87,7 @@ TO_QUEUE_FLOW = Flow("f1000000-0000-4000-8000-000000000003", "To a queue", "QUEU
 TO_AGENT_FLOW = Flow("f1000000-0000-4000-8000-000000000004", "To an agent", "AGENT_TRANSFER", TASKS_QUEUE.id)
 ENDING_FLOW = Flow("f1000000-0000-4000-8000-000000000005", "End at once", "CONTACT_FLOW")
 WHISPER_FLOW = Flow("f1000000-0000-4000-8000-000000000006", "Agent whisper", "AGENT_WHISPER")
+CALLS_FLOW = Flow("f1000000-0000-4000-8000-000000000007", "Route calls", "CONTACT_FLOW", CALLS_QUEUE.id)
 
 BILLING_QUICK_CONNECT = QuickConnect(
     "d1000000-0000-4000-8000-000000000001", "Billing", TO_QUEUE_FLOW.id, queue_id=BILLING_QUEUE.id
@@ -106,10 +113,10 @@ class Instance:
     region: str = DEFAULT_REGION
     flows: dict[str, Flow] = field(
         default_factory=lambda: _by_id(
-            TASKS_FLOW, BILLING_FLOW, TO_QUEUE_FLOW, TO_AGENT_FLOW, ENDING_FLOW, WHISPER_FLOW
+            TASKS_FLOW, BILLING_FLOW, TO_QUEUE_FLOW, TO_AGENT_FLOW, ENDING_FLOW, WHISPER_FLOW, CALLS_FLOW
         )
     )
-    queues: dict[str, Queue] = field(default_factory=lambda: _by_id(TASKS_QUEUE, BILLING_QUEUE))
+    queues: dict[str, Queue] = field(default_factory=lambda: _by_id(TASKS_QUEUE, BILLING_QUEUE, CALLS_QUEUE))
     users: dict[str, User] = field(default_factory=lambda: _by_id(ALEX, SAM))
     quick_connects: dict[str, QuickConnect] = field(
         default_factory=lambda: _by_id(BILLING_QUICK_CONNECT, ALEX_QUICK_CONNECT)

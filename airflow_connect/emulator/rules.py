@@ -27,6 +27,8 @@ MAX_EMAIL = 255
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SYSTEM_KEY = re.compile(r"connect:[A-Za-z0-9_-]+")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+#: The service model's pattern for it is escaped once too often, and would refuse every number.
+_PHONE_NUMBER = re.compile(r"\+[1-9]\d{1,14}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _EPOCH = re.compile(r"-?\d{1,12}", re.ASCII)
 #: The years 1 to 9999: nothing else is a date, and milliseconds are no seconds.
@@ -217,7 +219,7 @@ def references_at_creation(request: Request) -> Iterator[str]:
 
 def references_at_start(request: Request) -> Iterator[str]:
     """
-    Amazon: "ATTACHMENT is not a supported reference type during task creation".
+    Amazon: "ATTACHMENT is not a supported reference type during task creation"; it says so of voice contacts, too.
 
     See https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
     """
@@ -273,6 +275,48 @@ def one_way_to_the_flow(request: Request) -> Iterator[str]:
         yield f"{', '.join(names)}: exactly one is required, {len(given)} are given"
 
 
+def phone_numbers(request: Request) -> Iterator[str]:
+    """
+    Amazon: "The phone number of the customer, in E.164 format", and the same of the source's.
+
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_StartOutboundVoiceContact.html
+    """
+    for member in ("DestinationPhoneNumber", "SourcePhoneNumber"):
+        if member in request and not _PHONE_NUMBER.fullmatch(request[member]):
+            yield f"{member}: not in E.164 format"
+
+
+def queue_or_source_number(request: Request) -> Iterator[str]:
+    """
+    Amazon: "If you do not specify a queue, you must specify a source phone number".
+
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_StartOutboundVoiceContact.html
+    """
+    if not request.get("QueueId") and "SourcePhoneNumber" not in request:
+        yield "QueueId, SourcePhoneNumber: at least one of the two is required"
+
+
+def machines_are_detected_for_campaigns(request: Request) -> Iterator[str]:
+    """
+    Amazon: "EnableAnswerMachineDetection … If set to true, TrafficType must be set as CAMPAIGN".
+
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_AnswerMachineDetectionConfig.html
+    """
+    config = request.get("AnswerMachineDetectionConfig", {})
+    if config.get("EnableAnswerMachineDetection") and request.get("TrafficType") != "CAMPAIGN":
+        yield "AnswerMachineDetectionConfig.EnableAnswerMachineDetection: TrafficType must be CAMPAIGN"
+
+
+def strategy_is_for_campaigns(request: Request) -> Iterator[str]:
+    """
+    Amazon: "only the … outbound campaigns service principal is allowed to … call this API with OutboundStrategy".
+
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_StartOutboundVoiceContact.html
+    """
+    if "OutboundStrategy" in request:
+        yield "OutboundStrategy: only Amazon Connect's outbound campaigns may give it"
+
+
 def queue_or_user(request: Request) -> Iterator[str]:
     """
     Amazon: "Do not use both QueueId and UserId in the same call".
@@ -321,6 +365,17 @@ START_TASK_CONTACT: tuple[Rule, ...] = (
     segment_attribute_values,
     segment_attribute_arns,
     contact_expiry,
+    references_at_start,
+    reference_bytes,
+    reference_values,
+)
+START_OUTBOUND_VOICE_CONTACT: tuple[Rule, ...] = (
+    phone_numbers,
+    queue_or_source_number,
+    machines_are_detected_for_campaigns,
+    strategy_is_for_campaigns,
+    attribute_keys,
+    attribute_bytes,
     references_at_start,
     reference_bytes,
     reference_values,

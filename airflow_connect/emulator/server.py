@@ -16,13 +16,14 @@ from airflow_connect.emulator.desk.pages import desk_routes
 from airflow_connect.emulator.events import EventSender, event, kinds
 from airflow_connect.emulator.faults import Faults
 from airflow_connect.emulator.model import service_model
+from airflow_connect.emulator.phones import Phones
 from airflow_connect.emulator.resources import (
     DEFAULT_INSTANCE_ALIAS,
     DEFAULT_INSTANCE_ID,
     DEFAULT_REGION,
     Instance,
 )
-from airflow_connect.emulator.service import DEFAULT_TOKEN_LIFETIME, OPERATIONS, Service
+from airflow_connect.emulator.service import DEFAULT_TOKEN_LIFETIME, FORGETS_TOKENS, OPERATIONS, Service
 from airflow_connect.emulator.store import State, Store
 from airflow_connect.emulator.throttle import DEFAULT_BURST, Throttle
 
@@ -53,7 +54,11 @@ class Emulator:
     :param seed: of the faults.
     :param data: file that keeps the contacts; None keeps them in memory.
     :param token_lifetime: seconds for which a client token is remembered, 7 days by default.
+    :param forgets_tokens: operations whose client token is forgotten when its contact ends.
     :param active_contacts: quota of contacts that have not ended; None is unlimited.
+    :param active_calls: quota of outbound calls that have not ended; None is unlimited. Amazon's default is 10.
+    :param campaign_calls: the same for the calls of campaigns; Amazon's default is 0.
+    :param phones: a plan of who answers a call, see :mod:`airflow_connect.emulator.phones`.
     :param search_lag_seconds: how far SearchContacts is behind.
     :param deny: operations that answer AccessDeniedException.
     :param instance_id: the instance; None is the data file's, or ``b1000000-0000-4000-8000-000000000001``.
@@ -63,7 +68,7 @@ class Emulator:
     :param port: port to listen on; 0 takes a free one.
     :param event_queue_url: URL of a queue of a local SQS that gets the contact events; None is nowhere.
     :param call_log: how many of the latest calls :meth:`calls` knows; 0 keeps none.
-    :raises ValueError: when an argument is outside its range, or *faults* cannot be read.
+    :raises ValueError: when an argument is outside its range, or *faults* or *phones* cannot be read.
     :raises DataFileError: when *data* cannot be used.
     :raises OSError: when the port is taken or the address is not this machine's.
     """
@@ -78,7 +83,11 @@ class Emulator:
         seed: int = 0,
         data: str | Path | None = None,
         token_lifetime: float = DEFAULT_TOKEN_LIFETIME,
+        forgets_tokens: Iterable[str] = FORGETS_TOKENS,
         active_contacts: int | None = None,
+        active_calls: int | None = None,
+        campaign_calls: int | None = 0,
+        phones: str = "",
         search_lag_seconds: float = 0,
         deny: Iterable[str] = (),
         instance_id: str | None = None,
@@ -93,6 +102,8 @@ class Emulator:
             ("latency_ms", latency_ms),
             ("token_lifetime", token_lifetime),
             ("active_contacts", active_contacts or 0),
+            ("active_calls", active_calls or 0),
+            ("campaign_calls", campaign_calls or 0),
             ("search_lag_seconds", search_lag_seconds),
             ("call_log", call_log),
         ):
@@ -101,8 +112,10 @@ class Emulator:
         self.clock = Clock()
         self._quota_as_built = rate, burst
         self._faults_as_built = faults, seed
+        self._phones_as_built = phones
         self._throttle = Throttle(rate, burst)
         self._faults = Faults(faults, seed, frozenset(OPERATIONS))
+        self._phones = Phones(phones)
         self._calls = CallLog(call_log)
         self._events = EventSender(event_queue_url, region) if event_queue_url else None
         self._socket = _listen(host, port)
@@ -115,14 +128,23 @@ class Emulator:
             raise
 
         instance = Instance(self._store.instance_id, alias, region)
-        self.service = Service(
-            self._store,
-            self.clock,
-            instance,
-            token_lifetime=token_lifetime,
-            active_contacts=active_contacts,
-            search_lag=search_lag_seconds,
-        )
+        try:
+            self.service = Service(
+                self._store,
+                self.clock,
+                instance,
+                token_lifetime=token_lifetime,
+                forgets_tokens=forgets_tokens,
+                active_contacts=active_contacts,
+                active_calls=active_calls,
+                campaign_calls=campaign_calls,
+                search_lag=search_lag_seconds,
+                phones=self._phones,
+            )
+        except ValueError:
+            self._socket.close()
+            self._store.close()
+            raise
         if self._events:
             self._store.watcher = self._tell
         self.region = region
@@ -204,7 +226,7 @@ class Emulator:
         """
         All that is stored, oldest contact first.
 
-        :param states: only contacts in one of these: CREATED, SCHEDULED, QUEUED, CONNECTED, ENDED.
+        :param states: only contacts in one of these: CREATED, SCHEDULED, RINGING, QUEUED, CONNECTED, ENDED.
         :return: one dict for each, with the fields of :class:`airflow_connect.emulator.store.Contact` as keys.
         """
         return [contact.as_dict() for contact in self.service.contacts(*map(State, states))]
@@ -238,6 +260,38 @@ class Emulator:
         """
         return self.service.complete(contact_id, attributes, agent).as_dict()
 
+    def answer(self, contact_id: str) -> dict[str, Any]:
+        """
+        The person who is called answers; the call waits for an agent then, or ends, as its flow has it.
+
+        :raises ServiceError: when there is no such contact, or it does not ring.
+        """
+        return self.service.answer(contact_id).as_dict()
+
+    def ring_out(self, contact_id: str) -> dict[str, Any]:
+        """
+        Nobody answers a call, without waiting for its ring time-out.
+
+        :raises ServiceError: when there is no such contact, or it does not ring.
+        """
+        return self.service.ring_out(contact_id).as_dict()
+
+    def hang_up(self, contact_id: str) -> dict[str, Any]:
+        """
+        The person who was called, and has answered, ends the call.
+
+        :raises ServiceError: when there is no such contact, or nobody is on the line.
+        """
+        return self.service.hang_up(contact_id).as_dict()
+
+    def set_phones(self, phones: str) -> None:
+        """
+        Follow another plan of who answers, for the calls that are placed from now on; empty lets every phone ring.
+
+        :raises ValueError: when the plan cannot be read; the old one stays.
+        """
+        self._phones.set(phones)
+
     def set_faults(self, faults: str, seed: int = 0) -> None:
         """
         Follow another plan of faults; empty for none. Calls are counted from 1 again.
@@ -263,7 +317,7 @@ class Emulator:
         return self._calls.list(operation)
 
     def reset(self) -> None:
-        """As new: no contacts, tokens or calls, real time, faults and quotas as given at the start."""
+        """As new: no contacts, tokens or calls, real time, faults, quotas and phones as given at the start."""
         self.clock.reset()
         self._store.clear()
         if self._events:
@@ -271,6 +325,7 @@ class Emulator:
         self._calls.clear()
         self._throttle.set(*self._quota_as_built)
         self._faults.set(*self._faults_as_built)
+        self._phones.set(self._phones_as_built)
 
 
 def _listen(host: str, port: int) -> socket.socket:

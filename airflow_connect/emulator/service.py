@@ -3,7 +3,9 @@ The life of a contact: what each operation does, and what time and agents do.
 
                      ┌─ SCHEDULED ─(its time)─┐
     StartTaskContact ┴────────────────────────┴─► QUEUED ─┐
-    CreateContact ──────────────────────► CREATED ────────┴─(an agent accepts)─► CONNECTED ─► ENDED
+    CreateContact ──────────────────────► CREATED ────────┼─(an agent accepts)─► CONNECTED ─► ENDED
+    StartOutboundVoiceContact ──► RINGING ─(answered)─► QUEUED ┘
+    RINGING ─(busy, not answered)─► ENDED
     from every state: ─(completed, stopped, transferred, expired)─► ENDED
     TransferContact ends the contact and queues its successor, which names it as its previous one.
 
@@ -23,8 +25,9 @@ from botocore import xform_name
 
 from airflow_connect.emulator import rules
 from airflow_connect.emulator.model import Request, ServiceError
+from airflow_connect.emulator.phones import NOT_ANSWERED, PhoneKind, Phones
 from airflow_connect.emulator.search import Search
-from airflow_connect.emulator.store import Contact, State, Store, Token
+from airflow_connect.emulator.store import ANSWERED, Contact, State, Store, Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,6 +41,7 @@ R = TypeVar("R")
 OPERATIONS = (
     "CreateContact",
     "StartTaskContact",
+    "StartOutboundVoiceContact",
     "DescribeContact",
     "StopContact",
     "UpdateContact",
@@ -63,6 +67,11 @@ MAX_SCHEDULE_AHEAD = 6 * DAY
 MAX_CHAIN = 12
 #: "A contact cannot be transferred more than 11 times."
 MAX_TRANSFERS = 11
+#: "If not specified, the default dialing timeout will be 60 seconds".
+RING_TIMEOUT = 60
+#: "If the contact is disconnected, a new contact is started": what the page of this operation said of its token in
+#: earlier years, and no page has taken back since.
+FORGETS_TOKENS = ("StartOutboundVoiceContact",)
 #: ContactTagMap's limit is for one call; tags of a contact add up over calls.
 MAX_TAGS = 6
 #: "The following flow types are supported: Inbound flow, Transfer to agent flow, and Transfer to queue flow."
@@ -77,8 +86,13 @@ class Service:
     :param clock: the time.
     :param instance: the instance and its resources.
     :param token_lifetime: seconds for which a client token is remembered.
+    :param forgets_tokens: operations whose client token is forgotten when its contact ends.
     :param active_contacts: quota of contacts that have not ended; None is unlimited.
+    :param active_calls: quota of outbound calls that have not ended, without those of campaigns; None is unlimited.
+    :param campaign_calls: the same of campaigns' calls. "Campaign calls are not allowed by default."
     :param search_lag: seconds by which SearchContacts is behind.
+    :param phones: who answers the phones that are called.
+    :raises ValueError: when *forgets_tokens* names an operation that is not there.
     """
 
     def __init__(
@@ -88,14 +102,25 @@ class Service:
         instance: Instance,
         *,
         token_lifetime: float = DEFAULT_TOKEN_LIFETIME,
+        forgets_tokens: Iterable[str] = FORGETS_TOKENS,
         active_contacts: int | None = None,
+        active_calls: int | None = None,
+        campaign_calls: int | None = 0,
         search_lag: float = 0.0,
+        phones: Phones | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
         self.instance = instance
+        self.phones = phones or Phones()
         self._token_lifetime = token_lifetime
+        self._forgets_tokens = frozenset(forgets_tokens)
+        unknown = self._forgets_tokens.difference(OPERATIONS)
+        if unknown:
+            raise ValueError(f"forgets_tokens: unknown operation {min(unknown)!r}; there are {', '.join(OPERATIONS)}.")
         self._active_contacts = active_contacts
+        self._active_calls = active_calls
+        self._campaign_calls = campaign_calls
         self._search = Search(store, instance, search_lag)
         self._next_due = store.next_due()
         self._operations: dict[str, Callable[[Request], dict[str, Any]]] = {
@@ -165,6 +190,49 @@ class Service:
             self._route(contact, flow, now)
         return contact
 
+    def start_outbound_voice_contact(self, request: Request) -> dict[str, Any]:
+        """See https://docs.aws.amazon.com/connect/latest/APIReference/API_StartOutboundVoiceContact.html."""
+        self._check_instance(request)
+        _check(rules.START_OUTBOUND_VOICE_CONTACT, request)
+        answer = self._once("StartOutboundVoiceContact", request, self._start_outbound_voice_contact)
+        return {"ContactId": answer["ContactId"]}
+
+    def _start_outbound_voice_contact(self, request: Request, now: float) -> Contact:
+        # "The contact was initiated with Amazon Connect by API. This could be an outbound contact you created …,
+        # using the StartOutboundVoiceContact API": OUTBOUND is a call that an agent dials.
+        contact = self._new_contact(
+            "StartOutboundVoiceContact", request, now, channel="VOICE", method="API", minutes=None
+        )
+        flow = _find(self.instance.flows, request["ContactFlowId"], "ContactFlowId")
+        _check_routes(flow)
+        contact.flow_id = flow.id
+        queue = None
+        if request.get("QueueId"):
+            queue = _find(self.instance.queues, request["QueueId"], "QueueId")
+            contact.queue_id = queue.id
+        number = request["DestinationPhoneNumber"]
+        phone = self.phones.find(number)
+        if phone.kind is PhoneKind.NOT_ALLOWED:
+            raise ServiceError(
+                "DestinationNotAllowedException", "DestinationPhoneNumber: calls to this number are not allowed"
+            )
+        if phone.kind is PhoneKind.NOT_PERMITTED:
+            raise ServiceError("OutboundContactNotPermittedException", "the outbound contact is not permitted")
+        contact.customer_endpoint = {"Type": "TELEPHONE_NUMBER", "Address": number}
+        source = request.get("SourcePhoneNumber") or (queue.phone_number if queue else None)
+        contact.system_endpoint = {"Type": "TELEPHONE_NUMBER", "Address": source} if source else None
+        contact.segment_attributes = {"connect:Subtype": {"ValueString": "connect:Telephony"}}
+        contact.campaign_id = request.get("CampaignId")
+        contact.traffic_type = request.get("TrafficType", "GENERAL")
+        seconds, contact.rings_end = phone.ringing(request.get("RingTimeoutInSeconds", RING_TIMEOUT))
+        contact.rings_until = now + seconds
+        contact.state = State.RINGING
+        if request.get("AnswerMachineDetectionConfig", {}).get("EnableAnswerMachineDetection"):
+            contact.answering_machine = "UNDETECTED"
+        if not seconds:
+            self._stop_ringing(contact, contact.rings_end, now)
+        return contact
+
     def describe_contact(self, request: Request) -> dict[str, Any]:
         """See https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeContact.html."""
         return {"Contact": self._describe(self._contact(request))}
@@ -181,7 +249,7 @@ class Service:
                 raise ServiceError("ContactNotFoundException", "ContactId: the contact has ended")
             if contact.channel == "VOICE" and contact.initiation_method == "TRANSFER":
                 raise ServiceError("InvalidRequestException", "ContactId: voice contacts of TRANSFER cannot be stopped")
-            self._end(contact.id, "API", self.clock.now())
+            self._end(contact.id, _stop_reason(contact), self.clock.now())
         return {}
 
     def update_contact(self, request: Request) -> dict[str, Any]:
@@ -361,6 +429,51 @@ class Service:
             self._accept(contact_id, agent)
         return self._stored(contact_id)
 
+    def answer(self, contact_id: str) -> Contact:
+        """
+        The person who is called answers: the call's flow begins.
+
+        :param contact_id: of a call that rings.
+        :raises ServiceError: ResourceNotFoundException when there is no such contact, InvalidRequestException when it
+            does not ring.
+        """
+        return self._end_ringing(contact_id, ANSWERED)
+
+    def ring_out(self, contact_id: str, reason: str = NOT_ANSWERED) -> Contact:
+        """
+        Nobody answers: what the ring time-out would do, now.
+
+        :param contact_id: of a call that rings.
+        :param reason: the DisconnectReason: TELECOM_BUSY for a line that is busy.
+        :raises ServiceError: as :meth:`answer`.
+        """
+        return self._end_ringing(contact_id, reason)
+
+    def _end_ringing(self, contact_id: str, what: str) -> Contact:
+        self.settle()
+        with self.store.transaction():
+            contact = self._stored(contact_id)
+            if contact.state is not State.RINGING:
+                raise ServiceError("InvalidRequestException", f"ContactId: the contact is {contact.state}, not ringing")
+            self._update_ringing(contact, what, self.clock.now())
+        return self._stored(contact_id)
+
+    def hang_up(self, contact_id: str) -> Contact:
+        """
+        The person who was called ends the call.
+
+        :param contact_id: of a call that was answered and has not ended.
+        :raises ServiceError: ResourceNotFoundException when there is no such contact, InvalidRequestException when
+            nobody is on the line.
+        """
+        self.settle()
+        with self.store.transaction():
+            contact = self._stored(contact_id)
+            if contact.answered_at is None or contact.state is State.ENDED:
+                raise ServiceError("InvalidRequestException", "ContactId: the contact is not a call that goes on")
+            self._end(contact_id, "CUSTOMER_DISCONNECT", self.clock.now())
+        return self._stored(contact_id)
+
     def _accept(self, contact_id: str, agent: str | None) -> None:
         contact = self._stored(contact_id)
         if contact.state not in (State.CREATED, State.QUEUED):
@@ -386,12 +499,14 @@ class Service:
         _check((rules.attribute_keys, rules.attribute_bytes), {"Attributes": given})
         self.settle()
         with self.store.transaction():
-            if self._stored(contact_id).state is not State.CONNECTED:
+            contact = self._stored(contact_id)
+            if contact.state is not State.CONNECTED:
                 self._accept(contact_id, agent)
             now = self.clock.now()
             if given:
                 self._set_attributes(self._stored(contact_id), given, now)
-            self._end(contact_id, "AGENT_COMPLETED", now)
+            # Amazon has "AGENT_COMPLETED" for tasks only.
+            self._end(contact_id, "AGENT_DISCONNECT" if contact.channel == "VOICE" else "AGENT_COMPLETED", now)
         return self._stored(contact_id)
 
     def contact(self, contact_id: str) -> Contact:
@@ -423,7 +538,7 @@ class Service:
     # --- what time does -------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Do what the clock has made due: start scheduled contacts, and end expired ones."""
+        """Do what the clock has made due: start scheduled contacts, let phones ring no longer, end expired contacts."""
         now = self.clock.now()
         if now < self._next_due:
             return
@@ -443,6 +558,8 @@ class Service:
                 disconnect_reason=contact.disconnect_reason,
                 updated_at=at,
             )
+        for contact in self.store.select("state = 'RINGING' AND rings_until <= ?", (now,)):
+            self._update_ringing(contact, contact.rings_end or NOT_ANSWERED, contact.rings_until or now)
         self.store.expire(now)
         self._next_due = self.store.next_due()
 
@@ -466,19 +583,22 @@ class Service:
         with self.store.transaction():
             use = self.store.token(operation, token, now) if token else None
             digest = _digest(request) if token else b""
+            if use and operation in self._forgets_tokens and self._stored(use.contact_id).state is State.ENDED:
+                use = None
             if use is None:
-                if is_new_contact and request.get("InitiateAs") != "COMPLETED":
+                if operation == "StartOutboundVoiceContact":
+                    self._check_calls(request)
+                elif is_new_contact and request.get("InitiateAs") != "COMPLETED":
                     self._check_quota()
                 contact = make(request, now)
                 self.store.insert(contact)
-                self._expect(contact.expires_at, contact.scheduled_at)
+                self._expect(contact.expires_at, contact.scheduled_at, contact.rings_until)
                 if token:
                     use = Token(digest, contact.id)
                     self.store.remember(operation, token, use, now + self._token_lifetime)
                 contact_id = contact.id
             elif use.digest != digest:
-                # StartTaskContact's model has no IdempotencyException.
-                code = "InvalidRequestException" if operation == "StartTaskContact" else "IdempotencyException"
+                code = "InvalidRequestException" if operation in _NO_IDEMPOTENCY_EXCEPTION else "IdempotencyException"
                 raise ServiceError(code, "ClientToken: was used before for a request with other content")
             else:
                 contact_id = use.contact_id
@@ -493,6 +613,18 @@ class Service:
             raise ServiceError(
                 "ServiceQuotaExceededException", f"active contacts: the quota of {self._active_contacts} is reached"
             )
+
+    def _check_calls(self, request: Request) -> None:
+        """
+        A full quota of calls is a LimitExceededException, and ends only when calls do: it is not about a rate.
+
+        See https://docs.aws.amazon.com/connect/latest/adminguide/amazon-connect-service-limits.html
+        """
+        campaign = request.get("TrafficType") == "CAMPAIGN"
+        quota = self._campaign_calls if campaign else self._active_calls
+        if quota is not None and self.store.calls(campaign=campaign) >= quota:
+            kind = "campaign active calls" if campaign else "active calls"
+            raise ServiceError("LimitExceededException", f"concurrent {kind}: the quota of {quota} is reached")
 
     def _new_contact(
         self, operation: str, request: Request, now: float, *, channel: str, method: str, minutes: int | None
@@ -575,6 +707,37 @@ class Service:
         else:
             contact.state, contact.enqueued_at = State.QUEUED, at
 
+    def _stop_ringing(self, contact: Contact, what: str, at: float) -> None:
+        """
+        The ringing is over: the call's flow begins when somebody has answered, and the call ends when nobody has.
+
+        :param what: :data:`ANSWERED`, or the reason with which the call ends.
+        """
+        contact.rings_until = contact.rings_end = None
+        if contact.answering_machine:
+            contact.answering_machine = _MACHINE_DETECTION.get(what, "AMD_UNANSWERED")
+        if what == ANSWERED:
+            contact.answered_at = at
+            self._route(contact, self.instance.flows[contact.flow_id or ""], at)
+        else:
+            contact.state, contact.disconnected_at, contact.disconnect_reason = State.ENDED, at, what
+
+    def _update_ringing(self, contact: Contact, what: str, at: float) -> None:
+        self._stop_ringing(contact, what, at)
+        self.store.update(
+            contact.id,
+            state=contact.state,
+            rings_until=None,
+            rings_end=None,
+            answered_at=contact.answered_at,
+            queue_id=contact.queue_id,
+            enqueued_at=contact.enqueued_at,
+            disconnected_at=contact.disconnected_at,
+            disconnect_reason=contact.disconnect_reason,
+            answering_machine=contact.answering_machine,
+            updated_at=at,
+        )
+
     def _end(self, contact_id: str, reason: str, at: float) -> None:
         self.store.update(contact_id, state=State.ENDED, disconnected_at=at, disconnect_reason=reason, updated_at=at)
 
@@ -629,6 +792,9 @@ class Service:
             "ScheduledTimestamp": contact.scheduled_at,
             "CustomerEndpoint": contact.customer_endpoint,
             "SystemEndpoint": contact.system_endpoint,
+            "ConnectedToSystemTimestamp": contact.answered_at,
+            "Campaign": {"CampaignId": contact.campaign_id} if contact.campaign_id else None,
+            "AnsweringMachineDetectionStatus": contact.answering_machine,
             "AdditionalEmailRecipients": _recipients(contact),
             "Tags": contact.tags or None,
             "SegmentAttributes": contact.segment_attributes or None,
@@ -641,6 +807,14 @@ class Service:
 
 
 _SUBTYPES = {"TASK": "connect:ExternalTask", "VOICE": "connect:ExternalAudio", "EMAIL": "connect:Email"}
+#: Operations whose models have no IdempotencyException.
+_NO_IDEMPOTENCY_EXCEPTION = ("StartTaskContact", "StartOutboundVoiceContact")
+#: https://docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html (AnsweringMachineDetectionStatus)
+_MACHINE_DETECTION = {
+    ANSWERED: "HUMAN_ANSWERED",
+    "TELECOM_BUSY": "SIT_TONE_BUSY",
+    "TELECOM_NUMBER_INVALID": "SIT_TONE_INVALID_NUMBER",
+}
 _UPDATED_AS_THEY_ARE = {
     "Name": "name",
     "Description": "description",
@@ -667,6 +841,18 @@ def _check_scheduled_time(scheduled_at: float, now: float) -> None:
         raise ServiceError("InvalidRequestException", "ScheduledTime: is in the past")
     if scheduled_at > now + MAX_SCHEDULE_AHEAD:
         raise ServiceError("InvalidRequestException", "ScheduledTime: is more than 6 days ahead")
+
+
+def _stop_reason(contact: Contact) -> str:
+    """
+    Why a contact that StopContact ended says that it has ended.
+
+    For calls: "when the agent/API user cancels the call before connecting"; later "OTHER … such as disconnections
+    that API calls initiate". See https://docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html
+    """
+    if contact.channel != "VOICE":
+        return "API"
+    return NOT_ANSWERED if contact.state is State.RINGING else "OTHER"
 
 
 def _check_may_transfer(contact: Contact) -> None:
@@ -696,10 +882,11 @@ def _check_may_update(request: Request, contact: Contact) -> None:
         and contact.initiation_method in ("OUTBOUND", "AGENT_REPLY")
         and contact.state is not State.ENDED
     )
+    is_external_audio = contact.channel == "VOICE" and contact.created_by == "CreateContact"
     faults = [
         f"{member}: for external audio contacts only"
         for member in ("QueueInfo", "UserInfo", "CustomerEndpoint", "SystemEndpoint")
-        if member in request and contact.channel != "VOICE" and not (draft and member.endswith("Endpoint"))
+        if member in request and not is_external_audio and not (draft and member.endswith("Endpoint"))
     ]
     if "AdditionalRecipients" in request and not draft:
         faults.append("AdditionalRecipients: for outbound e-mails only")

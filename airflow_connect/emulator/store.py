@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 #: "ACon" in SQLite's header says that a file is ours.
 _APPLICATION_ID = 0x41436F6E
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SQLITE_HEADER = b"SQLite format 3\x00"
 
 
 class DataFileError(Exception):
     """The data file cannot be used; it was left as it is."""
+
+
+#: What may become of a ringing call, beside the reasons with which it ends.
+ANSWERED = "ANSWERED"
 
 
 class State(StrEnum):
@@ -38,6 +42,8 @@ class State(StrEnum):
     CREATED = "CREATED"
     #: Waits for its ScheduledTime.
     SCHEDULED = "SCHEDULED"
+    #: A call that was placed, and that nobody has answered.
+    RINGING = "RINGING"
     #: Waits in a queue, or for the user it was sent to.
     QUEUED = "QUEUED"
     #: An agent has it.
@@ -56,6 +62,10 @@ class Contact:
     :param attributes: of the chain; on a contact that is not the first one, a view of the first one's.
     :param user_id: the user that it was meant for (UserInfo, a quick connect or a transfer to a user).
     :param agent_id: the agent who accepted it.
+    :param rings_until: when a call stops ringing by itself.
+    :param rings_end: what that means: :data:`ANSWERED`, or the reason with which the call ends.
+    :param answered_at: when somebody answered a call.
+    :param answering_machine: Amazon's AnsweringMachineDetectionStatus, for calls that asked for the detection.
     """
 
     id: str
@@ -93,6 +103,12 @@ class Contact:
     disconnected_at: float | None = None
     expires_at: float | None = None
     disconnect_reason: str | None = None
+    campaign_id: str | None = None
+    traffic_type: str | None = None
+    rings_until: float | None = None
+    rings_end: str | None = None
+    answered_at: float | None = None
+    answering_machine: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """A copy for readers outside the emulator."""
@@ -128,6 +144,7 @@ CREATE UNIQUE INDEX contacts_id ON contacts (id);
 CREATE INDEX contacts_chain ON contacts (initial_contact_id) WHERE previous_contact_id IS NOT NULL;
 CREATE INDEX contacts_active ON contacts (state, sequence) WHERE state <> 'ENDED';
 CREATE INDEX contacts_expiring ON contacts (expires_at) WHERE state <> 'ENDED' AND expires_at IS NOT NULL;
+CREATE INDEX contacts_ringing ON contacts (rings_until) WHERE state = 'RINGING';
 CREATE INDEX contacts_starting ON contacts (scheduled_at) WHERE state = 'SCHEDULED';
 CREATE INDEX contacts_initiated ON contacts (initiated_at);
 CREATE INDEX contacts_scheduled ON contacts (scheduled_at) WHERE scheduled_at IS NOT NULL;
@@ -330,11 +347,21 @@ class Store:
         count: int = self._database.execute(statement, (initial_contact_id,)).fetchone()[0]
         return count
 
+    def calls(self, *, campaign: bool) -> int:
+        """How many outbound calls have not ended, of those that belong to a campaign or of the others."""
+        statement = (
+            "SELECT count(*) FROM contacts WHERE state <> 'ENDED' AND created_by = 'StartOutboundVoiceContact' "
+            "AND (traffic_type IS 'CAMPAIGN') = ?"
+        )
+        count: int = self._database.execute(statement, (campaign,)).fetchone()[0]
+        return count
+
     def next_due(self) -> float:
-        """When the next contact expires or starts, infinite when none does."""
+        """When the next contact expires, starts or stops ringing, infinite when none does."""
         statement = (
             "SELECT (SELECT min(expires_at) FROM contacts WHERE state <> 'ENDED' AND expires_at IS NOT NULL), "
-            "(SELECT min(scheduled_at) FROM contacts WHERE state = 'SCHEDULED')"
+            "(SELECT min(scheduled_at) FROM contacts WHERE state = 'SCHEDULED'), "
+            "(SELECT min(rings_until) FROM contacts WHERE state = 'RINGING')"
         )
         times = self._database.execute(statement).fetchone()
         return min((time for time in times if time is not None), default=float("inf"))

@@ -97,7 +97,7 @@ def somebody_elses(data: Path) -> bytes:
         (lambda _: b"order,city\n1,Berlin\n", "is not a data file"),
         (lambda _: b"SQLite format 3\x00", "is not a data file"),
         (somebody_elses, "is not a data file"),
-        (newer, "has version 99 of the data format, this emulator has 1"),
+        (newer, "has version 99 of the data format, this emulator has 2"),
         (damaged, "is damaged"),
     ],
     ids=["text", "header only", "another database", "newer", "damaged"],

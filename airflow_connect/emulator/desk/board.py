@@ -34,7 +34,7 @@ _RELATIVES = 20
 class View(StrEnum):
     """The lists of contacts that a desk has."""
 
-    #: Created or queued: an agent may accept them. Oldest first.
+    #: Created or queued, which an agent may accept, and calls that ring. Oldest first.
     WAITING = "waiting"
     #: Accepted by an agent. Oldest first.
     IN_WORK = "in-work"
@@ -45,7 +45,7 @@ class View(StrEnum):
 
 
 _STATES = {
-    View.WAITING: (State.CREATED, State.QUEUED),
+    View.WAITING: (State.CREATED, State.QUEUED, State.RINGING),
     View.IN_WORK: (State.CONNECTED,),
     View.SCHEDULED: (State.SCHEDULED,),
 }

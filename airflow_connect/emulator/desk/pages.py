@@ -29,10 +29,10 @@ from airflow_connect.emulator.desk import words
 from airflow_connect.emulator.desk.board import NO_QUEUE, Board, Filter, View
 from airflow_connect.emulator.desk.guard import Guard
 from airflow_connect.emulator.model import ServiceError
-from airflow_connect.emulator.store import Contact, State
+from airflow_connect.emulator.store import ANSWERED, Contact, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from starlette.requests import Request
 
@@ -53,6 +53,9 @@ _NOTICES = {
     "completed": "The contact is completed.",
     "stopped": "The contact is stopped.",
     "transferred": "The contact was transferred; this is its successor.",
+    "answered": "The customer has answered.",
+    "not-answered": "The customer has not answered.",
+    "hung-up": "The customer has hung up.",
 }
 
 
@@ -130,6 +133,10 @@ class Desk:
             Route(f"{contact}/complete", self.complete, methods=["POST"]),
             Route(f"{contact}/stop", self.stop, methods=["POST"]),
             Route(f"{contact}/transfer", self.transfer, methods=["POST"]),
+            Route(f"{contact}/answer", self.answer, methods=["POST"]),
+            Route(f"{contact}/busy", self.be_busy, methods=["POST"]),
+            Route(f"{contact}/ring-out", self.ring_out, methods=["POST"]),
+            Route(f"{contact}/hang-up", self.hang_up, methods=["POST"]),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
             Route("/{rest:path}", self.show_nothing),
         ]
@@ -199,6 +206,7 @@ class Desk:
         is_mine = contact.state is State.CONNECTED and contact.agent_id == agent.id
         return {
             "is_mine": is_mine,
+            "is_call": contact.created_by == "StartOutboundVoiceContact",
             "may_accept": contact.state in (State.CREATED, State.QUEUED) and contact.user_id in (None, agent.id),
             "entries": list(error.entries) if error and error.entries else entries,
             "followers": followers,
@@ -218,9 +226,11 @@ class Desk:
                 if contact.user_id
                 else f"Queued in {words.name(queues, contact.queue_id)}",
             ),
+            (contact.answered_at, "Answered by the customer"),
             (contact.connected_at, f"Accepted by {words.name(users, contact.agent_id)}"),
             (contact.disconnected_at, words.outcome(contact)),
             (None if contact.state is State.ENDED else contact.expires_at, "Expires"),
+            (contact.rings_until if contact.rings_end != ANSWERED else None, "Rings no longer"),
         ]
         return sorted(((at, what) for at, what in moments if at is not None), key=lambda entry: entry[0])
 
@@ -336,6 +346,34 @@ class Desk:
         except (ServiceError, FormError) as error:
             return self._refused(request, error)
         return _done(request, made["ContactId"], "transferred")
+
+    # What the customer does who is called: the desk plays both ends of the line.
+
+    async def answer(self, request: Request) -> Response:
+        """Pick up the phone that rings."""
+        return self._as_customer(request, self._service.answer, "answered")
+
+    async def be_busy(self, request: Request) -> Response:
+        """Let the line be busy."""
+        return self._as_customer(
+            request, lambda contact_id: self._service.ring_out(contact_id, "TELECOM_BUSY"), "not-answered"
+        )
+
+    async def ring_out(self, request: Request) -> Response:
+        """Let the phone ring until the caller gives up."""
+        return self._as_customer(request, self._service.ring_out, "not-answered")
+
+    async def hang_up(self, request: Request) -> Response:
+        """End the call as the customer."""
+        return self._as_customer(request, self._service.hang_up, "hung-up")
+
+    def _as_customer(self, request: Request, act: Callable[[str], Contact], what: str) -> Response:
+        contact_id: str = request.path_params["contact_id"]
+        try:
+            act(contact_id)
+        except ServiceError as error:
+            return self._refused(request, error)
+        return _done(request, contact_id, what)
 
     # --- parts ----------------------------------------------------------------------------------------
 

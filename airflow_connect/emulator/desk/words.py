@@ -22,6 +22,7 @@ STATES = {
     "CREATED": "Waiting",
     "QUEUED": "Waiting",
     "SCHEDULED": "Scheduled",
+    "RINGING": "Ringing",
     "CONNECTED": "In work",
     "ENDED": "Ended",
 }
@@ -35,6 +36,14 @@ REASONS = {
     "TRANSFERRED": "Transferred",
     "CONTACT_FLOW_DISCONNECT": "Ended by its flow",
     "OTHER": "Created as completed",
+    "AGENT_DISCONNECT": "Ended by the agent",
+    "CUSTOMER_DISCONNECT": "Ended by the customer",
+    "TELECOM_BUSY": "Busy",
+    "TELECOM_NUMBER_INVALID": "Number is not valid",
+    "TELECOM_ORIGINATOR_CANCEL": "Not answered",
+    "TELECOM_POTENTIAL_BLOCKING": "Blocked by a network",
+    "TELECOM_PROBLEM": "Network problem",
+    "TELECOM_UNANSWERED": "Not reachable",
 }
 
 
@@ -106,6 +115,8 @@ def name(resources: Mapping[str, Queue | User], resource_id: str | None) -> str:
 
 def outcome(contact: Contact | Row) -> str:
     """How an ended contact ended."""
+    if contact.channel == "VOICE" and contact.disconnect_reason == "OTHER":
+        return REASONS["API"]
     return REASONS.get(contact.disconnect_reason or "", contact.disconnect_reason or "Ended")
 
 

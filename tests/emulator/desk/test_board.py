@@ -126,7 +126,7 @@ def test_lists_come_from_indexes(
     monkeypatch.setattr(store, "query", lambda sql, given=(): statements.append((sql, given)) or query(sql, given))
     board.page(wanted)
     board.counts()
-    assert len(statements) == 6
+    assert len(statements) == 7
     for sql, given in statements:
         plan = " | ".join(str(row[3]) for row in query(f"EXPLAIN QUERY PLAN {sql}", given))
         assert "SCAN contacts" not in plan.replace("SCAN contacts USING", "")

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from airflow_connect.emulator.desk.pages import Desk
+from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE
 from airflow_connect.emulator.server import Emulator
 from tests.emulator.conftest import Reply, send
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-ACTIONS = ["accept", "attributes", "complete", "stop", "transfer"]
+ACTIONS = ["accept", "attributes", "complete", "stop", "transfer", "answer", "busy", "ring-out", "hang-up"]
 
 
 def get(emulator: Emulator, path: str, **headers: str) -> Reply:
@@ -142,6 +143,57 @@ def test_another_process_is_another_page(emulator: Emulator) -> None:
     """An emulator that was started again is not taken for the one before, though it counts from 0 again."""
     with Emulator() as first, Emulator() as second:
         assert get(first, "/desk").headers["ETag"] != get(second, "/desk").headers["ETag"]
+
+
+# --- calls ---
+
+
+@pytest.fixture
+def call_id(emulator: Emulator) -> str:
+    """A call that rings."""
+    request = {
+        "InstanceId": emulator.instance_id,
+        "ContactFlowId": CALLS_FLOW.id,
+        "DestinationPhoneNumber": "+12065550123",
+        "QueueId": CALLS_QUEUE.id,
+    }
+    return str(emulator.service.call("StartOutboundVoiceContact", request)["ContactId"])
+
+
+@pytest.mark.parametrize(
+    ("actions", "reason", "words"),
+    [
+        (["busy"], "TELECOM_BUSY", "Busy"),
+        (["ring-out"], "TELECOM_ORIGINATOR_CANCEL", "Not answered"),
+        (["stop"], "TELECOM_ORIGINATOR_CANCEL", "Not answered"),
+        (["answer", "hang-up"], "CUSTOMER_DISCONNECT", "Ended by the customer"),
+        (["answer", "stop"], "OTHER", "Stopped"),
+        (["answer", "accept", "complete"], "AGENT_DISCONNECT", "Ended by the agent"),
+    ],
+)
+def test_both_ends_of_a_call(emulator: Emulator, call_id: str, actions: list[str], reason: str, words: str) -> None:
+    """The desk answers, keeps busy, ends a call as the customer would, and takes it as the agent does."""
+    page = f"/contact-trace-records/details/{call_id}"
+    assert "ringing" in get(emulator, "/desk").body.decode()
+    for action in actions:
+        assert f"/desk/contacts/{call_id}/{action}" in get(emulator, page).body.decode()
+        assert post(emulator, f"/desk/contacts/{call_id}/{action}").status == 303
+    assert emulator.contact(call_id)["disconnect_reason"] == reason
+    ended = get(emulator, page).body.decode()
+    assert words in ended
+    for action in ("answer", "busy", "hang-up", "stop"):
+        assert f"/desk/contacts/{call_id}/{action}" not in ended
+
+
+def test_call_that_does_not_ring_is_not_answered(emulator: Emulator, contact_id: str, call_id: str) -> None:
+    """What another page has done meanwhile is told, and nothing is done twice; a task has no customer on the line."""
+    assert post(emulator, f"/desk/contacts/{call_id}/ring-out").status == 303
+    for wrong in (call_id, contact_id):
+        before = emulator.contact(wrong)
+        for action in ("answer", "busy", "ring-out", "hang-up"):
+            assert post(emulator, f"/desk/contacts/{wrong}/{action}").status == 409
+        assert emulator.contact(wrong) == before
+    assert "Hang up" not in get(emulator, f"/contact-trace-records/details/{contact_id}").body.decode()
 
 
 # --- odd requests ---
