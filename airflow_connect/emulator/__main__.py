@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             instance_id=options.instance_id,
             alias=options.instance_alias,
             region=options.region,
+            allowed_hosts=options.allowed_hosts,
             event_queue_url=options.event_queue_url,
         )
     except (ValueError, DataFileError) as error:
@@ -115,6 +116,13 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on")
     add("--port", type=int, default=DEFAULT_PORT, help="port to listen on; 0 takes a free one")
+    add(
+        "--allowed-hosts",
+        type=_names,
+        default=(),
+        metavar="NAMES",
+        help="names besides this machine's own by which clients reach it, comma-separated",
+    )
     add("--rate", type=_rate, default=DEFAULT_RATE, help="calls per second and operation; 0 or none is unlimited")
     add("--burst", type=int, default=DEFAULT_BURST, help="calls that an operation takes at once")
     add("--latency-ms", type=float, default=0, metavar="MS", help="milliseconds that every answer takes")

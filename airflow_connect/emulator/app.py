@@ -1,9 +1,9 @@
 """
 HTTP: from a request to an operation of :mod:`.service`, and back to what Amazon would send.
 
-    signature ─► route ─► permission ─► fault? ─► throttle ─► checks of the model ─► service ─► fault? ─► answer
+    gate ─► signature ─► route ─► permission ─► fault? ─► throttle ─► checks of the model ─► service ─► fault? ─► answer
 
-It is a plain ASGI application inside Starlette, without middleware of its own.
+It is a plain ASGI application inside Starlette.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Mount
 
 from airflow_connect.emulator.calls import Call, CallLog
 from airflow_connect.emulator.faults import BEFORE, Fault, FaultKind, Faults
+from airflow_connect.emulator.gate import Gate
 from airflow_connect.emulator.model import Operation, Request, ServiceError, ServiceModel, write_json
 from airflow_connect.emulator.resources import ACCOUNT
 from airflow_connect.emulator.service import OPERATIONS
@@ -27,7 +28,7 @@ from airflow_connect.emulator.service import OPERATIONS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from airflow_connect.emulator.service import Service
     from airflow_connect.emulator.throttle import Throttle
@@ -88,7 +89,7 @@ class ConnectAPI:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        body = await _read(receive)
+        body: bytes = (await receive()).get("body", b"")
         path, query = _target(scope)
         try:
             _check_signature(scope)
@@ -202,24 +203,19 @@ _ON_THE_WIRE = {
 }
 
 
-def create_app(api: ConnectAPI, pages: Sequence[BaseRoute] = ()) -> Starlette:
+def create_app(
+    api: ConnectAPI, pages: Sequence[BaseRoute] = (), *, listens_on: str, allowed_hosts: Iterable[str] = ()
+) -> ASGIApp:
     """
     The server's application.
 
     :param api: answers everything that no page does.
     :param pages: routes for people, such as the agent desk's; no path of Amazon Connect's may begin as they do.
+    :param listens_on: the address that the server listens on.
+    :param allowed_hosts: more names by which it may be reached.
+    :raises ValueError: when one of *allowed_hosts* is not a host name or an IP address.
     """
-    return Starlette(routes=[*pages, Mount("/", app=api)])
-
-
-async def _read(receive: Receive) -> bytes:
-    body = b""
-    while True:
-        message = await receive()
-        chunk: bytes = message.get("body", b"")
-        body += chunk
-        if not message.get("more_body"):
-            return body
+    return Gate(Starlette(routes=[*pages, Mount("/", app=api)]), listens_on=listens_on, allowed_hosts=allowed_hosts)
 
 
 def _base_url(scope: Scope) -> str:

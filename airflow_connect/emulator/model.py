@@ -33,7 +33,6 @@ Request = dict[str, Any]
 #: ``check(value, path, faults)`` returns the value as the service uses it and adds what is wrong to *faults*.
 Check = "Callable[[Any, str, list[Fault]], Any]"
 
-_MAX_BODY = 1 << 20
 #: 9999-12-31, the last second that every SDK can hold in its date type.
 _MAX_TIMESTAMP = 253402300799
 _INTEGERS = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
@@ -203,8 +202,6 @@ def _name(name: str) -> str:
 
 
 def _read_json(body: bytes) -> dict[str, Any]:
-    if len(body) > _MAX_BODY:
-        raise ServiceError("InvalidRequestException", f"the body has {len(body)} bytes, at most {_MAX_BODY}")
     try:
         values = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):

@@ -66,6 +66,8 @@ class Emulator:
     :param region: AWS region of the instance.
     :param host: address to listen on.
     :param port: port to listen on; 0 takes a free one.
+    :param allowed_hosts: names besides this machine's own by which clients reach an emulator that listens on a loopback
+        address, such as ``host.docker.internal``.
     :param event_queue_url: URL of a queue of a local SQS that gets the contact events; None is nowhere.
     :param call_log: how many of the latest calls :meth:`calls` knows; 0 keeps none.
     :raises ValueError: when an argument is outside its range, or *faults* or *phones* cannot be read.
@@ -95,6 +97,7 @@ class Emulator:
         region: str = DEFAULT_REGION,
         host: str = "127.0.0.1",
         port: int = 0,
+        allowed_hosts: Iterable[str] = (),
         event_queue_url: str | None = None,
         call_log: int = 100_000,
     ) -> None:
@@ -163,12 +166,13 @@ class Emulator:
                 latency=latency_ms / 1000,
                 deny=deny,
             )
+            app = create_app(api, desk_routes(self.service), listens_on=bound_host, allowed_hosts=allowed_hosts)
         except ValueError:
             self.stop()
             raise
         self._server = uvicorn.Server(
             uvicorn.Config(
-                create_app(api, desk_routes(self.service)),
+                app,
                 http=_connection_class(),
                 lifespan="off",
                 ws="none",
@@ -345,9 +349,10 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _connection_class() -> Any:
     """
-    Make uvicorn's HTTP protocol put its transport into each request's scope.
+    Make uvicorn's HTTP protocol put into each request's scope what ASGI has not.
 
-    A fault has to close the connection, and ASGI has no message for that.
+    A fault closes the connection by its transport. The request target, as it was sent, may name another host than the
+    Host header; h11's protocol leaves it in the path.
     """
     try:
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as Protocol
@@ -358,5 +363,9 @@ def _connection_class() -> Any:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # h11's is narrower
             self.app_state = {**self.app_state, "transport": transport}
             super().connection_made(transport)
+
+        def on_headers_complete(self) -> None:
+            self.scope["state"]["target"] = self.url
+            super().on_headers_complete()
 
     return Connection

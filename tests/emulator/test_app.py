@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -179,10 +178,3 @@ def test_keep_alive_serves_many_requests(emulator: Emulator, client: Any) -> Non
     for _ in range(20):
         client.describe_instance(InstanceId=emulator.instance_id)
     assert len(emulator.calls("DescribeInstance")) == 20
-
-
-def test_body_over_the_limit_is_refused(emulator: Emulator) -> None:
-    """A body of more than a mebibyte is refused with its size."""
-    reply = send(emulator, "PUT", "/contact/create-contact", json.dumps({"Name": "n" * 2**20}).encode())
-    assert (reply.status, reply.error) == (400, "InvalidRequestException")
-    assert "at most 1048576" in reply.json["Message"]

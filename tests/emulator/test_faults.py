@@ -157,7 +157,7 @@ def raw_answer(emulator: Emulator, body: dict[str, Any]) -> bytes:
     address = urlsplit(emulator.url)
     content = json.dumps(body).encode()
     head = (
-        f"PUT /contact/create-contact HTTP/1.1\r\nHost: local\r\nAuthorization: {AUTHORIZATION}\r\n"
+        f"PUT /contact/create-contact HTTP/1.1\r\nHost: localhost\r\nAuthorization: {AUTHORIZATION}\r\n"
         f"X-Amz-Date: 20261124T120000Z\r\nContent-Length: {len(content)}\r\n\r\n"
     )
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection:

@@ -1,16 +1,14 @@
 """
 Who may use the desk: the person at this machine, and no other website in that person's browser.
 
-A page holds what customers have said, and has buttons that end contacts. A website that the same person visits could
-read the one by giving its own name this machine's address, and press the other by a form that is sent here. Hence the
-checks of Host and Origin; the headers keep what a contact holds from running, whatever a template may have missed.
+A page holds what customers have said, and has buttons that end contacts. A website that the same person visits cannot
+read the one (:mod:`airflow_connect.emulator.gate`), but could press the other by a form that is sent here. Hence the
+check of Origin; the headers keep what a contact holds from running, whatever a template may have missed.
 """
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -43,13 +41,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request that another website made, and add the headers to every answer."""
-        headers = Headers(scope=scope)
-        if not _is_local_name(scope, headers.get("host", "")):
-            refusal = "The agent desk answers to this machine's own names only, such as localhost and 127.0.0.1."
-        elif scope["method"] not in ("GET", "HEAD") and not _is_own_origin(headers):
-            refusal = "The agent desk takes actions from its own pages only."
-        else:
-            refusal = ""
+        is_action = scope["method"] not in ("GET", "HEAD")
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -58,30 +50,10 @@ class Guard:
                 answer.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        app = PlainTextResponse(f"{refusal}\n", 403) if refusal else self._app
+        app = self._app
+        if is_action and not _is_own_origin(Headers(scope=scope)):
+            app = PlainTextResponse("The agent desk takes actions from its own pages only.\n", 403)
         await app(scope, receive, send_guarded)
-
-
-def _is_local_name(scope: Scope, host: str) -> bool:
-    """
-    Whether *host* names this machine.
-
-    An emulator that was told to listen to other machines is asked for by names that it cannot know.
-    """
-    if not _is_loopback((scope.get("server") or ("",))[0]):
-        return True
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_own_origin(headers: Headers) -> bool:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -44,7 +43,6 @@ CONTACT_PATH = "/contact-trace-records/details"
 
 _HERE = Path(__file__).parent
 _COOKIE = "amazon_connect_desk_agent"
-_MAX_FORM = 1 << 20
 _MAX_TEXT = 200
 _MAX_QUOTED = 40
 _NOTICES = {
@@ -447,12 +445,7 @@ async def _read_form(request: Request) -> dict[str, str]:
 
 async def _read_pairs(request: Request) -> list[tuple[str, str]]:
     """A form's names and values in order. Starlette's own reader needs one more library for it."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM:
-            raise HTTPException(413, "The form is larger than 1 MiB.")
-    return parse_qsl(body.decode("latin-1"), keep_blank_values=True)
+    return parse_qsl((await request.body()).decode("latin-1"), keep_blank_values=True)
 
 
 async def _read_attributes(request: Request) -> tuple[list[Entry], dict[str, str]]:

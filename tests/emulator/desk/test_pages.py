@@ -46,25 +46,6 @@ def test_example_within_the_quota() -> None:
 # --- who may ask ---
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "10.0.0.7", "localhost.evil.example", "[", ""]
-)
-def test_name_of_another_machine_is_refused(emulator: Emulator, contact_id: str, host: str) -> None:
-    """A website that gives its own name this machine's address reads nothing."""
-    for path in ("/", "/desk", "/desk/static/desk.js", f"/contact-trace-records/details/{contact_id}"):
-        reply = get(emulator, path, Host=host)
-        assert reply.status == 403
-        assert contact_id.encode() not in reply.body
-
-
-@pytest.mark.parametrize(
-    "host", ["localhost", "localhost:4599", "127.0.0.1", "127.1.2.3:80", "[::1]:4599", "a.localhost"]
-)
-def test_names_of_this_machine_are_taken(emulator: Emulator, host: str) -> None:
-    """Every name of the local machine opens the desk, as a forwarded port has it."""
-    assert get(emulator, "/desk", Host=host).status == 200
-
-
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "", "http://127.0.0.1", "http://localhost:1", "file://127.0.0.1"]
@@ -90,7 +71,8 @@ def test_every_route_is_guarded(emulator: Emulator) -> None:
     for route in Desk(emulator.service).routes():
         path = getattr(route, "path", "").replace("{contact_id}", UNKNOWN)
         for below in ("", "/static/desk.css", "/nothing"):
-            assert get(emulator, path + below, Host="evil.example").status in (403, 307) or not path
+            reply = post(emulator, path + below, Origin="https://evil.example")
+            assert reply.status in (403, 405) or not path
 
 
 @pytest.mark.parametrize(
