@@ -54,6 +54,15 @@ class OutcomeState(enum.StrEnum):
     TRANSFERRED = "transferred"
     #: Something broke, or there never was such a contact.
     FAILED = "failed"
+    #: A call that the customer did not answer.
+    NOT_ANSWERED = "not_answered"
+    #: A call whose line was busy.
+    BUSY = "busy"
+
+    @property
+    def is_of_calls(self) -> bool:
+        """Whether only an outbound call ends so."""
+        return self in (OutcomeState.NOT_ANSWERED, OutcomeState.BUSY)
 
 
 #: https://docs.aws.amazon.com/connect/latest/adminguide/ctr-data-model.html (DisconnectReason)
@@ -72,9 +81,26 @@ _BY_REASON: Final[Mapping[str, OutcomeState]] = {
     "EXPIRED": OutcomeState.EXPIRED,
     "IDLE_DISCONNECT": OutcomeState.EXPIRED,
     "TRANSFERRED": OutcomeState.TRANSFERRED,
+    "TELECOM_BUSY": OutcomeState.BUSY,
+    "TELECOM_TIMEOUT": OutcomeState.NOT_ANSWERED,
+    "TELECOM_UNANSWERED": OutcomeState.NOT_ANSWERED,
+    # Nobody answered within the ring time-out, or StopContact cancelled the call before: Amazon has one word for both.
+    "TELECOM_ORIGINATOR_CANCEL": OutcomeState.NOT_ANSWERED,
 }
 #: Reasons after which a contact does not go on as another one: it needs no second look.
-_FINAL: Final = frozenset({"AGENT_COMPLETED", "CUSTOMER_DISCONNECT", "CONTACT_FLOW_DISCONNECT", "API", "EXPIRED"})
+_FINAL: Final = frozenset(
+    {
+        "AGENT_COMPLETED",
+        "CUSTOMER_DISCONNECT",
+        "CONTACT_FLOW_DISCONNECT",
+        "API",
+        "EXPIRED",
+        "TELECOM_BUSY",
+        "TELECOM_TIMEOUT",
+        "TELECOM_UNANSWERED",
+        "TELECOM_ORIGINATOR_CANCEL",
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -176,8 +202,7 @@ def outcome_of(contact: Mapping[str, Any]) -> Outcome | None:
     connected = agent.get("ConnectedToAgentTimestamp")
     return Outcome(
         contact["Id"],
-        # Amazon's list grows. Reasons that are not here are of calls and chats that broke off.
-        OutcomeState.COMPLETED if reason is None else _BY_REASON.get(reason, OutcomeState.FAILED),
+        _state(contact.get("Channel"), reason),
         disconnect_reason=reason,
         agent=agent.get("Id"),
         queue=(contact.get("QueueInfo") or {}).get("Id"),
@@ -188,6 +213,16 @@ def outcome_of(contact: Mapping[str, Any]) -> Outcome | None:
         handle_seconds=_seconds(connected, ended),
         attributes=contact.get("Attributes") or {},
     )
+
+
+def _state(channel: str | None, reason: str | None) -> OutcomeState:
+    if reason is None:
+        return OutcomeState.COMPLETED
+    if channel == "VOICE" and reason == "OTHER":
+        # "… such as disconnections that API calls initiate", which for other channels is API.
+        return OutcomeState.STOPPED
+    # Amazon's list grows. Reasons that are not here are of calls and chats that broke off.
+    return _BY_REASON.get(reason, OutcomeState.FAILED)
 
 
 def contact_may_go_on(outcome: Outcome) -> bool:

@@ -85,8 +85,9 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         the extra of the connection.
     :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
     :return: for one ID the outcome. For many ``{"contacts": …, "completed": …, "stopped": …, "expired": …,
-        "transferred": …, "failed": …, "open": …, "timed_out": …}``, with ``outcomes`` and ``open_contacts`` (lists), or
-        with ``results``: the folder, which :func:`~airflow_connect.operators.bulk.read_results` reads
+        "transferred": …, "failed": …, "open": …, "timed_out": …}``, of calls also ``not_answered`` and ``busy`` where
+        there are any, with ``outcomes`` and ``open_contacts`` (lists), or with ``results``: the folder, which
+        :func:`~airflow_connect.operators.bulk.read_results` reads
     """
 
     aws_hook_class = ConnectHook

@@ -271,6 +271,10 @@ def results_of(given: object) -> tuple[str, str | None]:
 
 
 def count_states(total: int, counts: Mapping[str, int]) -> dict[str, int]:
-    """Return how many contacts there are, how many ended in each state, and how many are open."""
-    ended = {str(state): counts.get(state, 0) for state in OutcomeState}
+    """
+    Return how many contacts there are, how many ended in each state, and how many are open.
+
+    The states of calls are among them where a contact ended so.
+    """
+    ended = {str(state): counts.get(state, 0) for state in OutcomeState if counts.get(state) or not state.is_of_calls}
     return {"contacts": total, **ended, "open": total - sum(ended.values())}

@@ -98,15 +98,28 @@ def test_scheduled_contact_waits_from_its_time() -> None:
         ("EXPIRED", OutcomeState.EXPIRED, False),
         ("TRANSFERRED", OutcomeState.TRANSFERRED, True),
         ("TELECOM_PROBLEM", OutcomeState.FAILED, True),
+        ("TELECOM_NUMBER_INVALID", OutcomeState.FAILED, True),
+        ("TELECOM_BUSY", OutcomeState.BUSY, False),
+        ("TELECOM_ORIGINATOR_CANCEL", OutcomeState.NOT_ANSWERED, False),
+        ("TELECOM_TIMEOUT", OutcomeState.NOT_ANSWERED, False),
+        ("TELECOM_UNANSWERED", OutcomeState.NOT_ANSWERED, False),
         ("A_REASON_OF_NEXT_YEAR", OutcomeState.FAILED, True),
     ],
 )
 def test_reasons(reason: str | None, state: OutcomeState, *, may_go_on: bool) -> None:
-    """Amazon's reasons sort into five states; those that are no clear end may have a successor."""
+    """Amazon's reasons sort into our states; those that are no clear end may have a successor."""
     outcome = outcome_of(ended(reason))
     assert outcome is not None
     assert outcome.state is state
     assert contact_may_go_on(outcome) is may_go_on
+
+
+def test_call_that_was_stopped() -> None:
+    """StopContact ends a call as OTHER, which of other channels says nothing."""
+    for channel, state in (("VOICE", OutcomeState.STOPPED), ("TASK", OutcomeState.COMPLETED)):
+        outcome = outcome_of(ended("OTHER", Channel=channel))
+        assert outcome is not None
+        assert outcome.state is state
 
 
 def test_outcome_of_a_successor() -> None:

@@ -11,7 +11,7 @@ from airflow_connect.api.errors import LedgerError
 from airflow_connect.api.outcome import Outcome, OutcomeState
 from airflow_connect.record.ledger import Ledger
 from airflow_connect.record.results import read_results
-from airflow_connect.waiting.awaited import InMemory, InResults, contact_ids_of, list_contacts, results_of
+from airflow_connect.waiting.awaited import InMemory, InResults, contact_ids_of, count_states, list_contacts, results_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +48,7 @@ def test_outcomes_in_memory_are_told_in_the_order_of_the_contacts() -> None:
     assert awaited.open() == ["b"]
     assert [one.contact_id for one in awaited.ended()] == ["a", "c"]
     summary = {"contacts": 3, "completed": 1, "stopped": 0, "expired": 1, "transferred": 0, "failed": 0, "open": 1}
+    assert count_states(3, {"busy": 1, "completed": 1}) == {**summary, "expired": 0, "busy": 1}
     assert awaited.summary() == summary
 
 
