@@ -57,6 +57,8 @@ __all__ = [
     "key_path",
     "service_model",
     "text_of",
+    "website",
+    "website_of_alias",
 ]
 
 #: UTF-8 bytes over all keys and values of a contact's attributes.
@@ -315,6 +317,33 @@ def cut_instance_arn(instance: str) -> str:
     """
     found = re.fullmatch(r"arn:[a-z0-9-]+:connect:[a-z0-9-]+:[0-9]+:instance/([^/]+)", instance)
     return found[1] if found else instance
+
+
+#: ALIAS in https://ALIAS.my.connect.aws.
+#: https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateInstance.html
+_ALIAS: Final = re.compile(r"[0-9A-Za-z]+(?:-+[0-9A-Za-z]+)*")
+_LABEL: Final = r"[0-9a-z_](?:[0-9a-z_-]*[0-9a-z_])?"
+_WEBSITE: Final = re.compile(
+    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?(?:/[0-9a-z._~-]+)*",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def website_of_alias(alias: object) -> str | None:
+    """Return the address of the website of an instance with this alias; ``None`` if it is not an alias."""
+    found = isinstance(alias, str) and len(alias) <= 62 and _ALIAS.fullmatch(alias)
+    return f"https://{alias}.my.connect.aws" if found else None
+
+
+def website(address: object) -> str | None:
+    """
+    Return the address of an instance's website without a slash at its end; ``None`` if it is not one.
+
+    It becomes a link in Airflow's UI: http or https to a host name or an IP address, without a user's name, a query
+    or a fragment, and never ``javascript:``.
+    """
+    bare = address.rstrip("/") if isinstance(address, str) and len(address) < 1024 else ""
+    return bare if _WEBSITE.fullmatch(bare) else None
 
 
 def _client_token(shape: Shape) -> Converter:

@@ -20,7 +20,7 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
 from airflow_connect._compat import AirflowNotFoundException
 from airflow_connect.api.errors import ConnectError, RequestError, SetupError, answer_cut_off, sort_error
-from airflow_connect.api.fields import cut_instance_arn
+from airflow_connect.api.fields import cut_instance_arn, website, website_of_alias
 from airflow_connect.api.operations import (
     ContactRequest,
     StartTaskContactRequest,
@@ -469,17 +469,22 @@ class ConnectHook(AwsBaseHook):
         ``service_config.connect.instance_alias`` in the connection's extra says it without a call. Else it is asked
         for once and for a few seconds only: a link is no reason to fail or to delay a task.
         """
+        if alias := self.service_config.get("instance_alias"):
+            if address := website_of_alias(alias):
+                return address
+            self.log.warning(
+                "There is no link to contacts: instance_alias in the extra of the connection %r is not an alias. "
+                "Give the ALIAS of https://ALIAS.my.connect.aws.",
+                self.aws_conn_id,
+            )
+            return None
         try:
-            alias = self.service_config.get("instance_alias")
-            instance = {} if alias else self.describe_instance(max_retry_time=3.0)
+            instance = self.describe_instance(max_retry_time=3.0)
         except ConnectError as error:
             self.log.debug("No link to the contact: %s", error)
             return None
         # GovCloud, older instances and replicas have other domains than that of the alias.
-        url = instance.get("InstanceAccessUrl")
-        if not url and (alias := alias or instance.get("InstanceAlias")):
-            url = f"https://{alias}.my.connect.aws"
-        return url.rstrip("/") if url else None
+        return website(instance.get("InstanceAccessUrl")) or website_of_alias(instance.get("InstanceAlias"))
 
     def rate_quota(self, operation: str) -> float | None:
         """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from airflow_connect._compat import BaseOperatorLink, XCom
+from airflow_connect.api.fields import website
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +27,12 @@ def contact_url(instance_access_url: str, contact_id: str) -> str:
 
     :param instance_access_url: the instance's website: ``https://ALIAS.my.connect.aws``
     :param contact_id: the contact
+    :raises ValueError: if *instance_access_url* is not the http or https address of a host
     """
+    base = website(instance_access_url)
+    if base is None:
+        raise ValueError("instance_access_url is not a website's address; it looks like https://ALIAS.my.connect.aws.")
     # Instances of the first generation live below /connect: https://ALIAS.awsapps.com/connect/…
-    base = instance_access_url.rstrip("/")
     if base.endswith(".awsapps.com"):
         base += "/connect"
     return f"{base}/contact-trace-records/details/{quote(contact_id, safe='')}"
@@ -44,11 +48,13 @@ class _ConnectLink(BaseOperatorLink):
         """
         Return the address, an empty text where there is none.
 
+        The XCom may be of anybody who can write XComs: what is not a website's address is not a link.
+
         :param operator: the operator
         :param ti_key: the task instance
         """
         stored = XCom.get_value(key=self.xcom, ti_key=ti_key)
-        return self.format(stored) if isinstance(stored, dict) and stored.get("instance_access_url") else ""
+        return self.format(stored) if isinstance(stored, dict) and website(stored.get("instance_access_url")) else ""
 
     def format(self, stored: Mapping[str, Any]) -> str:
         """Return the address that the identifiers give."""
@@ -62,7 +68,10 @@ class ContactLink(_ConnectLink):
 
     def format(self, stored: Mapping[str, Any]) -> str:
         """Return the address of the contact's page."""
-        return contact_url(stored["instance_access_url"], stored["contact_id"]) if stored.get("contact_id") else ""
+        contact_id = stored.get("contact_id")
+        return (
+            contact_url(stored["instance_access_url"], contact_id) if contact_id and isinstance(contact_id, str) else ""
+        )
 
 
 class InstanceLink(_ConnectLink):
@@ -72,4 +81,4 @@ class InstanceLink(_ConnectLink):
 
     def format(self, stored: Mapping[str, Any]) -> str:
         """Return the address of the instance."""
-        return f"{stored['instance_access_url']}/"
+        return f"{website(stored['instance_access_url'])}/"

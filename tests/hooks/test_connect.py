@@ -277,6 +277,40 @@ def test_alias_in_the_connection_saves_a_call(emulator: Emulator, monkeypatch: p
     assert emulator.calls("DescribeInstance") == []
 
 
+@pytest.mark.parametrize(
+    "alias",
+    ["javascript:alert(1)//", "evil.example/", "https://airline.my.connect.aws", "a b", "airline#", 12, "-a"],
+)
+def test_alias_is_a_name(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], alias: Any
+) -> None:
+    """What is not an alias makes no link, and the log says how to write one."""
+    extra = {"service_config": {"connect": {"instance_id": emulator.instance_id, "instance_alias": alias}}}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_ALIAS", connection(emulator, **extra))
+    assert ConnectHook("aws_alias").instance_access_url is None
+    assert "instance_alias in the extra of the connection 'aws_alias' is not an alias" in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("told", "link"),
+    [
+        ({"InstanceAccessUrl": "https://airline.my.connect.aws/"}, "https://airline.my.connect.aws"),
+        ({"InstanceAccessUrl": "https://airline.awsapps.com"}, "https://airline.awsapps.com"),
+        ({"InstanceAccessUrl": "javascript:alert(1)", "InstanceAlias": "airline"}, "https://airline.my.connect.aws"),
+        ({"InstanceAccessUrl": "javascript:alert(1)", "InstanceAlias": "x/y"}, None),
+        ({"InstanceAlias": "airline"}, "https://airline.my.connect.aws"),
+        ({}, None),
+    ],
+)
+def test_told_address_is_a_website(
+    hook: ConnectHook, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any], link: str | None
+) -> None:
+    """An address that the service told becomes a link only when it is a website's."""
+    # Not over HTTP: the local Amazon Connect tells its own address.
+    monkeypatch.setattr(hook, "describe_instance", lambda **_: told)
+    assert hook.instance_access_url == link
+
+
 def test_expired_credentials_are_read_again(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials that expire in the middle are read from the connection again, once; what is still expired fails."""
     emulator.set_faults("CreateContact@2:expired_token, CreateContact@4:expired_token, CreateContact@5:expired_token")
