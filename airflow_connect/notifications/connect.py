@@ -2,7 +2,8 @@
 A notifier that opens a contact when something failed, and ends it when it is well again.
 
 It has no memory of its own. What it stands for (a DAG, a run, a task) decides the client token, so that asking twice
-opens one contact; and a code of 12 digits at the end of the contact's name, by which SearchContacts finds it again.
+opens one contact; and an attribute, by which it recognises its contacts. SearchContacts finds them by a code at the end
+of their names: the attribute's first 12 digits, since it searches only by attributes that an instance is set up for.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ _ROUTES: Final = ("contact_flow_id", "task_template_id", "quick_connect_id")
 #: What can be left out: a contact with poorer words is better than none.
 _WORDING: Final = ("name", "description", "attributes", "references")
 _MAPPINGS: Final = ("attributes", "references")
+#: The attribute by which a notifier recognises its contacts: a name may hold a customer's words, and a code in them.
+_MARK: Final = "airflow_notifier"
+#: How the notifier's contacts begin: made by it, or a transfer of one that was.
+_INITIATION_METHODS: Final = ("API", "TRANSFER")
 #: Seconds. A DAG's callbacks run where its file is parsed, which Airflow ends after 50 by default
 #: (``dag_processor.dag_file_processor_timeout``).
 _MAX_RETRY_TIME: Final = 20.0
@@ -73,7 +78,8 @@ class ContactNotifier(BaseNotifier):
         ``failure``; in a deadline alert ``deadline``, in an ``sla_miss_callback`` ``sla``.
     :param name: the contact's name; a code is put after it (templated). Default: what failed.
     :param description: what an agent reads first (templated). Default: the run, its failed tasks, Airflow's reason.
-    :param attributes: ``{key: scalar}``, beside ``dag_id``, ``run_id``, ``task_id`` and ``incident`` (templated)
+    :param attributes: ``{key: scalar}``, beside ``dag_id``, ``run_id``, ``task_id`` and ``incident`` (templated), and
+        ``airflow_notifier``, by which the notifier recognises its contacts
     :param references: ``{name: scalar}`` or the long form, beside ``Run`` and ``Log``, the links to Airflow (templated)
     :param contact_flow_id: the flow that routes the task to people. With this, ``task_template_id`` or
         ``quick_connect_id`` the contact is made by StartTaskContact, else by CreateContact (templated).
@@ -252,17 +258,17 @@ class ContactNotifier(BaseNotifier):
         # Not the number of the clear: what a run opened is ended by what follows from its clear.
         parts = [self.scope, incident, *origin.parts(self.scope)]
         if self.action == "end":
-            self._end(_code(self.hook.instance_id, parts), origin)
+            self._end(_mark(self.hook.instance_id, parts), origin)
         else:
             self._open(parts, incident, origin)
 
     def _open(self, parts: list[str], incident: str, origin: _Origin) -> None:
-        code = _code(self.hook.instance_id, parts)
+        mark = _mark(self.hook.instance_id, parts)
         generation = str(origin.clear_number)
         if self.scope == "dag":
             try:
-                newest = next(self._find(code), None)
-                if newest and not self.hook.describe_contact(newest["Id"]).get("DisconnectTimestamp"):
+                newest = next(self._find(mark), None)
+                if newest and not newest.get("DisconnectTimestamp"):
                     _log.info("Contact %s of %s is still open; no other is opened", newest["Id"], origin)
                     return
                 generation = newest["Id"] if newest else ""
@@ -274,13 +280,13 @@ class ContactNotifier(BaseNotifier):
         routed = any(getattr(self, route) for route in _ROUTES)
         request = StartTaskContactRequest if routed else ContactRequest
         try:
-            params = request(**self._arguments(code, incident, origin, token)).params()
+            params = request(**self._arguments(mark, incident, origin, token)).params()
         except InvalidRequestError as error:
             _log.warning("The contact gets its default words: %s", error)
             plain = copy.copy(self)
             for field in _WORDING:
                 setattr(plain, field, None)
-            params = request(**plain._arguments(code, incident, origin, token)).params()  # noqa: SLF001
+            params = request(**plain._arguments(mark, incident, origin, token)).params()  # noqa: SLF001
         try:
             contact_id = self.hook.call(request.operation, params)["ContactId"]
         except RequestError as error:
@@ -290,13 +296,13 @@ class ContactNotifier(BaseNotifier):
             return
         _log.info("Contact %s opened for %s; client token %.8s…", contact_id, origin, token)
 
-    def _arguments(self, code: str, incident: str, origin: _Origin, token: str) -> dict[str, Any]:
+    def _arguments(self, mark: str, incident: str, origin: _Origin, token: str) -> dict[str, Any]:
         arguments: dict[str, Any] = {
             "instance_id": self.hook.instance_id,
             "client_token": token,
-            "name": f"{self.name or origin.headline(self.scope, incident)} [{code}]",
+            "name": f"{self.name or origin.headline(self.scope, incident)} {_code(mark)}",
             "description": self.description or origin.story(),
-            "attributes": {**origin.attributes(), "incident": incident, **(self.attributes or {})},
+            "attributes": {**origin.attributes(), "incident": incident, **(self.attributes or {}), _MARK: mark},
             "references": {**origin.links(), **(self.references or {})},
         }
         minutes = self.expiry_duration_in_minutes
@@ -312,15 +318,19 @@ class ContactNotifier(BaseNotifier):
             "expiry_duration_in_minutes": minutes,
         }
 
-    def _end(self, code: str, origin: _Origin) -> None:
-        for contact in self._find(code):
-            if not contact.get("DisconnectTimestamp"):
-                stopped = self.hook.stop_contact(contact["Id"])
-                what = "ended" if stopped else "had ended before"
-                _log.info("Contact %s %s: %s succeeded", contact["Id"], what, origin)
+    def _end(self, mark: str, origin: _Origin) -> None:
+        for contact in self._find(mark, ended=False):
+            stopped = self.hook.stop_contact(contact["Id"])
+            what = "ended" if stopped else "had ended before"
+            _log.info("Contact %s %s: %s succeeded", contact["Id"], what, origin)
 
-    def _find(self, code: str) -> Iterator[dict[str, Any]]:
-        """Return the contacts of a code, also those that went on from them by a transfer; the newest first."""
+    def _find(self, mark: str, *, ended: bool = True) -> Iterator[dict[str, Any]]:
+        """
+        Describe the contacts of a mark, also those that went on from them by a transfer; the newest first.
+
+        :param mark: the value of their attribute
+        :param ended: whether those count that have ended
+        """
         now = datetime.now(UTC)
         found = self.hook.search_contacts(
             TimeRange={
@@ -328,11 +338,24 @@ class ContactNotifier(BaseNotifier):
                 "StartTime": now - _LOOK_BACK,
                 "EndTime": now + _CLOCKS_DIFFER,
             },
-            SearchCriteria={"Name": {"SearchText": [code], "MatchType": "MATCH_ALL"}, "Channels": ["TASK"]},
+            SearchCriteria={
+                "Name": {"SearchText": [_code(mark)], "MatchType": "MATCH_ALL"},
+                "Channels": ["TASK"],
+                "InitiationMethods": list(_INITIATION_METHODS),
+            },
             Sort={"FieldName": "INITIATION_TIMESTAMP", "Order": "DESCENDING"},
         )
-        # However the service understands the text: only what carries the code is ours.
-        return (contact for contact in found if str(contact.get("Name", "")).endswith(f"[{code}]"))
+        for summary in found:
+            # However the service understands the text: only what ends with the code can be ours.
+            if not str(summary.get("Name", "")).endswith(_code(mark)):
+                continue
+            if summary.get("InitiationMethod") not in _INITIATION_METHODS:
+                continue
+            if not ended and summary.get("DisconnectTimestamp"):
+                continue
+            contact = self.hook.describe_contact(summary["Id"])
+            if contact.get("Attributes", {}).get(_MARK) == mark and (ended or not contact.get("DisconnectTimestamp")):
+                yield contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,8 +458,12 @@ def _map_index(ti: Any) -> int:
     return -1 if index is None else int(index)
 
 
-def _code(instance_id: str, parts: list[str]) -> str:
-    return token_for_key(instance_id, json.dumps(["notifier", *parts]))[:12]
+def _mark(instance_id: str, parts: list[str]) -> str:
+    return token_for_key(instance_id, json.dumps(["notifier", *parts]))
+
+
+def _code(mark: str) -> str:
+    return f"[{mark[:12]}]"
 
 
 def _made_before(error: RequestError) -> bool:

@@ -126,6 +126,54 @@ def test_end_takes_the_successor_of_a_transfer(amazon_connect: LocalConnect) -> 
     assert [contact["attributes"]["run_id"] for contact in amazon_connect.contacts("QUEUED")] == ["r2"]
 
 
+def with_the_code(amazon_connect: LocalConnect, **members: Any) -> str:
+    """Make a contact of a customer whose words end with the code of the notifier's newest contact."""
+    code = amazon_connect.contacts()[-1]["name"].rpartition(" ")[2]
+    request = {"Channel": "TASK", "InitiationMethod": "API", "Name": f"Re: your message {code}", **members}
+    return str(amazon_connect.client.create_contact(InstanceId=amazon_connect.instance_id, **request)["ContactId"])
+
+
+COPIED = {"dag_id": "billing", "incident": "failure", "run_id": "r1"}
+
+
+@pytest.mark.parametrize("scope", ["dag_run", "dag"])
+@pytest.mark.parametrize("attributes", [{}, COPIED, COPIED | {"airflow_notifier": "0" * 64}], ids=len)
+def test_contact_of_a_customer_is_not_ended(
+    amazon_connect: LocalConnect, scope: str, attributes: dict[str, str]
+) -> None:
+    """A success ends the notifier's own contact, and not a customer's whose text holds the code."""
+    ContactNotifier(scope=scope)(of_dag())
+    theirs = with_the_code(amazon_connect, Attributes=attributes)
+
+    ContactNotifier(scope=scope, action="end")(of_dag(reason="success"))
+
+    assert len(amazon_connect.contacts("ENDED")) == 1
+    assert amazon_connect.contact(theirs)["state"] == "CREATED"
+
+
+@pytest.mark.parametrize("attributes", [{}, COPIED], ids=len)
+def test_contact_of_a_customer_silences_nothing(amazon_connect: LocalConnect, attributes: dict[str, str]) -> None:
+    """A failing run opens a contact although a customer's open contact has the code in its text."""
+    notify = ContactNotifier(scope="dag")
+    notify(of_dag("r1"))
+    with_the_code(amazon_connect, Attributes=attributes)
+    amazon_connect.complete(amazon_connect.contacts()[0]["id"])
+    notify(of_dag("r2"))
+    notify(of_dag("r3"))
+
+    opened = [contact for contact in amazon_connect.contacts() if contact["name"].startswith("billing failed")]
+    assert [contact["attributes"]["run_id"] for contact in opened] == ["r1", "r2"]
+
+
+def test_mark_is_not_an_authors_attribute(amazon_connect: LocalConnect) -> None:
+    """An attribute of an author cannot take the mark away, by which a success finds the contact."""
+    ContactNotifier(attributes={"airflow_notifier": "mine", "team": "billing"})(of_dag())
+    ContactNotifier(action="end")(of_dag(reason="success"))
+
+    [contact] = amazon_connect.contacts("ENDED")
+    assert contact["attributes"]["team"] == "billing"
+
+
 def test_end_of_what_an_agent_ended(amazon_connect: LocalConnect, caplog: pytest.LogCaptureFixture) -> None:
     """A success after an agent completed the contact changes nothing, and is no error."""
     ContactNotifier()(of_dag())
