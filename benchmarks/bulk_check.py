@@ -52,15 +52,15 @@ def write_rows(path: Path, rows: int) -> None:
 
 
 def plan(path: Path, key: str | None) -> Plan:
-    from airflow_connect.api.operations import ContactRequest
+    from airflow_connect.api.operations import CreateContact
     from airflow_connect.bulk.plan import Plan, TaskInstance
     from airflow_connect.bulk.rows import FileRows
     from airflow_connect.bulk.template import compile_contact, compile_text
 
     return Plan(
         FileRows(str(path)),
-        ContactRequest,
-        compile_contact(CONTACT, ContactRequest, {}),
+        CreateContact,
+        compile_contact(CONTACT, CreateContact, {}),
         key=None if key is None else compile_text(key, {}),
         instance_id=INSTANCE_ID,
         asked_by=TaskInstance("orders", "manual__2026-11-24", "call"),

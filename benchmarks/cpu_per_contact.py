@@ -141,7 +141,7 @@ def connect_to(url: str) -> ConnectHook:
 
 def send_file(file: Path, folder: Path, hook: ConnectHook) -> int:
     """Do what the operator does with a file, and return the number of contacts made."""
-    from airflow_connect.api.operations import ContactRequest
+    from airflow_connect.api.operations import CreateContact
     from airflow_connect.bulk.plan import Plan, TaskInstance
     from airflow_connect.bulk.rows import FileRows
     from airflow_connect.bulk.send import Sender
@@ -151,10 +151,10 @@ def send_file(file: Path, folder: Path, hook: ConnectHook) -> int:
     from airflow_connect.record.results import History
 
     asked_by = TaskInstance("dag", str(folder), "task")
-    contact = compile_contact(TEMPLATE, ContactRequest, {})
+    contact = compile_contact(TEMPLATE, CreateContact, {})
     with (
         Plan(
-            FileRows(str(file)), ContactRequest, contact, key=None, instance_id=hook.instance_id, asked_by=asked_by
+            FileRows(str(file)), CreateContact, contact, key=None, instance_id=hook.instance_id, asked_by=asked_by
         ) as plan,
         History(folder) as history,
         Ledger(folder, header={**asked_by._asdict(), "try_number": 1}) as ledger,

@@ -82,7 +82,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _text_forms() -> str:
-    from airflow_connect.api.operations import ContactRequest
+    from airflow_connect.api.operations import CreateContact
 
     values: list[tuple[str, Any]] = [
         ("`'text'`", "text"),
@@ -99,14 +99,14 @@ def _text_forms() -> str:
     ]
     rows = []
     for given, value in values:
-        params = ContactRequest(instance_id="i", channel="TASK", attributes={"a": value}).params()
+        params = CreateContact(instance_id="i", channel="TASK", attributes={"a": value}).params()
         sent = params["Attributes"].get("a")
         rows.append([given, "the attribute is left out" if sent is None else f"`{sent}`"])
     return _table(["Given", "Sent"], rows)
 
 
 def _reference_types() -> str:
-    from airflow_connect.api.operations import ContactRequest
+    from airflow_connect.api.operations import CreateContact
 
     values: list[tuple[str, Any]] = [
         ("`'https://example.com/orders/17'`", "https://example.com/orders/17"),
@@ -120,7 +120,7 @@ def _reference_types() -> str:
     ]
     rows = []
     for given, value in values:
-        params = ContactRequest(instance_id="i", channel="TASK", references={"r": value}).params()
+        params = CreateContact(instance_id="i", channel="TASK", references={"r": value}).params()
         reference = params["References"]["r"]
         rows.append([given, f"`{reference['Type']}`", f"`{reference['Value']}`"])
     return _table(["Given", "Type", "Value on the wire"], rows)

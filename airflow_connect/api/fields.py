@@ -32,6 +32,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import threading
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -50,6 +51,7 @@ __all__ = [
     "REFERENCES_MAX_BYTES",
     "Converter",
     "Fault",
+    "choice",
     "converter",
     "cut_instance_arn",
     "describe",
@@ -80,6 +82,8 @@ _PLAIN_URL: Final = re.compile(r"https?://[a-z0-9.-]+(?:[/?#]\S*)?", re.IGNORECA
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # A number that survives being read as one: no leading zeros, which postcodes and order numbers have.
 _PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+# https://www.itu.int/rec/T-REC-E.164/
+_E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 _EPOCH: Final = re.compile(r"-?[0-9]+")
 _ISO_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.,]+(?:Z|[+-][0-9:]+)?)?")
 # Years 1 to 9999. Above all this catches milliseconds given for seconds.
@@ -130,10 +134,23 @@ def service_model() -> ServiceModel:
     return ServiceModel(create_loader().load_service_model("connect", "service-2"), "connect")
 
 
-def converter(shape: Shape, member: str = "") -> Converter:
-    """Make the converter of a member: one of ours where authors may write it shorter, else what the model says."""
-    make = _BY_MEMBER.get(member) or _BY_TYPE[shape.type_name]
-    return make(shape)
+#: By the name of a shape of the model; a shape that holds itself finds its converter here.
+_converters: dict[str, Converter] = {}
+_compiling: Final = threading.RLock()
+
+
+def converter(shape: Shape) -> Converter:
+    """Return the converter of a shape: one of ours where authors may write it shorter, else what the model says."""
+
+    def itself(value: Any, path: str, faults: list[Fault]) -> Any:
+        return _converters[shape.name](value, path, faults)
+
+    with _compiling:
+        if shape.name not in _converters:
+            _converters[shape.name] = itself
+            make = _BY_SHAPE.get(shape.name) or _BY_TYPE[shape.type_name]
+            _converters[shape.name] = make(shape)
+        return _converters[shape.name]
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -254,7 +271,7 @@ def _string(shape: Shape) -> Converter:
     most: int | float = shape.metadata.get("max", math.inf)
     matches = _pattern(shape.metadata.get("pattern"))
     if shape.metadata.get("enum"):
-        return _choice(tuple(shape.metadata["enum"]))
+        return choice(tuple(shape.metadata["enum"]))
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         text = value if type(value) is str and value.isascii() else _text(value, path, faults)
@@ -273,20 +290,30 @@ def _string(shape: Shape) -> Converter:
 
 
 def _pattern(pattern: str | None) -> Callable[[str], bool] | None:
-    """
+    r"""
     Compile a pattern of the model: a part of the text has to match, and ``$`` is its very end.
+
+    Some patterns of the model are escaped twice (``\\+[1-9]\\d{1,14}$`` of a phone number) and would refuse every
+    value; none of Amazon Connect's asks for a backslash. One that Python cannot compile is not checked: the service
+    does.
 
     https://smithy.io/2.0/spec/constraint-traits.html#pattern-trait
     """
     if pattern is None:
         return None
+    pattern = pattern.replace("\\\\", "\\")
     if pattern == r"^\P{C}*$":
         return lambda text: not any(unicodedata.category(character)[0] == "C" for character in text)
-    compiled = re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern))
+    try:
+        compiled = re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern))
+    except re.error:
+        return None
     return lambda text: compiled.search(text) is not None
 
 
-def _choice(choices: tuple[str, ...]) -> Converter:
+def choice(choices: tuple[str, ...]) -> Converter:
+    """Make the converter of a text that is one of a few."""
+
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         text = _text(value, path, faults)
         if text is ABSENT or text in choices:
@@ -346,6 +373,14 @@ def website(address: object) -> str | None:
     return bare if _WEBSITE.fullmatch(bare) else None
 
 
+def _phone_number(value: Any, path: str, faults: list[Fault]) -> Any:
+    text = _text(value, path, faults)
+    if text is not ABSENT and not _E164.fullmatch(text):
+        rule = "must be a phone number in E.164 format: + and 2 to 15 digits, as +14155550100"
+        faults.append(Fault(path, rule, describe(value)))
+    return text
+
+
 def _client_token(shape: Shape) -> Converter:
     string = _string(shape)
 
@@ -359,18 +394,86 @@ def _client_token(shape: Shape) -> Converter:
     return convert
 
 
-def _minutes(_shape: Shape) -> Converter:
+#: The integers of the model, by their type.
+_BITS: Final = {"integer": 32, "long": 64}
+
+
+def _integer(shape: Shape) -> Converter:
+    bits = _BITS[shape.type_name]
+    least: int = shape.metadata.get("min", -(2 ** (bits - 1)))
+    most: int = shape.metadata.get("max", 2 ** (bits - 1) - 1)
+    if shape.metadata.keys().isdisjoint({"min", "max"}):
+        return _whole_number(least, most, f"a whole number of {bits} bits")
+    return _whole_number(least, most, f"a whole number from {least:,} to {most:,}")
+
+
+def _whole_number(least: int, most: int, rule: str) -> Converter:
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         plain = _plain(value)
         if plain is ABSENT:
             return plain
-        if isinstance(plain, str) and re.fullmatch("[0-9]{1,10}", plain.strip(), re.ASCII):
+        if isinstance(plain, str) and re.fullmatch("-?[0-9]{1,20}", plain.strip(), re.ASCII):
             plain = int(plain)  # a template makes text of every number
         number = isinstance(plain, (int, float, Decimal)) and not isinstance(plain, bool)
-        if number and 1 <= plain < 2**31 and plain == int(plain):
+        if number and least <= plain <= most and plain == int(plain):
             return int(plain)
-        faults.append(Fault(path, "a whole number of minutes, at least 1", describe(value)))
+        faults.append(Fault(path, rule, describe(value)))
         return ABSENT
+
+    return convert
+
+
+def _number(shape: Shape) -> Converter:
+    least: float = shape.metadata.get("min", -math.inf)
+    most: float = shape.metadata.get("max", math.inf)
+    limits = "" if shape.metadata.keys().isdisjoint({"min", "max"}) else f" from {least:g} to {most:g}"
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        plain = _plain(value)
+        if plain is ABSENT:
+            return plain
+        if isinstance(plain, str) and len(plain) <= _NUMBER_MAX_DIGITS and _NUMBER.fullmatch(plain.strip()):
+            plain = float(plain)
+        if isinstance(plain, (int, float, Decimal)) and not isinstance(plain, bool):
+            try:
+                number = float(plain)
+            except OverflowError:
+                number = math.inf
+            if math.isfinite(number) and least <= number <= most:
+                return number
+        faults.append(Fault(path, f"must be a number{limits}", describe(value)))
+        return ABSENT
+
+    return convert
+
+
+def _boolean(value: Any, path: str, faults: list[Fault]) -> Any:
+    plain = _plain(value)
+    if isinstance(plain, bool) or plain is ABSENT:
+        return plain
+    if isinstance(plain, str) and plain.strip().lower() in {"true", "false"}:
+        return plain.strip().lower() == "true"
+    faults.append(Fault(path, "must be true or false", describe(value)))
+    return ABSENT
+
+
+def _blob(shape: Shape) -> Converter:
+    least: int = shape.metadata.get("min", 0)
+    most: int | float = shape.metadata.get("max", math.inf)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if isinstance(value, str):
+            value = _text(value, path, faults)
+            value = value if value is ABSENT else value.encode()
+        plain = value if isinstance(value, (bytes, bytearray, memoryview)) else _plain(value)
+        if plain is ABSENT:
+            return plain
+        if not isinstance(plain, (bytes, bytearray, memoryview)):
+            return _refuse(value, path, "must be bytes or text", faults)
+        content = bytes(plain)
+        if not least <= len(content) <= most:
+            faults.append(Fault(path, f"{least:,} to {most:,} bytes", f"{len(content):,}"))
+        return content
 
     return convert
 
@@ -445,6 +548,21 @@ def _structure(shape: Shape) -> Converter:
     return convert
 
 
+def _union(shape: Shape) -> Converter:
+    structure = _structure(shape)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        if isinstance(value, Mapping):
+            given = [name for name, item in value.items() if _plain(item) is not ABSENT]
+            if len(given) != 1:
+                rule = f"exactly one of {', '.join(shape.members)}"
+                faults.append(Fault(path, rule, f"{len(given)} of them" if given else "nothing"))
+                return ABSENT
+        return structure(value, path, faults)
+
+    return convert
+
+
 def _list(shape: Shape) -> Converter:
     member = converter(shape.member)
     least, most = shape.metadata.get("min", 0), shape.metadata.get("max", math.inf)
@@ -462,7 +580,7 @@ def _list(shape: Shape) -> Converter:
 
 
 def _map(shape: Shape) -> Converter:
-    key_string, value_string = _string(shape.key), _string(shape.value)
+    key_text, value_of = converter(shape.key), converter(shape.value)
     least, most = shape.metadata.get("min", 0), shape.metadata.get("max", math.inf)
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
@@ -474,7 +592,7 @@ def _map(shape: Shape) -> Converter:
         converted = {}
         for key, item in given:
             where = key_path(path, key)
-            pair = key_string(key, where, faults), value_string(item, where, faults)
+            pair = key_text(key, where, faults), value_of(item, where, faults)
             if ABSENT not in pair:
                 converted[pair[0]] = pair[1]
         return converted
@@ -668,6 +786,7 @@ _REFERENCE_RULES: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
 
 def _segment_attributes(shape: Shape) -> Converter:
     string = _string(shape.value.members["ValueString"])
+    integer = converter(shape.value.members["ValueInteger"])
     key_most: int = shape.key.metadata["max"]
     kinds = tuple(shape.value.members)
 
@@ -701,7 +820,7 @@ def _segment_attributes(shape: Shape) -> Converter:
             return {"ValueMap": convert_map(value, path, faults, amazons)}
         value = _plain(value)
         if isinstance(value, int) and not isinstance(value, bool):
-            number = _int32(value, path, faults)
+            number = integer(value, path, faults)
             return number if number is ABSENT else {"ValueInteger": number}
         text = string(value, path, faults) if value is not ABSENT else value
         return text if text is ABSENT else {"ValueString": text}
@@ -735,7 +854,7 @@ def _segment_attributes(shape: Shape) -> Converter:
             members = [convert_value(each, f"{where}[{index}]", faults, amazons) for index, each in enumerate(item)]
             one = [member for member in members if member is not ABSENT]
         elif kind == "ValueInteger":
-            one = _int32(item, where, faults)
+            one = integer(item, where, faults)
         else:
             one = string(item, where, faults)
             if kind == "ValueArn" and isinstance(one, str) and not _ARN.fullmatch(one):
@@ -756,31 +875,26 @@ def _check_expiry_attribute(converted: Mapping[str, Any], path: str, faults: lis
         faults.append(Fault(f"{path}.{EXPIRY_ATTRIBUTE}", rule, "another value"))
 
 
-def _int32(value: Any, path: str, faults: list[Fault]) -> Any:
-    plain = _plain(value)
-    if isinstance(plain, str) and re.fullmatch("-?[0-9]{1,10}", plain.strip(), re.ASCII):
-        plain = int(plain)  # a template makes text of every number
-    if isinstance(plain, int) and not isinstance(plain, bool) and -(2**31) <= plain < 2**31:
-        return plain
-    faults.append(Fault(path, "a whole number of 32 bits", describe(value)))
-    return ABSENT
-
-
-_BY_TYPE: Final[Mapping[str, Callable[[Shape], Converter]]] = {
-    "string": _string,
-    "structure": _structure,
+_BY_TYPE: Final[Mapping[str, Callable[[Any], Converter]]] = {
+    "blob": _blob,
+    "boolean": lambda _shape: _boolean,
+    "double": _number,
+    "float": _number,
+    "integer": _integer,
     "list": _list,
+    "long": _integer,
     "map": _map,
+    "string": _string,
+    "structure": lambda shape: _union(shape) if shape.is_tagged_union else _structure(shape),
+    "timestamp": lambda _shape: _time,
 }
-_BY_MEMBER: Final[Mapping[str, Callable[[Shape], Converter]]] = {
-    # The model names CHAT as well, which CreateContact does not support.
-    "Channel": lambda _shape: _choice(("TASK", "VOICE", "EMAIL")),
-    "InstanceId": _instance_id,
-    "ClientToken": _client_token,
+_BY_SHAPE: Final[Mapping[str, Callable[[Any], Converter]]] = {
     "Attributes": _attributes,
-    "References": _references,
+    "ClientToken": _client_token,
+    "ContactReferences": _references,
+    "ExpiryDurationInMinutes": lambda _shape: _whole_number(1, 2**31 - 1, "a whole number of minutes, at least 1"),
+    "InstanceId": _instance_id,
+    "PhoneNumber": lambda _shape: _phone_number,
     "SegmentAttributes": _segment_attributes,
     "UserInfo": _user_info,
-    "ExpiryDurationInMinutes": _minutes,
-    "ScheduledTime": lambda _shape: _time,
 }

@@ -1,38 +1,64 @@
 """
-What an author writes about a contact, checked in full, as the JSON of Amazon Connect's API.
+The operations of Amazon Connect that this package calls: one class for each, which holds all that is known of it.
 
-One class for one operation. What an argument may be alone is in :mod:`airflow_connect.api.fields`; here is what binds
-several, one function per rule of Amazon's documentation. This module knows no Airflow, no client and no network.
+Parameters and the rules that bind several of them, what a complete answer has, which parameters identify something (and
+may therefore be quoted in a message), whether it creates a contact, and what its client token promises. Hook, errors,
+bulk and the documentation ask the class; no other place lists operations or their members. To add an operation, add its
+class here.
 
-All work alike::
+An instance of a class is one request, checked in full, as the JSON of Amazon Connect's API::
 
-    ContactRequest(instance_id="…", channel="TASK", name="Call back", attributes={"order": 17}).params()
-    StartTaskContactRequest(instance_id="…", name="Call back", contact_flow_id="…").params()
+    CreateContact(instance_id="…", channel="TASK", name="Call back", attributes={"order": 17}).params()
+    StartTaskContact(instance_id="…", name="Call back", contact_flow_id="…").params()
+
+What an argument may be alone is in :mod:`airflow_connect.api.fields`; here is what binds several, one function per rule
+of Amazon's documentation. This module knows no Airflow, no client and no network.
 """
 
 from __future__ import annotations
 
-import re
+import enum
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow_connect.api.errors import InvalidRequestError
-from airflow_connect.api.fields import ABSENT, EXPIRY_ATTRIBUTE, Fault, converter, describe, key_path, service_model
+from airflow_connect.api.fields import (
+    ABSENT,
+    EXPIRY_ATTRIBUTE,
+    Fault,
+    choice,
+    converter,
+    describe,
+    key_path,
+    service_model,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from botocore.model import StructureShape
+
     from airflow_connect.api.fields import Converter
 
 __all__ = [
-    "ContactRequest",
-    "StartTaskContactRequest",
-    "StopContactRequest",
-    "TagContactRequest",
-    "TransferContactRequest",
-    "UntagContactRequest",
-    "UpdateContactAttributesRequest",
-    "UpdateContactRequest",
+    "CreateContact",
+    "DescribeContact",
+    "DescribeInstance",
+    "GetContactAttributes",
+    "ListAssociatedContacts",
+    "Operation",
+    "Promise",
+    "SearchContacts",
+    "StartTaskContact",
+    "StopContact",
+    "TagContact",
+    "TransferContact",
+    "UntagContact",
+    "UpdateContact",
+    "UpdateContactAttributes",
+    "operation_named",
+    "operations",
+    "operations_for_rows",
 ]
 
 #: How far ahead StartTaskContact schedules a task, in seconds.
@@ -48,22 +74,83 @@ _TASK_REFERENCE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL", "ATT
 _ROUTED_TASK_REFERENCE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL")
 
 
-class _Request:
-    """What all requests have in common: each parameter is converted and checked, then what binds several."""
+class Promise(enum.Enum):
+    """What happens when a call that may have happened is sent again with the same request."""
 
-    #: The API operation.
-    operation: ClassVar[str]
-    #: Every parameter of the operation, as authors write it.
+    #: The operation has no client token and needs none: done twice, it does what it does once.
+    REPEATABLE = "repeatable"
+    #: The same client token creates no second contact for as long as Amazon remembers it.
+    EXACTLY_ONCE = "exactly once while Amazon remembers the client token"
+    #: The client token is forgotten when its contact ends, and would create another one then. A call whose result is
+    #: unknown is never repeated by itself.
+    AT_MOST_ONCE = "at most once"
+
+    @property
+    def repeats_unknown(self) -> bool:
+        """Whether a call whose result is unknown is repeated by itself."""
+        return self is not Promise.AT_MOST_ONCE
+
+
+class Operation:
+    """
+    An operation of Amazon Connect's API. An instance is one request of it.
+
+    What a class says of its operation:
+
+    ``name``
+        the operation's name in the API, which is the class's: ``CreateContact``
+    ``parameters``
+        every parameter that the request takes, as authors write it: ``instance_id``
+    ``answer``
+        the member that a complete answer has, ``None`` where a success says nothing
+    ``identifying``
+        the parameters that identify something: an instance, a contact, a flow, a queue, a user. Only these may be
+        quoted in a message. Everything else that a request holds is struck out of the service's words.
+    ``creates_contact``
+        whether it creates a contact from its arguments alone, so that rows can be turned into contacts
+    ``promise``
+        what its client token promises, a :class:`Promise`
+
+    :param arguments: the parameters of the request
+    """
+
+    name: ClassVar[str]
     parameters: ClassVar[tuple[str, ...]]
+    answer: ClassVar[str | None] = None
+    identifying: ClassVar[tuple[str, ...]]
+    creates_contact: ClassVar[bool] = False
+    promise: ClassVar[Promise] = Promise.REPEATABLE
+
     #: Required parameters that are asked for by ``_check_together``, since what they may be depends on others.
     _conditional: ClassVar[frozenset[str]] = frozenset()
+    #: Converters of parameters that the model allows more than the operation does.
+    _converters: ClassVar[Mapping[str, Converter]] = {}
     #: By parameter, its name in the API and its converter; and the required ones. Made when first needed.
     _compiled: ClassVar[tuple[dict[str, tuple[str, Converter]], tuple[tuple[str, str], ...]] | None] = None
 
     __slots__ = ("_arguments",)
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.name = cls.__name__
+
     def __init__(self, **arguments: Any) -> None:
         self._arguments = arguments
+
+    @classmethod
+    def method(cls) -> str:
+        """Return the name of the method of boto3's client: ``create_contact``."""
+        return _snake_case(cls.name)
+
+    @classmethod
+    def short_name(cls) -> str:
+        """Return the name without ``Contact``, by which a bulk task asks for it: ``create``, ``start_task``."""
+        return cls.method().removesuffix("_contact")
+
+    @classmethod
+    def input_shape(cls) -> StructureShape:
+        """Return what botocore's model says of the request."""
+        return service_model().operation_model(cls.name).input_shape
 
     def params(self, *, now: float | None = None) -> dict[str, Any]:
         """
@@ -74,7 +161,7 @@ class _Request:
         """
         params, faults = self.check(self._arguments, now=now)
         if faults:
-            raise InvalidRequestError(self.operation, faults)
+            raise InvalidRequestError(self.name, faults)
         return params
 
     @classmethod
@@ -91,7 +178,7 @@ class _Request:
         for name, value in arguments.items():
             entry = converters.get(name)
             if entry is None:
-                rule = f"no such parameter; {cls.operation} takes {', '.join(converters)}"
+                rule = f"no such parameter; {cls.name} takes {', '.join(converters)}"
                 faults.append(Fault(key_path("", name), rule, describe(value)))
                 continue
             if value is None:
@@ -104,16 +191,16 @@ class _Request:
         cls._complete(params, faults)
         for name, member in required:
             if member not in params and name not in faulty:
-                faults.append(Fault(name, f"{cls.operation} requires it", "nothing"))
+                faults.append(Fault(name, f"{cls.name} requires it", "nothing"))
         cls._check_together(params, faults, time.time() if now is None else now)
         return params, faults
 
     @classmethod
     def _compile(cls) -> tuple[dict[str, tuple[str, Converter]], tuple[tuple[str, str], ...]]:
-        shape = service_model().operation_model(cls.operation).input_shape
+        shape = cls.input_shape()
         members = {_snake_case(member): member for member in shape.members}
         converters = {
-            name: (members[name], converter(shape.members[members[name]], members[name]))
+            name: (members[name], cls._converters.get(name) or converter(shape.members[members[name]]))
             for name in cls.parameters
             if name in members  # an older botocore does not know the latest, and its client would refuse them
         }
@@ -130,9 +217,9 @@ class _Request:
         """Check the rules that bind several parameters, or a parameter and the time."""
 
 
-class ContactRequest(_Request):
+class CreateContact(Operation):
     """
-    The request of CreateContact: a new VOICE, EMAIL or TASK contact.
+    Create a VOICE, EMAIL or TASK contact.
 
     https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
 
@@ -159,7 +246,6 @@ class ContactRequest(_Request):
     :param client_token: 1 to 500 characters; the same token makes the same contact
     """
 
-    operation = "CreateContact"
     parameters = (
         "instance_id",
         "channel",
@@ -176,6 +262,12 @@ class ContactRequest(_Request):
         "expiry_duration_in_minutes",
         "client_token",
     )
+    answer = "ContactId"
+    identifying = ("InstanceId", "RelatedContactId", "PreviousContactId", "UserInfo")
+    creates_contact = True
+    promise = Promise.EXACTLY_ONCE
+    # The model names CHAT as well, which CreateContact does not support.
+    _converters: ClassVar[Mapping[str, Converter]] = {"channel": choice(("TASK", "VOICE", "EMAIL"))}
     _conditional = frozenset({"initiation_method"})
     __slots__ = ()
 
@@ -207,9 +299,9 @@ class ContactRequest(_Request):
             faults.append(Fault("expiry_duration_in_minutes", rule, "both"))
 
 
-class StartTaskContactRequest(_Request):
+class StartTaskContact(Operation):
     """
-    The request of StartTaskContact: a task that a flow routes to people.
+    Create a task that a flow routes to people.
 
     https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
 
@@ -222,16 +314,15 @@ class StartTaskContactRequest(_Request):
     :param scheduled_time: when the flow starts, at most six days ahead: a datetime, ISO 8601 text or epoch
         seconds; UTC where no time zone is given
     :param description: at most 4,096 characters
-    :param attributes: as for :class:`ContactRequest`
-    :param references: as for :class:`ContactRequest`, without ATTACHMENT
-    :param segment_attributes: as for :class:`ContactRequest`
+    :param attributes: as for :class:`CreateContact`
+    :param references: as for :class:`CreateContact`, without ATTACHMENT
+    :param segment_attributes: as for :class:`CreateContact`
     :param previous_contact_id: a contact whose attributes this one shares; at most 12 contacts in a chain
     :param related_contact_id: a contact whose attributes are copied
     :param attachments: up to 5 of ``{"FileName": …, "S3Url": presigned URL}``
     :param client_token: 1 to 500 characters; the same token makes the same contact
     """
 
-    operation = "StartTaskContact"
     parameters = (
         "instance_id",
         "name",
@@ -248,6 +339,17 @@ class StartTaskContactRequest(_Request):
         "attachments",
         "client_token",
     )
+    answer = "ContactId"
+    identifying = (
+        "InstanceId",
+        "ContactFlowId",
+        "TaskTemplateId",
+        "QuickConnectId",
+        "PreviousContactId",
+        "RelatedContactId",
+    )
+    creates_contact = True
+    promise = Promise.EXACTLY_ONCE
     __slots__ = ()
 
     @classmethod
@@ -268,9 +370,9 @@ class StartTaskContactRequest(_Request):
                 faults.append(Fault("scheduled_time", rule, f"{ahead / 86_400:,.1f} days ahead"))
 
 
-class StopContactRequest(_Request):
+class StopContact(Operation):
     """
-    The request of StopContact.
+    End a contact.
 
     https://docs.aws.amazon.com/connect/latest/APIReference/API_StopContact.html
 
@@ -278,14 +380,14 @@ class StopContactRequest(_Request):
     :param contact_id: the contact to end
     """
 
-    operation = "StopContact"
     parameters = ("instance_id", "contact_id")
+    identifying = ("InstanceId", "ContactId")
     __slots__ = ()
 
 
-class UpdateContactRequest(_Request):
+class UpdateContact(Operation):
     """
-    The request of UpdateContact.
+    Change a contact's name, description, references and segment attributes.
 
     https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContact.html
 
@@ -293,15 +395,14 @@ class UpdateContactRequest(_Request):
     :param contact_id: the contact
     :param name: at most 1,024 characters
     :param description: at most 4,096 characters
-    :param references: as for :class:`ContactRequest`
-    :param segment_attributes: as for :class:`ContactRequest`
+    :param references: as for :class:`CreateContact`
+    :param segment_attributes: as for :class:`CreateContact`
     :param queue_info: ``{"Id": …}``, for external audio contacts only
     :param user_info: the user's ID or ``{"UserId": …}``, for external audio contacts only
     :param customer_endpoint: ``{"Type": …, "Address": …}``, for external audio contacts only
     :param system_endpoint: ``{"Type": …, "Address": …}``, for external audio contacts only
     """
 
-    operation = "UpdateContact"
     parameters = (
         "instance_id",
         "contact_id",
@@ -314,6 +415,7 @@ class UpdateContactRequest(_Request):
         "customer_endpoint",
         "system_endpoint",
     )
+    identifying = ("InstanceId", "ContactId", "QueueInfo", "UserInfo")
     __slots__ = ()
 
     @classmethod
@@ -323,25 +425,25 @@ class UpdateContactRequest(_Request):
             faults.append(Fault("name", "at least one field to update", "none"))
 
 
-class UpdateContactAttributesRequest(_Request):
+class UpdateContactAttributes(Operation):
     """
-    The request of UpdateContactAttributes.
+    Add or change attributes of a contact, also of one that has ended.
 
     https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContactAttributes.html
 
     :param instance_id: the instance's ID, or its ARN
     :param initial_contact_id: the first contact of the chain; the contact itself unless it was transferred
-    :param attributes: as for :class:`ContactRequest`
+    :param attributes: as for :class:`CreateContact`
     """
 
-    operation = "UpdateContactAttributes"
     parameters = ("instance_id", "initial_contact_id", "attributes")
+    identifying = ("InstanceId", "InitialContactId")
     __slots__ = ()
 
 
-class TagContactRequest(_Request):
+class TagContact(Operation):
     """
-    The request of TagContact.
+    Add tags to a contact.
 
     https://docs.aws.amazon.com/connect/latest/APIReference/API_TagContact.html
 
@@ -350,14 +452,14 @@ class TagContactRequest(_Request):
     :param tags: 1 to 6 tags; keys of at most 128 characters, values of at most 256
     """
 
-    operation = "TagContact"
     parameters = ("instance_id", "contact_id", "tags")
+    identifying = ("InstanceId", "ContactId")
     __slots__ = ()
 
 
-class UntagContactRequest(_Request):
+class UntagContact(Operation):
     """
-    The request of UntagContact.
+    Remove tags from a contact.
 
     https://docs.aws.amazon.com/connect/latest/APIReference/API_UntagContact.html
 
@@ -366,14 +468,14 @@ class UntagContactRequest(_Request):
     :param tag_keys: 1 to 6 keys
     """
 
-    operation = "UntagContact"
     parameters = ("instance_id", "contact_id", "tag_keys")
+    identifying = ("InstanceId", "ContactId")
     __slots__ = ()
 
 
-class TransferContactRequest(_Request):
+class TransferContact(Operation):
     """
-    The request of TransferContact, for TASK and EMAIL contacts that have not ended.
+    Transfer a TASK or EMAIL contact that has not ended; what goes on is a new contact.
 
     https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
 
@@ -385,8 +487,10 @@ class TransferContactRequest(_Request):
     :param client_token: 1 to 500 characters; the same token makes the same transfer
     """
 
-    operation = "TransferContact"
     parameters = ("instance_id", "contact_id", "contact_flow_id", "queue_id", "user_id", "client_token")
+    answer = "ContactId"
+    identifying = ("InstanceId", "ContactId", "ContactFlowId", "QueueId", "UserId")
+    promise = Promise.EXACTLY_ONCE
     __slots__ = ()
 
     @classmethod
@@ -394,6 +498,113 @@ class TransferContactRequest(_Request):
         """Do not use both QueueId and UserId in the same call."""
         if params.get("QueueId") and params.get("UserId"):
             faults.append(Fault("queue_id", "a transfer goes to a queue or to a user", "both queue_id and user_id"))
+
+
+class DescribeContact(Operation):
+    """
+    Read a contact.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeContact.html
+
+    :param instance_id: the instance's ID, or its ARN
+    :param contact_id: the contact
+    """
+
+    parameters = ("instance_id", "contact_id")
+    answer = "Contact"
+    identifying = ("InstanceId", "ContactId")
+    __slots__ = ()
+
+
+class GetContactAttributes(Operation):
+    """
+    Read the attributes of a contact.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_GetContactAttributes.html
+
+    :param instance_id: the instance's ID, or its ARN
+    :param initial_contact_id: the first contact of the chain; the contact itself unless it was transferred
+    """
+
+    parameters = ("instance_id", "initial_contact_id")
+    identifying = ("InstanceId", "InitialContactId")
+    __slots__ = ()
+
+
+class ListAssociatedContacts(Operation):
+    """
+    Read the contacts of a contact's tree: itself, what it followed, and what followed it.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_ListAssociatedContacts.html
+
+    :param instance_id: the instance's ID, or its ARN
+    :param contact_id: the contact
+    :param max_results: the most contacts of one answer, 1 to 100
+    :param next_token: of the answer before
+    """
+
+    parameters = ("instance_id", "contact_id", "max_results", "next_token")
+    answer = "ContactSummaryList"
+    identifying = ("InstanceId", "ContactId")
+    __slots__ = ()
+
+
+class SearchContacts(Operation):
+    """
+    Find contacts. The index behind it lags.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_SearchContacts.html
+
+    :param instance_id: the instance's ID, or its ARN
+    :param time_range: ``{"Type": …, "StartTime": …, "EndTime": …}``
+    :param search_criteria: what a contact has to have
+    :param sort: ``{"FieldName": …, "Order": …}``
+    :param max_results: the most contacts of one answer, 1 to 100
+    :param next_token: of the answer before
+    """
+
+    parameters = ("instance_id", "time_range", "search_criteria", "sort", "max_results", "next_token")
+    answer = "Contacts"
+    identifying = ("InstanceId",)
+    __slots__ = ()
+
+
+class DescribeInstance(Operation):
+    """
+    Read the instance: its alias, ARN and access URL among others.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_DescribeInstance.html
+
+    :param instance_id: the instance's ID, or its ARN
+    """
+
+    parameters = ("instance_id",)
+    answer = "Instance"
+    identifying = ("InstanceId",)
+    __slots__ = ()
+
+
+def operations() -> tuple[type[Operation], ...]:
+    """Return the class of every operation that this package calls."""
+    return tuple(Operation.__subclasses__())
+
+
+def operation_named(name: str) -> type[Operation]:
+    """
+    Return the class of an operation.
+
+    :param name: its name in the API: ``CreateContact``
+    :raises ValueError: if this package does not call it
+    """
+    for operation in operations():
+        if operation.name == name:
+            return operation
+    raise ValueError(f"{name} is not an operation that is called here: {', '.join(one.name for one in operations())}.")
+
+
+def operations_for_rows() -> dict[str, type[Operation]]:
+    """Return the operations that create a contact from a row, by the name that a bulk task asks for them by."""
+    return {operation.short_name(): operation for operation in operations() if operation.creates_contact}
 
 
 def _check_initiation_method(channel: str, method: str | None, faults: list[Fault]) -> None:
@@ -420,5 +631,8 @@ def _check_reference_types(params: Mapping[str, Any], types: tuple[str, ...], fa
             faults.append(Fault(key_path("references", name) + ".Type", rule, "another type"))
 
 
-def _snake_case(member: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", member).lower()
+def _snake_case(name: str) -> str:
+    from botocore import xform_name
+
+    snake_case: str = xform_name(name)
+    return snake_case

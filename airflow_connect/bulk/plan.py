@@ -27,7 +27,7 @@ from airflow_connect.bulk.template import RowError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
+    from airflow_connect.api.operations import Operation
     from airflow_connect.bulk.rows import RowSource, Values
     from airflow_connect.bulk.template import ContactOf, TextOf
 
@@ -174,7 +174,7 @@ class Plan:
     def __init__(
         self,
         source: RowSource,
-        request: type[ContactRequest | StartTaskContactRequest],
+        request: type[Operation],
         contact: ContactOf,
         *,
         key: TextOf | None,
@@ -188,7 +188,7 @@ class Plan:
 
         faults = [fault for fault in request.check({"instance_id": instance_id})[1] if fault.field == "instance_id"]
         if faults:
-            raise InvalidRequestError(request.operation, faults)
+            raise InvalidRequestError(request.name, faults)
         self._source = source
         self._request = request
         self._contact = contact

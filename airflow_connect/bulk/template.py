@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-    from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
+    from airflow_connect.api.operations import Operation
 
 __all__ = ["ContactOf", "RowError", "TextOf", "compile_contact", "compile_text"]
 
@@ -73,7 +73,7 @@ class RowError(Exception):
 
 def compile_contact(
     contact: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]],
-    request: type[ContactRequest | StartTaskContactRequest],
+    request: type[Operation],
     context: Mapping[str, Any],
     environment: Environment | None = None,
 ) -> ContactOf:
@@ -100,14 +100,14 @@ def compile_contact(
     if not isinstance(contact, Mapping):
         if not callable(contact):
             rule = "must be a dict of the contact's arguments, or a function from a row to one"
-            raise InvalidRequestError(request.operation, [Fault("contact", rule, describe(contact))])
+            raise InvalidRequestError(request.name, [Fault("contact", rule, describe(contact))])
         return _of_function(contact)
     compiler = _Compiler(context, environment)
     built = {name: compiler.build(value, key_path("", name)) for name, value in contact.items()}
     if not compiler.faults:
         compiler.faults += _constant_faults(built, request)
     if compiler.faults:
-        raise InvalidRequestError(request.operation, compiler.faults)
+        raise InvalidRequestError(request.name, compiler.faults)
     return compiler.function(built)
 
 
@@ -160,9 +160,7 @@ def compile_text(
     return text_of
 
 
-def _constant_faults(
-    built: Mapping[str, Any], request: type[ContactRequest | StartTaskContactRequest]
-) -> Iterator[Fault]:
+def _constant_faults(built: Mapping[str, Any], request: type[Operation]) -> Iterator[Fault]:
     """Yield what is wrong with a contact whatever the row holds."""
     for name in built.keys() & _NOT_OF_A_ROW.keys():
         yield Fault(f"contact.{name}", _NOT_OF_A_ROW[name], "in contact")

@@ -61,7 +61,7 @@ class _CreateContactDecoratedOperator(DecoratedOperator, CreateContactOperator):
         if not isinstance(returned, dict):
             rule = f"the function of task {self.task_id!r} must return a dict of a contact's arguments"
             given = f"a value of type {type(returned).__name__}"
-            raise InvalidRequestError(self._request.operation, [Fault("return value", rule, given)])
+            raise InvalidRequestError(self._request.name, [Fault("return value", rule, given)])
         self._returned = returned
         for name, value in returned.items():
             if name in self._identity_or_parameter:

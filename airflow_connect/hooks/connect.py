@@ -22,14 +22,20 @@ from airflow_connect._compat import AirflowNotFoundException
 from airflow_connect.api.errors import ConnectError, RequestError, SetupError, answer_cut_off, sort_error
 from airflow_connect.api.fields import cut_instance_arn, website, website_of_alias
 from airflow_connect.api.operations import (
-    ContactRequest,
-    StartTaskContactRequest,
-    StopContactRequest,
-    TagContactRequest,
-    TransferContactRequest,
-    UntagContactRequest,
-    UpdateContactAttributesRequest,
-    UpdateContactRequest,
+    CreateContact,
+    DescribeContact,
+    DescribeInstance,
+    GetContactAttributes,
+    ListAssociatedContacts,
+    SearchContacts,
+    StartTaskContact,
+    StopContact,
+    TagContact,
+    TransferContact,
+    UntagContact,
+    UpdateContact,
+    UpdateContactAttributes,
+    operation_named,
 )
 from airflow_connect.calls.retry import MAX_RETRY_TIME, call_with_retries
 
@@ -41,33 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectHook"]
 
-_METHODS: Final = {
-    "CreateContact": "create_contact",
-    "DescribeContact": "describe_contact",
-    "DescribeInstance": "describe_instance",
-    "GetContactAttributes": "get_contact_attributes",
-    "ListAssociatedContacts": "list_associated_contacts",
-    "SearchContacts": "search_contacts",
-    "StartTaskContact": "start_task_contact",
-    "StopContact": "stop_contact",
-    "TagContact": "tag_contact",
-    "TransferContact": "transfer_contact",
-    "UntagContact": "untag_contact",
-    "UpdateContact": "update_contact",
-    "UpdateContactAttributes": "update_contact_attributes",
-}
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
-#: What a complete answer has.
-_ANSWERED_WITH: Final = {
-    "CreateContact": "ContactId",
-    "DescribeContact": "Contact",
-    "DescribeInstance": "Instance",
-    "ListAssociatedContacts": "ContactSummaryList",
-    "SearchContacts": "Contacts",
-    "StartTaskContact": "ContactId",
-    "TransferContact": "ContactId",
-}
-
 #: Where the instance is written in an Amazon Web Services connection.
 _INSTANCE_IN_EXTRA: Final = '{"service_config": {"connect": {"instance_id": "…"}}}'
 
@@ -219,6 +199,7 @@ class ConnectHook(AwsBaseHook):
         :return: the response; ``ResponseMetadata.RetryAttempts`` counts the attempts after the first
         :raises ConnectError: with its cure, see :mod:`airflow_connect.api.errors`
         """
+        called = operation_named(operation)
 
         def once() -> dict[str, Any]:
             client = self._connect
@@ -235,7 +216,7 @@ class ConnectHook(AwsBaseHook):
             response: dict[str, Any] = {}
             token = _calling_connect.set(True)
             try:
-                response = getattr(client, _METHODS[operation])(**params)
+                response = getattr(client, called.method())(**params)
             except ConnectError:
                 raise
             except Exception as error:
@@ -243,7 +224,7 @@ class ConnectHook(AwsBaseHook):
                 if failure is None:
                     raise
             else:
-                member = _ANSWERED_WITH.get(operation)
+                member = called.answer
                 cut_off = member is not None and response.get(member) in (None, "")
                 failure = answer_cut_off(operation, member, response) if member and cut_off else None
             finally:
@@ -265,13 +246,13 @@ class ConnectHook(AwsBaseHook):
         .. seealso::
             - :external+boto3:py:meth:`Connect.Client.create_contact`
 
-        :param arguments: the parameters of :class:`~airflow_connect.api.operations.ContactRequest`; without
+        :param arguments: the parameters of :class:`~airflow_connect.api.operations.CreateContact`; without
             ``client_token`` each call makes a contact, however often it has to be repeated
         :return: the response, with ``ContactId`` and ``ContactArn``
         :raises InvalidRequestError: with all faults, before anything is sent
         """
-        request = ContactRequest(**{"instance_id": self.instance_id, **_with_client_token(arguments)})
-        return self.call("CreateContact", request.params())
+        request = CreateContact(**{"instance_id": self.instance_id, **_with_client_token(arguments)})
+        return self.call(CreateContact.name, request.params())
 
     def start_task_contact(self, **arguments: Any) -> dict[str, Any]:
         """
@@ -280,13 +261,13 @@ class ConnectHook(AwsBaseHook):
         .. seealso::
             - :external+boto3:py:meth:`Connect.Client.start_task_contact`
 
-        :param arguments: the parameters of :class:`~airflow_connect.api.operations.StartTaskContactRequest`; without
+        :param arguments: the parameters of :class:`~airflow_connect.api.operations.StartTaskContact`; without
             ``client_token`` each call makes a contact, however often it has to be repeated
         :return: the response, with ``ContactId``
         :raises InvalidRequestError: with all faults, before anything is sent
         """
-        request = StartTaskContactRequest(**{"instance_id": self.instance_id, **_with_client_token(arguments)})
-        return self.call("StartTaskContact", request.params())
+        request = StartTaskContact(**{"instance_id": self.instance_id, **_with_client_token(arguments)})
+        return self.call(StartTaskContact.name, request.params())
 
     def describe_contact(self, contact_id: str, *, max_retry_time: float | None = None) -> dict[str, Any]:
         """
@@ -299,7 +280,7 @@ class ConnectHook(AwsBaseHook):
         :param max_retry_time: seconds, instead of the hook's
         """
         params = self._contact(contact_id)
-        contact: dict[str, Any] = self.call("DescribeContact", params, max_retry_time=max_retry_time)["Contact"]
+        contact: dict[str, Any] = self.call(DescribeContact.name, params, max_retry_time=max_retry_time)["Contact"]
         return contact
 
     def list_associated_contacts(self, contact_id: str, *, max_retry_time: float | None = None) -> list[dict[str, Any]]:
@@ -316,7 +297,7 @@ class ConnectHook(AwsBaseHook):
         params: dict[str, Any] = self._contact(contact_id)
         found: list[dict[str, Any]] = []
         while True:
-            response = self.call("ListAssociatedContacts", params, max_retry_time=max_retry_time)
+            response = self.call(ListAssociatedContacts.name, params, max_retry_time=max_retry_time)
             found += response["ContactSummaryList"]
             if not response.get("NextToken"):
                 return found
@@ -333,9 +314,9 @@ class ConnectHook(AwsBaseHook):
         :param max_retry_time: seconds, instead of the hook's
         :return: whether this call ended it
         """
-        request = StopContactRequest(instance_id=self.instance_id, contact_id=contact_id)
+        request = StopContact(instance_id=self.instance_id, contact_id=contact_id)
         try:
-            self.call("StopContact", request.params(), max_retry_time=max_retry_time)
+            self.call(StopContact.name, request.params(), max_retry_time=max_retry_time)
         except RequestError as error:
             if error.code != "ContactNotFoundException":
                 raise
@@ -351,11 +332,11 @@ class ConnectHook(AwsBaseHook):
             - :external+boto3:py:meth:`Connect.Client.update_contact`
 
         :param contact_id: the contact
-        :param fields: the parameters of :class:`~airflow_connect.api.operations.UpdateContactRequest`
+        :param fields: the parameters of :class:`~airflow_connect.api.operations.UpdateContact`
         :raises InvalidRequestError: with all faults, before anything is sent
         """
-        request = UpdateContactRequest(instance_id=self.instance_id, contact_id=contact_id, **fields)
-        self.call("UpdateContact", request.params())
+        request = UpdateContact(instance_id=self.instance_id, contact_id=contact_id, **fields)
+        self.call(UpdateContact.name, request.params())
 
     def update_contact_attributes(self, contact_id: str, attributes: Mapping[str, Any]) -> None:
         """
@@ -365,13 +346,13 @@ class ConnectHook(AwsBaseHook):
             - :external+boto3:py:meth:`Connect.Client.update_contact_attributes`
 
         :param contact_id: the contact
-        :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.api.operations.ContactRequest`
+        :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.api.operations.CreateContact`
         :raises InvalidRequestError: with all faults, before anything is sent
         """
-        request = UpdateContactAttributesRequest(
+        request = UpdateContactAttributes(
             instance_id=self.instance_id, initial_contact_id=contact_id, attributes=attributes
         )
-        self.call("UpdateContactAttributes", request.params())
+        self.call(UpdateContactAttributes.name, request.params())
 
     def get_contact_attributes(self, contact_id: str) -> dict[str, str]:
         """
@@ -383,7 +364,7 @@ class ConnectHook(AwsBaseHook):
         :param contact_id: the contact
         """
         params = {"InstanceId": self.instance_id, "InitialContactId": contact_id}
-        attributes: dict[str, str] = self.call("GetContactAttributes", params).get("Attributes", {})
+        attributes: dict[str, str] = self.call(GetContactAttributes.name, params).get("Attributes", {})
         return attributes
 
     def tag_contact(self, contact_id: str, tags: Mapping[str, str]) -> None:
@@ -397,8 +378,8 @@ class ConnectHook(AwsBaseHook):
         :param tags: at most 6
         :raises InvalidRequestError: with all faults, before anything is sent
         """
-        request = TagContactRequest(instance_id=self.instance_id, contact_id=contact_id, tags=tags)
-        self.call("TagContact", request.params())
+        request = TagContact(instance_id=self.instance_id, contact_id=contact_id, tags=tags)
+        self.call(TagContact.name, request.params())
 
     def untag_contact(self, contact_id: str, tag_keys: list[str]) -> None:
         """
@@ -411,8 +392,8 @@ class ConnectHook(AwsBaseHook):
         :param tag_keys: at most 6
         :raises InvalidRequestError: with all faults, before anything is sent
         """
-        request = UntagContactRequest(instance_id=self.instance_id, contact_id=contact_id, tag_keys=tag_keys)
-        self.call("UntagContact", request.params())
+        request = UntagContact(instance_id=self.instance_id, contact_id=contact_id, tag_keys=tag_keys)
+        self.call(UntagContact.name, request.params())
 
     def transfer_contact(self, contact_id: str, **arguments: Any) -> dict[str, Any]:
         """
@@ -422,14 +403,12 @@ class ConnectHook(AwsBaseHook):
             - :external+boto3:py:meth:`Connect.Client.transfer_contact`
 
         :param contact_id: the contact
-        :param arguments: the parameters of :class:`~airflow_connect.api.operations.TransferContactRequest`
+        :param arguments: the parameters of :class:`~airflow_connect.api.operations.TransferContact`
         :return: the response, with ``ContactId`` and ``ContactArn`` of the new contact
         :raises InvalidRequestError: with all faults, before anything is sent
         """
-        request = TransferContactRequest(
-            instance_id=self.instance_id, contact_id=contact_id, **_with_client_token(arguments)
-        )
-        return self.call("TransferContact", request.params())
+        request = TransferContact(instance_id=self.instance_id, contact_id=contact_id, **_with_client_token(arguments))
+        return self.call(TransferContact.name, request.params())
 
     def search_contacts(self, **params: Any) -> Iterator[dict[str, Any]]:
         """
@@ -442,7 +421,7 @@ class ConnectHook(AwsBaseHook):
         """
         params = {"InstanceId": self.instance_id, "MaxResults": 100, **params}
         while True:
-            response = self.call("SearchContacts", params)
+            response = self.call(SearchContacts.name, params)
             yield from response["Contacts"]
             if not response.get("NextToken"):
                 return
@@ -458,7 +437,7 @@ class ConnectHook(AwsBaseHook):
         :param max_retry_time: seconds, instead of the hook's
         """
         params = {"InstanceId": self.instance_id}
-        instance: dict[str, Any] = self.call("DescribeInstance", params, max_retry_time=max_retry_time)["Instance"]
+        instance: dict[str, Any] = self.call(DescribeInstance.name, params, max_retry_time=max_retry_time)["Instance"]
         return instance
 
     @cached_property

@@ -24,7 +24,7 @@ from airflow_connect._compat import BaseNotifier, dag_run_url, failed_tasks, log
 from airflow_connect.api.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError
 from airflow_connect.api.fields import EXPIRY_ATTRIBUTE, describe
 from airflow_connect.api.identity import token_for_key
-from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
+from airflow_connect.api.operations import CreateContact, StartTaskContact
 from airflow_connect.hooks.connect import ConnectHook
 
 if TYPE_CHECKING:
@@ -278,7 +278,7 @@ class ContactNotifier(BaseNotifier):
                 generation = origin.run_id or ""
         token = token_for_key(self.hook.instance_id, json.dumps(["notifier", *parts, generation]))
         routed = any(getattr(self, route) for route in _ROUTES)
-        request = StartTaskContactRequest if routed else ContactRequest
+        request = StartTaskContact if routed else CreateContact
         try:
             params = request(**self._arguments(mark, incident, origin, token)).params()
         except InvalidRequestError as error:
@@ -288,7 +288,7 @@ class ContactNotifier(BaseNotifier):
                 setattr(plain, field, None)
             params = request(**plain._arguments(mark, incident, origin, token)).params()  # noqa: SLF001
         try:
-            contact_id = self.hook.call(request.operation, params)["ContactId"]
+            contact_id = self.hook.call(request.name, params)["ContactId"]
         except RequestError as error:
             if not _made_before(error):
                 raise

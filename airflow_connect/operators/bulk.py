@@ -25,7 +25,7 @@ from airflow_connect.api.errors import (
     RowsRefusedError,
 )
 from airflow_connect.api.fields import Fault, describe
-from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
+from airflow_connect.api.operations import operations_for_rows
 from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
 from airflow_connect.bulk.rows import FileRows, SqlRows, json_line, source_of
 from airflow_connect.bulk.send import QUOTA_TIMEOUT, Progress
@@ -48,11 +48,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BulkCreateContactsOperator", "FileRows", "SqlRows", "export_results", "read_results"]
 
-#: By the value of ``operation``.
-_REQUESTS: Final[Mapping[str, type[ContactRequest | StartTaskContactRequest]]] = {
-    "create": ContactRequest,
-    "start_task": StartTaskContactRequest,
-}
 #: Calls per second that Amazon allows by default, for an estimate where nothing better is known.
 #: https://docs.aws.amazon.com/connect/latest/adminguide/amazon-connect-service-limits.html#api-throttling-quotas
 _DEFAULT_RATE: Final = 2.0
@@ -96,8 +91,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     :param rows: a list of dicts, the output of a task, :class:`~airflow_connect.bulk.rows.FileRows` or
         :class:`~airflow_connect.bulk.rows.SqlRows` (templated, but not what a row holds)
-    :param contact: the arguments of :class:`~airflow_connect.api.operations.ContactRequest` (or, with
-        ``operation="start_task"``, of :class:`~airflow_connect.api.operations.StartTaskContactRequest`), with templates
+    :param contact: the arguments of :class:`~airflow_connect.api.operations.CreateContact` (or, with
+        ``operation="start_task"``, of :class:`~airflow_connect.api.operations.StartTaskContact`), with templates
         over ``row`` and Airflow's context: ``{"name": "Order {{ row.order_id }}"}``. Or a function that takes a row, a
         dict, and returns them.
     :param operation: ``create`` for CreateContact (default), ``start_task`` for StartTaskContact
@@ -180,7 +175,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         for name, value, allowed in (
-            ("operation", operation, tuple(_REQUESTS)),
+            ("operation", operation, tuple(operations_for_rows())),
             ("on_invalid", on_invalid, ("fail", "skip")),
             ("on_duplicate", on_duplicate, ("fail", "skip")),
         ):
@@ -248,7 +243,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         options = _Options(self)
         ti = context["ti"]
         asked_by = TaskInstance(ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1))
-        request = _REQUESTS[self.operation]
+        request = operations_for_rows()[self.operation]
         environment = self.get_template_env()
         contact, xcoms = _xcoms_as_names(self.contact, context)
         names = ChainMap(xcoms, cast("Any", context))  # a copy would make Airflow compute all of it
@@ -262,7 +257,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                     compile_contact(contact, request, names, environment),
                     key=None
                     if self.idempotency_key is None
-                    else compile_text(self.idempotency_key, names, environment, operation=request.operation),
+                    else compile_text(self.idempotency_key, names, environment, operation=request.name),
                     instance_id=self.hook.instance_id,
                     asked_by=asked_by,
                     on_duplicate=self.on_duplicate,
@@ -336,7 +331,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             raise InvalidRowsError(
                 f"{plan.invalid:,} of {plan.rows:,} rows have faults, and nothing was sent. The first are in the log, "
                 f"all are in {path}. Correct them, or leave these rows out with on_invalid='skip'.",
-                operation=_REQUESTS[self.operation].operation,
+                operation=operations_for_rows()[self.operation].name,
                 code="InvalidRows",
             )
 
@@ -374,7 +369,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         from airflow_connect.bulk.send import Sender
         from airflow_connect.calls.pace import Pace
 
-        operation = _REQUESTS[self.operation].operation
+        operation = operations_for_rows()[self.operation].name
         pace = Pace(
             time.monotonic(),
             max_rate=options.max_rate,
@@ -480,7 +475,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         return {
             **asked_by._asdict(),
             "try_number": context["ti"].try_number,
-            "operation": _REQUESTS[self.operation].operation,
+            "operation": operations_for_rows()[self.operation].name,
             "instance_id": self.hook.instance_id,
             "region": self.hook.conn_region_name,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -514,7 +509,7 @@ class _Options:
 
         self.max_rate = number("max_rate", zero=False)
         asks = str(operator.total_rate).strip().lower() == "service_quotas"
-        quota = operator.hook.rate_quota(_REQUESTS[operator.operation].operation) if asks else None
+        quota = operator.hook.rate_quota(operations_for_rows()[operator.operation].name) if asks else None
         self.total_rate = quota if asks else number("total_rate", zero=False)
         self._failures = number("tolerated_failures")
         self._percent = number("tolerated_failure_percent", 100)
@@ -523,7 +518,7 @@ class _Options:
         if self.dry_run is None:
             faults.append(Fault("dry_run", "must be true or false", describe(dry_run)))
         if faults:
-            raise InvalidRequestError(_REQUESTS[operator.operation].operation, faults)
+            raise InvalidRequestError(operations_for_rows()[operator.operation].name, faults)
 
     def tolerates(self, failed: int, rows: int) -> bool:
         """Return whether so many failures of so many rows are tolerated."""

@@ -27,12 +27,13 @@ from airflow_connect.api.errors import (
 from airflow_connect.api.fields import Fault, text_of
 from airflow_connect.api.identity import changed_fields, content_digests, token_for_key
 from airflow_connect.api.operations import (
-    ContactRequest,
-    StartTaskContactRequest,
-    StopContactRequest,
-    TagContactRequest,
-    TransferContactRequest,
-    UpdateContactAttributesRequest,
+    CreateContact,
+    Operation,
+    StartTaskContact,
+    StopContact,
+    TagContact,
+    TransferContact,
+    UpdateContactAttributes,
 )
 from airflow_connect.api.outcome import Outcome
 from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
@@ -79,7 +80,7 @@ class _MakeContactOperator(ConnectBaseOperator):
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     """
 
-    _request: ClassVar[type[ContactRequest | StartTaskContactRequest]]
+    _request: ClassVar[type[Operation]]
 
     def __init__(
         self,
@@ -112,12 +113,12 @@ class _MakeContactOperator(ConnectBaseOperator):
     def _execute(self, context: Context) -> str:
         if self.idempotency_key is not None and self.client_token is not None:
             rule = "give idempotency_key or client_token: each says what identifies the contact"
-            raise InvalidRequestError(self._request.operation, [Fault("idempotency_key", rule, "both")])
+            raise InvalidRequestError(self._request.name, [Fault("idempotency_key", rule, "both")])
         token = self._token(context)
         arguments = {**self._arguments(), "instance_id": self.hook.instance_id, "client_token": token}
         params = self._request(**arguments).params()
 
-        record = _TaskRecord(task_state_store(context), self._request.operation, params)
+        record = _TaskRecord(task_state_store(context), self._request.name, params)
         contact = record.contact()
         if contact is not None:
             if changed := record.changed_fields():
@@ -128,7 +129,7 @@ class _MakeContactOperator(ConnectBaseOperator):
             what, attempts = "was made by an earlier attempt", 0
         else:
             with record:
-                response = self.hook.call(self._request.operation, params)
+                response = self.hook.call(self._request.name, params)
                 contact = {"contact_id": response["ContactId"], "contact_arn": response.get("ContactArn")}
                 record.made(contact)
             what, attempts = "made", 1 + response["ResponseMetadata"]["RetryAttempts"]
@@ -222,7 +223,7 @@ class _MakeContactOperator(ConnectBaseOperator):
         if self.idempotency_key is not None:
             if not str(self.idempotency_key).strip():
                 rule = "must not be empty: every contact with an empty key would be the same one"
-                raise InvalidRequestError(self._request.operation, [Fault("idempotency_key", rule, "empty text")])
+                raise InvalidRequestError(self._request.name, [Fault("idempotency_key", rule, "empty text")])
             return token_for_key(self.hook.instance_id, str(self.idempotency_key))
         return self._token_for_task(context)
 
@@ -300,7 +301,7 @@ class CreateContactOperator(_MakeContactOperator):
         https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html
 
     The parameters from ``channel`` to ``expiry_duration_in_minutes`` are those of
-    :class:`~airflow_connect.api.operations.ContactRequest`, which says their forms, limits and defaults.
+    :class:`~airflow_connect.api.operations.CreateContact`, which says their forms, limits and defaults.
 
     :param channel: ``TASK``, ``VOICE`` or ``EMAIL`` (templated)
     :param initiation_method: default ``API`` for TASK, ``TRANSFER`` for VOICE (templated)
@@ -331,8 +332,8 @@ class CreateContactOperator(_MakeContactOperator):
     :return: the contact's ID; its ARN is the XCom ``contact_arn``
     """
 
-    _request = ContactRequest
-    template_fields: Sequence[str] = aws_template_fields(*ContactRequest.parameters, "idempotency_key")
+    _request = CreateContact
+    template_fields: Sequence[str] = aws_template_fields(*CreateContact.parameters, "idempotency_key")
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "attributes": "json",
         "references": "json",
@@ -382,7 +383,7 @@ class StartTaskContactOperator(_MakeContactOperator):
         https://docs.aws.amazon.com/connect/latest/APIReference/API_StartTaskContact.html
 
     The parameters from ``name`` to ``attachments`` are those of
-    :class:`~airflow_connect.api.operations.StartTaskContactRequest`, which says their forms, limits and defaults.
+    :class:`~airflow_connect.api.operations.StartTaskContact`, which says their forms, limits and defaults.
 
     :param name: the task's name (templated)
     :param contact_flow_id: the flow. Exactly one of this, ``task_template_id`` and ``quick_connect_id`` is required
@@ -414,8 +415,8 @@ class StartTaskContactOperator(_MakeContactOperator):
     :return: the contact's ID
     """
 
-    _request = StartTaskContactRequest
-    template_fields: Sequence[str] = aws_template_fields(*StartTaskContactRequest.parameters, "idempotency_key")
+    _request = StartTaskContact
+    template_fields: Sequence[str] = aws_template_fields(*StartTaskContact.parameters, "idempotency_key")
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "attachments": "json",
         "attributes": "json",
@@ -477,7 +478,7 @@ class StopContactOperator(EachContactOperator):
     :return: the contact's ID; for many ``{"contacts": …, "stopped": …, "ended_before": …, "failed": 0}``
     """
 
-    operation = "StopContact"
+    operation = StopContact.name
     done = "stopped"
     ended_codes = frozenset({"ContactNotFoundException"})
 
@@ -494,7 +495,7 @@ class StopContactOperator(EachContactOperator):
         super().__init__(contact_id=contact_id, results=results, state=state, **kwargs)
 
     def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
-        return StopContactRequest(instance_id=self.hook.instance_id, contact_id=contact_id).params()
+        return StopContact(instance_id=self.hook.instance_id, contact_id=contact_id).params()
 
     def _execute_one(self, context: Context, contact_id: str) -> str:
         reads = Reads(self.hook, clock=Clock(), max_retry_time=self.max_retry_time)
@@ -515,7 +516,7 @@ class UpdateContactAttributesOperator(EachContactOperator):
         :ref:`howto/operator:UpdateContactAttributesOperator`
 
     :param contact_id: the contact, of a chain of transferred contacts the first; or a list of them (templated)
-    :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.api.operations.ContactRequest` (templated)
+    :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.api.operations.CreateContact` (templated)
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
         (templated)
     :param state: of the results, only contacts of these states, such as ``open``; default: all (templated)
@@ -527,7 +528,7 @@ class UpdateContactAttributesOperator(EachContactOperator):
     :return: the contact's ID; for many ``{"contacts": …, "updated": …, "ended_before": 0, "failed": 0}``
     """
 
-    operation = "UpdateContactAttributes"
+    operation = UpdateContactAttributes.name
     done = "updated"
     template_fields: Sequence[str] = (*EachContactOperator.template_fields, "attributes")
     template_fields_renderers: ClassVar[dict[str, str]] = {"attributes": "json"}
@@ -537,7 +538,7 @@ class UpdateContactAttributesOperator(EachContactOperator):
         self.attributes = attributes
 
     def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
-        return UpdateContactAttributesRequest(
+        return UpdateContactAttributes(
             instance_id=self.hook.instance_id, initial_contact_id=contact_id, attributes=self.attributes
         ).params()
 
@@ -569,7 +570,7 @@ class TagContactOperator(EachContactOperator):
     :return: the contact's ID; for many ``{"contacts": …, "tagged": …, "ended_before": 0, "failed": 0}``
     """
 
-    operation = "TagContact"
+    operation = TagContact.name
     done = "tagged"
     template_fields: Sequence[str] = (*EachContactOperator.template_fields, "tags")
     template_fields_renderers: ClassVar[dict[str, str]] = {"tags": "json"}
@@ -579,7 +580,7 @@ class TagContactOperator(EachContactOperator):
         self.tags = tags
 
     def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
-        return TagContactRequest(instance_id=self.hook.instance_id, contact_id=contact_id, tags=self.tags).params()
+        return TagContact(instance_id=self.hook.instance_id, contact_id=contact_id, tags=self.tags).params()
 
     def _execute_one(self, context: Context, contact_id: str) -> str:
         self.hook.tag_contact(contact_id, self.tags)
@@ -615,7 +616,7 @@ class TransferContactOperator(EachContactOperator):
         …, "ended_before": …, "failed": 0}``, up to 100 with ``went_on_as``: ``{contact: new contact}``
     """
 
-    operation = "TransferContact"
+    operation = TransferContact.name
     done = "transferred"
     needs_open = True
     template_fields: Sequence[str] = (*EachContactOperator.template_fields, "contact_flow_id", "queue_id", "user_id")
@@ -638,7 +639,7 @@ class TransferContactOperator(EachContactOperator):
         self.user_id = user_id
 
     def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
-        return TransferContactRequest(
+        return TransferContact(
             instance_id=self.hook.instance_id,
             contact_id=contact_id,
             contact_flow_id=self.contact_flow_id,

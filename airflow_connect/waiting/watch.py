@@ -27,6 +27,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from airflow_connect.api.errors import ConnectError, RequestError, RetryableError, SetupError
+from airflow_connect.api.operations import DescribeInstance, SearchContacts
 from airflow_connect.api.outcome import Outcome, OutcomeState, contact_may_go_on, outcome_of, unknown_contact
 from airflow_connect.calls.each import Paced
 from airflow_connect.calls.retry import MAX_RETRY_TIME
@@ -120,13 +121,13 @@ class Reads:
             return reader.describe_contact(contact_id, max_retry_time=0)
 
         def search(params: Mapping[str, Any]) -> dict[str, Any]:
-            return reader.call("SearchContacts", {"InstanceId": reader.instance_id, **params}, max_retry_time=0)
+            return reader.call(SearchContacts.name, {"InstanceId": reader.instance_id, **params}, max_retry_time=0)
 
         def associated(contact_id: str) -> list[dict[str, Any]]:
             return reader.list_associated_contacts(contact_id, max_retry_time=0)
 
         def instance(instance_id: str) -> dict[str, Any]:
-            return reader.call("DescribeInstance", {"InstanceId": instance_id}, max_retry_time=0)
+            return reader.call(DescribeInstance.name, {"InstanceId": instance_id}, max_retry_time=0)
 
         self.reader = reader
         #: DescribeContact: the ``Contact`` of an ID.

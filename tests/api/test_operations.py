@@ -15,20 +15,21 @@ from uuid import UUID
 import numpy as np
 import pandas
 import pytest
+from botocore import xform_name
 from botocore.session import Session
 
 from airflow_connect.api import operations as request
 from airflow_connect.api.errors import InvalidRequestError
 from airflow_connect.api.fields import ATTRIBUTES_MAX_BYTES, REFERENCES_MAX_BYTES, Fault, cut_instance_arn
 from airflow_connect.api.operations import (
-    ContactRequest,
-    StartTaskContactRequest,
-    StopContactRequest,
-    TagContactRequest,
-    TransferContactRequest,
-    UntagContactRequest,
-    UpdateContactAttributesRequest,
-    UpdateContactRequest,
+    CreateContact,
+    StartTaskContact,
+    StopContact,
+    TagContact,
+    TransferContact,
+    UntagContact,
+    UpdateContact,
+    UpdateContactAttributes,
 )
 
 if TYPE_CHECKING:
@@ -45,16 +46,7 @@ DAY = 86_400
 #: What no fault and no error may tell: it stands for a customer's data.
 SECRET = "Zaphod Beeblebrox 0042"
 
-REQUESTS = [
-    ContactRequest,
-    StartTaskContactRequest,
-    StopContactRequest,
-    UpdateContactRequest,
-    UpdateContactAttributesRequest,
-    TagContactRequest,
-    UntagContactRequest,
-    TransferContactRequest,
-]
+REQUESTS = request.operations()
 
 #: Parameters of the API that are left out on purpose, by operation.
 LEFT_OUT = {
@@ -65,50 +57,50 @@ LEFT_OUT = {
 
 def create(**arguments: Any) -> dict[str, Any]:
     """Return the parameters of a TASK contact that has to be right."""
-    return ContactRequest(**TASK | arguments).params(now=NOW)
+    return CreateContact(**TASK | arguments).params(now=NOW)
 
 
 def start(**arguments: Any) -> dict[str, Any]:
     """Return the parameters of a routed task that has to be right."""
-    return StartTaskContactRequest(**ROUTED | arguments).params(now=NOW)
+    return StartTaskContact(**ROUTED | arguments).params(now=NOW)
 
 
-def faults_of(arguments: Mapping[str, Any], kind: Any = ContactRequest) -> list[Fault]:
+def faults_of(arguments: Mapping[str, Any], kind: Any = CreateContact) -> list[Fault]:
     """Return all faults, and see to it that they tell no secret."""
     faults = kind.check(arguments, now=NOW)[1]
-    told = f"{faults} {InvalidRequestError(kind.operation, faults)}"
+    told = f"{faults} {InvalidRequestError(kind.name, faults)}"
     assert not [word for word in SECRET.split() if word in told]
     return faults
 
 
-def fields(arguments: Mapping[str, Any], kind: Any = ContactRequest) -> list[str]:
+def fields(arguments: Mapping[str, Any], kind: Any = CreateContact) -> list[str]:
     return [fault.field for fault in faults_of(arguments, kind)]
 
 
 # --- The surface --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.operation)
+@pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.name)
 def test_parameters_are_those_of_the_model(kind: Any) -> None:
     """Every parameter of the operation is covered or left out on purpose, so that a new one is noticed."""
-    model = Session().get_service_model("connect").operation_model(kind.operation).input_shape
-    members = {request._snake_case(member) for member in model.members}
-    assert members - LEFT_OUT.get(kind.operation, set()) == set(kind.parameters)  # an older boto3 knows fewer
+    model = Session().get_service_model("connect").operation_model(kind.name).input_shape
+    members = {xform_name(member) for member in model.members}
+    assert members - LEFT_OUT.get(kind.name, set()) == set(kind.parameters)  # an older boto3 knows fewer
     assert len(kind.parameters) == len(set(kind.parameters))
 
 
-@pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.operation)
+@pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.name)
 def test_every_parameter_is_documented(kind: Any) -> None:
     """The class's docstring describes each parameter, and the page that has it."""
     assert [name for name in kind.parameters if f":param {name}:" not in kind.__doc__] == []
-    assert f"API_{kind.operation}.html" in kind.__doc__
+    assert f"API_{kind.name}.html" in kind.__doc__
 
 
-@pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.operation)
+@pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.name)
 def test_required_parameters_are_asked_for(kind: Any) -> None:
     """A request with nothing in it hears of every parameter that is always required, once."""
-    model = Session().get_service_model("connect").operation_model(kind.operation).input_shape
-    required = {request._snake_case(member) for member in model.required_members} - {"initiation_method"}
+    model = Session().get_service_model("connect").operation_model(kind.name).input_shape
+    required = {xform_name(member) for member in model.required_members} - {"initiation_method"}
     named = [fault.field for fault in faults_of({}, kind)]
     assert required <= set(named)
     assert len(named) == len(set(named))
@@ -118,8 +110,8 @@ def test_check_needs_the_model_but_no_client() -> None:
     """A check reads botocore's model and makes no client: it needs no region, no credentials and no network."""
     code = (
         "import sys\n"
-        "from airflow_connect.api.operations import ContactRequest\n"
-        "ContactRequest(instance_id='i', channel='TASK', attributes={'a': 1}).params()\n"
+        "from airflow_connect.api.operations import CreateContact\n"
+        "CreateContact(instance_id='i', channel='TASK', attributes={'a': 1}).params()\n"
         "print(sorted({'airflow', 'boto3', 'botocore.client', 'botocore.session'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -147,9 +139,9 @@ def test_all_parameters_of_create_contact() -> None:
         "expiry_duration_in_minutes": 30,
         "client_token": "token",
     }
-    assert tuple(arguments) == ContactRequest.parameters
+    assert tuple(arguments) == CreateContact.parameters
     assert len(arguments) == 14
-    assert ContactRequest(**arguments).params() == {
+    assert CreateContact(**arguments).params() == {
         "InstanceId": INSTANCE,
         "Channel": "VOICE",
         "InitiationMethod": "TRANSFER",
@@ -183,8 +175,8 @@ def test_all_parameters_of_start_task_contact() -> None:
         "attachments": [{"FileName": "a.pdf", "S3Url": "https://s3.example.com/a"}],
         "client_token": "token",
     }
-    assert set(StartTaskContactRequest.parameters) - set(arguments) == {"task_template_id", "quick_connect_id"}
-    assert StartTaskContactRequest(**arguments).params(now=NOW) == {
+    assert set(StartTaskContact.parameters) - set(arguments) == {"task_template_id", "quick_connect_id"}
+    assert StartTaskContact(**arguments).params(now=NOW) == {
         "InstanceId": INSTANCE,
         "Name": "Call back",
         "ContactFlowId": "flow",
@@ -205,7 +197,7 @@ def test_all_parameters_of_start_task_contact() -> None:
 @pytest.mark.parametrize(("channel", "method"), [("TASK", "API"), ("VOICE", "TRANSFER")])
 def test_initiation_method_has_a_default(channel: str, method: str) -> None:
     """TASK and VOICE have one initiation method, which need not be said."""
-    params = ContactRequest(instance_id=INSTANCE, channel=channel).params()
+    params = CreateContact(instance_id=INSTANCE, channel=channel).params()
     assert params == {"InstanceId": INSTANCE, "Channel": channel, "InitiationMethod": method}
 
 
@@ -213,7 +205,7 @@ def test_initiation_method_has_a_default(channel: str, method: str) -> None:
 def test_email_names_its_initiation_method(method: str) -> None:
     """An EMAIL contact has no default, and is told the three methods."""
     email = {"instance_id": INSTANCE, "channel": "EMAIL", "user_info": "agent"}
-    assert ContactRequest(**email, initiation_method=method).params()["InitiationMethod"] == method
+    assert CreateContact(**email, initiation_method=method).params()["InitiationMethod"] == method
     [fault] = faults_of(email)
     assert fault.field == "initiation_method"
     assert method in fault.rule
@@ -238,11 +230,11 @@ def test_instance_arn_is_cut_to_its_id() -> None:
 def test_none_and_nan_leave_a_parameter_out() -> None:
     """A parameter that upstream data lacks is not given, whatever the way to say so."""
     for nothing in (None, math.nan, np.float32("nan"), np.datetime64("NaT"), Decimal("NaN"), Decimal("sNaN")):
-        arguments = dict.fromkeys(set(ContactRequest.parameters) - {"instance_id", "channel"}, nothing)
-        params = ContactRequest(**TASK | arguments).params()
+        arguments = dict.fromkeys(set(CreateContact.parameters) - {"instance_id", "channel"}, nothing)
+        params = CreateContact(**TASK | arguments).params()
         assert params == {"InstanceId": INSTANCE, "Channel": "TASK", "InitiationMethod": "API"}
-        arguments = dict.fromkeys(set(StartTaskContactRequest.parameters) - set(ROUTED), nothing)
-        assert set(StartTaskContactRequest(**ROUTED | arguments).params()) == {"InstanceId", "Name", "ContactFlowId"}
+        arguments = dict.fromkeys(set(StartTaskContact.parameters) - set(ROUTED), nothing)
+        assert set(StartTaskContact(**ROUTED | arguments).params()) == {"InstanceId", "Name", "ContactFlowId"}
 
 
 def test_unknown_parameter_is_told_even_without_a_value() -> None:
@@ -260,9 +252,9 @@ def test_parameter_that_an_older_botocore_lacks(monkeypatch: pytest.MonkeyPatch)
     members = model.operation_model("StartTaskContact").input_shape.members
     del members["Attachments"]
     monkeypatch.setattr(request, "service_model", lambda: model)
-    monkeypatch.setattr(StartTaskContactRequest, "_compiled", None)
+    monkeypatch.setattr(StartTaskContact, "_compiled", None)
     assert start()["ContactFlowId"] == "flow"
-    assert fields(ROUTED | {"attachments": []}, StartTaskContactRequest) == ["attachments"]
+    assert fields(ROUTED | {"attachments": []}, StartTaskContact) == ["attachments"]
 
 
 # --- Bad requests -------------------------------------------------------------------------------------------
@@ -416,7 +408,7 @@ def test_bad_request(kind: str) -> None:
     assert [fault.field for fault in faults] == named
     assert all(fault.rule and fault.given for fault in faults)
     with pytest.raises(InvalidRequestError) as caught:
-        ContactRequest(**TASK | change).params(now=NOW)
+        CreateContact(**TASK | change).params(now=NOW)
     assert caught.value.faults == tuple(faults)
     assert all(str(fault) in str(caught.value) for fault in faults)
 
@@ -456,7 +448,7 @@ def test_all_faults_of_a_request_at_once() -> None:
 def test_error_text_names_operation_count_field_rule_and_given() -> None:
     """The text of the error is complete: what is wrong, its limit, where, and that nothing was sent."""
     with pytest.raises(InvalidRequestError) as caught:
-        ContactRequest(**TASK, name="x" * 1025, attributes={"a b": 1}).params()
+        CreateContact(**TASK, name="x" * 1025, attributes={"a b": 1}).params()
     assert str(caught.value) == (
         "The request for CreateContact has 2 faults; nothing was sent:\n"
         "  name: at most 1,024 characters (given: 1,025 characters)\n"
@@ -464,7 +456,7 @@ def test_error_text_names_operation_count_field_rule_and_given() -> None:
         " (given: as key: text of 3 characters)"
     )
     with pytest.raises(InvalidRequestError, match="has 1 fault; nothing"):
-        ContactRequest(channel="TASK").params()
+        CreateContact(channel="TASK").params()
 
 
 def test_key_in_a_fault_is_cut_short_and_stays_on_its_line() -> None:
@@ -508,7 +500,7 @@ def test_reference_types_of_a_task(kind: str) -> None:
     references = {"references": {"r": {"Type": kind, "Value": values.get(kind, "v")}}}
     assert fields(TASK | references) == []
     refused = ["references.r.Type"] if kind == "ATTACHMENT" else []
-    assert fields(ROUTED | references, StartTaskContactRequest) == refused
+    assert fields(ROUTED | references, StartTaskContact) == refused
 
 
 def test_reference_by_arn_alone() -> None:
@@ -517,7 +509,7 @@ def test_reference_by_arn_alone() -> None:
     attachment = {"Type": "ATTACHMENT", "Arn": arn, "Status": "APPROVED", "StatusReason": "clean"}
     assert create(references={"File": attachment})["References"] == {"File": attachment}
     message = {"Type": "EMAIL_MESSAGE", "Arn": arn}
-    assert ContactRequest(**EMAIL, references={"Mail": message}).params()["References"] == {"Mail": message}
+    assert CreateContact(**EMAIL, references={"Mail": message}).params()["References"] == {"Mail": message}
 
 
 # --- Bytes and lengths --------------------------------------------------------------------------------------
@@ -681,7 +673,7 @@ def test_row_of_a_data_frame() -> None:
             "at": pandas.to_datetime(pandas.Series(["2026-11-24T16:00:00Z", None])),
         }
     )
-    full, empty = (ContactRequest(**TASK, attributes=row).params()["Attributes"] for row in frame.to_dict("records"))
+    full, empty = (CreateContact(**TASK, attributes=row).params()["Attributes"] for row in frame.to_dict("records"))
     assert full == {
         "order": "17",
         "price": "12.5",
@@ -942,7 +934,7 @@ def test_expiry_attribute_without_minutes(value: Any) -> None:
     """The expiry attribute takes a map with a positive whole number of minutes and nothing else."""
     attributes = {"segment_attributes": {"connect:ContactExpiry": value}}
     assert fields(TASK | attributes) == ["segment_attributes.connect:ContactExpiry"]
-    assert fields(ROUTED | attributes, StartTaskContactRequest) == ["segment_attributes.connect:ContactExpiry"]
+    assert fields(ROUTED | attributes, StartTaskContact) == ["segment_attributes.connect:ContactExpiry"]
 
 
 @pytest.mark.parametrize("given", [1, 30, 2**31 - 1, 30.0, Decimal(30), "30", " 30 ", np.int64(30)])
@@ -965,26 +957,26 @@ def test_user_info_short_and_long(given: Any) -> None:
 def test_one_route(route: str) -> None:
     """Exactly one of the three routes is given, and any one will do."""
     task = {"instance_id": INSTANCE, "name": "n"}
-    assert fields(task | {route: "x"}, StartTaskContactRequest) == []
-    [fault] = faults_of(task, StartTaskContactRequest)
+    assert fields(task | {route: "x"}, StartTaskContact) == []
+    [fault] = faults_of(task, StartTaskContact)
     assert (fault.field, fault.given) == ("contact_flow_id", "none")
     routes = {"contact_flow_id": "x", "task_template_id": "x", "quick_connect_id": "x"}
-    [fault] = faults_of(task | routes, StartTaskContactRequest)
+    [fault] = faults_of(task | routes, StartTaskContact)
     assert fault.given == "3 of them"
     del routes[route]
-    [fault] = faults_of(task | routes, StartTaskContactRequest)
+    [fault] = faults_of(task | routes, StartTaskContact)
     assert fault.given == "2 of them"
 
 
 def test_empty_route_is_none() -> None:
     """A route that a template rendered to nothing does not count."""
-    assert fields(ROUTED | {"contact_flow_id": ""}, StartTaskContactRequest) == ["contact_flow_id"]
-    assert fields(ROUTED | {"quick_connect_id": ""}, StartTaskContactRequest) == []
+    assert fields(ROUTED | {"contact_flow_id": ""}, StartTaskContact) == ["contact_flow_id"]
+    assert fields(ROUTED | {"quick_connect_id": ""}, StartTaskContact) == []
 
 
 def test_faulty_route_is_one_fault() -> None:
     """A route that is wrong in itself is not also missing."""
-    assert fields(ROUTED | {"contact_flow_id": [SECRET]}, StartTaskContactRequest) == ["contact_flow_id"]
+    assert fields(ROUTED | {"contact_flow_id": [SECRET]}, StartTaskContact) == ["contact_flow_id"]
 
 
 @pytest.mark.parametrize(
@@ -1001,36 +993,36 @@ def test_scheduled_time_window(ahead: int, accepted: bool) -> None:
         datetime.fromtimestamp(at, UTC),
         datetime.fromtimestamp(at, UTC).isoformat(),
     ):
-        named = fields(ROUTED | {"scheduled_time": value}, StartTaskContactRequest)
+        named = fields(ROUTED | {"scheduled_time": value}, StartTaskContact)
         assert named == ([] if accepted else ["scheduled_time"])
 
 
 def test_scheduled_now_is_not_in_the_past() -> None:
     """Whole seconds are sent, so that a task may be scheduled for the second that has begun."""
     now = NOW + 0.75
-    params = StartTaskContactRequest(**ROUTED, scheduled_time=datetime.fromtimestamp(now, UTC)).params(now=now)
+    params = StartTaskContact(**ROUTED, scheduled_time=datetime.fromtimestamp(now, UTC)).params(now=now)
     assert params["ScheduledTime"] == int(NOW)
 
 
 def test_scheduled_time_says_by_how_much() -> None:
     """The fault tells how far from now the time lies, which is no customer's data."""
-    [past] = faults_of(ROUTED | {"scheduled_time": NOW - 90}, StartTaskContactRequest)
+    [past] = faults_of(ROUTED | {"scheduled_time": NOW - 90}, StartTaskContact)
     assert past == Fault("scheduled_time", "must not lie in the past", "90 s ago")
-    [future] = faults_of(ROUTED | {"scheduled_time": NOW + 10 * DAY}, StartTaskContactRequest)
+    [future] = faults_of(ROUTED | {"scheduled_time": NOW + 10 * DAY}, StartTaskContact)
     assert future == Fault("scheduled_time", "must lie within 6 days from now", "10.0 days ahead")
 
 
 def test_scheduled_time_uses_the_clock_by_default() -> None:
     """Without a given time the present is the clock's."""
-    StartTaskContactRequest(**ROUTED, scheduled_time=datetime.now(UTC) + timedelta(hours=1)).params()
+    StartTaskContact(**ROUTED, scheduled_time=datetime.now(UTC) + timedelta(hours=1)).params()
     with pytest.raises(InvalidRequestError, match="scheduled_time"):
-        StartTaskContactRequest(**ROUTED, scheduled_time=datetime.now(UTC) - timedelta(hours=1)).params()
+        StartTaskContact(**ROUTED, scheduled_time=datetime.now(UTC) - timedelta(hours=1)).params()
 
 
 @pytest.mark.parametrize("value", [SECRET, True, math.inf, [NOW], 1_800_000_000_000], ids=repr)
 def test_scheduled_time_that_is_none(value: Any) -> None:
     """What is no time is told so."""
-    assert fields(ROUTED | {"scheduled_time": value}, StartTaskContactRequest) == ["scheduled_time"]
+    assert fields(ROUTED | {"scheduled_time": value}, StartTaskContact) == ["scheduled_time"]
 
 
 @pytest.mark.parametrize(
@@ -1054,13 +1046,13 @@ def test_scheduled_time_that_is_none(value: Any) -> None:
 )
 def test_attachments(attachments: Any, named: list[str]) -> None:
     """One to five attachments, each with a file name without control characters and a URL."""
-    assert fields(ROUTED | {"attachments": attachments}, StartTaskContactRequest) == named
+    assert fields(ROUTED | {"attachments": attachments}, StartTaskContact) == named
 
 
 def test_name_of_a_task_is_required() -> None:
     """StartTaskContact requires a name, and NaN is none."""
-    assert fields(ROUTED | {"name": None}, StartTaskContactRequest) == ["name"]
-    assert fields(ROUTED | {"name": math.nan}, StartTaskContactRequest) == ["name"]
+    assert fields(ROUTED | {"name": None}, StartTaskContact) == ["name"]
+    assert fields(ROUTED | {"name": math.nan}, StartTaskContact) == ["name"]
 
 
 # --- The requests about contacts that exist -----------------------------------------------------------------
@@ -1071,31 +1063,31 @@ CONTACT = {"instance_id": INSTANCE, "contact_id": "c"}
 @pytest.mark.parametrize(
     ("kind", "arguments", "named"),
     [
-        (StopContactRequest, CONTACT, []),
-        (StopContactRequest, {"instance_id": INSTANCE}, ["contact_id"]),
-        (UpdateContactRequest, CONTACT, ["name"]),
-        (UpdateContactRequest, CONTACT | {"name": "n"}, []),
+        (StopContact, CONTACT, []),
+        (StopContact, {"instance_id": INSTANCE}, ["contact_id"]),
+        (UpdateContact, CONTACT, ["name"]),
+        (UpdateContact, CONTACT | {"name": "n"}, []),
         (
-            UpdateContactRequest,
+            UpdateContact,
             CONTACT | {"references": {"r": {"Type": "URL", "Value": SECRET}}},
             ["references.r.Value"],
         ),
-        (UpdateContactRequest, CONTACT | {"customer_endpoint": {"Type": SECRET}}, ["customer_endpoint.Type"]),
-        (UpdateContactAttributesRequest, {"instance_id": INSTANCE, "initial_contact_id": "c"}, ["attributes"]),
-        (TagContactRequest, CONTACT | {"tags": {"team": "red"}}, []),
-        (TagContactRequest, CONTACT | {"tags": {}}, ["tags"]),
-        (TagContactRequest, CONTACT | {"tags": SECRET}, ["tags"]),
-        (TagContactRequest, CONTACT | {"tags": {"team": [SECRET]}}, ["tags.team"]),
-        (TagContactRequest, CONTACT | {"tags": {"a": None}}, ["tags"]),
-        (TagContactRequest, CONTACT | {"tags": {f"k{n}": "v" for n in range(7)}}, ["tags"]),
-        (TagContactRequest, CONTACT | {"tags": {"aws:team": SECRET}}, ["tags.aws:team"]),
-        (TagContactRequest, CONTACT | {"tags": {"team\n": "red"}}, ["tags['team\\n']"]),
-        (UntagContactRequest, CONTACT | {"tag_keys": ["team", None]}, []),
-        (UntagContactRequest, CONTACT | {"tag_keys": []}, ["tag_keys"]),
-        (UntagContactRequest, CONTACT | {"tag_keys": "team"}, ["tag_keys"]),
-        (TransferContactRequest, CONTACT | {"contact_flow_id": "f", "queue_id": "q"}, []),
-        (TransferContactRequest, CONTACT | {"contact_flow_id": "f", "queue_id": "", "user_id": "u"}, []),
-        (TransferContactRequest, CONTACT | {"contact_flow_id": "f", "queue_id": "q", "user_id": "u"}, ["queue_id"]),
+        (UpdateContact, CONTACT | {"customer_endpoint": {"Type": SECRET}}, ["customer_endpoint.Type"]),
+        (UpdateContactAttributes, {"instance_id": INSTANCE, "initial_contact_id": "c"}, ["attributes"]),
+        (TagContact, CONTACT | {"tags": {"team": "red"}}, []),
+        (TagContact, CONTACT | {"tags": {}}, ["tags"]),
+        (TagContact, CONTACT | {"tags": SECRET}, ["tags"]),
+        (TagContact, CONTACT | {"tags": {"team": [SECRET]}}, ["tags.team"]),
+        (TagContact, CONTACT | {"tags": {"a": None}}, ["tags"]),
+        (TagContact, CONTACT | {"tags": {f"k{n}": "v" for n in range(7)}}, ["tags"]),
+        (TagContact, CONTACT | {"tags": {"aws:team": SECRET}}, ["tags.aws:team"]),
+        (TagContact, CONTACT | {"tags": {"team\n": "red"}}, ["tags['team\\n']"]),
+        (UntagContact, CONTACT | {"tag_keys": ["team", None]}, []),
+        (UntagContact, CONTACT | {"tag_keys": []}, ["tag_keys"]),
+        (UntagContact, CONTACT | {"tag_keys": "team"}, ["tag_keys"]),
+        (TransferContact, CONTACT | {"contact_flow_id": "f", "queue_id": "q"}, []),
+        (TransferContact, CONTACT | {"contact_flow_id": "f", "queue_id": "", "user_id": "u"}, []),
+        (TransferContact, CONTACT | {"contact_flow_id": "f", "queue_id": "q", "user_id": "u"}, ["queue_id"]),
     ],
     ids=lambda value: getattr(value, "operation", None),
 )
@@ -1106,7 +1098,7 @@ def test_requests_about_contacts_that_exist(kind: Any, arguments: dict[str, Any]
 
 def test_missing_list_members_are_not_sent() -> None:
     """A key that upstream data lacks is left out of the list."""
-    params = UntagContactRequest(**CONTACT, tag_keys=["a", None, math.nan]).params()
+    params = UntagContact(**CONTACT, tag_keys=["a", None, math.nan]).params()
     assert params["TagKeys"] == ["a"]
 
 
@@ -1143,7 +1135,7 @@ def test_parameters_pass_botocores_own_check() -> None:
 def test_error_survives_pickling() -> None:
     """The error crosses processes with its faults."""
     with pytest.raises(InvalidRequestError) as caught:
-        ContactRequest(channel="CHAT").params()
+        CreateContact(channel="CHAT").params()
     copy = pickle.loads(pickle.dumps(caught.value))
     assert str(copy) == str(caught.value)
     assert copy.faults == caught.value.faults

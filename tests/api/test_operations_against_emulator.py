@@ -28,12 +28,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_connect.api.operations import (
-    ContactRequest,
-    StartTaskContactRequest,
-    TagContactRequest,
-    TransferContactRequest,
-    UpdateContactAttributesRequest,
-    UpdateContactRequest,
+    CreateContact,
+    StartTaskContact,
+    TagContact,
+    TransferContact,
+    UpdateContact,
+    UpdateContactAttributes,
 )
 from airflow_connect.emulator import resources
 from airflow_connect.emulator.server import Emulator
@@ -552,12 +552,12 @@ def amazon() -> Iterator[Emulator]:
 @pytest.mark.parametrize(
     ("kind", "route", "values", "always"),
     [
-        (ContactRequest, "PUT /contact/create-contact", CREATE, ["instance_id", "channel"]),
-        (StartTaskContactRequest, "PUT /contact/task", START, ["instance_id", "name", "contact_flow_id"]),
-        (UpdateContactRequest, "POST /contacts/{instance_id}/{contact_id}", UPDATE, ["instance_id", "contact_id"]),
-        (UpdateContactAttributesRequest, "POST /contact/attributes", UPDATE_ATTRIBUTES, list(UPDATE_ATTRIBUTES)),
-        (TagContactRequest, "POST /contact/tags", TAG, list(TAG)),
-        (TransferContactRequest, "POST /contact/transfer", TRANSFER, ["instance_id", "contact_id", "contact_flow_id"]),
+        (CreateContact, "PUT /contact/create-contact", CREATE, ["instance_id", "channel"]),
+        (StartTaskContact, "PUT /contact/task", START, ["instance_id", "name", "contact_flow_id"]),
+        (UpdateContact, "POST /contacts/{instance_id}/{contact_id}", UPDATE, ["instance_id", "contact_id"]),
+        (UpdateContactAttributes, "POST /contact/attributes", UPDATE_ATTRIBUTES, list(UPDATE_ATTRIBUTES)),
+        (TagContact, "POST /contact/tags", TAG, list(TAG)),
+        (TransferContact, "POST /contact/transfer", TRANSFER, ["instance_id", "contact_id", "contact_flow_id"]),
     ],
     ids=["create", "start", "update", "update-attributes", "tag", "transfer"],
 )
@@ -572,8 +572,8 @@ def test_checks_and_amazon_agree(amazon: Emulator, kind: Any, route: str, values
         aws_secret_access_key="local",
         config=Config(retries={"total_max_attempts": 1}),
     )
-    send = getattr(client, xform_name(kind.operation))
-    makes_contacts = kind in {ContactRequest, StartTaskContactRequest}
+    send = getattr(client, xform_name(kind.name))
+    makes_contacts = kind in {CreateContact, StartTaskContact}
     count = REQUESTS // 2 if makes_contacts else REQUESTS // 5
     method, _, path = route.partition(" ")
     in_path = set(re.findall(r"{(\w+)}", path))
@@ -583,7 +583,7 @@ def test_checks_and_amazon_agree(amazon: Emulator, kind: Any, route: str, values
 
     def new_contact() -> str:
         # Only external audio has all that can be updated, and only tasks can be transferred.
-        channel, method = ("TASK", "API") if kind is TransferContactRequest else ("VOICE", "TRANSFER")
+        channel, method = ("TASK", "API") if kind is TransferContact else ("VOICE", "TRANSFER")
         members = {"InstanceId": INSTANCE, "Channel": channel, "InitiationMethod": method}
         return wire.send("PUT", "/contact/create-contact", members)[1]["ContactId"]
 

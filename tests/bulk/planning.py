@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_connect.api.operations import ContactRequest
+from airflow_connect.api.operations import CreateContact
 from airflow_connect.bulk.plan import Plan, PlannedContact, TaskInstance
 from airflow_connect.bulk.rows import ListRows
 from airflow_connect.bulk.template import compile_contact, compile_text
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
 def planned(rows: Iterable[Any] | RowSource, *, key: str | None = None, contact: Any = CONTACT, **options: Any) -> Plan:
     """Return the plan of rows, a list or a source."""
     source: Any = rows if hasattr(rows, "read") else ListRows(rows)  # type: ignore[arg-type]
-    request = options.pop("request", ContactRequest)
+    request = options.pop("request", CreateContact)
     return Plan(
         source,
         request,

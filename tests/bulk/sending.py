@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_connect.api.identity import content_digest, token_for_key
-from airflow_connect.api.operations import ContactRequest
+from airflow_connect.api.operations import CreateContact
 from airflow_connect.bulk.plan import Plan, PlannedContact, TaskInstance
 from airflow_connect.bulk.rows import FileRows
 from airflow_connect.bulk.send import Sender
@@ -66,7 +66,7 @@ def planned(row: int, *, key: str | None = None, **more: Any) -> PlannedContact:
     """Return a contact as a plan gives it."""
     key = key or f"key {row}"
     arguments = {"instance_id": INSTANCE, "channel": "TASK", "name": f"Row {row}", **more}
-    params, faults = ContactRequest.check(arguments)
+    params, faults = CreateContact.check(arguments)
     assert not faults
     content = content_digest(params)
     params["ClientToken"] = token_for_key(INSTANCE, key)
@@ -121,9 +121,9 @@ def attempt(
         return hook.call("CreateContact", params, max_retry_time=0)
 
     header = {**ASKED_BY._asdict(), "try_number": 1}
-    contact = compile_contact(CONTACT, ContactRequest, {})
+    contact = compile_contact(CONTACT, CreateContact, {})
     with (
-        Plan(FileRows(str(rows)), ContactRequest, contact, key=None, instance_id=INSTANCE, asked_by=ASKED_BY) as plan,
+        Plan(FileRows(str(rows)), CreateContact, contact, key=None, instance_id=INSTANCE, asked_by=ASKED_BY) as plan,
         History(folder) as history,
         DyingLedger(folder, header=header, death=death) if death else Ledger(folder, header=header) as ledger,
     ):

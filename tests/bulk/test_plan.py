@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from airflow_connect.api.errors import InputError, InvalidRequestError
 from airflow_connect.api.identity import content_digest, row_digest, token_for_key, token_for_row
-from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
+from airflow_connect.api.operations import CreateContact, StartTaskContact
 from airflow_connect.bulk.plan import Plan, PlannedContact, RowFault, Skipped
 from airflow_connect.bulk.rows import FileRows, InvalidRow, ListRows
 from airflow_connect.bulk.template import compile_contact
@@ -76,7 +76,7 @@ def test_routed_tasks_are_planned() -> None:
     """``start_task`` plans requests of StartTaskContact, whose times are checked against the time of the plan."""
     contact = {"name": "Call {{ row.id }}", "contact_flow_id": "flow", "scheduled_time": "{{ row.at }}"}
     rows = [{"id": 1, "at": NOW + 60}, {"id": 2, "at": NOW - 60}, {"id": 3, "at": None}]
-    with planned(rows, contact=contact, request=StartTaskContactRequest) as plan:
+    with planned(rows, contact=contact, request=StartTaskContact) as plan:
         assert list(plan.faults()) == [RowFault(2, "scheduled_time", "must not lie in the past", "60 s ago")]
         assert [contact.params.get("ScheduledTime") for contact in plan.contacts()] == [NOW + 60, None]
 
@@ -348,10 +348,10 @@ def test_a_template_that_depends_on_the_time_is_caught() -> None:
     """A row that renders to something else the second time is not sent: nobody checked it."""
     clock = iter(range(100))
     contact = compile_contact(
-        {"channel": "TASK", "name": "{{ tick(row.id) }}"}, ContactRequest, {"tick": lambda _id: next(clock)}
+        {"channel": "TASK", "name": "{{ tick(row.id) }}"}, CreateContact, {"tick": lambda _id: next(clock)}
     )
     with (
-        Plan(ListRows(rows_of(1)), ContactRequest, contact, key=None, instance_id=INSTANCE, asked_by=ASKED_BY) as plan,
+        Plan(ListRows(rows_of(1)), CreateContact, contact, key=None, instance_id=INSTANCE, asked_by=ASKED_BY) as plan,
         pytest.raises(InputError, match="depend on no clock and no chance"),
     ):
         list(plan.contacts())

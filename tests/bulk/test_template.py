@@ -17,7 +17,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from airflow_connect.api.errors import InvalidRequestError
 from airflow_connect.api.fields import Fault
-from airflow_connect.api.operations import ContactRequest, StartTaskContactRequest
+from airflow_connect.api.operations import CreateContact, StartTaskContact
 from airflow_connect.bulk.template import RowError, compile_contact, compile_text
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ SECRET = "Erika Mustermann"
 def render(text: str, row: Mapping[str, Any] | None = None, **context: Any) -> Any:
     """Return what one template gives for one row."""
     environment = context.pop("environment", None)
-    contact = compile_contact({"channel": "TASK", "name": text}, ContactRequest, context, environment)
+    contact = compile_contact({"channel": "TASK", "name": text}, CreateContact, context, environment)
     return contact({} if row is None else row)["name"]
 
 
@@ -56,7 +56,7 @@ def test_every_text_at_any_depth_is_a_template() -> None:
             "references": {"Order": {"Type": "URL", "Value": "https://example.com/{{ row['order id'] }}"}},
             "segment_attributes": {"a": {"ValueMap": {"b": "{{ row.address.zip }}"}}},
         },
-        ContactRequest,
+        CreateContact,
         {"ds": "2026-11-24"},
     )
     assert contact(ROW) == {
@@ -76,7 +76,7 @@ def test_lists_are_rendered() -> None:
             "contact_flow_id": "flow",
             "attachments": [{"FileName": "{{ row.city }}.pdf", "S3Url": "https://example.com/a?b"}, None],
         },
-        StartTaskContactRequest,
+        StartTaskContact,
         {},
     )
     assert contact(ROW)["attachments"] == [{"FileName": "Köln.pdf", "S3Url": "https://example.com/a?b"}, None]
@@ -85,7 +85,7 @@ def test_lists_are_rendered() -> None:
 def test_keys_are_no_templates() -> None:
     """As in Airflow, the key of a dict is what it says."""
     contact = compile_contact(
-        {"channel": "TASK", "references": {"{{ row.city }}": "{{ row.city }}"}}, ContactRequest, {}
+        {"channel": "TASK", "references": {"{{ row.city }}": "{{ row.city }}"}}, CreateContact, {}
     )
     assert contact(ROW)["references"] == {"{{ row.city }}": "Köln"}
 
@@ -99,7 +99,7 @@ def test_a_sole_expression_gives_the_value_itself(value: object) -> None:
     assert render("{{ row.value }}", {"value": value}) is value
     assert render("{{row['value']}}\n", {"value": value}) is value
     attributes = {"key": "{{ upstream }}", "other": "{{ row.value }}"}
-    contact = compile_contact({"channel": "TASK", "attributes": attributes}, ContactRequest, {"upstream": 17})
+    contact = compile_contact({"channel": "TASK", "attributes": attributes}, CreateContact, {"upstream": 17})
     assert contact({"value": value})["attributes"] == {"key": 17, "other": value}
     assert render("={{ row.value }}", {"value": value}) == f"={'' if value is None else value}"
 
@@ -130,7 +130,7 @@ def test_what_a_template_sets_ends_with_it() -> None:
             "name": "{% if row.a %}{% set x = row.a %}{{ x }}{% endif %}{{ x | default('unset') }}",
             "description": "{{ row.a }}{{ x | default('unset') }}",
         },
-        ContactRequest,
+        CreateContact,
         {},
     )
     rendered = [contact({"a": value}) for value in ("1", "", "2")]
@@ -149,10 +149,10 @@ def test_filters_tests_and_functions_of_jinja_work() -> None:
 
 def test_a_whole_row_can_be_given() -> None:
     """A row is a dict, which can be the attributes as it is."""
-    contact = compile_contact({"channel": "TASK", "attributes": "{{ row }}"}, ContactRequest, {})
+    contact = compile_contact({"channel": "TASK", "attributes": "{{ row }}"}, CreateContact, {})
     arguments = contact({"a": 1, "items": None})
     assert arguments["attributes"] == {"a": 1, "items": None}
-    assert ContactRequest.check({"instance_id": "i", **arguments})[0]["Attributes"] == {"a": "1"}
+    assert CreateContact.check({"instance_id": "i", **arguments})[0]["Attributes"] == {"a": "1"}
 
 
 # --- Rows are data --------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_what_a_row_holds_is_never_a_template(value: str) -> None:
     for held in (value, f"{{{{ {value} }}}}", "{{ row.x }}", "{% for a in b %}"):
         row = {"x": held}
         contact = compile_contact(
-            {"channel": "TASK", "name": "{{ row.x }}", "description": "a {{ row.x }}"}, ContactRequest, {}
+            {"channel": "TASK", "name": "{{ row.x }}", "description": "a {{ row.x }}"}, CreateContact, {}
         )
         assert contact(row) == {"channel": "TASK", "name": held, "description": f"a {held}"}
 
@@ -256,7 +256,7 @@ def test_the_context_is_asked_once_for_what_is_named() -> None:
     """What Airflow computes when it is asked is asked for once for all rows, and not at all if no template names it."""
     context = CountingContext(ds="2026-11-24", conn="expensive", params={"team": "north"})
     contact = compile_contact(
-        {"channel": "TASK", "name": "{{ ds }} {{ params.team }} {{ row.x }}"}, ContactRequest, context
+        {"channel": "TASK", "name": "{{ ds }} {{ params.team }} {{ row.x }}"}, CreateContact, context
     )
     assert [contact({"x": number})["name"] for number in range(3)] == [f"2026-11-24 north {n}" for n in range(3)]
     assert sorted(context.asked) == ["ds", "params"]
@@ -276,7 +276,7 @@ def test_what_does_not_name_the_row_is_rendered_once() -> None:
             "name": "{{ fetch() }}-{{ row.x }}",
             "description": "{% if true %}{{ fetch() }}{% endif %}",
         },
-        ContactRequest,
+        CreateContact,
         {"fetch": fetch},
     )
     rendered = [contact({"x": number}) for number in range(3)]
@@ -350,7 +350,7 @@ def test_all_faults_of_a_row_are_found_at_once() -> None:
             "description": "{{ row.there }}",
             "attributes": {"a": "{{ 1 // row.zero }}", "b": "x{{ row.there.gone }}", "c d": "{{ row.there[9].x }}"},
         },
-        ContactRequest,
+        CreateContact,
         {},
     )
     assert [(fault.field, fault.given) for fault in faults_of(lambda: contact({"zero": 0, "there": SECRET}))] == [
@@ -409,7 +409,7 @@ def test_what_no_row_can_mend_is_one_error(text: str, given: str) -> None:
     """A mistake in a template is found before any row is read, with its place; all mistakes at once."""
     contact = {"channel": "TASK", "attributes": {"a": text, "b": "{{ row.x }}"}, "description": text}
     with pytest.raises(InvalidRequestError, match="CreateContact has 2 faults; nothing was sent") as caught:
-        compile_contact(contact, ContactRequest, {"params": {}})
+        compile_contact(contact, CreateContact, {"params": {}})
     assert [(fault.field, fault.given) for fault in caught.value.faults] == [
         ("attributes.a", given),
         ("description", given),
@@ -446,10 +446,10 @@ def test_what_is_wrong_for_every_row_is_one_error(contact: dict[str, Any], field
     """Unknown arguments, and values that do not depend on the row, are checked once, before a row is read."""
     whole = {"channel": "TASK", **contact}
     if not fields:
-        assert compile_contact(whole, ContactRequest, {})({"x": "y"}).keys() == whole.keys()
+        assert compile_contact(whole, CreateContact, {})({"x": "y"}).keys() == whole.keys()
         return
     with pytest.raises(InvalidRequestError) as caught:
-        compile_contact(whole, ContactRequest, {})
+        compile_contact(whole, CreateContact, {})
     assert sorted(fault.field for fault in caught.value.faults) == sorted(fields)
 
 
@@ -471,7 +471,7 @@ def test_how_a_task_is_routed_may_depend_on_the_row(routes: dict[str, Any], is_w
     """That exactly one of three arguments is given can be told before a row is read only if none comes with the row."""
 
     def compiled() -> Any:
-        return compile_contact({"name": "{{ row.x }}", **routes}, StartTaskContactRequest, {})
+        return compile_contact({"name": "{{ row.x }}", **routes}, StartTaskContact, {})
 
     if is_wrong:
         assert [fault.field for fault in faults_of(compiled)] == ["contact_flow_id"]
@@ -482,7 +482,7 @@ def test_how_a_task_is_routed_may_depend_on_the_row(routes: dict[str, Any], is_w
 @pytest.mark.parametrize("contact", [None, "{{ row }}", 7, [{"name": "x"}]], ids=["None", "text", "number", "list"])
 def test_a_contact_is_a_dict_or_a_function(contact: Any) -> None:
     """Anything else is one clear error."""
-    [fault] = faults_of(lambda: compile_contact(contact, ContactRequest, {}))
+    [fault] = faults_of(lambda: compile_contact(contact, CreateContact, {}))
     assert (fault.field, fault.rule[:14]) == ("contact", "must be a dict")
 
 
@@ -491,14 +491,14 @@ def test_a_contact_is_a_dict_or_a_function(contact: Any) -> None:
 
 def test_a_function_makes_the_contact_of_a_row() -> None:
     """Authors may write Python: what the function returns is the contact, and no text in it is a template."""
-    contact = compile_contact(lambda row: {"name": f"{{{{ {row['x']} }}}}", "channel": "TASK"}, ContactRequest, {})
+    contact = compile_contact(lambda row: {"name": f"{{{{ {row['x']} }}}}", "channel": "TASK"}, CreateContact, {})
     assert contact({"x": 1}) == {"name": "{{ 1 }}", "channel": "TASK"}
 
 
 def test_a_function_cannot_change_the_row() -> None:
     """What a function does to its argument is its own affair."""
     row = {"x": 1, "y": 2}
-    contact = compile_contact(lambda row: {"name": row.pop("x")}, ContactRequest, {})
+    contact = compile_contact(lambda row: {"name": row.pop("x")}, CreateContact, {})
     assert (contact(row), row) == ({"name": 1}, {"x": 1, "y": 2})
 
 
@@ -508,17 +508,17 @@ def test_an_exception_of_a_function_is_the_rows_fault() -> None:
     def failing(row: dict[str, Any]) -> dict[str, Any]:
         return {"name": int(row["x"])}
 
-    [fault] = faults_of(lambda: compile_contact(failing, ContactRequest, {})({"x": SECRET}))
+    [fault] = faults_of(lambda: compile_contact(failing, CreateContact, {})({"x": SECRET}))
     line = failing.__code__.co_firstlineno + 1
     assert (fault.field, fault.given) == ("contact", f"ValueError in line {line}")
-    [fault] = faults_of(lambda: compile_contact(lambda: None, ContactRequest, {})({}))  # type: ignore[arg-type,misc]
+    [fault] = faults_of(lambda: compile_contact(lambda: None, CreateContact, {})({}))  # type: ignore[arg-type,misc]
     assert fault.given == "TypeError"
 
 
 @pytest.mark.parametrize("result", [None, "name", [("name", "x")]], ids=["None", "text", "list"])
 def test_a_function_returns_a_mapping(result: Any) -> None:
     """Anything else is that row's fault, told by its type."""
-    [fault] = faults_of(lambda: compile_contact(lambda _row: result, ContactRequest, {})({}))
+    [fault] = faults_of(lambda: compile_contact(lambda _row: result, CreateContact, {})({}))
     assert (fault.field, fault.rule) == (
         "contact",
         "the function must return a dict of the contact's arguments for every row",
@@ -528,7 +528,7 @@ def test_a_function_returns_a_mapping(result: Any) -> None:
 @pytest.mark.parametrize("name", ["instance_id", "client_token"])
 def test_a_function_does_not_give_what_identifies_the_contact(name: str) -> None:
     """The instance is the operator's, and the token follows from the row."""
-    [fault] = faults_of(lambda: compile_contact(lambda _row: {name: "x"}, ContactRequest, {})({}))
+    [fault] = faults_of(lambda: compile_contact(lambda _row: {name: "x"}, CreateContact, {})({}))
     assert fault.field == f"contact.{name}"
 
 
