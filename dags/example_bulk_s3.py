@@ -3,6 +3,9 @@ Rows that another system leaves in S3, as often as it likes: results beside them
 
 ``results_path`` is the same for all runs, so that a row that stands in tomorrow's files too makes no second contact,
 however long Amazon Connect remembers a client token.
+
+Whoever triggers the Dag chooses one of the buckets that its author listed: with a free text, anybody who may trigger it
+could read and write whatever the connection's role can.
 """
 
 from __future__ import annotations
@@ -13,13 +16,15 @@ from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_connect.operators.bulk import BulkCreateContactsOperator, FileRows
 
+BUCKETS = ["leads-europe", "leads-america"]
+
 with DAG(
     "example_bulk_s3",
     description="All rows of the files in a bucket, and the results beside them",
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    params={"bucket": Param("my-bucket", type="string", title="Bucket")},
+    params={"bucket": Param(BUCKETS[0], type="string", enum=BUCKETS, title="Bucket")},
     tags=["example", "amazon-connect"],
 ):
     # [START howto_bulk_s3]

@@ -338,13 +338,16 @@ def test_bulk_sql_makes_a_contact_for_each_overdue_invoice(
 def test_bulk_s3_remembers_what_it_made(
     run_example: Callable[..., Any],
     emulator: Emulator,
-    bucket: str,
     local_aws_connection: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Rows come from S3 and results go there, so that a lead makes one contact, however long Amazon knows its token."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
     from airflow_connect._compat import storage_path
 
+    bucket = "leads-america"
+    S3Hook(local_aws_connection).create_bucket(bucket)
     # The example's connection stands for both services; here each of them has an address of its own.
     both = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
     both["extra"]["service_config"]["s3"] = {
@@ -362,3 +365,10 @@ def test_bulk_s3_remembers_what_it_made(
         "Call back Li",
         "Call back Tom",
     ]
+
+
+def test_bulk_s3_takes_a_bucket_of_its_author(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """Whoever triggers the Dag cannot name a bucket that its author did not list."""
+    with pytest.raises(Exception, match="is not one of"):
+        run_example("example_bulk_s3", bucket="salaries")
+    assert emulator.contacts() == []
