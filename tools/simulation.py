@@ -5,29 +5,106 @@ Discrete events. A call travels half its latency to the service and half back; e
 one of the limiters below and keeps the count; a client always has work and sends whenever its controller lets it.
 Beside ours there are the threads of botocore's three retry modes, which run botocore's own code with another clock.
 The tests assert on what comes out, and ``benchmarks/pace.py`` prints it.
+
+Where the code under test has threads or coroutines of its own, :class:`SimulatedClock` lets time go by for them.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import heapq
 import math
 import random
+import threading
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import count, pairwise
+from time import sleep
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from botocore.exceptions import CapacityNotAvailableError
 from botocore.retries import adaptive, bucket, quota, standard, throttling
 
+from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.pace import Answer, Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 #: Coefficient of variation of each half of the latency.
 JITTER = 0.2
+
+
+class SimulatedClock(Clock):
+    """
+    Time that goes on when everybody waits: all threads that ever waited for it, and all coroutines.
+
+    :param is_busy: whether something is under way that will wake one of them
+    """
+
+    def __init__(self, is_busy: Callable[[], bool] = lambda: False) -> None:
+        self.time = 1_000.0
+        self._is_busy = is_busy
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+        #: Who waits, until when, and the thread if it is one.
+        self._waiting: dict[object, tuple[float, threading.Thread | None]] = {}
+
+    def now(self) -> float:
+        return self.time
+
+    def epoch(self) -> float:
+        return 1_764_000_000 + self.time
+
+    def sleep(self, seconds: float) -> None:
+        with self._until(seconds, threading.current_thread()) as (who, at):
+            while self.time < at:
+                sleep(0.0002)
+                self._go_on(who)
+
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        with self._until(seconds, threading.current_thread()) as (who, at):
+            while self.time < at and not condition.wait(0.001):
+                self._go_on(who)
+
+    async def async_sleep(self, seconds: float) -> None:
+        with self._until(seconds, None) as (who, at):
+            since, rounds = self.time, 0
+            while self.time < at:
+                # What another coroutine does at its turn may need some turns more.
+                await asyncio.sleep(0.0002 if self._is_busy() else 0)
+                since, rounds = self.time, rounds + 1 if since == self.time else 0
+                if rounds > 10:
+                    self._go_on(who)
+
+    def advance(self, seconds: float) -> None:
+        """Let time go by while a call is under way."""
+        with self._lock:
+            self.time += seconds
+
+    @contextlib.contextmanager
+    def _until(self, seconds: float, thread: threading.Thread | None) -> Iterator[tuple[object, float]]:
+        who, at = object(), self.time + seconds
+        with self._lock:
+            self._waiting[who] = at, thread
+            if thread:
+                self._threads.add(thread)
+        try:
+            yield who, at
+        finally:
+            with self._lock:
+                del self._waiting[who]
+
+    def _go_on(self, who: object) -> None:
+        with self._lock:
+            waiting = {thread for _, thread in self._waiting.values()}
+            if self._is_busy() or any(thread.is_alive() and thread not in waiting for thread in self._threads):
+                return
+            first = min(at for at, _ in self._waiting.values())
+            if self._waiting[who][0] <= first:
+                self.time = max(self.time, first)
 
 
 class Limiter(Protocol):

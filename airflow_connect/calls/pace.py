@@ -51,7 +51,12 @@ import enum
 import math
 import random
 from collections import deque
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from airflow_connect.api.errors import QuotaError, RequestError, ThrottledError
+
+if TYPE_CHECKING:
+    from airflow_connect.api.errors import ConnectError
 
 __all__ = ["MAX_IN_FLIGHT", "Answer", "Call", "Pace"]
 
@@ -141,6 +146,10 @@ FIRST_STEP: Final = 4.0
 STEP: Final = 2.0
 SLOW_WINDOW: Final = 6
 
+#: Seconds: however slow the pace has become, the next call leaves so long after the last one. A service that throttles
+#: everything for hours would be asked once a day else.
+LONGEST_GAP: Final = 60.0
+
 #: Seconds by which timers and threads may be late: no sign of a caller that cannot keep up.
 TIMER: Final = 0.005
 
@@ -157,6 +166,13 @@ class Answer(enum.Enum):
     THROTTLED = "throttled"
     #: An error of the service, a time-out, a cut connection: nobody knows.
     SAYS_NOTHING = "says nothing"
+
+    @classmethod
+    def of(cls, error: ConnectError) -> Answer:
+        """Return what a failure says: a request that was refused, for one, was let through before."""
+        if isinstance(error, ThrottledError):
+            return cls.THROTTLED
+        return cls.ACCEPTED if isinstance(error, (RequestError, QuotaError)) else cls.SAYS_NOTHING
 
 
 class Phase(enum.Enum):
@@ -378,6 +394,7 @@ class Pace:
         #: The rate is a measurement, or said to be one: the first throttled answer does not take it away.
         self._rate_known = total_rate is not None
         self._next = now
+        self._sent = now
         self._in_flight = 0
         self._accepted = 0
         self._throttled = 0
@@ -443,11 +460,14 @@ class Pace:
 
     def send_at(self, now: float) -> float:
         """Return the time at which the next call may leave: at most *now* for at once, ``inf`` for after an answer."""
-        return math.inf if self._in_flight >= self._in_flight_limit() else self._next
+        if self._in_flight >= self._in_flight_limit():
+            return math.inf
+        return min(self._next, self._sent + LONGEST_GAP)
 
     def sent(self, now: float) -> Call:
         """Count a call that leaves now; give what this returns to :meth:`answered`."""
         self._in_flight += 1
+        self._sent = now
         self._late = self._is_late(now)
         call = Call(now, self._pace)
         self._calls += 1

@@ -1,22 +1,46 @@
 """
-Sending a call again until it is answered: bounded by a time, with full jitter.
+Whether a call that failed is sent again: one decision for a single call, for each of many, and for rows.
 
 Botocore bounds its retries by a count, so that with eight tasks on a quota of two calls a second half of the calls
-are lost. Here a time bounds them. This module knows no Airflow and no client; time and chance are arguments.
+are lost. Here a time bounds them, ``max_retry_time``: the seconds for which a call is repeated after its first failure,
+throttling included; a task that sends many ends when nothing was accepted for that long. With 0 a call is made once.
+
+:func:`decide` is pure: what it has to know, the time and chance included, are arguments. This module knows no Airflow
+and no client.
 """
 
 from __future__ import annotations
 
+import enum
+import math
 import random
-import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from airflow_connect.api.errors import ConnectError, RetryableError
+from airflow_connect.api.errors import (
+    ConnectError,
+    InputError,
+    LedgerError,
+    QuotaError,
+    RequestError,
+    SetupError,
+    ThrottledError,
+)
+from airflow_connect.calls.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MAX_RETRY_TIME", "call_with_retries", "wait_before_attempt"]
+__all__ = [
+    "MAX_RETRY_TIME",
+    "Again",
+    "Attempts",
+    "Over",
+    "Retries",
+    "call_with_retries",
+    "can_pass",
+    "decide",
+    "wait_before_attempt",
+]
 
 #: Seconds for which a call is repeated by default.
 MAX_RETRY_TIME: Final = 300.0
@@ -26,6 +50,59 @@ FIRST_WAIT: Final = 0.5
 LONGEST_WAIT: Final = 20.0
 
 _Result = TypeVar("_Result")
+
+
+class Again(NamedTuple):
+    """
+    Call again.
+
+    :param at: not before this time, in seconds of :meth:`~airflow_connect.calls.clock.Clock.now`
+    """
+
+    at: float
+
+
+class Over(enum.Enum):
+    """Do not call again."""
+
+    #: This call is given up; other calls of the task may succeed.
+    THIS = "this"
+    #: No call of the task would succeed.
+    ALL = "all"
+
+
+class Attempts:
+    """
+    What the attempts of one call have come to so far.
+
+    :param may_have_happened: whether an attempt of somebody else's may have been carried out
+    """
+
+    __slots__ = ("count", "first_failure", "may_have_happened")
+
+    def __init__(self, *, may_have_happened: bool = False) -> None:
+        self.count = 0
+        #: When the first of them failed, ``None`` if none has.
+        self.first_failure: float | None = None
+        self.may_have_happened = may_have_happened
+
+    def failed(self, error: ConnectError, now: float) -> float:
+        """
+        Note that an attempt failed, and complete its error, which has to tell of all attempts.
+
+        :return: the time of the first failure
+        """
+        if self.first_failure is None:
+            self.first_failure = now
+        self.may_have_happened |= error.may_have_happened
+        error.may_have_happened = self.may_have_happened
+        error.attempts = self.count
+        return self.first_failure
+
+
+def can_pass(error: ConnectError) -> bool:
+    """Tell whether the same call can succeed later: it was throttled or not answered, or nobody knows what it was."""
+    return not isinstance(error, (RequestError, QuotaError, SetupError, InputError, LedgerError))
 
 
 def wait_before_attempt(attempt: int, uniform: Callable[[float, float], float] = random.uniform) -> float:
@@ -39,41 +116,137 @@ def wait_before_attempt(attempt: int, uniform: Callable[[float, float], float] =
     return uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(attempt - 2, 10)))
 
 
+def decide(
+    error: ConnectError,
+    *,
+    attempts: int,
+    first_failure: float,
+    now: float,
+    max_retry_time: float,
+    last_success: float = -math.inf,
+    repeat_unknown: bool = True,
+    paced: bool = False,
+    uniform: Callable[[float, float], float] = random.uniform,
+) -> Again | Over:
+    """
+    Decide what follows from a failed attempt.
+
+    The wait before another attempt is that of :func:`wait_before_attempt`, but no shorter than the service asked for
+    with ``Retry-After``. What would end after the time is cut to it, so that the last attempt is made when the time is
+    up.
+
+    :param error: of the attempt; it knows whether any attempt may have been carried out (:meth:`Attempts.failed`)
+    :param attempts: how often the call was made
+    :param first_failure: when it failed first
+    :param now: the time
+    :param max_retry_time: seconds
+    :param last_success: when the service accepted a call of the same task last, in the same seconds as ``now``
+    :param repeat_unknown: whether a call that may have been carried out may be repeated: its client token or its nature
+        keeps it from being carried out twice
+    :param paced: whether a pace, which slows down, tells when a throttled call leaves again
+    :param uniform: chance
+    """
+    if isinstance(error, (RequestError, QuotaError)):
+        return Over.THIS
+    if not can_pass(error):
+        return Over.ALL
+    if error.may_have_happened and not repeat_unknown:
+        return Over.THIS
+    end = first_failure + max_retry_time
+    if now >= end:
+        # A call that was made once, since there is no time to repeat it, tells nothing of the others.
+        return Over.ALL if attempts > 1 and last_success < first_failure else Over.THIS
+    wait = 0.0
+    if not (paced and isinstance(error, ThrottledError)):
+        wait = wait_before_attempt(attempts + 1, uniform)
+    return Again(min(now + max(wait, error.retry_after or 0.0), end))
+
+
+class Retries:
+    """
+    What a task that sends many calls in a pace's time knows of all of them, to decide for each that fails.
+
+    :param max_retry_time: seconds
+    :param repeat_unknown: whether a call that may have been carried out may be repeated
+    """
+
+    def __init__(self, max_retry_time: float, *, repeat_unknown: bool = True) -> None:
+        self._max_retry_time = max_retry_time
+        self._repeat_unknown = repeat_unknown
+        self._last_success = -math.inf
+        #: Until when those that are to be repeated are, first come first, since the last success.
+        self._ends: dict[Attempts, float] = {}
+
+    @property
+    def last_attempt_at(self) -> float:
+        """When a last attempt is made, however slow the pace has become; infinite while calls are accepted."""
+        return next(iter(self._ends.values()), math.inf)
+
+    def accepted(self, now: float) -> None:
+        """Note that the service accepted a call: it was let through, whatever became of it then."""
+        self._last_success = now
+        self._ends.clear()
+
+    def failed(self, attempts: Attempts, error: ConnectError, now: float) -> Again | Over:
+        """Note that an attempt failed, and decide what follows."""
+        first_failure = attempts.failed(error, now)
+        decision = decide(
+            error,
+            attempts=attempts.count,
+            first_failure=first_failure,
+            last_success=self._last_success,
+            now=now,
+            max_retry_time=self._max_retry_time,
+            repeat_unknown=self._repeat_unknown,
+            paced=True,
+        )
+        if isinstance(decision, Again):
+            self._ends.setdefault(attempts, first_failure + self._max_retry_time)
+        else:
+            self.forget(attempts)
+        return decision
+
+    def forget(self, attempts: Attempts) -> None:
+        """Forget a call that nobody repeats."""
+        self._ends.pop(attempts, None)
+
+
 def call_with_retries(
     call: Callable[[], _Result],
     *,
     max_retry_time: float = MAX_RETRY_TIME,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
+    repeat_unknown: bool = True,
+    clock: Clock | None = None,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> tuple[_Result, int]:
     """
-    Call until it succeeds, fails for good, or the time is up; return the result and the number of attempts.
+    Call until it succeeds or :func:`decide` gives up; return the result and the number of attempts.
 
-    The wait before another attempt is that of :func:`wait_before_attempt`, but no shorter than the service asked for.
-    What would end after the time is cut to it, so that the last attempt is made when it is up.
-
-    :param call: raises :class:`~airflow_connect.api.errors.RetryableError` when another attempt may help
-    :param max_retry_time: seconds from the first attempt to the last; 0 for a single attempt
-    :raises RetryableError: the last one, when the time is up; it knows whether *any* attempt may have succeeded
+    :param call: raises :class:`~airflow_connect.api.errors.ConnectError`
+    :param max_retry_time: seconds
+    :param repeat_unknown: whether a call that may have been carried out may be repeated
+    :param clock: the time
+    :param uniform: chance
+    :raises ConnectError: the last one; it knows whether *any* attempt may have been carried out
     """
-    deadline = clock() + max_retry_time
-    attempts = 0
-    may_have_happened = False
+    clock = clock or Clock()
+    attempts = Attempts()
     while True:
-        attempts += 1
+        attempts.count += 1
         try:
-            return call(), attempts
-        except RetryableError as error:
-            may_have_happened |= error.may_have_happened
-            error.attempts = attempts
-            error.may_have_happened = may_have_happened
-            left = deadline - clock()
-            if left <= 0:
-                raise
-            wait = max(wait_before_attempt(attempts + 1, uniform), error.retry_after or 0.0)
-            sleep(min(wait, left))
+            return call(), attempts.count
         except ConnectError as error:
-            error.attempts = attempts
-            error.may_have_happened |= may_have_happened
-            raise
+            now = clock.now()
+            first_failure = attempts.failed(error, now)
+            decision = decide(
+                error,
+                attempts=attempts.count,
+                first_failure=first_failure,
+                now=now,
+                max_retry_time=max_retry_time,
+                repeat_unknown=repeat_unknown,
+                uniform=uniform,
+            )
+            if isinstance(decision, Over):
+                raise
+        clock.sleep(decision.at - now)

@@ -160,11 +160,7 @@ class _MakeContactOperator(ConnectBaseOperator):
             )
             self.defer(trigger=trigger, method_name="execute_complete")
         wait = self._wait = self._new_wait(InMemory([contact_id]), deadline)
-        while True:
-            asyncio.run(wait.poll())
-            if wait.is_met or wait.is_late:
-                break
-            time.sleep(wait.pause)
+        asyncio.run(wait.poll_until_over())
         self._tell(context, wait)
 
     def _new_wait(self, awaited: InMemory, deadline: float | None = None) -> Wait:

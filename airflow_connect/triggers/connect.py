@@ -18,7 +18,6 @@ from asgiref.sync import sync_to_async
 from airflow_connect._compat import TRIGGERS_ARE_TOLD_OF_KILLS, is_deferred
 from airflow_connect.api.errors import ConnectError
 from airflow_connect.calls.clock import Clock
-from airflow_connect.calls.each import Paced
 from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.waiting.awaited import Awaited, InMemory, InResults
@@ -163,12 +162,8 @@ class ContactTrigger(BaseTrigger):
     async def _until_over(self) -> TriggerEvent:
         try:
             wait = await self._started()
-            while True:
-                await wait.poll()
-                self.log.info("Of %(contacts)d contacts %(open)d are open", wait.awaited.summary())
-                if wait.is_met or wait.is_late:
-                    return self._told("success" if wait.is_met else "timeout", wait)
-                await self._clock.async_sleep(wait.pause)
+            await wait.poll_until_over()
+            return self._told("success" if wait.is_met else "timeout", wait)
         except ConnectError as error:
             return _event({"status": "error", "message": str(error)})
 
@@ -276,7 +271,7 @@ class ContactTrigger(BaseTrigger):
                 stopped: bool = reader.stop_contact(contact_id, max_retry_time=0)
                 return stopped
 
-            counts = await stop_contacts(wait.watch.open_now, Paced(stop, clock=self._clock), await self._reads())
+            counts = await stop_contacts(wait.watch.open_now, stop, await self._reads(), clock=self._clock)
             self.log.info(
                 "The task was killed: %(stopped)d contacts stopped, %(ended_before)d had ended before, "
                 "%(failed)d could not be stopped",

@@ -20,8 +20,9 @@ from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from airflow_connect.api.errors import RequestError, RetryableError
+from airflow_connect.api.errors import ConnectError
 from airflow_connect.calls.each import Paced
+from airflow_connect.calls.retry import can_pass
 from airflow_connect.waiting.awaited import InMemory
 from airflow_connect.waiting.watch import Watch, contacts_needed
 
@@ -126,10 +127,25 @@ class Wait:
                         self.awaited.add(outcome)
                         if self.is_met:
                             return
-        except RetryableError as error:
+        except ConnectError as error:
+            if not can_pass(error):
+                raise
             log.warning("No contact could be read; another poll follows: %s", error)
         finally:
             await asyncio.to_thread(self.awaited.flush)
+
+    async def poll_until_over(self) -> None:
+        """
+        Poll until enough contacts have ended, or the time is up.
+
+        :raises SetupError: if contacts cannot be read at all
+        """
+        while True:
+            await self.poll()
+            log.info("Of %(contacts)d contacts %(open)d are open", self.awaited.summary())
+            if self.is_met or self.is_late:
+                return
+            await self._clock.async_sleep(self.pause)
 
     async def read_attributes(self) -> None:
         """
@@ -160,7 +176,7 @@ class Wait:
         :raises SetupError: if contacts cannot be stopped at all
         """
         await self._poll_all()
-        stopped = await stop_contacts(self.watch.open_now, Paced(stop, clock=self._clock), self._reads)
+        stopped = await self._stop(stop)
         self.watch.describe_all_next()
         await self._poll_all()
         return stopped
@@ -172,10 +188,12 @@ class Wait:
         :param stop: StopContact: says whether it ended the contact
         :raises SetupError: if contacts cannot be stopped at all
         """
-        stopping = stop_contacts(self.watch.open_now, Paced(stop, clock=self._clock), self._reads)
         # The thread that was interrupted may be in an event loop, which cannot run another.
         with ThreadPoolExecutor(1, thread_name_prefix="amazon-connect-stop") as thread:
-            return thread.submit(asyncio.run, stopping).result()
+            return thread.submit(asyncio.run, self._stop(stop)).result()
+
+    async def _stop(self, stop: Callable[[str], bool]) -> Stopped:
+        return await stop_contacts(self.watch.open_now, stop, self._reads, clock=self._clock)
 
     async def _poll_all(self) -> None:
         try:
@@ -186,32 +204,35 @@ class Wait:
             await asyncio.to_thread(self.awaited.flush)
 
 
-async def stop_contacts(contact_ids: Iterable[str], stop: Paced[str, bool], reads: Reads) -> Stopped:
+async def stop_contacts(
+    contact_ids: Iterable[str], stop: Callable[[str], bool], reads: Reads, *, clock: Clock
+) -> Stopped:
     """
     Stop contacts, each once; one that was transferred as what it went on as. One that has ended already is no error.
 
     :param contact_ids: the contacts
-    :param stop: StopContact: says whether it ended the contact
-    :param reads: what finds out what a contact went on as
-    :raises SetupError: if contacts cannot be stopped at all
+    :param stop: StopContact, in one attempt: says whether it ended the contact
+    :param reads: what finds out what a contact went on as; a StopContact is repeated for as long as its reads are
+    :param clock: the time
+    :raises ConnectError: if contacts cannot be stopped at all, or no call was accepted for ``max_retry_time``
     """
+    calls = Paced(stop, clock=clock, max_retry_time=reads.max_retry_time)
     counts = Stopped(stopped=0, ended_before=0, failed=0)
     left = deque(contact_ids)
+    known = set(left)
     while left:
         ended: list[str] = []
-        async with contextlib.aclosing(stop.each(left)) as answers:
+        async with contextlib.aclosing(calls.each(left)) as answers:
             async for answer in answers:
-                if answer.error is None:
-                    if answer.result or answer.may_have_happened:
-                        counts["stopped"] += 1
-                    else:
-                        ended.append(answer.item)
-                elif isinstance(answer.error, RequestError):
+                if answer.error is not None:
                     log.warning("Contact %s cannot be stopped: %s", answer.item, answer.error)
                     counts["failed"] += 1
+                elif answer.result or answer.may_have_happened:
+                    counts["stopped"] += 1
                 else:
-                    raise answer.error
+                    ended.append(answer.item)
         successors = await reads.successors(ended)
         counts["ended_before"] += len(ended) - len(successors)
-        left.extend(successors.values())
+        left.extend(successor for successor in successors.values() if successor not in known)
+        known.update(left)
     return counts

@@ -26,11 +26,11 @@ from collections import deque
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from airflow_connect.api.errors import ConnectError, RequestError, RetryableError, SetupError
+from airflow_connect.api.errors import ConnectError, RequestError, SetupError
 from airflow_connect.api.operations import DescribeInstance, SearchContacts
 from airflow_connect.api.outcome import Outcome, OutcomeState, contact_may_go_on, outcome_of, unknown_contact
 from airflow_connect.calls.each import Paced
-from airflow_connect.calls.retry import MAX_RETRY_TIME
+from airflow_connect.calls.retry import MAX_RETRY_TIME, can_pass
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
@@ -113,7 +113,7 @@ class Reads:
 
     :param reader: reads
     :param clock: the time
-    :param max_retry_time: seconds for which a read that is not answered is repeated
+    :param max_retry_time: seconds for which a read is repeated after its first failure, throttling included
     """
 
     def __init__(self, reader: Reader, *, clock: Clock, max_retry_time: float = MAX_RETRY_TIME) -> None:
@@ -130,6 +130,7 @@ class Reads:
             return reader.call(DescribeInstance.name, {"InstanceId": instance_id}, max_retry_time=0)
 
         self.reader = reader
+        self.max_retry_time = max_retry_time
         #: DescribeContact: the ``Contact`` of an ID.
         self.describe = Paced(describe, clock=clock, max_retry_time=max_retry_time)
         #: SearchContacts: the answer to parameters without the instance.
@@ -147,7 +148,7 @@ class Reads:
 
         :param contact_id: the contact
         :return: ``None`` if there is nothing, and where the role may not list them
-        :raises RetryableError: if there is no answer
+        :raises ConnectError: if there is no answer
         """
         if not self.may_follow:
             return None
@@ -207,7 +208,6 @@ class Watch:
         ``describe_first``; ``None`` if it is not known
     :param describe_first: contacts that the first poll describes, since they may have ended before ``made_since``, or
         may not be there at all; ``None`` for all of them
-    :param index_lag: seconds by which searches overlap
     :param polled_before: whether somebody else has polled for the same contacts before, and remembers nothing
     """
 
@@ -220,7 +220,6 @@ class Watch:
         interval: float = 60.0,
         made_since: float | None = None,
         describe_first: Collection[str] | None = None,
-        index_lag: float = INDEX_LAG,
         polled_before: bool = False,
     ) -> None:
         # The contact to read, which is another one after a transfer, and those that were asked for.
@@ -232,7 +231,6 @@ class Watch:
         self.reads = 0
         self._clock = clock
         self._interval = interval
-        self._index_lag = index_lag
         self._polls_to_believe = 1 if polled_before else POLLS_TO_BELIEVE
         self._searched = made_since if made_since is not None else clock.epoch()
         self._wide_at = clock.now() + WIDE_EVERY
@@ -242,6 +240,8 @@ class Watch:
         self._queued: set[str] = set()
         #: Contacts to describe at the next poll, whatever a search says, and how often that was so.
         self._doubts: dict[str, int] = {}
+        #: What contacts went on as, as far as this poll has found out.
+        self._followed: set[str] = set()
         self._first = self._open if made_since is None or describe_first is None else describe_first
 
     @property
@@ -266,21 +266,22 @@ class Watch:
         A call that stays without an answer is made again at the next poll.
 
         :raises SetupError: if contacts cannot be read at all
-        :raises RetryableError: if no call of this poll was answered
+        :raises ConnectError: if no call of this poll was answered
         """
-        answered, failure = 0, None
+        answered = 0
+        failure: ConnectError | None = None
         self._enqueue(self._open if self._sweeps() else [*self._first, *self._doubts])
         self._first = ()
+        self._followed.clear()
         searching = self._start_search()
         answers = self._reads.describe.each(self._queue, more=lambda: searching is not None and not searching.done())
         try:
             async with contextlib.aclosing(answers):
                 async for answer in answers:
-                    self._queued.discard(answer.item)
-                    if isinstance(answer.error, RetryableError):
+                    if answer.error is not None and can_pass(answer.error):
                         failure = answer.error
-                        self._doubts.setdefault(answer.item, 0)
                         continue
+                    self._queued.discard(answer.item)
                     answered += 1
                     self.reads += 1
                     for outcome in await self._judge(answer):
@@ -290,7 +291,13 @@ class Watch:
                         searching = self._start_search()
             if searching is not None:
                 answered += await searching
+        except ConnectError as error:
+            if not can_pass(error):
+                raise
+            failure = error
         finally:
+            for contact_id in self._queued:
+                self._doubts.setdefault(contact_id, 0)
             self._queue.clear()
             self._queued.clear()
             if searching is not None:
@@ -317,8 +324,9 @@ class Watch:
     async def _search_once(self) -> int:
         """Put what ended since the last search on the queue, page by page; return how many pages were read."""
         now, end = self._clock.now(), self._clock.epoch()
-        wide = now >= self._wide_at
-        start = self._searched - (max(WIDE_SEARCH, self._index_lag) if wide else self._index_lag)
+        # Also where the machine's clock was set back: the last search ended at a time that has not come yet.
+        wide = now >= self._wide_at or end < self._searched
+        start = min(self._searched, end) - (WIDE_SEARCH if wide else INDEX_LAG)
         pages = 0
         try:
             while start < end:
@@ -335,8 +343,9 @@ class Watch:
                     self._enqueue(found["Id"] for found in page["Contacts"])
                     if not page.get("NextToken"):
                         break
-                    if page.get("TotalCount", 0) > PAGE * (pages + len(self._open)):
-                        # On a busy instance, or after days: to describe what is open takes fewer reads.
+                    if pages >= len(self._open) or page.get("TotalCount", 0) > PAGE * (pages + len(self._open)):
+                        # On a busy instance, or after days: to describe what is open takes fewer reads. A service that
+                        # has always another page ends here as well.
                         self._enqueue(self._open)
                         start = stop = end
                         break
@@ -349,8 +358,8 @@ class Watch:
             self._may_search = False
             self._enqueue(self._open)
             return pages
-        except (RequestError, RetryableError) as error:
-            if isinstance(error, RequestError) and not pages:
+        except ConnectError as error:
+            if not can_pass(error) and not pages:
                 raise  # it would be refused again; a token of a page that is refused has grown old
             log.warning("The search is made again at the next poll: %s", error)
             return pages
@@ -384,13 +393,20 @@ class Watch:
         try:
             self.reads += self._reads.may_follow
             successor = await self._reads.successor(contact_id)
-        except RetryableError as error:
+        except ConnectError as error:
+            if not can_pass(error):
+                raise
             log.warning("What contact %s went on as is read at the next poll: %s", contact_id, error)
             self._doubts.setdefault(contact_id, 0)
             return None
         if successor is not None:
             self._open.setdefault(successor, []).extend(self._close(contact_id))
-            self._enqueue([successor])
+            # What it went on as is read at once, and what seems to have gone on as itself at the next poll.
+            if successor not in self._followed:
+                self._followed.add(successor)
+                self._enqueue([successor])
+            else:
+                self._doubts.setdefault(successor, 0)
             return None
         if outcome.state is OutcomeState.TRANSFERRED and self._reads.may_follow and not self._believe(contact_id):
             return None
@@ -413,9 +429,9 @@ class Watch:
             return
         try:
             await self._reads.instance.one(self._reads.reader.instance_id)
-        except RetryableError:
-            return
         except ConnectError as error:
+            if can_pass(error):
+                return
             if error.code == "ResourceNotFoundException":
                 raise
         self._is_instance_there = True

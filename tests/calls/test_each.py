@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_connect.api.errors import RequestError, RetryableError, ThrottledError
+from airflow_connect.api.errors import ConnectError, RequestError, RetryableError, ThrottledError
 from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.each import Paced
-from airflow_connect.calls.pace import Pace
+from airflow_connect.calls.pace import LONGEST_GAP, Pace
 from airflow_connect.hooks.connect import ConnectHook
+from tools.simulation import SimulatedClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +87,108 @@ def test_call_that_is_never_answered_is_given_up() -> None:
 
     [found] = answers(paced(call, max_retry_time=0), [1])
     assert isinstance(found.error, RetryableError)
+
+
+# --- In simulated time ------------------------------------------------------------------------------------------------
+
+
+class Simulated:
+    """Calls that take a tenth of a second of simulated time, and what came of them."""
+
+    def __init__(self, answer: Callable[[int, float], None], *, max_retry_time: float = 300) -> None:
+        self.answer = answer
+        self.clock = SimulatedClock(lambda: self.calls.pace.in_flight > 0)
+        self.start = self.clock.now()
+        self.calls = Paced(self.call, clock=self.clock, max_retry_time=max_retry_time)
+        self.made: list[int] = []
+
+    def call(self, item: int) -> int:
+        self.made.append(item)
+        self.clock.advance(0.1)
+        self.answer(item, self.seconds)
+        return item
+
+    @property
+    def seconds(self) -> float:
+        return self.clock.now() - self.start
+
+
+def throttled(retry_after: float | None = None) -> Callable[[int, float], None]:
+    def answer(_item: int, _seconds: float) -> None:
+        raise ThrottledError("slow down", retry_after=retry_after)
+
+    return answer
+
+
+@pytest.mark.parametrize("retry_after", [None, 1.0, 86_400.0], ids=str)
+@pytest.mark.parametrize("items", [1, 20, 200])
+def test_throttled_for_ever_ends(items: int, retry_after: float | None) -> None:
+    """When nothing is accepted for the time that is allowed, it ends, whatever wait the service asks for."""
+    simulated = Simulated(throttled(retry_after))
+    with pytest.raises(ThrottledError):
+        answers(simulated.calls, list(range(items)))
+    assert 300 <= simulated.seconds < 305
+    for polls in range(2, 6):
+        with pytest.raises(ThrottledError):
+            asyncio.run(simulated.calls.one(0))
+        assert simulated.seconds < polls * (300 + LONGEST_GAP)
+
+
+def test_one_that_is_always_throttled_keeps_nothing_up() -> None:
+    """A call whose time is up while others are accepted is given up alone, and its wait is not that of the others."""
+
+    def answer(item: int, _seconds: float) -> None:
+        if item == 3:
+            raise ThrottledError("slow down", retry_after=86_400)
+        if item == 5:
+            raise ConnectError("what is this")
+
+    simulated = Simulated(answer)
+
+    async def collect() -> dict[int, Answered[int, int]]:
+        items = deque(range(100))
+        found = {}
+
+        async def feed() -> None:
+            for item in range(100, 500):
+                await simulated.clock.async_sleep(1)
+                items.append(item)
+
+        feeding = asyncio.create_task(feed())
+        async for one in simulated.calls.each(items, more=lambda: not feeding.done()):
+            found[one.item] = one
+        return found
+
+    found = asyncio.run(collect())
+    assert sorted(found) == list(range(500))
+    assert [item for item, one in sorted(found.items()) if one.error is not None] == [3, 5]
+    assert simulated.made.count(3) == 2
+
+
+def test_darkness_that_ends_in_time_costs_no_item() -> None:
+    """What is throttled for a while, and accepted before the time is up, is answered."""
+
+    def answer(_item: int, seconds: float) -> None:
+        if seconds < 200:
+            raise ThrottledError("slow down")
+
+    simulated = Simulated(answer)
+    found = answers(simulated.calls, list(range(50)))
+    assert [one.error for one in found] == [None] * 50
+
+
+@pytest.mark.parametrize("error", [ThrottledError, RetryableError, RequestError])
+def test_without_time_to_repeat_each_is_called_once(error: type[ConnectError]) -> None:
+    """With 0 there is one attempt for each, and a failure of one says nothing of the others."""
+
+    def answer(item: int, _seconds: float) -> None:
+        if item % 2:
+            raise error("no")
+
+    simulated = Simulated(answer, max_retry_time=0)
+    found = {one.item: one.error for one in answers(simulated.calls, list(range(40)))}
+    assert sorted(simulated.made) == list(range(40))
+    assert [item for item, error in sorted(found.items()) if error] == list(range(1, 40, 2))
 
 
 def test_one_raises_what_its_call_does() -> None:

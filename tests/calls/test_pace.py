@@ -8,7 +8,7 @@ import statistics
 
 import pytest
 
-from airflow_connect.calls.pace import FIRST_IN_FLIGHT, Answer, Pace
+from airflow_connect.calls.pace import FIRST_IN_FLIGHT, LONGEST_GAP, Answer, Pace
 from tools.simulation import Faulty, Outcome, PacedClient, Scenario, Simulation, TokenBucket, Unlimited, ours
 
 SEEDS = (11, 12, 13, 14)
@@ -260,6 +260,15 @@ def test_all_throttled_calls_less_and_less() -> None:
     assert pace.throttled < 300
     drive(pace, now, 600.0, Answer.ACCEPTED)
     assert pace.rate > 5
+
+
+def test_hours_of_throttling_leave_a_call_a_minute() -> None:
+    """However long nothing is let through, the next call leaves within a minute of the last one."""
+    pace = Pace(0.0)
+    now = drive(pace, 0.0, 2.0, Answer.ACCEPTED)
+    now = drive(pace, now, 20_000.0, Answer.THROTTLED)
+    assert 20_000 / LONGEST_GAP <= pace.throttled < 2 * 20_000 / LONGEST_GAP
+    assert pace.send_at(now) - now <= LONGEST_GAP
 
 
 def test_after_a_long_pause_the_full_bucket_is_used() -> None:
