@@ -46,7 +46,7 @@ def record(folder: Path, rows: int, attempt: int = 1) -> float:
             began = time.process_time()
             ledger.intend(entries)
             for row, contact_id in zip(block, contact_ids, strict=True):
-                ledger.made(row, contact_id, attempts=1, contact_arn=f"{INSTANCE}/contact/{contact_id}")
+                ledger.created(row, contact_id, attempts=1, contact_arn=f"{INSTANCE}/contact/{contact_id}")
             spent += time.process_time() - began
     return spent
 

@@ -83,7 +83,7 @@ def measure(
             ids = []
             for row in range(1, contacts + 1):
                 ids.append(connect.client.create_contact(**request)["ContactId"])
-                ledger.made(row, ids[-1], attempts=1)
+                ledger.created(row, ids[-1], attempts=1)
         if quota:
             emulator.set_rate(2, 5)
         before = len(emulator.calls())

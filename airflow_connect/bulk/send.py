@@ -4,7 +4,7 @@ Send planned contacts: in the pace's time, a thread for each call in flight, eac
 This module knows no Airflow and no client. It takes the contacts, a callable that makes one of them, a pace and a
 ledger. A contact's way::
 
-    planned ──(intended in the ledger)──► ready ──(the pace's turn)──► in flight ──► made │ refused │ given up
+    planned ──(intended in the ledger)──► ready ──(the pace's turn)──► in flight ──► created │ failed │ unknown
                                             ▲                              │
                                             └── throttled, 5xx, no answer ─┘
 
@@ -21,10 +21,9 @@ import math
 import random
 import threading
 import time
-from array import array
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from airflow_connect.api.errors import (
     ConnectError,
@@ -38,6 +37,7 @@ from airflow_connect.api.errors import (
 )
 from airflow_connect.calls.pace import MAX_IN_FLIGHT, Answer
 from airflow_connect.calls.retry import MAX_RETRY_TIME, wait_before_attempt
+from airflow_connect.record.format import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from airflow_connect.bulk.plan import PlannedContact
     from airflow_connect.calls.pace import Call, Pace
     from airflow_connect.record.ledger import Ledger
-    from airflow_connect.record.results import History
+    from airflow_connect.record.results import History, Known
 
 __all__ = ["QUOTA_TIMEOUT", "Progress", "Sender"]
 
@@ -66,8 +66,6 @@ LONGEST_QUOTA_WAIT: Final = 60.0
 #: Errors on record after which another attempt may succeed.
 _PASSING: Final = frozenset({RetryableError.__name__, ThrottledError.__name__})
 
-_COUNTED: Final = ("created", "already_made", "failed", "refused", "unknown", "calls", "throttled")
-
 #: Seconds after which a thread that waits looks whether it should stop: a signal handler must not take a lock.
 LOOK: Final = 0.25
 
@@ -77,12 +75,10 @@ class Progress:
     """
     How far the sending is, at one moment.
 
-    :param created: contacts made by this sender
-    :param already_made: contacts that the ledger knew already
-    :param failed: rows whose request was refused, or given up when it is sure that nothing was made
-    :param unknown: rows given up where a contact may have been made
-    :param refused: those of both that another attempt would not help
+    :param states: how many of the contacts that were taken have come to each state
+    :param refused: those that failed or are unknown, and that another attempt would not help
     :param calls: calls sent
+    :param accepted: calls that created a contact
     :param throttled: calls that were throttled
     :param in_flight: calls without an answer yet
     :param pace: calls per second that the pace aims at
@@ -91,12 +87,10 @@ class Progress:
     :param waiting_for_quota: whether the number of active contacts is at its quota
     """
 
-    created: int = 0
-    already_made: int = 0
-    failed: int = 0
-    unknown: int = 0
+    states: Mapping[RowState, int] = field(default_factory=dict)
     refused: int = 0
     calls: int = 0
+    accepted: int = 0
     throttled: int = 0
     in_flight: int = 0
     pace: float = 0.0
@@ -104,19 +98,18 @@ class Progress:
     seconds: float = 0.0
     waiting_for_quota: bool = False
 
-    @property
-    def done(self) -> int:
-        """Rows that need no further call."""
-        return self.created + self.already_made + self.failed + self.unknown
-
 
 class _Attempted:
     """A contact on its way, and what its attempts have brought."""
 
-    __slots__ = ("attempts", "contact", "failures", "may_have_happened", "since")
+    __slots__ = ("attempts", "contact", "failures", "is_intended", "known", "may_have_happened", "since")
 
-    def __init__(self, contact: PlannedContact, *, may_have_happened: bool) -> None:
+    def __init__(self, contact: PlannedContact, known: Known | None, *, may_have_happened: bool) -> None:
         self.contact = contact
+        #: What was on record before this attempt.
+        self.known = known
+        #: Whether this attempt has recorded that it is about to be sent.
+        self.is_intended = False
         self.attempts = 0
         #: Attempts that failed for another reason than the rate.
         self.failures = 0
@@ -129,6 +122,8 @@ class Sender:
     """
     Send contacts until all have an outcome, or something stops all of them.
 
+    Each contact that is taken comes to exactly one state.
+
     :param contacts: what is to be made, in order; read by a thread of its own, a little ahead of the calls
     :param create: makes the contact of one request, in one attempt, and returns the response; called by many threads
         at once. Raises :class:`~airflow_connect.api.errors.ConnectError`.
@@ -136,6 +131,7 @@ class Sender:
     :param operation: the API operation, for messages
     :param ledger: where intents and outcomes are recorded
     :param history: what earlier attempts and runs recorded
+    :param on_settled: is told each contact that has come to a state, once; one at a time, by any thread, which waits
     :param retry_refused: whether a request that an earlier attempt recorded as refused is sent again unchanged
     :param max_in_flight: threads at most
     :param max_retry_time: seconds for which a contact is repeated that was not answered or met an error of the service;
@@ -152,6 +148,7 @@ class Sender:
         pace: Pace,
         ledger: Ledger,
         history: History,
+        on_settled: Callable[[PlannedContact, RowState], None] = lambda _contact, _state: None,
         retry_refused: bool = True,
         max_in_flight: int = MAX_IN_FLIGHT,
         max_retry_time: float = MAX_RETRY_TIME,
@@ -165,6 +162,7 @@ class Sender:
         self._pace = pace
         self._ledger = ledger
         self._history = history
+        self._on_settled = on_settled
         self._retry_refused = retry_refused
         self._max_in_flight = max_in_flight
         self._max_retry_time = max_retry_time
@@ -189,16 +187,15 @@ class Sender:
         self._in_flight = 0
         self._started = self._last_success = clock()
         self._throttled_since: float | None = None
-        self._counts = dict.fromkeys(_COUNTED, 0)
+        self._states = dict.fromkeys(RowState, 0)
+        self._refused = self._calls = self._accepted = self._throttled = 0
         self._refusals: tuple[str, int] = ("", 0)
         self._quota_since: float | None = None
         self._quota_waits = 0
         self._quota_until = -math.inf
 
-        #: Rows that failed for sure, and rows of unknown fate, by their numbers.
-        self.failed_rows, self.unknown_rows = array("Q"), array("Q")
-        #: What could not be sent since nothing could.
-        self._left: list[_Attempted] = []
+        #: What was taken and has come to no state yet, by the number of its row.
+        self._open: dict[int, _Attempted] = {}
         self._stopping = False
         #: What ended the sending before its end; ``None`` if nothing did, or :meth:`stop`.
         self.stopped_by: Exception | None = None
@@ -234,21 +231,30 @@ class Sender:
         return self.progress()
 
     def _leave_the_rest(self) -> None:
-        """Record what was about to be sent and was not, so that nobody takes it for contacts that may be there."""
-        rest = [*self._fresh, *(row for *_, row in self._again), *self._left]
-        unsent = sorted(row.contact.row for row in rest if not row.may_have_happened)
-        if not unsent:
-            return
+        """Record what was taken and not sent, so that nobody takes it for contacts that may be there."""
+        rest = sorted(self._open.values(), key=lambda row: row.contact.row)
+        not_sent = [row.contact for row in rest if not row.may_have_happened]
         try:
-            self._ledger.unsent(unsent)
+            for row in rest:
+                if row.may_have_happened and not row.is_intended and row.known is not None:
+                    self._ledger.not_again(row.contact.row, row.contact.key, row.contact.token, row.known)
+            if not_sent:
+                self._ledger.not_sent((contact.row, contact.key, contact.token) for contact in not_sent)
         except LedgerError as error:
             self.stopped_by = self.stopped_by or error
+        with self._lock:
+            for row in rest:
+                self._count(row.contact, RowState.UNKNOWN if row.may_have_happened else RowState.NOT_SENT)
 
     def progress(self) -> Progress:
         """Return how far the sending is. Takes no lock."""
         now = self._clock()
         return Progress(
-            **self._counts,
+            states=dict(self._states),
+            refused=self._refused,
+            calls=self._calls,
+            accepted=self._accepted,
+            throttled=self._throttled,
             in_flight=self._in_flight,
             pace=self._pace.rate,
             latency=self._pace.latency,
@@ -262,10 +268,10 @@ class Sender:
         try:
             size, block = FIRST_BLOCK, []
             for contact in self._contacts:
-                if self._stopping:
-                    break
                 if (row := self._unsettled(contact)) is not None:
                     block.append(row)
+                if self._stopping:
+                    break
                 if len(block) >= size:
                     self._offer(block)
                     size, block = min(2 * size, LARGEST_BLOCK), []
@@ -282,30 +288,41 @@ class Sender:
 
     def _unsettled(self, contact: PlannedContact) -> _Attempted | None:
         """Return the contact to be sent, ``None`` if it is known what became of it."""
-        known = self._history.get(contact.token)
+        # On hold until the history and the ledger have answered: what fails there leaves it as it is.
+        row = self._open[contact.row] = _Attempted(contact, None, may_have_happened=False)
+        known = row.known = self._history.get(contact.token)
         if known is None:
-            return _Attempted(contact, may_have_happened=False)
-        if known.contact_id is not None:
-            self._ledger.already_made(contact.row, contact.key, contact.token, known.contact_id)
-            with self._lock:
-                self._counts["already_made"] += 1
-            return None
+            return row
+        error = None
+        is_refused = False
         same = known.content == contact.content
-        is_unknown = known.state == "unknown"
-        # What another run was refused may be allowed since.
-        stands = not is_unknown and known.own and known.error not in _PASSING and same and not self._retry_refused
-        if stands or (is_unknown and not same):
-            error = content_changed(self._operation) if is_unknown else None
-            self._ledger.not_again(contact.row, contact.key, contact.token, known, error)
-            with self._lock:
-                self._count_failure(contact.row, is_unknown=is_unknown, is_refused=True)
-            return None
-        return _Attempted(contact, may_have_happened=is_unknown)
+        match known.state:
+            case RowState.CREATED | RowState.ALREADY_MADE:
+                pass
+            case RowState.UNKNOWN:
+                row.may_have_happened = True
+                if same:
+                    return row
+                error, is_refused = content_changed(self._operation), True
+            case RowState.FAILED:
+                # What another run was refused may be allowed since.
+                is_refused = known.own and known.error not in _PASSING and same and not self._retry_refused
+                if not is_refused:
+                    return row
+            case RowState.INVALID | RowState.SKIPPED | RowState.NOT_SENT:
+                return row
+            case _:
+                assert_never(known.state)
+        self._ledger.not_again(contact.row, contact.key, contact.token, known, error)
+        with self._lock:
+            self._refused += is_refused
+            self._count(contact, known.state)
+        return None
 
-    def _count_failure(self, row: int, *, is_unknown: bool, is_refused: bool) -> None:
-        self._counts["unknown" if is_unknown else "failed"] += 1
-        (self.unknown_rows if is_unknown else self.failed_rows).append(row)
-        self._counts["refused"] += is_refused
+    def _count(self, contact: PlannedContact, state: RowState) -> None:
+        self._open.pop(contact.row, None)
+        self._states[state] += 1
+        self._on_settled(contact, state)
 
     def _offer(self, block: list[_Attempted]) -> None:
         """Record the intents, then let the contacts be sent; wait while enough of them are ready."""
@@ -317,6 +334,8 @@ class Sender:
         self._ledger.intend(
             [(row.contact.row, row.contact.key, row.contact.token, row.contact.content) for row in block]
         )
+        for row in block:
+            row.is_intended = True
         with self._lock:
             self._fresh.extend(block)
             self._have_a_follower()
@@ -340,7 +359,7 @@ class Sender:
                         self._have_a_follower()
                     call = self._pace.sent(self._clock())
                     self._in_flight += 1
-                    self._counts["calls"] += 1
+                    self._calls += 1
                     row.attempts += 1
                     self._lock.release()
                     try:
@@ -413,7 +432,7 @@ class Sender:
         """Call, and record a success before anybody counts it. Holds no lock."""
         try:
             response = self._create(row.contact.params)
-            self._ledger.made(
+            self._ledger.created(
                 row.contact.row,
                 response["ContactId"],
                 attempts=row.attempts,
@@ -426,10 +445,10 @@ class Sender:
     def _settle(self, row: _Attempted, call: Call, outcome: Mapping[str, Any] | Exception, now: float) -> None:
         if not isinstance(outcome, Exception):
             self._pace.answered(call, now, Answer.ACCEPTED)
-            self._succeed(now)
+            self._succeed(row, now)
         elif isinstance(outcome, ThrottledError):
             self._pace.answered(call, now, Answer.THROTTLED)
-            self._counts["throttled"] += 1
+            self._throttled += 1
             self._repeat_throttled(row, outcome, now)
         else:
             self._pace.answered(call, now, Answer.SAYS_NOTHING)
@@ -437,13 +456,14 @@ class Sender:
         if self._pace.send_at(now) < self._wakes_at or self._over():
             self._news.notify()
 
-    def _succeed(self, now: float) -> None:
+    def _succeed(self, row: _Attempted, now: float) -> None:
         self._last_success, self._throttled_since = now, None
         self._refusals = ("", 0)
         if self._quota_since is not None:
             self._quota_since, self._quota_waits = None, 0
             self._news.notify()
-        self._counts["created"] += 1
+        self._accepted += 1
+        self._count(row.contact, RowState.CREATED)
 
     def _repeat_throttled(self, row: _Attempted, error: ThrottledError, now: float) -> None:
         if self._throttled_since is None:
@@ -482,8 +502,8 @@ class Sender:
                 self._end(error)
         else:
             # Access, credentials, the instance, the ledger, or a mistake of ours: no contact would fare better.
-            if isinstance(error, SetupError):
-                self._left.append(row)
+            # All but the first fail after an answer, which is not on record.
+            row.may_have_happened |= not isinstance(error, SetupError)
             self._end(error)
 
     def _wait_for_quota(self, row: _Attempted, error: QuotaError, now: float) -> None:
@@ -509,11 +529,12 @@ class Sender:
     def _give_up(self, row: _Attempted, error: ConnectError) -> None:
         if row.may_have_happened:
             # Also where the last answer is a refusal: what an earlier one did stays unknown.
-            self._ledger.unsure(row.contact.row, error, attempts=row.attempts)
+            self._ledger.unknown(row.contact.row, error, attempts=row.attempts)
+            self._count(row.contact, RowState.UNKNOWN)
         else:
-            self._ledger.refused(row.contact.row, error, attempts=row.attempts)
-        is_refused = not row.may_have_happened and isinstance(error, (RequestError, QuotaError))
-        self._count_failure(row.contact.row, is_unknown=row.may_have_happened, is_refused=is_refused)
+            self._ledger.failed(row.contact.row, error, attempts=row.attempts)
+            self._refused += isinstance(error, (RequestError, QuotaError))
+            self._count(row.contact, RowState.FAILED)
 
     def _end(self, error: Exception) -> None:
         """Stop everything: the first reason is the one that is told."""

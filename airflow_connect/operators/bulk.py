@@ -7,6 +7,7 @@ import heapq
 import itertools
 import math
 import os
+from array import array
 from collections import ChainMap
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -32,7 +33,8 @@ from airflow_connect.bulk.send import QUOTA_TIMEOUT, Progress
 from airflow_connect.calls.pace import MAX_IN_FLIGHT
 from airflow_connect.links.connect import InstanceLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
-from airflow_connect.record.results import export_results, first_attempt, measured_rate, read_results
+from airflow_connect.record.format import RowState
+from airflow_connect.record.results import export_results, first_attempt, read_results
 from airflow_connect.record.storage import folder_of
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     :param on_invalid: ``fail`` (default) sends nothing if a row has a fault, ``skip`` sends the others
     :param on_duplicate: ``fail`` (default) takes a key that stands in two rows for a fault, ``skip`` makes it once
     :param dry_run: stop after the check, and return what would be done, and how long it would take at the rate given or
-        else at that of the task's last run on record (templated)
+        else at Amazon's default quota (templated)
     :param max_rate: calls per second at most (templated). Default: what the quota allows.
     :param total_rate: the account's quota in calls per second, where it is known (templated): saves the search for it,
         and makes sharing it fair sooner. ``"service_quotas"`` asks Service Quotas for it.
@@ -207,6 +209,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self.tolerated_failures = tolerated_failures
         self.tolerated_failure_percent = tolerated_failure_percent
         self._sender: Sender | None = None
+        self._failed: dict[RowState, array[int]] = {}
         self._killed = False
 
     @property
@@ -270,9 +273,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             known = root if _given(self.results_path) else folder
             history = stack.enter_context(History(known, asked_by=asked_by._asdict()))
             if options.dry_run:
-                measured = measured_rate(root, dag_id=ti.dag_id, task_id=ti.task_id)
-                return self._estimate(plan, history, options, measured)
-            ledger = stack.enter_context(Ledger(folder, header=self._header(context, asked_by)))
+                return self._estimate(plan, history, options)
+            header = {**self._header(context, asked_by), "rows": plan.rows}
+            ledger = stack.enter_context(Ledger(folder, header=header))
             for skipped in plan.skipped():
                 ledger.skipped(skipped.row, skipped.key, skipped.first)
             for row, faults in itertools.groupby(plan.faults(), key=lambda fault: fault.row):
@@ -335,12 +338,10 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                 code="InvalidRows",
             )
 
-    def _estimate(self, plan: Plan, history: History, options: _Options, measured: float | None) -> dict[str, Any]:
+    def _estimate(self, plan: Plan, history: History, options: _Options) -> dict[str, Any]:
         """Return what a run would do and how long it would take."""
-        already_made = plan.count_made(lambda token: getattr(history.get(token), "state", None) == "made")
+        already_made = plan.count_made(lambda token: getattr(history.get(token), "contact_id", None) is not None)
         rates = {"max_rate": options.max_rate, "total_rate": options.total_rate}
-        if not options.total_rate:
-            rates["as the last run made them"] = measured
         known = {whence: rate for whence, rate in rates.items() if rate}
         whence, rate = min(known.items(), key=lambda one: one[1], default=("Amazon's default quota", _DEFAULT_RATE))
         seconds = (plan.valid - already_made) / rate
@@ -376,12 +377,14 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             max_in_flight=self.max_in_flight,
             total_rate=options.total_rate,
         )
+        failed = self._failed = {RowState.FAILED: array("Q"), RowState.UNKNOWN: array("Q")}
         sender = self._sender = Sender(
             plan.contacts(),
             lambda params: self.hook.call(operation, params, max_retry_time=0),
             pace=pace,
             ledger=ledger,
             history=history,
+            on_settled=lambda contact, state: failed[state].append(contact.row) if state in failed else None,
             retry_refused=not is_retry(context["ti"], self.retries or 0),
             operation=operation,
             max_in_flight=self.max_in_flight,
@@ -398,15 +401,15 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             report.tell(sender.progress())
         summary = {
             "rows": plan.rows,
-            "created": done.created,
-            "already_made": done.already_made,
+            "created": done.states[RowState.CREATED],
+            "already_made": done.states[RowState.ALREADY_MADE],
             "skipped": plan.rows - plan.valid - plan.invalid,
             "invalid": plan.invalid,
-            "failed": done.failed,
-            "unknown": done.unknown,
+            "failed": done.states[RowState.FAILED],
+            "unknown": done.states[RowState.UNKNOWN],
             "results": str(folder),
             "seconds": round(done.seconds, 1),
-            "rate": round(done.created / done.seconds, 2) if done.seconds else 0.0,
+            "rate": round(done.accepted / done.seconds, 2) if done.seconds else 0.0,
             "throttled": done.throttled,
             "instance_access_url": self.hook.instance_access_url,
         }
@@ -426,14 +429,14 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             raise error
         if self._killed:
             raise RowsFailedError(f"Stopped on request. {counts}", operation=operation, code="Stopped")
-        failed = done.failed + done.unknown
-        if options.tolerates(failed, plan.rows):
+        count = done.states[RowState.FAILED] + done.states[RowState.UNKNOWN]
+        if options.tolerates(count, plan.rows):
             self.log.info("%s", counts)
             if unwritten is not None:
                 raise unwritten
             return summary
-        kind = RowsRefusedError if done.refused == failed else RowsFailedError
-        raise kind(f"{failed:,} rows failed, more than is tolerated. {counts}", operation=operation, code="RowsFailed")
+        kind = RowsRefusedError if done.refused == count else RowsFailedError
+        raise kind(f"{count:,} rows failed, more than is tolerated. {counts}", operation=operation, code="RowsFailed")
 
     def _write_failed_rows(self, plan: Plan, sender: Sender | None = None) -> LedgerError | None:
         """Write the rows that another run may want to have; return what went wrong, which is no reason of its own."""
@@ -444,14 +447,14 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
         numbers: list[Iterable[int]] = [plan.invalid_rows()]
         if sender is not None:
-            numbers.append(sorted(sender.failed_rows))
+            numbers.append(sorted(self._failed[RowState.FAILED]))
             if self.idempotency_key is not None:
-                numbers.append(sorted(sender.unknown_rows))
-            elif sender.unknown_rows:
+                numbers.append(sorted(self._failed[RowState.UNKNOWN]))
+            elif self._failed[RowState.UNKNOWN]:
                 self.log.warning(
                     "%d rows of unknown fate are not in %s: without an idempotency_key another run would make them "
                     "twice. Clear this task to send them again.",
-                    len(sender.unknown_rows),
+                    len(self._failed[RowState.UNKNOWN]),
                     path,
                 )
         written = 0
@@ -548,27 +551,30 @@ class _Report:
 
         before, self._before = self._before, now
         seconds = now.seconds - before.seconds
-        created = now.created - before.created
+        created = now.accepted - before.accepted
+        failed = now.states[RowState.FAILED] + now.states[RowState.UNKNOWN]
+        failed_before = before.states.get(RowState.FAILED, 0) + before.states.get(RowState.UNKNOWN, 0)
+        done = sum(now.states.values()) - now.states[RowState.NOT_SENT]
         calls = now.calls - before.calls
         throttled = now.throttled - before.throttled
         rate = created / seconds if seconds > 0 else 0.0
-        left = self._total - now.done
-        mean = now.created / now.seconds if now.seconds else 0.0
+        left = self._total - done
+        mean = now.accepted / now.seconds if now.seconds else 0.0
         time_left = left / (rate or mean) if rate or mean else None
         self._log.info(
             "%d of %d rows done: %.3g contacts a second, %.1f %% throttled, %d failed%s%s",
-            now.done,
+            done,
             self._total,
             rate,
             100 * throttled / calls if calls else 0.0,
-            now.failed + now.unknown,
+            failed,
             f", about {_duration(time_left)} left" if left and time_left is not None else "",
             "; waiting for active contacts to end (quota)" if now.waiting_for_quota else "",
         )
         for name, count in (
             ("created", created),
             ("throttled", throttled),
-            ("failed", now.failed + now.unknown - before.failed - before.unknown),
+            ("failed", failed - failed_before),
         ):
             Stats.incr(f"amazon_connect.contacts.{name}", count, tags=self._tags)
         Stats.gauge("amazon_connect.contacts.rate", round(rate, 3), tags=self._tags)
@@ -577,8 +583,9 @@ class _Report:
             self._folder,
             {
                 "rows": self._total,
-                "done": now.done,
-                **asdict(now),
+                "done": done,
+                **{str(state): count for state, count in now.states.items()},
+                **{name: value for name, value in asdict(now).items() if name != "states"},
                 "rate": round(mean, 3),
                 "rate_now": round(rate, 3),
                 "seconds_left": None if time_left is None else round(time_left, 1),

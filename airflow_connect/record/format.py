@@ -9,8 +9,8 @@ The form of the record: which folders and files it has, and the lines in them. W
         faults.jsonl                                             what is wrong with rows, after a check that found some
 
 A writer is one attempt of the task instance; a retry and a twin have segments of their own. A segment is JSON Lines: a
-header, then one line per event, of a :class:`Kind`. No line is ever changed or deleted. A line that breaks off at the
-end of a segment is one whose writer was killed in the middle.
+header, then one line per event, of a :class:`Kind` or of the :class:`RowState` that a row came to. No line is ever
+changed or deleted. A line that breaks off at the end of a segment is one whose writer was killed in the middle.
 
 This module imports no Airflow and no store: paths bring theirs.
 """
@@ -20,56 +20,74 @@ from __future__ import annotations
 import enum
 import hashlib
 import re
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, assert_never
 
 from airflow_connect.api.errors import LedgerError
 
-__all__ = ["FORMAT", "Kind", "Segment", "State", "damaged", "run_folder"]
+__all__ = ["FORMAT", "Kind", "RowState", "Segment", "damaged", "precedence", "run_folder"]
 
 #: The version of the lines' form, which the header tells.
 FORMAT: Final = 1
 
 
-class Kind(enum.StrEnum):
-    """What a line says."""
+class RowState(enum.StrEnum):
+    """
+    What became of a row: one word for it in the record, the results, XCom, the log, metrics and the asset's event.
 
-    #: The first line of a segment: whose it is.
-    HEADER = "header"
-    #: The row is about to be sent, with this key, client token and digest of its content.
-    INTENT = "intent"
-    #: The contact was made.
-    MADE = "made"
-    #: It is sure that nothing was made for the row by this attempt.
-    REFUSED = "refused"
-    #: The attempt gave the row up, and a contact may have been made.
-    UNSURE = "unsure"
-    #: The attempt ended before the row was sent, or it is sure that it made nothing: its intent is as none.
-    UNSENT = "unsent"
-    #: An earlier attempt or run made the contact, so that nothing was sent.
+    It is that of the task instance, over all its attempts. Each row of the input has exactly one. Their order is that
+    of every report. The word is also the kind of the line that records it.
+    """
+
+    #: This task instance created the contact, in this attempt or an earlier one.
+    CREATED = "created"
+    #: Another task instance created the contact before, so that nothing was sent.
     ALREADY_MADE = "already_made"
+    #: The request was refused, or given up when it is sure that no contact was created.
+    FAILED = "failed"
+    #: The row was sent, or was about to be, and no answer is on record: a contact may have been created.
+    UNKNOWN = "unknown"
     #: The row has faults, so that nothing was sent.
     INVALID = "invalid"
     #: An earlier row has the same key, so that nothing was sent.
     SKIPPED = "skipped"
-    #: What became of the contact.
+    #: The task ended before the row was sent, or has not come to it yet: no contact was created.
+    NOT_SENT = "not_sent"
+
+    @property
+    def words(self) -> str:
+        """As a person reads it: ``already made``."""
+        return self.value.replace("_", " ")
+
+
+def precedence(state: RowState) -> int:
+    """
+    Return how much a state counts where attempts know different ones of a row: the greatest wins.
+
+    Of those that count alike, the first attempt is right where a contact was or may have been created, and the latest
+    where none was. :mod:`airflow_connect.record.results` puts them together.
+    """
+    match state:
+        case RowState.CREATED:
+            return 3
+        case RowState.ALREADY_MADE:
+            return 2
+        case RowState.UNKNOWN:
+            return 1
+        case RowState.FAILED | RowState.INVALID | RowState.SKIPPED | RowState.NOT_SENT:
+            return 0
+        case _:
+            assert_never(state)
+
+
+class Kind(enum.StrEnum):
+    """What a line says that tells no :class:`RowState`."""
+
+    #: The first line of a segment: whose it is, and how many rows the input has.
+    HEADER = "header"
+    #: The row is about to be sent, with this key, client token and digest of its content.
+    INTENT = "intent"
+    #: How the contact ended.
     ENDED = "ended"
-
-
-class State(enum.IntEnum):
-    """What is known of a row; the greater one wins where attempts know different things."""
-
-    #: An earlier row of the input has the same key.
-    SKIPPED = 0
-    #: The row has faults, and was not sent.
-    INVALID = 1
-    #: Nothing was made.
-    FAILED = 2
-    #: It was sent, or was about to be, and no answer is on record: a contact may have been made.
-    UNKNOWN = 3
-    #: Another run or attempt made the contact before.
-    ALREADY_MADE = 4
-    #: This task instance made the contact.
-    CREATED = 5
 
 
 def run_folder(results_path: Any, *, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
@@ -119,7 +137,7 @@ class Segment(NamedTuple):
 def damaged(path: str, line: int, what: str) -> LedgerError:
     """Return the error for a line that no writer of results wrote."""
     return LedgerError(
-        f"{path}, line {line:,}, is no line of results ({what}). Move the file elsewhere if it is not of "
+        f"{path}, line {line:,}, is not a line of results ({what}). Move the file elsewhere if it is not of "
         "airflow-provider-amazon-connect; or bring it back from a backup if it is: what it knows prevents second "
         "contacts."
     )

@@ -3,7 +3,7 @@ Record what becomes of each row, so that a worker that dies at any point loses n
 
 ::
 
-    intend(rows) ──► call ──► made │ refused │ unsure
+    intend(rows) ──► call ──► created │ failed │ unknown
         │                       │
         │                       └── at once on disk; within a second in an object store
         └── on record before it returns
@@ -29,7 +29,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from airflow_connect.api.errors import LedgerError
-from airflow_connect.record.format import FORMAT, Kind, run_folder
+from airflow_connect.record.format import FORMAT, Kind, RowState, run_folder
 from airflow_connect.record.storage import Place, one_line
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ class Ledger:
 
     :param folder: of the task instance, see :func:`run_folder`; a ``pathlib.Path`` or an ``ObjectStoragePath``. It is
         made if it is not there
-    :param header: of every segment: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``try_number``, and what else
-        is good to know; as JSON can have it
+    :param header: of every segment: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``try_number``, ``rows`` (how
+        many the input has, numbered from 1: those that no line names are ``not_sent``), and what else is good to know;
+        as JSON can have it
     :param clock: gives the time, in seconds since 1970
     :param sync_every: seconds between two moments at which what was written is made to outlast the machine
     :raises LedgerError: from every method: the folder cannot be written. After that nothing more can be recorded
@@ -112,48 +113,58 @@ class Ledger:
         if not self._segments.lasting:
             self.flush()
 
-    def made(self, row: int, contact_id: str, *, attempts: int, contact_arn: str | None = None) -> None:
+    def created(self, row: int, contact_id: str, *, attempts: int, contact_arn: str | None = None) -> None:
         """
-        Record that a contact was made.
+        Record that a contact was created.
 
         :param row: the row's number
         :param contact_id: the contact
         :param attempts: how often the call was sent
         :param contact_arn: the contact's ARN, where the answer tells it
         """
-        self._outcome(Kind.MADE, row, contact_id=contact_id, contact_arn=contact_arn, attempts=attempts)
+        self._outcome(RowState.CREATED, row, contact_id=contact_id, contact_arn=contact_arn, attempts=attempts)
 
-    def refused(self, row: int, error: ConnectError, *, attempts: int) -> None:
+    def failed(self, row: int, error: ConnectError, *, attempts: int) -> None:
         """
-        Record that it is sure that nothing was made.
+        Record that the row was given up, and that it is sure that no contact was created.
 
         :param row: the row's number
         :param error: why
         :param attempts: how often the call was sent
         """
-        self._outcome(Kind.REFUSED, row, attempts=attempts, error=type(error).__name__, message=str(error))
+        self._outcome(RowState.FAILED, row, attempts=attempts, error=type(error).__name__, message=str(error))
 
-    def unsure(self, row: int, error: ConnectError, *, attempts: int) -> None:
+    def unknown(self, row: int, error: ConnectError, *, attempts: int) -> None:
         """
-        Record that the row was given up although a contact may have been made: its state stays unknown.
+        Record that the row was given up although a contact may have been created.
 
         :param row: the row's number
         :param error: the last one
         :param attempts: how often the call was sent
         """
-        self._outcome(Kind.UNSURE, row, attempts=attempts, error=type(error).__name__, message=str(error))
+        self._outcome(RowState.UNKNOWN, row, attempts=attempts, error=type(error).__name__, message=str(error))
 
-    def unsent(self, rows: Iterable[int]) -> None:
+    def not_sent(self, rows: Iterable[tuple[int, str | None, str]]) -> None:
         """
-        Record that the attempt ended before rows were sent, or that it is sure that it made nothing of them.
+        Record that the attempt ended before rows were sent, or that it is sure that it created nothing for them.
 
-        :param rows: the rows' numbers
+        Rows of which nothing is on record need no line: they are those that the header counts and no line names.
+
+        :param rows: the rows' numbers, keys and client tokens
         """
-        self._append(b"".join(_line({"kind": Kind.UNSENT, "row": row}) for row in rows))
+        at = self._now()
+        self._append(
+            b"".join(
+                _line({"kind": RowState.NOT_SENT, "row": row, "key": key, "token": token, "attempts": 0, "at": at})
+                for row, key, token in rows
+            )
+        )
 
     def not_again(self, row: int, key: str | None, token: str, known: Known, error: ConnectError | None = None) -> None:
         """
-        Record that nothing was sent, because of what an earlier attempt recorded; needs no intent.
+        Record that nothing was sent, because of what is on record: the row's state is that of ``known``.
+
+        Needs no intent.
 
         :param row: the row's number
         :param key: its key
@@ -161,27 +172,29 @@ class Ledger:
         :param known: what is on record
         :param error: why nothing was sent, instead of what is on record
         """
-        kind = Kind.UNSURE if known.state == "unknown" else Kind.REFUSED
-        why = known.error if error is None else type(error).__name__
-        message = known.message if error is None else str(error)
-        entry = {"key": key, "token": token, "content": known.content}
-        self._outcome(kind, row, **entry, attempts=0, error=why, message=message)
+        self._outcome(
+            known.state,
+            row,
+            key=key,
+            token=token,
+            content=known.content,
+            contact_id=known.contact_id,
+            contact_arn=known.contact_arn,
+            attempts=0,
+            error=known.error if error is None else type(error).__name__,
+            message=known.message if error is None else str(error),
+        )
 
-    def already_made(
-        self, row: int, key: str | None, token: str, contact_id: str, *, contact_arn: str | None = None
-    ) -> None:
+    def already_made(self, row: int, key: str | None, token: str, contact_id: str) -> None:
         """
-        Record that nothing was sent, since the contact is known from before; needs no intent.
+        Record a contact that another task created; needs no intent.
 
         :param row: the row's number
         :param key: its key
         :param token: its client token
         :param contact_id: the contact
-        :param contact_arn: the contact's ARN, where it is known
         """
-        self._outcome(
-            Kind.ALREADY_MADE, row, key=key, token=token, contact_id=contact_id, contact_arn=contact_arn, attempts=0
-        )
+        self._outcome(RowState.ALREADY_MADE, row, key=key, token=token, contact_id=contact_id, attempts=0)
 
     def invalid(self, row: int, faults: Iterable[object]) -> None:
         """
@@ -190,7 +203,7 @@ class Ledger:
         :param row: the row's number
         :param faults: what is wrong: the text of each names field and rule, and tells no content
         """
-        self._outcome(Kind.INVALID, row, attempts=0, message="; ".join(map(str, faults)))
+        self._outcome(RowState.INVALID, row, attempts=0, message="; ".join(map(str, faults)))
 
     def skipped(self, row: int, key: str | None, first_row: int) -> None:
         """
@@ -200,7 +213,7 @@ class Ledger:
         :param key: the key
         :param first_row: the number of the row that makes the contact
         """
-        self._outcome(Kind.SKIPPED, row, key=key, attempts=0, message=f"The key is that of row {first_row:,}.")
+        self._outcome(RowState.SKIPPED, row, key=key, attempts=0, message=f"The key is that of row {first_row:,}.")
 
     # --- Contacts -------------------------------------------------------------------------------------------------
 
@@ -250,9 +263,9 @@ class Ledger:
                 raise
             log.warning("%s", unkept)
 
-    def _outcome(self, kind: Kind, row: int, **fields: Any) -> None:
+    def _outcome(self, state: RowState, row: int, **fields: Any) -> None:
         told = {name: value for name, value in fields.items() if value is not None}
-        self._append(_line({"kind": kind, "row": row, **told, "at": self._now()}))
+        self._append(_line({"kind": state, "row": row, **told, "at": self._now()}))
 
     def _append(self, lines: bytes) -> None:
         try:

@@ -2,11 +2,15 @@
 Read what ledgers recorded: what an attempt must know of earlier ones, and what became of each row.
 
 Segments are read into SQLite's private temporary database, a file that is gone when the process is: memory does not
-grow with the number of rows. What attempts know different things of is decided here:
+grow with the number of rows. Where attempts know different states of a row, one rule decides, for every reader
+(``_BEST_FIRST``):
 
-- A contact that was made counts, whatever other attempts know; the first one, if there should be two.
-- What may have been made stays unknown, even if another attempt was refused.
-- Otherwise the latest attempt that knows the row is right.
+1. A contact that exists counts (``created``, then ``already_made``), whatever other attempts know; then what may exist
+   (``unknown``), even if another attempt was refused; then the rest.
+2. What the task instance that asks recorded itself counts before what others recorded.
+3. Of equals, the attempt that began first is right where a contact exists or may exist, and the attempt that began last
+   where none does. Attempts are in the order of their try numbers, then of when they began; runs in the order in which
+   they began.
 
 This module knows no Airflow and no client.
 """
@@ -19,11 +23,12 @@ from collections.abc import Mapping
 from contextlib import closing, nullcontext, suppress
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from airflow_connect.api.errors import LedgerError
 from airflow_connect.api.outcome import ALL_ATTRIBUTES
-from airflow_connect.record.format import FORMAT, Kind, Segment, State, damaged, run_folder
+from airflow_connect.record.format import FORMAT, Kind, RowState, Segment, damaged, precedence
 from airflow_connect.record.storage import Place, one_line, place_of
 
 if TYPE_CHECKING:
@@ -40,7 +45,6 @@ __all__ = [
     "export_results",
     "first_attempt",
     "made_contacts",
-    "measured_rate",
     "read_results",
 ]
 
@@ -84,18 +88,16 @@ _ROWS_AT_ONCE: Final = 8_192
 #: Segments that an object store is asked for at once: each is one request.
 _AT_ONCE: Final = 16
 
-#: Contacts that a run made at least for its rate to tell something, and runs that are looked at for one.
-_TELLING: Final = 20
-_RUNS_LOOKED_AT: Final = 10
-
 _Parameters = tuple[Any, ...]
 
 _SCHEMA: Final = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-CREATE TABLE run (run INTEGER PRIMARY KEY, dag_id TEXT, run_id TEXT, task_id TEXT, map_index INTEGER);
+CREATE TABLE run (
+    run INTEGER PRIMARY KEY, rows INTEGER, dag_id TEXT, run_id TEXT, task_id TEXT, map_index INTEGER
+);
 -- The later an attempt began, the higher its position.
-CREATE TABLE writer (writer INTEGER PRIMARY KEY, run INTEGER, position INTEGER);
+CREATE TABLE writer (writer INTEGER PRIMARY KEY, run INTEGER, position INTEGER, own INTEGER);
 CREATE TABLE record (
     writer INTEGER, row INTEGER, state INTEGER, at TEXT, token TEXT, key TEXT, content TEXT,
     contact_id TEXT, contact_arn TEXT, attempts INTEGER, error TEXT, message TEXT, PRIMARY KEY (writer, row)
@@ -108,17 +110,18 @@ class Known(NamedTuple):
     """
     What is known of a client token.
 
-    :param state: ``made``, ``refused`` (it is sure that nothing was made), or ``unknown`` (it may have been made)
+    :param state: ``created`` if the task instance that asks created the contact, ``already_made`` if another did
     :param content: the digest of the content that it was sent with, ``None`` where nothing was sent
-    :param contact_id: the contact, if it was made
+    :param contact_id: the contact, if there is one
     :param contact_arn: the contact's ARN, where it is on record
     :param attempts: how often it was sent, as far as is known
     :param error: the class of the error that ended the last attempt, if one did
     :param message: its words
-    :param own: whether the same task instance recorded it
+    :param own: whether the task instance that asks recorded it
+    :param recorded_by: the header of the record: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``operation`` …
     """
 
-    state: Literal["made", "refused", "unknown"]
+    state: RowState
     content: str | None = None
     contact_id: str | None = None
     contact_arn: str | None = None
@@ -126,6 +129,7 @@ class Known(NamedTuple):
     error: str | None = None
     message: str | None = None
     own: bool = False
+    recorded_by: Mapping[str, Any] = MappingProxyType({})
 
 
 class History:
@@ -134,43 +138,53 @@ class History:
 
     :param path: a ``results_path`` or a task instance's folder, ``pathlib.Path`` or ``ObjectStoragePath``; what is not
         there knows nothing
-    :param asked_by: ``dag_id``, ``run_id``, ``task_id`` and ``map_index`` of who wants to know
+    :param asked_by: ``dag_id``, ``run_id``, ``task_id`` and ``map_index`` of the task instance that asks
     :raises LedgerError: if a segment is damaged, or cannot be read
     """
 
     def __init__(self, path: Any, *, asked_by: Mapping[str, Any] | None = None) -> None:
-        self._records = _Records(Place(path), by_token=True)
-        self._positions = dict(self._records.database.execute("SELECT writer, position FROM writer"))
-        whose = (asked_by or {}).items()
-        self._own = {writer for writer, header in self._records.writers.values() if whose and whose <= header.items()}
+        self._records = _Records(Place(path), by_token=True, asked_by=asked_by)
+        self._headers = dict(self._records.writers.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no attempt is on record."""
+        return not self._headers
 
     def get(self, token: str) -> Known | None:
-        """Return what is known of a client token, ``None`` if it was never about to be sent."""
-        if not self._positions:
+        """Return what is known of a client token, ``None`` if nothing is on record of it."""
+        if not self._headers:
             return None
-        found = self._records.database.execute(
-            "SELECT state, content, contact_id, contact_arn, attempts, error, message, writer, at FROM record "
-            "WHERE token = ?",
-            (token,),
-        ).fetchall()
+        query = self._records.database.execute
+        found = query(_KNOWN, (token,)).fetchall()
         if not found:
             return None
-        best = found[0] if len(found) == 1 else self._best(found)
-        state, content, contact_id, contact_arn, attempts, error, message, writer, _ = best
-        own = writer in self._own
-        if state >= State.ALREADY_MADE:
-            return Known("made", content, contact_id, contact_arn, attempts or 0, own=own)
-        name: Literal["refused", "unknown"] = "unknown" if state == State.UNKNOWN else "refused"
-        return Known(name, content, None, None, attempts or 0, error, message, own)
+        if len(found) > 1:
+            found = query(_BEST_KNOWN, (token,)).fetchall()
+        [(code, content, contact_id, contact_arn, attempts, error, message, writer, own)] = found
+        state = _STATES[code]
+        if state is RowState.CREATED and not own:
+            state = RowState.ALREADY_MADE
+        header = self._headers[writer]
+        return Known(state, content, contact_id, contact_arn, attempts or 0, error, message, bool(own), header)
 
-    def _best(self, found: list[_Parameters]) -> _Parameters:
-        """Return the record that counts, of several attempts'."""
-        greatest = max(record[0] for record in found)
-        if greatest >= State.ALREADY_MADE:
-            return min((record for record in found if record[0] >= State.ALREADY_MADE), key=lambda record: record[-1])
-        of_state = [record for record in found if record[0] == greatest]
-        choose = min if greatest == State.UNKNOWN else max
-        return choose(of_state, key=lambda record: self._positions[record[-2]])
+    def count_missing(self, tokens: Iterable[str]) -> int:
+        """
+        Return for how many client tokens that are not among these the asking task instance has, or may have, a contact.
+
+        :param tokens: those of all rows of the input; read only if the task instance has a record
+        """
+        query = self._records.database.execute
+        if not query("SELECT 1 FROM writer WHERE own").fetchall():
+            return 0
+        query("CREATE TABLE planned (token TEXT PRIMARY KEY) WITHOUT ROWID")
+        try:
+            insert = "INSERT OR IGNORE INTO planned VALUES (?)"
+            self._records.database.executemany(insert, ((token,) for token in tokens))
+            [(count,)] = query(_COUNT_MISSING)
+        finally:
+            query("DROP TABLE planned")
+        return int(count)
 
     def close(self) -> None:
         """Delete the temporary database."""
@@ -203,29 +217,6 @@ def first_attempt(folder: Any) -> float | None:
     return min(began, default=None)
 
 
-def measured_rate(results_path: Any, *, dag_id: str, task_id: str) -> float | None:
-    """
-    Return the contacts per second that a task made when it last made at least 20, ``None`` if no such run is on record.
-
-    :param results_path: a ``results_path``, ``pathlib.Path`` or ``ObjectStoragePath``
-    :param dag_id: the DAG
-    :param task_id: the task
-    """
-    folder = run_folder(results_path, dag_id=dag_id, run_id="", task_id=task_id)
-    task, place = folder.parent.name, Place(folder.parent.parent.parent)
-    found = [path for path in place.find() if path.endswith("/progress.json") and path.split("/")[-3] == task]
-    # Run IDs end with a time. Those of another form are found too, if there are few.
-    found.sort(key=lambda path: path.split("/")[-4].rpartition("__")[2])
-    rates = {}
-    for path in found[-_RUNS_LOOKED_AT:]:
-        # An estimate: a file that is no progress, or is being replaced, is none to learn from.
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            progress = json.loads(place.fs.cat_file(path))
-            if progress["created"] >= _TELLING and progress["rate"] > 0:
-                rates[str(progress["at"])] = float(progress["rate"])
-    return rates[max(rates)] if rates else None
-
-
 def read_results(
     path: Any, *, conn_id: str | None = None, states: Collection[str] | None = None
 ) -> Iterator[dict[str, Any]]:
@@ -234,12 +225,13 @@ def read_results(
 
     All columns of :data:`COLUMNS` are always there, ``None`` where nothing is known. ``state`` is one of
 
-    - ``created``: this task instance made the contact
-    - ``already_made``: another run or attempt made it before
-    - ``failed``: nothing was made; ``error`` and ``message`` say why
-    - ``unknown``: it was sent, or about to be, and there is no answer on record: a contact may have been made
+    - ``created``: the task instance created the contact, in this attempt or an earlier one
+    - ``already_made``: another task instance created it before
+    - ``failed``: no contact was created; ``error`` and ``message`` say why
+    - ``unknown``: the row was sent, or was about to be, and no answer is on record: a contact may have been created
     - ``invalid``: the row has faults, which ``message`` tells; nothing was sent
-    - ``skipped``: an earlier row has the same key
+    - ``skipped``: an earlier row has the same key; nothing was sent
+    - ``not_sent``: the task ended before the row was sent, or has not come to it yet
 
     The columns from ``outcome`` on are there once a sensor has seen the contact's end; ``attributes`` hold what it was
     asked for. Memory does not grow with the number of rows.
@@ -251,8 +243,8 @@ def read_results(
     :raises ValueError: if there is no such state
     :raises LedgerError: if there are no results, or they are damaged
     """
-    if states is not None and (unknown := sorted(set(states) - set(_NAMES))):
-        raise ValueError(f"states: {', '.join(unknown)} is none of {', '.join(_NAMES)}.")
+    if states is not None and (unknown := sorted(set(states) - set(RowState))):
+        raise ValueError(f"states must be {', '.join(RowState)}, not {', '.join(unknown)}.")
     place = _place(path, conn_id)
     rows = _exported(place) if _is_export(place) else _existing(place).rows()
     return rows if states is None else (row for row in rows if row["state"] in states)
@@ -273,13 +265,18 @@ def contacts(path: Any, *, conn_id: str | None = None) -> Iterator[str]:
 
 
 class Made(NamedTuple):
-    """A contact of a run, as one who waits for it wants to know it."""
+    """
+    A contact of a run.
+
+    :param contact_id: the contact
+    :param state: ``created`` if a task instance whose results these are created it, ``already_made`` if it found it so;
+        then the contact may have ended long ago
+    :param outcome: what became of it, as :meth:`airflow_connect.api.outcome.Outcome.as_dict` told it; ``None`` if it is
+        not on record
+    """
 
     contact_id: str
-    #: Whether another run or attempt made it before, so that it may have ended long ago.
-    already_made: bool
-    #: What became of it, as :meth:`airflow_connect.api.outcome.Outcome.as_dict` told it; ``None`` if it is not on
-    #: record.
+    state: RowState
     outcome: dict[str, Any] | None
 
 
@@ -425,16 +422,18 @@ class _Records:
 
     :param place: a ``results_path`` or a task instance's folder
     :param by_token: whether records are to be found by their tokens
+    :param asked_by: whose records are the asking task instance's own (default: all)
     :raises LedgerError: if a segment is damaged, or cannot be read
     """
 
-    def __init__(self, place: Place, *, by_token: bool = False) -> None:
+    def __init__(self, place: Place, *, by_token: bool = False, asked_by: Mapping[str, Any] | None = None) -> None:
         import sqlite3
 
         self.database: sqlite3.Connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self.database.executescript(_SCHEMA)
         self.database.execute(f"PRAGMA cache_size = {-_CACHE_BYTES // 1024}")
         self._place = place
+        self._asked_by = (asked_by or {}).items()
         #: By folder and name: number, and header.
         self.writers: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
         try:
@@ -489,38 +488,39 @@ class _Records:
             intents: dict[int, _Parameters] = {}
             records: list[_Parameters] = []
             ended: list[_Parameters] = []
-            unsent: list[_Parameters] = []
             for line, event in enumerate(events, first_line):
                 try:
                     kind = event["kind"]
                     if kind == "intent":
-                        intents[event["row"]] = (event["token"], event["key"], event["content"])
+                        intents[_number(event)] = (event["token"], event["key"], event["content"])
+                    elif kind in _CODES:
+                        get = event.get
+                        row, code = _number(event), _CODES[kind]
+                        if code >= _EXISTS and not get("contact_id"):
+                            raise KeyError("contact_id")  # noqa: TRY301  # as one that is not there
+                        intent = intents.pop(row, None) or (get("token"), get("key"), get("content"))
+                        records.append((writer, row, code, event["at"], *intent, *map(get, _OF_OUTCOME)))
                     elif kind == "ended":
                         asked = event.get("asked", ())
                         asked = _ALL_ASKED if asked == ALL_ATTRIBUTES else len(asked)
                         ended.append((event["contact_id"], asked, event["at"], json.dumps(event)))
-                    elif kind in _STATES:
-                        get = event.get
-                        row = event["row"]
-                        intent = intents.pop(row, None) or (get("token"), get("key"), get("content"))
-                        records.append((writer, row, _STATES[kind], event["at"], *intent, *map(get, _OF_OUTCOME)))
-                    elif kind == "unsent":
-                        if intents.pop(event["row"], None) is None:
-                            unsent.append((writer, event["row"]))
                     else:
                         raise damaged(segment.path, line, f"unknown kind: {kind}")
                 except KeyError as error:
                     raise damaged(segment.path, line, f"no {error}") from error
+                except ValueError as error:
+                    raise damaged(segment.path, line, str(error)) from error
                 except (TypeError, AttributeError) as error:
                     raise damaged(segment.path, line, "no JSON object") from error
             nothing = (None,) * len(_OF_OUTCOME)
-            records += [(writer, row, State.UNKNOWN, None, *intent, *nothing) for row, intent in intents.items()]
+            records += [
+                (writer, row, _CODES[RowState.UNKNOWN], None, *intent, *nothing) for row, intent in intents.items()
+            ]
             try:
                 self.database.executemany(_RECORD, records)
             except UnicodeEncodeError:  # half of a character in a key, which JSON can have and the database cannot
                 self.database.executemany(_RECORD, [tuple(map(_storable, record)) for record in records])
             self.database.executemany(_ENDED, ended)
-            self.database.executemany(_UNSENT, unsent)
 
     def _writer(self, segment: Segment, header: Any) -> int:
         if not isinstance(header, dict) or header.get("kind") != Kind.HEADER:
@@ -541,32 +541,50 @@ class _Records:
         runs = sorted(by_folder.values(), key=lambda attempts: min(started for _, started, _, _ in attempts))
         positions = itertools.count()
         for run, attempts in enumerate(runs):
+            attempts.sort(key=lambda attempt: attempt[:3])
             header = attempts[0][-1]
-            of_run = [header.get(name) for name in ("dag_id", "run_id", "task_id", "map_index")]
-            self.database.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?)", (run, *of_run))
-            for _, _, writer, _ in sorted(attempts, key=lambda attempt: attempt[:3]):
-                self.database.execute("INSERT INTO writer VALUES (?, ?, ?)", (writer, run, next(positions)))
+            of_run = [header.get(name) for name in _RUN]
+            counted = [count for *_, header in attempts if isinstance(count := header.get("rows"), int)]
+            self.database.execute(
+                "INSERT INTO run VALUES (?, ?, ?, ?, ?, ?)", (run, counted[-1:][0] if counted else 0, *of_run)
+            )
+            for _, _, writer, header in attempts:
+                own = self._asked_by <= header.items()
+                self.database.execute("INSERT INTO writer VALUES (?, ?, ?, ?)", (writer, run, next(positions), own))
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of all runs, and close the database."""
         names = tuple(COLUMNS)
-        missing = (None,) * len(_OUTCOME)
         with closing(self.database):
-            for run, *of_run in self.database.execute("SELECT * FROM run ORDER BY run").fetchall():
-                writers = self.database.execute("SELECT writer FROM writer WHERE run = ?", (run,)).fetchall()
-                query, parameter = (_ROWS_OF_WRITER, writers[0][0]) if len(writers) == 1 else (_ROWS_OF_RUN, run)
-                for row, key, token, state, *known, ended in self.database.execute(query, (parameter,)):
-                    outcome = missing
-                    if ended is not None:
-                        found = json.loads(ended)
-                        outcome = (found.get("state"), *map(found.get, _OUTCOME[1:]))
-                    yield dict(zip(names, (*of_run, row, key, token, _NAMES[state], *known, *outcome), strict=True))
+            for run, count, *of_run in self.database.execute("SELECT * FROM run ORDER BY run").fetchall():
+                for told in self._rows_of_run(run, count):
+                    yield dict(zip(names, (*of_run, *told), strict=True))
+
+    def _rows_of_run(self, run: int, count: int) -> Iterator[_Parameters]:
+        """Yield the columns of each row after those that say whose it is."""
+        missing = (None,) * len(_OUTCOME)
+        not_sent = (None, None, RowState.NOT_SENT.value, None, None, 0, None, None, *missing)
+        expected = 1
+        writers = self.database.execute("SELECT writer FROM writer WHERE run = ?", (run,)).fetchall()
+        query, parameter = (_ROWS_OF_WRITER, writers[0][0]) if len(writers) == 1 else (_ROWS_OF_RUN, run)
+        for row, key, token, code, *known, ended in self.database.execute(query, (parameter,)):
+            while expected < row and expected <= count:
+                yield expected, *not_sent
+                expected += 1
+            expected = max(expected, row + 1)
+            outcome = missing
+            if ended is not None:
+                found = json.loads(ended)
+                outcome = (found.get("state"), *map(found.get, _OUTCOME[1:]))
+            yield row, key, token, _STATES[code].value, *known, *outcome
+        for number in range(expected, count + 1):
+            yield number, *not_sent
 
     def made(self) -> Iterator[Made]:
         """Yield the contacts of all runs with what became of them, and close the database."""
         with closing(self.database):
-            for contact_id, already_made, outcome in self.database.execute(_MADE):
-                yield Made(contact_id, bool(already_made), None if outcome is None else json.loads(outcome))
+            for contact_id, code, outcome in self.database.execute(_MADE):
+                yield Made(contact_id, _STATES[code], None if outcome is None else json.loads(outcome))
 
     def contacts(self) -> Iterator[str]:
         """Yield the contacts of all runs, and close the database."""
@@ -575,15 +593,15 @@ class _Records:
                 yield contact_id
 
 
-_STATES: Final[Mapping[str, State]] = {
-    Kind.MADE: State.CREATED,
-    Kind.REFUSED: State.FAILED,
-    Kind.UNSURE: State.UNKNOWN,
-    Kind.ALREADY_MADE: State.ALREADY_MADE,
-    Kind.INVALID: State.INVALID,
-    Kind.SKIPPED: State.SKIPPED,
-}
-_NAMES: Final = [state.name.lower() for state in State]
+#: How the database writes a state: what counts more is greater.
+_CODES: Final = {state.value: precedence(state) << 4 | number for number, state in enumerate(RowState)}
+_STATES: Final = {code: RowState(state) for state, code in _CODES.items()}
+#: The least code of a contact that exists, and of one that may exist.
+_EXISTS: Final = precedence(RowState.ALREADY_MADE) << 4
+_MAY_EXIST: Final = precedence(RowState.UNKNOWN) << 4
+
+#: What names a task instance, in the order of :data:`COLUMNS`.
+_RUN: Final = ("dag_id", "run_id", "task_id", "map_index")
 
 #: Fields of a row's outcome that not every kind has.
 _OF_OUTCOME: Final = ("contact_id", "contact_arn", "attempts", "error", "message")
@@ -602,45 +620,67 @@ INSERT INTO ended VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET asked = excluded.asked, at = excluded.at, outcome = excluded.outcome
 WHERE excluded.asked > ended.asked OR (excluded.asked = ended.asked AND excluded.at < ended.at)
 """
-_UNSENT: Final = f"""
-DELETE FROM record WHERE writer = ? AND row = ? AND state = {State.UNKNOWN:d}
-"""  # noqa: S608  # a number of ours
+#: What an attempt knows of a row, that which counts first: the rule of this module, and nowhere else.
+_BEST_FIRST: Final = f"""
+    (state >= {_MAY_EXIST}) + (state >= {_EXISTS}) DESC, own DESC, state >> 4 DESC,
+    iif(state >= {_MAY_EXIST}, position, -position)
+"""
+#: A token is one contact, whatever the number of its row in each attempt's input; rows without one are told apart by
+#: their number. Of a contact that may exist, the latest attempt has the news.
+_MERGED: Final = f"""
+    SELECT
+        state, content, contact_id, contact_arn, attempts, writer, own, key, token,
+        first_value(row) OVER latest_first AS row,
+        iif(state >> 4 = {_MAY_EXIST >> 4}, first_value(error) OVER latest_first, error) AS error,
+        iif(state >> 4 = {_MAY_EXIST >> 4}, first_value(message) OVER latest_first, message) AS message,
+        row_number() OVER (PARTITION BY coalesce(token, row) ORDER BY {_BEST_FIRST}) AS place,
+        position = max(position) OVER (PARTITION BY row) AS is_latest
+    FROM record JOIN writer USING (writer) WHERE %s
+    WINDOW latest_first AS (PARTITION BY coalesce(token, row) ORDER BY own DESC, position DESC)
+"""  # noqa: S608  # numbers of ours
+_KNOWN: Final = """
+SELECT state, content, contact_id, contact_arn, attempts, error, message, writer, own
+FROM record JOIN writer USING (writer) WHERE token = ?
+"""
+_BEST_KNOWN: Final = f"""
+SELECT state, content, contact_id, contact_arn, attempts, error, message, writer, own
+FROM ({_MERGED % "token = ?"}) WHERE place = 1
+"""  # noqa: S608  # text of ours
 #: In the order of COLUMNS; several attempts are too much for it.
 _ROWS_OF_WRITER: Final = """
 SELECT row, key, token, state, record.contact_id, contact_arn, attempts, error, message, outcome
 FROM record LEFT JOIN ended ON ended.contact_id = record.contact_id
 WHERE writer = ? ORDER BY row
 """
-#: A token is one contact, whatever the number of its row in each attempt's input; rows without one are told apart by
-#: their number. What was made or may have been is always there; the rest, if the latest attempt says it of the row.
+#: What exists or may exist is always there; the rest, if the latest attempt says it of the row.
 _ROWS_OF_RUN: Final = f"""
 SELECT row, key, token, state, counts.contact_id, contact_arn, attempts, error, message, outcome
-FROM (
-    SELECT
-        first_value(row) OVER latest_first AS row, key, token, state, contact_id, contact_arn, attempts,
-        CASE state WHEN {State.UNKNOWN:d} THEN first_value(error) OVER latest_first ELSE error END AS error,
-        CASE state WHEN {State.UNKNOWN:d} THEN first_value(message) OVER latest_first ELSE message END AS message,
-        row_number() OVER (
-            PARTITION BY coalesce(token, row)
-            ORDER BY max(state, {State.FAILED:d}) DESC, iif(state >= {State.ALREADY_MADE:d}, position, -position)
-        ) AS place,
-        position = max(position) OVER (PARTITION BY row) AS is_latest
-    FROM record JOIN writer USING (writer) WHERE run = ?
-    WINDOW latest_first AS (PARTITION BY coalesce(token, row) ORDER BY position DESC)
-) AS counts
-LEFT JOIN ended ON ended.contact_id = counts.contact_id
-WHERE place = 1 AND (state >= {State.UNKNOWN:d} OR is_latest) ORDER BY row
+FROM ({_MERGED % "run = ?"}) AS counts LEFT JOIN ended ON ended.contact_id = counts.contact_id
+WHERE place = 1 AND (state >= {_MAY_EXIST} OR is_latest) ORDER BY row
+"""  # noqa: S608  # text of ours
+_COUNT_MISSING: Final = f"""
+SELECT count(DISTINCT token) FROM record JOIN writer USING (writer)
+WHERE own AND (state >> 4 = {_MAY_EXIST >> 4} OR state = {_CODES[RowState.CREATED]})
+    AND token NOT IN (SELECT token FROM planned)
 """  # noqa: S608  # numbers of ours
-_MADE: Final = f"""
-SELECT record.contact_id, max(state = {State.ALREADY_MADE:d}), outcome
+_MADE: Final = """
+SELECT record.contact_id, max(state), outcome
 FROM record JOIN writer USING (writer) LEFT JOIN ended ON ended.contact_id = record.contact_id
 WHERE record.contact_id IS NOT NULL
 GROUP BY record.contact_id ORDER BY min(position << 40 | row)
-"""  # noqa: S608  # a number of ours
+"""
 _CONTACTS: Final = """
 SELECT contact_id FROM record JOIN writer USING (writer) WHERE contact_id IS NOT NULL
 GROUP BY contact_id ORDER BY min(position << 40 | row)
 """
+
+
+def _number(event: Any) -> int:
+    """Return the number of the row that an event is of."""
+    row = event["row"]
+    if type(row) is not int or not 0 < row < 1 << 40:
+        raise ValueError("row is not a number from 1")
+    return row
 
 
 def _storable(value: Any) -> Any:

@@ -14,6 +14,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from airflow_connect.api.outcome import ALL_ATTRIBUTES, OutcomeState
+from airflow_connect.record.format import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -153,13 +154,13 @@ class InResults:
         self.describe_first: set[str] = set()
         self._header, found = made_contacts(path, conn_id=conn_id)
         self.made_since = datetime.fromisoformat(self._header["started"]).timestamp()
-        for contact_id, already_made, outcome in found:
+        for contact_id, state, outcome in found:
             self.total += 1
             if outcome is not None and not self._wants_more(outcome.get("asked", ())):
                 self.counts[outcome["state"]] += 1
                 continue
             self._open.append(contact_id)
-            if already_made or outcome is not None:
+            if state is RowState.ALREADY_MADE or outcome is not None:
                 self.describe_first.add(contact_id)
 
     def _wants_more(self, asked: Sequence[str]) -> bool:

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_connect.emulator.resources import TASKS_FLOW
-from airflow_connect.record.format import run_folder
-from airflow_connect.record.ledger import write_progress
 from tests.airflow.runs import new_dag, states, xcom
 
 if TYPE_CHECKING:
@@ -480,21 +478,6 @@ def test_dry_run_sends_nothing(run_bulk: Callable[..., Any], emulator: Emulator,
         "estimated_seconds": 2.0,
     }
     assert len(emulator.contacts()) == 2
-
-
-@pytest.mark.parametrize(("limits", "seconds"), [({}, 10.0), ({"max_rate": 5}, 20.0), ({"total_rate": 50}, 2.0)])
-def test_dry_run_takes_the_rate_of_the_last_run(
-    run_bulk: Callable[..., Any], tmp_path: Path, limits: dict[str, Any], seconds: float
-) -> None:
-    """Without a rate the time is that at which the task made its contacts last, a run of a few rows left aside."""
-    path = tmp_path / "shared"
-    for day, (created, rate) in enumerate([(40, 3.0), (40, 10.0), (19, 4.0)]):
-        at = f"2026-01-0{day + 1}T00:00:00+00:00"
-        folder = run_folder(path, dag_id="bulk", run_id=f"scheduled__{at}", task_id="bulk")
-        write_progress(folder, {"created": created, "rate": rate, "at": at})
-    write_progress(run_folder(path, dag_id="bulk", run_id="manual", task_id="other"), {"created": 40, "rate": 1.0})
-    run = run_bulk(rows=orders(100), results_path=str(path), dry_run=True, **limits)
-    assert xcom(run, "bulk")["estimated_seconds"] == seconds
 
 
 def test_rate_is_capped(run_bulk: Callable[..., Any], emulator: Emulator) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_connect.bulk.plan import PlannedContact
+    from airflow_connect.record.format import RowState
 
 
 class Sending:
@@ -44,6 +45,8 @@ class Sending:
         self.whose = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
         self.attempts = 0
         self.sender: Sender | None = None
+        #: What the last sending told of each row.
+        self.settled: dict[int, RowState] = {}
 
     def __call__(
         self,
@@ -57,6 +60,12 @@ class Sending:
     ) -> Progress:
         """Send with a new ledger, as another attempt of the same task instance does."""
         self.attempts += 1
+        self.settled = {}
+
+        def settle(contact: PlannedContact, state: RowState) -> None:
+            assert contact.row not in self.settled
+            self.settled[contact.row] = state
+
         with (
             History(self.folder, asked_by=self.whose) as history,
             ledger or Ledger(self.folder, header={"try_number": self.attempts, **self.whose}) as ledger,
@@ -68,6 +77,7 @@ class Sending:
                 pace=pace(time.monotonic(), max_in_flight=max_in_flight),
                 ledger=ledger,
                 history=history,
+                on_settled=settle,
                 max_in_flight=max_in_flight,
                 **options,
             )
@@ -97,7 +107,7 @@ def sending(aws_connection: str, tmp_path: Path) -> Sending:
 def test_each_contact_is_made_and_on_record(sending: Sending, emulator: Emulator) -> None:
     """Each planned contact is made once, and the record names it."""
     progress = sending(planned(row) for row in range(1, 301))
-    assert progress.created == progress.calls == progress.done == 300
+    assert progress.states["created"] == progress.accepted == progress.calls == 300
     assert sending.stopped_by is None
     names = {contact["id"]: contact["name"] for contact in emulator.contacts()}
     assert {result["contact_id"]: f"Row {row}" for row, result in sending.results.items()} == names
@@ -106,7 +116,7 @@ def test_each_contact_is_made_and_on_record(sending: Sending, emulator: Emulator
 
 def test_nothing_to_send_is_nothing_sent(sending: Sending, emulator: Emulator) -> None:
     """Without contacts there is no call, and no error."""
-    assert sending([]).done == 0
+    assert sum(sending([]).states.values()) == 0
     assert sending.stopped_by is None
     assert emulator.calls("CreateContact") == []
 
@@ -117,7 +127,7 @@ def test_faults_of_all_kinds_leave_one_contact_each(sending: Sending, emulator: 
     plan = "throttle=0.2, error_500=0.03, cut_before=0.03, cut_after=0.03, truncated=0.03, cut_body=0.03, slow(99)=0.1"
     emulator.set_faults(plan, seed)
     progress = sending(planned(row) for row in range(1, 151))
-    assert progress.created == 150
+    assert progress.accepted == 150
     assert Counter(contact["name"] for contact in emulator.contacts()) == {f"Row {row}": 1 for row in range(1, 151)}
     assert {result["contact_id"] for result in sending.results.values()} == {c["id"] for c in emulator.contacts()}
     assert progress.throttled > 0
@@ -136,7 +146,7 @@ def test_retry_after_is_heeded(sending: Sending, emulator: Emulator) -> None:
     """A row is not sent again before the service said."""
     emulator.set_faults("CreateContact@1:throttle(1), CreateContact@2:error_503(1)")
     start = time.monotonic()
-    assert sending([planned(1)]).created == 1
+    assert sending([planned(1)]).accepted == 1
     assert time.monotonic() - start >= 2
 
 
@@ -165,7 +175,7 @@ def test_pace_is_kept(sending: Sending, emulator: Emulator) -> None:
     """Calls leave when the pace says: with a quota of 40 a second hardly one is refused, and the quota is used."""
     emulator.set_rate(40, 10)
     progress = sending((planned(row) for row in range(1, 201)), pace=Pace)
-    assert progress.created == 200
+    assert progress.accepted == 200
     assert progress.throttled <= 40
     assert progress.seconds < 2 * (200 - 10) / 40
 
@@ -177,7 +187,7 @@ def test_another_attempt_sends_only_what_is_missing(sending: Sending, emulator: 
     """What the record knows as made is not called for again."""
     sending(planned(row) for row in range(1, 21))
     progress = sending(planned(row) for row in range(1, 31))
-    assert (progress.already_made, progress.created) == (20, 10)
+    assert (progress.states["created"], progress.accepted) == (30, 10)
     assert len(emulator.calls("CreateContact")) == len(emulator.contacts()) == 30
 
 
@@ -185,18 +195,18 @@ def test_refusal_is_not_repeated_by_a_retry(sending: Sending, emulator: Emulator
     """A retry leaves alone what can never succeed; somebody's clear sends it again, and so does other content."""
     wrong = [planned(1, related_contact_id="00000000-0000-4000-8000-000000000000"), planned(2)]
     first = sending(wrong)
-    assert (first.created, first.failed, first.refused) == (1, 1, 1)
+    assert (first.states["created"], first.states["failed"], first.refused) == (1, 1, 1)
     assert isinstance(sending.stopped_by, type(None))
     assert sending.results[1]["state"] == "failed"
     assert "related_contact_id" in sending.results[1]["message"] or "RelatedContactId" in sending.results[1]["message"]
 
     message = sending.results[1]["message"]
     again = sending(wrong, retry_refused=False)
-    assert (again.already_made, again.failed, again.refused, again.calls) == (1, 1, 1, 0)
+    assert (again.states["created"], again.states["failed"], again.refused, again.calls) == (1, 1, 1, 0)
     assert sending.results[1]["message"] == message
-    assert list(sending.sender.failed_rows) == [1]
+    assert sending.settled == {1: "failed", 2: "created"}
     assert sending(wrong, retry_refused=True).calls == 1
-    assert sending([planned(1)], retry_refused=False).created == 1
+    assert sending([planned(1)], retry_refused=False).accepted == 1
     assert sending.results[1]["state"] == "created"
     assert len(emulator.contacts()) == 2
 
@@ -205,28 +215,28 @@ def test_row_given_up_for_a_passing_reason_is_sent_by_a_retry(sending: Sending, 
     """What failed because the service was ill is missing, and a retry sends it."""
     emulator.set_faults("error_500=1")
     first = sending([planned(1)], max_retry_time=0.2)
-    assert first.failed + first.unknown == 1
+    assert first.states["failed"] + first.states["unknown"] == 1
     assert first.refused == 0
     emulator.set_faults("")
-    assert sending([planned(1)], retry_refused=False).created == 1
+    assert sending([planned(1)], retry_refused=False).accepted == 1
     assert sending.results[1]["state"] == "created"
 
 
 def test_other_content_after_an_unknown_fate_is_not_sent(sending: Sending, emulator: Emulator) -> None:
     """Where a contact may have been made of other content, nothing is sent, and the row says why."""
     emulator.set_faults("cut_after=1")
-    assert sending([planned(1)], max_retry_time=0.2).unknown == 1
+    assert sending([planned(1)], max_retry_time=0.2).states["unknown"] == 1
     assert sending.results[1]["state"] == "unknown"
     emulator.set_faults("")
     calls = len(emulator.calls("CreateContact"))
     for _ in range(2):
         progress = sending([planned(1, key="key 1", description="changed")])
-        assert (progress.unknown, progress.refused, progress.calls) == (1, 1, 0)
-        assert list(sending.sender.unknown_rows) == [1]
+        assert (progress.states["unknown"], progress.refused, progress.calls) == (1, 1, 0)
+        assert sending.settled == {1: "unknown"}
     assert len(emulator.calls("CreateContact")) == calls
     [result] = read_results(sending.folder)
     assert (result["state"], "other content" in result["message"]) == ("unknown", True)
-    assert sending([planned(1)]).created == 1
+    assert sending([planned(1)]).accepted == 1
     assert len(emulator.contacts()) == 1
 
 
@@ -236,7 +246,7 @@ def test_refusal_of_another_run_does_not_stand(sending: Sending, emulator: Emula
     sending(wrong)
     sending.whose |= {"run_id": "another"}
     again = sending(wrong, retry_refused=False)
-    assert (again.failed, again.calls) == (1, 1)
+    assert (again.states["failed"], again.calls) == (1, 1)
 
 
 # --- What stops everything ----------------------------------------------------------------------------------
@@ -251,7 +261,7 @@ def test_denied_access_stops_after_the_first(tmp_path: Path, monkeypatch: pytest
         assert isinstance(sending.stopped_by, SetupError)
         assert "connect:CreateContact" in str(sending.stopped_by)
         assert progress.calls == len(closed.calls("CreateContact")) <= 16
-        assert progress.done == 0
+        assert set(sending.settled.values()) == {"not_sent"}
 
 
 @pytest.mark.parametrize("ended_by", ["credentials", "stop"])
@@ -266,10 +276,10 @@ def test_what_was_never_sent_may_change(sending: Sending, emulator: Emulator, en
         options = {"on_progress": lambda _: sending.sender.stop(), "max_in_flight": 3}
     first = sending((planned(row) for row in rows), **options)
     states = {result["state"] for result in sending.results.values()}
-    assert (first.unknown, states) == (0, {"created"} if first.created else set())
+    assert states == {"not_sent", *(["created"] if first.accepted else [])}
     emulator.set_faults("")
     again = sending(planned(row, key=f"key {row}", description="changed") for row in rows)
-    assert (again.already_made, again.created) == (first.created, 100 - first.created)
+    assert (again.states["created"], again.accepted) == (100, 100 - first.accepted)
     assert len(emulator.contacts()) == 100
 
 
@@ -287,7 +297,7 @@ def test_refusals_among_successes_do_not_stop(sending: Sending) -> None:
     wrong = "00000000-0000-4000-8000-000000000000"
     contacts = [planned(row, **({"related_contact_id": wrong} if row % 3 else {})) for row in range(1, 91)]
     progress = sending(contacts, max_in_flight=1)
-    assert (progress.created, progress.refused) == (30, 60)
+    assert (progress.accepted, progress.refused) == (30, 60)
     assert sending.stopped_by is None
 
 
@@ -297,7 +307,7 @@ def test_service_that_is_down_ends_it(sending: Sending, emulator: Emulator) -> N
     progress = sending((planned(row) for row in range(1, 1_001)), max_retry_time=0.3)
     assert isinstance(sending.stopped_by, RetryableError)
     assert progress.calls < 500
-    assert progress.created == 0
+    assert progress.accepted == 0
 
 
 def test_nothing_but_throttling_ends_it(sending: Sending, emulator: Emulator) -> None:
@@ -306,7 +316,7 @@ def test_nothing_but_throttling_ends_it(sending: Sending, emulator: Emulator) ->
     sending((planned(row) for row in range(1, 21)), max_retry_time=0.5)
     assert isinstance(sending.stopped_by, ThrottledError)
     emulator.set_faults("")
-    assert sending((planned(row) for row in range(1, 21)), retry_refused=False).created == 20
+    assert sending((planned(row) for row in range(1, 21)), retry_refused=False).accepted == 20
 
 
 def test_throttling_after_a_long_wait_for_rows_does_not_end_it(sending: Sending, emulator: Emulator) -> None:
@@ -322,7 +332,7 @@ def test_throttling_after_a_long_wait_for_rows_does_not_end_it(sending: Sending,
 
     progress = sending(contacts(), max_retry_time=1.0)
     assert sending.stopped_by is None
-    assert progress.created == send.FIRST_BLOCK + 1
+    assert progress.accepted == send.FIRST_BLOCK + 1
     assert progress.throttled == 2
 
 
@@ -347,7 +357,7 @@ def test_input_that_breaks_off_stops_after_what_was_ready(sending: Sending, emul
     progress = sending(contacts())
     assert isinstance(sending.stopped_by, InputError)
     made = [result for result in sending.results.values() if result["state"] == "created"]
-    assert len(made) == progress.created == len(emulator.contacts())
+    assert len(made) == progress.accepted == len(emulator.contacts())
 
 
 def test_ledger_that_cannot_be_written_stops(sending: Sending, emulator: Emulator) -> None:
@@ -356,19 +366,19 @@ def test_ledger_that_cannot_be_written_stops(sending: Sending, emulator: Emulato
     class Full(Ledger):
         written = 0
 
-        def made(self, *arguments: Any, **more: Any) -> None:
+        def created(self, *arguments: Any, **more: Any) -> None:
             self.written += 1
             if self.written > 5:
                 raise LedgerError("no space left")
-            super().made(*arguments, **more)
+            super().created(*arguments, **more)
 
-    ledger = Full(sending.folder, header={"try_number": 1, "task_id": "t"})
+    ledger = Full(sending.folder, header={"try_number": 1, **sending.whose})
     sending((planned(row) for row in range(1, 1_001)), ledger=ledger)
     assert isinstance(sending.stopped_by, LedgerError)
     unrecorded = len(emulator.contacts()) - 5
     assert 1 <= unrecorded <= 16
     progress = sending(planned(row) for row in range(1, 101))
-    assert (progress.already_made, progress.created) == (5, 95)
+    assert (progress.states["created"], progress.accepted) == (100, 95)
     assert len(emulator.contacts()) == 100
 
 
@@ -383,8 +393,8 @@ def test_stop_waits_for_what_is_in_flight(sending: Sending, emulator: Emulator) 
 
     progress = sending((planned(row) for row in range(1, 1_001)), on_progress=stop)
     assert sending.stopped_by is None
-    assert 0 < progress.created == len(emulator.contacts()) == len(emulator.calls("CreateContact")) < 100
-    assert sum(result["state"] == "created" for result in sending.results.values()) == progress.created
+    assert 0 < progress.accepted == len(emulator.contacts()) == len(emulator.calls("CreateContact")) < 100
+    assert sum(result["state"] == "created" for result in sending.results.values()) == progress.accepted
 
 
 # --- Active contacts at their quota -------------------------------------------------------------------------
@@ -413,7 +423,7 @@ def test_quota_of_active_contacts_is_waited_for(full: tuple[Emulator, Sending]) 
                 emulator.complete(contact["id"])
 
     progress = sending((planned(row) for row in range(1, 31)), on_progress=work)
-    assert progress.created == 30
+    assert progress.accepted == 30
     assert waited
     assert Counter(contact["name"] for contact in emulator.contacts()) == {f"Row {row}": 1 for row in range(1, 31)}
 
@@ -423,8 +433,8 @@ def test_quota_that_stays_used_up_ends_it(full: tuple[Emulator, Sending]) -> Non
     emulator, sending = full
     progress = sending((planned(row) for row in range(1, 31)), quota_timeout=1.0)
     assert isinstance(sending.stopped_by, QuotaError)
-    assert progress.created == 10
-    assert {result["state"] for result in sending.results.values()} == {"created"}
+    assert progress.accepted == 10
+    assert {result["state"] for result in sending.results.values()} == {"created", "not_sent"}
     assert len(emulator.calls("CreateContact")) < 10 + 16 + 30
 
 
@@ -444,7 +454,7 @@ def test_throttling_after_a_long_wait_for_quota_does_not_end_it(full: tuple[Emul
 
     progress = sending((planned(row) for row in range(1, 16)), on_progress=work, max_retry_time=1.5)
     assert sending.stopped_by is None
-    assert progress.created == 15
+    assert progress.accepted == 15
     assert progress.throttled > 0
 
 
@@ -463,5 +473,5 @@ def test_quota_of_one_contact_is_that_row_alone(sending: Sending, emulator: Emul
     sending.hook.call = full  # type: ignore[method-assign]
     progress = sending(planned(row) for row in range(1, 11))
     assert sending.stopped_by is None
-    assert (progress.created, progress.failed, progress.refused) == (9, 1, 1)
+    assert (progress.states["created"], progress.states["failed"], progress.refused) == (9, 1, 1)
     assert sending.results[3]["error"] == "QuotaError"

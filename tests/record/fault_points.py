@@ -62,7 +62,7 @@ class DyingLedger(Ledger):
         self._death.at("before_intent")
         super().intend(entries)
 
-    def made(self, *args: Any, **kwargs: Any) -> None:
+    def created(self, *args: Any, **kwargs: Any) -> None:
         self._death.at("before_outcome")
-        super().made(*args, **kwargs)
+        super().created(*args, **kwargs)
         self._death.at("after_outcome")

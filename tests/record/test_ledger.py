@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from airflow_connect.api.errors import LedgerError, RequestError, RetryableError
 from airflow_connect.record import ledger as ledger_module
-from airflow_connect.record.format import FORMAT, Kind
+from airflow_connect.record.format import FORMAT, Kind, RowState
 from airflow_connect.record.ledger import Ledger, run_folder, write_faults, write_progress
 from airflow_connect.record.results import History, Known, contacts, first_attempt, read_results
 from tests.record.fault_points import POINTS
@@ -79,14 +79,14 @@ def test_lines(tmp_path: Path) -> None:
     """Each event is one line of JSON with its kind, the row and what is known, and nothing that is not."""
     with Ledger(tmp_path, header=HEADER, clock=lambda: 1_800_000_000.25) as ledger:
         ledger.intend([(1, "order-1", "t1", "c1"), (2, None, "t2", "c2")])
-        ledger.made(1, "contact-1", attempts=1, contact_arn="arn:1")
-        ledger.refused(2, RequestError("No such queue."), attempts=1)
-        ledger.unsure(3, RetryableError("No answer."), attempts=4)
+        ledger.created(1, "contact-1", attempts=1, contact_arn="arn:1")
+        ledger.failed(2, RequestError("No such queue."), attempts=1)
+        ledger.unknown(3, RetryableError("No answer."), attempts=4)
         ledger.already_made(4, "order-4", "t4", "contact-4")
         ledger.invalid(5, ["row 5, name: must not be empty"])
         ledger.skipped(6, "order-1", 1)
         ledger.ended({"contact_id": "contact-1", "state": "completed"})
-        ledger.unsent([7, 8])
+        ledger.not_sent([(7, "order-7", "t7"), (8, None, "t8")])
     at = "2027-01-15T08:00:00.250+00:00"
     found = lines(tmp_path)
     writer = found[0]["writer"]
@@ -95,9 +95,9 @@ def test_lines(tmp_path: Path) -> None:
         {"kind": "header", "format": FORMAT, "writer": writer, "started": at, **HEADER},
         {"kind": "intent", "row": 1, "key": "order-1", "token": "t1", "content": "c1"},
         {"kind": "intent", "row": 2, "key": None, "token": "t2", "content": "c2"},
-        {"kind": "made", "row": 1, "contact_id": "contact-1", "contact_arn": "arn:1", "attempts": 1, "at": at},
-        {"kind": "refused", "row": 2, "attempts": 1, "error": "RequestError", "message": "No such queue.", "at": at},
-        {"kind": "unsure", "row": 3, "attempts": 4, "error": "RetryableError", "message": "No answer.", "at": at},
+        {"kind": "created", "row": 1, "contact_id": "contact-1", "contact_arn": "arn:1", "attempts": 1, "at": at},
+        {"kind": "failed", "row": 2, "attempts": 1, "error": "RequestError", "message": "No such queue.", "at": at},
+        {"kind": "unknown", "row": 3, "attempts": 4, "error": "RetryableError", "message": "No answer.", "at": at},
         {
             "kind": "already_made",
             "row": 4,
@@ -117,10 +117,10 @@ def test_lines(tmp_path: Path) -> None:
             "at": at,
         },
         {"kind": "ended", "at": at, "contact_id": "contact-1", "state": "completed", "asked": []},
-        {"kind": "unsent", "row": 7},
-        {"kind": "unsent", "row": 8},
+        {"kind": "not_sent", "row": 7, "key": "order-7", "token": "t7", "attempts": 0, "at": at},
+        {"kind": "not_sent", "row": 8, "key": None, "token": "t8", "attempts": 0, "at": at},
     ]
-    assert {line["kind"] for line in found} == set(Kind)
+    assert {line["kind"] for line in found} == {*Kind, *RowState}
 
 
 def test_what_breaks_lines_does_not_break_them(folder: Any) -> None:
@@ -152,7 +152,7 @@ def test_on_disk_when_the_method_returns(tmp_path: Path) -> None:
     with Ledger(tmp_path, header=HEADER, sync_every=3_600) as ledger:
         ledger.intend([(1, None, "t1", "c1")])
         assert len(lines(tmp_path)) == 2
-        ledger.made(1, "contact-1", attempts=1)
+        ledger.created(1, "contact-1", attempts=1)
         assert len(lines(tmp_path)) == 3
 
 
@@ -163,18 +163,18 @@ def test_intent_is_stored_when_the_method_returns(store: str, request: pytest.Fi
     with Ledger(folder, header=HEADER, sync_every=3_600) as ledger:
         ledger.intend([(1, None, "t1", "c1")])
         assert [line["kind"] for line in lines(folder)] == ["header", "intent"]
-        ledger.made(1, "contact-1", attempts=1)
+        ledger.created(1, "contact-1", attempts=1)
         assert [line["kind"] for line in lines(folder)] == ["header", "intent"]
         ledger.flush()
-        assert [line["kind"] for line in lines(folder)] == ["header", "intent", "made"]
+        assert [line["kind"] for line in lines(folder)] == ["header", "intent", "created"]
 
 
 def test_outcome_is_stored_by_itself(memory: Any) -> None:
     """An outcome reaches the object store without another call, at the next sync."""
     with Ledger(memory, header=HEADER, sync_every=0.01) as ledger:
-        ledger.made(1, "contact-1", attempts=1)
+        ledger.created(1, "contact-1", attempts=1)
         until(lambda: len(lines(memory)) == 2)
-        assert [line["kind"] for line in lines(memory)] == ["header", "made"]
+        assert [line["kind"] for line in lines(memory)] == ["header", "created"]
 
 
 def test_nothing_is_put_when_nothing_is_new(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_nothing_is_put_when_nothing_is_new(memory: Any, monkeypatch: pytest.Mon
         monkeypatch.setattr(memory.fs, "pipe_file", lambda path, *rest: (puts.append(path), put(path, *rest)))
         ledger.flush()
         assert puts == []
-        ledger.made(1, "contact-1", attempts=1)
+        ledger.created(1, "contact-1", attempts=1)
         ledger.flush()
         assert len(puts) == 1
 
@@ -197,7 +197,7 @@ def test_full_segment_is_left_alone(memory: Any, monkeypatch: pytest.MonkeyPatch
     with Ledger(memory, header=HEADER) as ledger:
         for row in range(1, 101):
             ledger.intend([(row, None, f"t{row}", "c")])
-            ledger.made(row, f"contact-{row}", attempts=1)
+            ledger.created(row, f"contact-{row}", attempts=1)
     names = [path.name for path in segments(memory)]
     assert len(names) > 10
     assert all(path.stat().st_size < 2_000 for path in segments(memory))
@@ -228,7 +228,7 @@ def test_closed_ledger_takes_nothing(folder: Any) -> None:
     ledger.close()
     ledger.flush()
     with pytest.raises(LedgerError, match="closed"):
-        ledger.made(1, "contact-1", attempts=1)
+        ledger.created(1, "contact-1", attempts=1)
     with pytest.raises(LedgerError, match="closed"):
         ledger.intend([(1, None, "t1", "c1")])
 
@@ -241,18 +241,18 @@ def test_many_threads(folder: Any) -> None:
     with Ledger(folder, header=HEADER) as ledger:
 
         def record(first: int) -> None:
-            for row in range(first, 2_000, 8):
+            for row in range(first, 2_001, 8):
                 if row % 100 < 8:
                     ledger.intend([(row, None, f"t{row}", "c")])
-                ledger.made(row, f"contact-{row}", attempts=1)
+                ledger.created(row, f"contact-{row}", attempts=1)
 
-        threads = [threading.Thread(target=record, args=(first,)) for first in range(8)]
+        threads = [threading.Thread(target=record, args=(first,)) for first in range(1, 9)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
     assert [(row["row"], row["contact_id"]) for row in read_results(folder)] == [
-        (row, f"contact-{row}") for row in range(2_000)
+        (row, f"contact-{row}") for row in range(1, 2_001)
     ]
 
 
@@ -262,14 +262,14 @@ def test_twins(folder: Any) -> None:
         entries = [(row, None, f"t{row}", "c") for row in range(1, 5)]
         first.intend(entries)
         second.intend(entries)
-        first.made(1, "contact-1", attempts=1)
-        second.made(1, "contact-1", attempts=1)
-        second.made(2, "contact-2", attempts=1)
-        first.refused(2, RequestError("No."), attempts=1)
-        first.refused(3, RequestError("No."), attempts=1)
+        first.created(1, "contact-1", attempts=1)
+        second.created(1, "contact-1", attempts=1)
+        second.created(2, "contact-2", attempts=1)
+        first.failed(2, RequestError("No."), attempts=1)
+        first.failed(3, RequestError("No."), attempts=1)
     with History(folder) as history:
         known = [history.get(f"t{row}") for row in range(1, 5)]
-    assert [found.state for found in known if found] == ["made", "made", "unknown", "unknown"]
+    assert [found.state for found in known if found] == ["created", "created", "unknown", "unknown"]
     assert len(segments(folder)) == 2
 
 
@@ -297,10 +297,10 @@ def test_closed_by_a_signal_handler(store: str, tmp_path: Path, memory: Any) -> 
         with Ring(ledger.close):
             signal.setitimer(signal.ITIMER_REAL, 0.0005 * (1 + attempt % 7))
             with pytest.raises(LedgerError, match="closed"):  # noqa: PT012
-                for row in range(100_000):
+                for row in range(1, 100_001):
                     ledger.intend([(row, None, f"t{row}", "c")])
-                    ledger.made(row, f"contact-{row}", attempts=1)
-                    recorded = row + 1
+                    ledger.created(row, f"contact-{row}", attempts=1)
+                    recorded = row
         made = [row["contact_id"] for row in read_results(folder) if row["contact_id"]]
         assert len(made) in {recorded, recorded + 1}
 
@@ -320,17 +320,17 @@ with DyingLedger(run_folder(Path(sys.argv[1]), **IDENTITY), header=HEADER, death
     for block in ([1, 2], [3, 4]):
         ledger.intend([(row, None, f"t{row}", "c") for row in block])
         for row in block:
-            ledger.made(row, create({"row": row})["ContactId"], attempts=1)
+            ledger.created(row, create({"row": row})["ContactId"], attempts=1)
 """
 
 
 @pytest.mark.parametrize(
     ("point", "states"),
     [
-        ("before_intent", ["made", "made", None, None]),
-        ("before_send", ["made", "unknown", None, None]),
-        ("before_outcome", ["made", "unknown", None, None]),
-        ("after_outcome", ["made", "made", None, None]),
+        ("before_intent", ["created", "created", None, None]),
+        ("before_send", ["created", "unknown", None, None]),
+        ("before_outcome", ["created", "unknown", None, None]),
+        ("after_outcome", ["created", "created", None, None]),
     ],
 )
 def test_killed(point: str, states: list[str | None], tmp_path: Path) -> None:
@@ -355,10 +355,10 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
 recorded = 0
 try:
     with Ledger(Path(sys.argv[1]), header={"try_number": 1}) as ledger:
-        for row in range(100):
+        for row in range(1, 101):
             try:
                 ledger.intend([(row, None, f"t{row}", "c")])
-                ledger.made(row, f"contact-{row}", attempts=1)
+                ledger.created(row, f"contact-{row}", attempts=1)
                 recorded += 1
             except LedgerError as error:
                 print(recorded, error)
@@ -376,7 +376,7 @@ def test_full_disk(tmp_path: Path) -> None:
     assert "sent again with the same client tokens" in told[0]
     assert len(told) == 100 - recorded + 1, "every later call fails as well"
     assert told[-1].startswith("end ")
-    assert list(contacts(tmp_path)) == [f"contact-{row}" for row in range(recorded)]
+    assert list(contacts(tmp_path)) == [f"contact-{row}" for row in range(1, recorded + 1)]
 
 
 def test_store_that_fails_for_a_while(s3: Any, bucket: str, local_aws_connection: str) -> None:
@@ -387,12 +387,12 @@ def test_store_that_fails_for_a_while(s3: Any, bucket: str, local_aws_connection
     folder = run_folder(s3, **IDENTITY)
     ledger = Ledger(folder, header=HEADER, sync_every=3_600)
     ledger.intend([(1, None, "t1", "c1"), (2, None, "t2", "c2")])
-    ledger.made(1, "contact-1", attempts=1)
+    ledger.created(1, "contact-1", attempts=1)
     hook.delete_bucket(bucket, force_delete=True)
     with pytest.raises(LedgerError, match="cannot be written to s3://"):
         ledger.intend([(3, None, "t3", "c3")])
     with pytest.raises(LedgerError, match="cannot be written to s3://"):
-        ledger.made(2, "contact-2", attempts=1)
+        ledger.created(2, "contact-2", attempts=1)
     hook.create_bucket(bucket)
     ledger.close()
     assert list(contacts(folder)) == ["contact-1", "contact-2"]
@@ -407,7 +407,7 @@ def test_store_that_fails_at_the_end(s3: Any, bucket: str, local_aws_connection:
         if not hook.check_for_bucket(bucket):
             hook.create_bucket(bucket)
         with Ledger(run_folder(s3, **IDENTITY), header=HEADER, sync_every=3_600) as ledger:
-            ledger.made(1, "contact-1", attempts=1)
+            ledger.created(1, "contact-1", attempts=1)
             hook.delete_bucket(bucket, force_delete=True)
             if error:
                 raise error
@@ -507,33 +507,38 @@ def test_known_after(folder: Any) -> None:
     """The next attempt knows what became of each token, on every kind of store."""
     with Ledger(folder, header=HEADER) as ledger:
         ledger.intend([(1, None, "t1", "c1"), (2, None, "t2", "c2"), (3, None, "t3", "c3")])
-        ledger.made(1, "contact-1", attempts=2, contact_arn="arn:1")
-        ledger.refused(2, RequestError("No."), attempts=1)
+        ledger.created(1, "contact-1", attempts=2, contact_arn="arn:1")
+        ledger.failed(2, RequestError("No."), attempts=1)
+    header = lines(folder)[0]
     with History(folder) as history:
-        assert history.get("t1") == Known("made", "c1", "contact-1", "arn:1", 2)
-        assert history.get("t2") == Known("refused", "c2", attempts=1, error="RequestError", message="No.")
-        assert history.get("t3") == Known("unknown", "c3")
+        assert history.get("t1") == Known(RowState.CREATED, "c1", "contact-1", "arn:1", 2, own=True, recorded_by=header)
+        assert history.get("t2") == Known(
+            RowState.FAILED, "c2", attempts=1, error="RequestError", message="No.", own=True, recorded_by=header
+        )
+        assert history.get("t3") == Known(RowState.UNKNOWN, "c3", own=True, recorded_by=header)
         assert history.get("t4") is None
 
 
-def test_what_was_not_sent_is_as_never_intended(folder: Any) -> None:
-    """Intents that came to nothing are none, whether they stand in the same block of the file or in an earlier one."""
+def test_what_was_not_sent(folder: Any) -> None:
+    """What was intended and not sent is known as such, also where the intent stands in an earlier block."""
     with Ledger(folder, header=HEADER) as ledger:
         ledger.intend((row, None, f"t{row}", "c" * 100) for row in range(1, 5_001))
-        ledger.made(1, "contact-1", attempts=1)
-        ledger.refused(2, RequestError("No."), attempts=1)
-        ledger.unsent(range(1, 5_000))
+        ledger.created(1, "contact-1", attempts=1)
+        ledger.failed(2, RequestError("No."), attempts=1)
+        ledger.not_sent((row, None, f"t{row}") for row in range(3, 5_000))
     states = {row["row"]: row["state"] for row in read_results(folder)}
-    assert states == {1: "created", 2: "failed", 5_000: "unknown"}
+    assert states == {1: "created", 2: "failed", **dict.fromkeys(range(3, 5_000), "not_sent"), 5_000: "unknown"}
     with History(folder) as history:
-        assert history.get("t4999") is None
+        known = history.get("t4999")
+        assert known is not None
+        assert known.state is RowState.NOT_SENT
 
 
 def test_whose_record_it_is(folder: Any) -> None:
     """One who asks for a task instance learns whether it was that one that was refused."""
     with Ledger(folder, header={**HEADER, **IDENTITY}) as ledger:
         ledger.intend([(1, None, "t1", "c1")])
-        ledger.refused(1, RequestError("No."), attempts=1)
+        ledger.failed(1, RequestError("No."), attempts=1)
     for run_id, own in ((IDENTITY["run_id"], True), ("another", False)):
         with History(folder, asked_by={**IDENTITY, "run_id": run_id}) as history:
             known = history.get("t1")

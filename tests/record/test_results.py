@@ -41,15 +41,17 @@ class Attempts:
         header = self.header | {"try_number": self.number}
         with Ledger(self.folder, header=header, clock=lambda: 1_800_000_000.0 + 3_600 * self.number) as ledger:
             for row, token, what, *more in done:
-                if what in {"intent", "made", "refused", "unsure"}:
+                if what in {"intent", "created", "failed", "unknown"}:
                     ledger.intend([(row, f"key-{token}", token, f"content-{token}")])
                 match what:
-                    case "made":
-                        ledger.made(row, more[0], attempts=1)
-                    case "refused" | "unsure":
+                    case "created":
+                        ledger.created(row, more[0], attempts=1)
+                    case "failed" | "unknown":
                         getattr(ledger, what)(row, more[0], attempts=2)
                     case "already_made":
                         ledger.already_made(row, f"key-{token}", token, more[0])
+                    case "not_sent":
+                        ledger.not_sent([(row, f"key-{token}", token)])
                     case "invalid":
                         ledger.invalid(row, ["name: must not be empty"])
                     case "skipped":
@@ -71,13 +73,14 @@ def attempts(tmp_path: Path) -> Attempts:
 def test_every_state(attempts: Attempts) -> None:
     """Each row has all columns, and each state what is known with it."""
     attempts.attempt(
-        (1, "a", "made", "contact-1"),
+        (1, "a", "created", "contact-1"),
         (2, "b", "already_made", "contact-0"),
-        (3, "c", "refused", REFUSED),
-        (4, "d", "unsure", NO_ANSWER),
+        (3, "c", "failed", REFUSED),
+        (4, "d", "unknown", NO_ANSWER),
         (5, "e", "intent"),
         (6, None, "invalid"),
         (7, "a", "skipped"),
+        (8, "f", "not_sent"),
     )
     rows = list(read_results(attempts.folder))
     assert {tuple(row) for row in rows} == {tuple(COLUMNS)}
@@ -91,21 +94,25 @@ def test_every_state(attempts: Attempts) -> None:
         (5, "key-e", "e", "unknown", None, None, None, None),
         (6, None, None, "invalid", None, 0, None, "name: must not be empty"),
         (7, "key-a", None, "skipped", None, 0, None, "The key is that of row 1."),
+        (8, "key-f", "f", "not_sent", None, 0, None, None),
     ]
 
 
 def test_order_of_rows(attempts: Attempts) -> None:
     """Rows come in their order in the input, whatever the order of the answers."""
-    attempts.attempt(*((row, f"t{row}", "made", f"c{row}") for row in (3, 1, 20, 2, 100)))
+    attempts.attempt(*((row, f"t{row}", "created", f"c{row}") for row in (3, 1, 20, 2, 100)))
     assert attempts.rows("row") == [(1,), (2,), (3,), (20,), (100,)]
 
 
 def test_states_are_chosen(attempts: Attempts) -> None:
     """Rows of some states alone can be asked for, and a state that there is not is the author's mistake."""
-    attempts.attempt((1, "a", "made", "contact-1"), (2, "b", "refused", REFUSED), (3, "c", "intent"))
+    attempts.attempt((1, "a", "created", "contact-1"), (2, "b", "failed", REFUSED), (3, "c", "intent"))
     found = read_results(attempts.folder, states=["failed", "unknown"])
     assert [row["row"] for row in found] == [2, 3]
-    with pytest.raises(ValueError, match="states: opened is none of skipped, invalid, failed, unknown"):
+    with pytest.raises(
+        ValueError,
+        match="states must be created, already_made, failed, unknown, invalid, skipped, not_sent, not opened",
+    ):
         read_results(attempts.folder, states=["failed", "opened"])
 
 
@@ -115,22 +122,22 @@ def test_states_are_chosen(attempts: Attempts) -> None:
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
-        (("refused", REFUSED), ("made", "contact-1"), ("created", "contact-1", None)),
-        (("made", "contact-1"), ("already_made", "contact-1"), ("created", "contact-1", None)),
+        (("failed", REFUSED), ("created", "contact-1"), ("created", "contact-1", None)),
+        (("created", "contact-1"), ("already_made", "contact-1"), ("created", "contact-1", None)),
         (("already_made", "contact-1"), ("already_made", "contact-1"), ("already_made", "contact-1", None)),
-        (("intent",), ("made", "contact-1"), ("created", "contact-1", None)),
-        (("unsure", NO_ANSWER), ("made", "contact-1"), ("created", "contact-1", None)),
+        (("intent",), ("created", "contact-1"), ("created", "contact-1", None)),
+        (("unknown", NO_ANSWER), ("created", "contact-1"), ("created", "contact-1", None)),
         # Made twice, since Amazon forgot the token: the first counts.
-        (("made", "contact-1"), ("made", "contact-2"), ("created", "contact-1", None)),
-        (("made", "contact-1"), ("refused", REFUSED), ("created", "contact-1", None)),
+        (("created", "contact-1"), ("created", "contact-2"), ("created", "contact-1", None)),
+        (("created", "contact-1"), ("failed", REFUSED), ("created", "contact-1", None)),
         # It may have been made by the attempt that was killed, whatever the later one was told.
-        (("intent",), ("refused", REFUSED), ("unknown", None, "Amazon says no.")),
-        (("refused", REFUSED), ("intent",), ("unknown", None, None)),
-        (("refused", REFUSED), ("unsure", NO_ANSWER), ("unknown", None, "No answer came.")),
-        (("refused", NO_ANSWER), ("refused", REFUSED), ("failed", None, "Amazon says no.")),
-        (("invalid",), ("made", "contact-1"), ("created", "contact-1", None)),
-        (("invalid",), ("refused", REFUSED), ("failed", None, "Amazon says no.")),
-        (("refused", REFUSED), ("invalid",), ("invalid", None, "name: must not be empty")),
+        (("intent",), ("failed", REFUSED), ("unknown", None, "Amazon says no.")),
+        (("failed", REFUSED), ("intent",), ("unknown", None, None)),
+        (("failed", REFUSED), ("unknown", NO_ANSWER), ("unknown", None, "No answer came.")),
+        (("failed", NO_ANSWER), ("failed", REFUSED), ("failed", None, "Amazon says no.")),
+        (("invalid",), ("created", "contact-1"), ("created", "contact-1", None)),
+        (("invalid",), ("failed", REFUSED), ("failed", None, "Amazon says no.")),
+        (("failed", REFUSED), ("invalid",), ("invalid", None, "name: must not be empty")),
         (("invalid",), ("skipped",), ("skipped", None, "The key is that of row 1.")),
         (("skipped",), ("invalid",), ("invalid", None, "name: must not be empty")),
     ],
@@ -146,32 +153,34 @@ def test_two_attempts(
 
 def test_contact_of_a_row_that_became_invalid(attempts: Attempts) -> None:
     """Where a later attempt makes something else of a row, its state is told, and the earlier one's contact too."""
-    attempts.attempt((1, "a", "made", "contact-1")).attempt((1, None, "invalid"))
+    attempts.attempt((1, "a", "created", "contact-1")).attempt((1, None, "invalid"))
     assert sorted(attempts.rows("state", "contact_id")) == [("created", "contact-1"), ("invalid", None)]
 
 
 def test_history_agrees(attempts: Attempts) -> None:
-    """What the next attempt knows of a token: made over unknown over refused, and the content that it was sent with."""
+    """What the next attempt knows of a token: created over unknown over failed, and the content that was sent."""
     attempts.attempt(
-        (1, "a", "made", "contact-1"), (2, "b", "intent"), (3, "c", "refused", NO_ANSWER), (4, "d", "refused", REFUSED)
+        (1, "a", "created", "contact-1"), (2, "b", "intent"), (3, "c", "failed", NO_ANSWER), (4, "d", "failed", REFUSED)
     )
     attempts.attempt(
-        (1, "a", "made", "contact-2"), (2, "b", "refused", REFUSED), (3, "c", "refused", REFUSED), (4, "d", "intent")
+        (1, "a", "created", "contact-2"), (2, "b", "failed", REFUSED), (3, "c", "failed", REFUSED), (4, "d", "intent")
     )
     with History(attempts.folder) as history:
         known = {token: history.get(token) for token in "abcd"}
     assert {token: (found.state, found.contact_id, found.content) for token, found in known.items() if found} == {
-        "a": ("made", "contact-1", "content-a"),
+        "a": ("created", "contact-1", "content-a"),
         "b": ("unknown", None, "content-b"),
-        "c": ("refused", None, "content-c"),
+        "c": ("failed", None, "content-c"),
         "d": ("unknown", None, "content-d"),
     }
 
 
 def test_rows_that_moved(attempts: Attempts) -> None:
     """After other input for a retry no contact is lost from the results, and a row that failed is not told twice."""
-    attempts.attempt((1, "a", "made", "contact-a"), (2, "b", "made", "contact-b"), (3, "c", "refused", REFUSED))
-    attempts.attempt((1, "n", "made", "contact-n"), (2, "a", "already_made", "contact-a"), (3, "d", "refused", REFUSED))
+    attempts.attempt((1, "a", "created", "contact-a"), (2, "b", "created", "contact-b"), (3, "c", "failed", REFUSED))
+    attempts.attempt(
+        (1, "n", "created", "contact-n"), (2, "a", "already_made", "contact-a"), (3, "d", "failed", REFUSED)
+    )
     assert sorted(attempts.rows("row", "client_token", "state")) == [
         (1, "n", "created"),
         (2, "a", "created"),
@@ -197,11 +206,11 @@ def shared(tmp_path: Path) -> Path:
         ) as ledger:
             if day == 0:
                 ledger.intend([(1, "k", "t", "c"), (2, "k2", "t2", "c")])
-                ledger.made(1, "contact-1", attempts=1)
+                ledger.created(1, "contact-1", attempts=1)
             else:
                 ledger.already_made(5, "k", "t", "contact-1")
                 ledger.intend([(6, "k2", "t2", "c")])
-                ledger.made(6, "contact-2", attempts=1)
+                ledger.created(6, "contact-2", attempts=1)
     with Ledger(tmp_path / "results-of-others", header=HEADER) as ledger:
         ledger.intend([(1, "other", "other", "c")])
     return root
@@ -231,13 +240,13 @@ def test_store_beside(bucket: str, local_aws_connection: str) -> None:
     from airflow_connect._compat import storage_path
 
     root = storage_path(f"s3://{bucket}/results", local_aws_connection)
-    for number in range(20):
+    for number in range(1, 21):
         with Ledger(root / f"run-{number}", header=HEADER) as ledger:
-            ledger.made(number, f"contact-{number}", attempts=1)
+            ledger.created(number, f"contact-{number}", attempts=1)
     with Ledger(storage_path(f"s3://{bucket}/results-2", local_aws_connection), header=HEADER) as ledger:
-        ledger.made(1, "other", attempts=1)
+        ledger.created(1, "other", attempts=1)
     assert sorted(contacts(f"s3://{bucket}/results", conn_id=local_aws_connection)) == sorted(
-        f"contact-{number}" for number in range(20)
+        f"contact-{number}" for number in range(1, 21)
     )
 
 
@@ -261,7 +270,7 @@ OUTCOME: dict[str, Any] = {
 
 def test_outcomes_are_joined(attempts: Attempts) -> None:
     """What a sensor records of a contact's end stands in the contact's row; the first end that is recorded counts."""
-    attempts.attempt((1, "a", "made", "contact-1"), (2, "b", "made", "contact-2"))
+    attempts.attempt((1, "a", "created", "contact-1"), (2, "b", "created", "contact-2"))
     attempts.attempt((1, "a", "already_made", "contact-1"))
     for hour, outcome in ((9, OUTCOME | {"state": "stopped"}), (1, OUTCOME), (2, OUTCOME | {"contact_id": "unheard"})):
         with Ledger(attempts.folder, header=HEADER, clock=lambda at=hour: 1_900_000_000.0 + at) as sensor:
@@ -276,10 +285,10 @@ def test_outcomes_are_joined(attempts: Attempts) -> None:
 # --- What breaks off, and what is damaged -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rest", [b"", b'{"kind":"made","row":2,"con', b"\0" * 100, b'{"kind"'])
+@pytest.mark.parametrize("rest", [b"", b'{"kind":"created","row":2,"con', b"\0" * 100, b'{"kind"'])
 def test_torn_end(rest: bytes, attempts: Attempts) -> None:
     """A line that breaks off at the end is one that was never finished: what stands before it counts."""
-    attempts.attempt((1, "a", "made", "contact-1"), (2, "b", "intent"))
+    attempts.attempt((1, "a", "created", "contact-1"), (2, "b", "intent"))
     (segment,) = attempts.folder.iterdir()
     with segment.open("ab") as file:
         file.write(rest)
@@ -289,7 +298,7 @@ def test_torn_end(rest: bytes, attempts: Attempts) -> None:
 @pytest.mark.parametrize("content", [b"", b'{"kind":"header","fo'])
 def test_worker_killed_at_the_start(content: bytes, attempts: Attempts) -> None:
     """A segment that ends before its header is whole knows nothing, and is no damage."""
-    attempts.attempt((1, "a", "made", "contact-1"))
+    attempts.attempt((1, "a", "created", "contact-1"))
     (attempts.folder / "2-0123abcd-1.jsonl").write_bytes(content)
     assert attempts.rows("row", "state") == [(1, "created")]
     with History(attempts.folder) as history:
@@ -310,9 +319,14 @@ def test_header_alone(attempts: Attempts) -> None:
         (1, b'{"order_id": 1}', "no header"),
         (1, b"[1]", "no header"),
         (1, b"\xff\xfe", "no JSON"),
-        (3, b'{"kind":"made","row":', "no JSON"),
-        (3, b'{"kind":"made","row":1}', "no 'at'"),
-        (3, b'{"kind":"made"}, {"kind":"made"}', "no JSON"),
+        (3, b'{"kind":"created","row":', "no JSON"),
+        (3, b'{"kind":"created","row":1,"contact_id":"c"}', "no 'at'"),
+        (3, b'{"kind":"created","row":1,"at":""}', "no 'contact_id'"),
+        (3, b'{"kind":"already_made","row":1,"at":"","contact_id":""}', "no 'contact_id'"),
+        (3, b'{"kind":"failed","row":"1","at":""}', "row is not a number from 1"),
+        (3, b'{"kind":"failed","row":0,"at":""}', "row is not a number from 1"),
+        (3, b'{"kind":"failed","row":true,"at":""}', "row is not a number from 1"),
+        (3, b'{"kind":"created"}, {"kind":"created"}', "no JSON"),
         (3, b'{"kind":"sold","row":1,"at":""}', "unknown kind: sold"),
         (3, b"17", "no JSON object"),
         (3, b'{"kind":"intent","row":1,"token":"t"}', "no 'key'"),
@@ -321,13 +335,13 @@ def test_header_alone(attempts: Attempts) -> None:
 @pytest.mark.parametrize("read", [History, read_results, contacts], ids=lambda read: read.__name__)
 def test_damage(line: int, content: bytes, what: str, read: Callable[[Any], Any], attempts: Attempts) -> None:
     """A line that no ledger wrote is one error that names the file and the line, before anything is read from it."""
-    attempts.attempt((1, "a", "made", "contact-1"))
+    attempts.attempt((1, "a", "created", "contact-1"))
     (segment,) = attempts.folder.iterdir()
     before = segment.read_bytes().splitlines()
     segment.write_bytes(b"\n".join([*before[: line - 1], content, *before[line:], b""]))
     with pytest.raises(LedgerError) as raised:
         read(attempts.folder)
-    assert f"{segment}, line {line}, is no line of results ({what})" in str(raised.value)
+    assert f"{segment}, line {line}, is not a line of results ({what})" in str(raised.value)
 
 
 def test_line_without_an_end(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,7 +349,7 @@ def test_line_without_an_end(attempts: Attempts, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(results, "_LINE_BYTES", 1_000_000)
     attempts.attempt()
     (attempts.folder / "2-0123abcd-1.jsonl").write_bytes(b"x" * 3_000_000)
-    with pytest.raises(LedgerError, match=r"line 1, is no line of results \(too long\)"):
+    with pytest.raises(LedgerError, match=r"line 1, is not a line of results \(too long\)"):
         History(attempts.folder)
 
 
@@ -350,7 +364,7 @@ def test_newer_format(attempts: Attempts) -> None:
 
 def test_other_files_are_nobodys_business(attempts: Attempts) -> None:
     """Files that are no segments may stand anywhere below a results path."""
-    attempts.attempt((1, "a", "made", "contact-1"))
+    attempts.attempt((1, "a", "created", "contact-1"))
     (attempts.folder / "faults.jsonl").write_text("no JSON\n")
     (attempts.folder / "1-0123abcd-1.jsonl.bak").write_text("no JSON\n")
     (attempts.folder / "notes-1.jsonl").write_text("no JSON\n")
@@ -388,7 +402,7 @@ def test_access_denied(bucket: str, local_aws_connection: str, monkeypatch: pyte
 def full(attempts: Attempts) -> Path:
     """A run with every state, and an outcome."""
     attempts.attempt(
-        (1, "é", "made", "contact-1"), (2, "b", "refused", REFUSED), (3, "c", "intent"), (4, None, "invalid")
+        (1, "é", "created", "contact-1"), (2, "b", "failed", REFUSED), (3, "c", "intent"), (4, None, "invalid")
     )
     with Ledger(attempts.folder, header=HEADER) as sensor:
         sensor.ended(OUTCOME)
@@ -398,10 +412,10 @@ def full(attempts: Attempts) -> Path:
 @pytest.mark.parametrize("name", ["out.jsonl", "out.jsonl.gz", "out.parquet"])
 def test_export(name: str, full: Path, tmp_path: Path) -> None:
     """An exported file gives the same rows as the results themselves."""
-    assert export_results(full, tmp_path / "made" / name) == 4
-    assert list(read_results(tmp_path / "made" / name)) == list(read_results(full))
-    assert list(contacts(str(tmp_path / "made" / name))) == ["contact-1"]
-    assert [path.name for path in (tmp_path / "made").iterdir()] == [name]
+    assert export_results(full, tmp_path / "created" / name) == 4
+    assert list(read_results(tmp_path / "created" / name)) == list(read_results(full))
+    assert list(contacts(str(tmp_path / "created" / name))) == ["contact-1"]
+    assert [path.name for path in (tmp_path / "created").iterdir()] == [name]
 
 
 def test_export_of_lines_is_plain(full: Path, tmp_path: Path) -> None:
@@ -467,7 +481,7 @@ def test_damaged_export(tmp_path: Path) -> None:
     (tmp_path / "out.jsonl").write_text('{"row": 1}\n[]\n')
     rows = read_results(tmp_path / "out.jsonl")
     assert next(rows)["row"] == 1
-    with pytest.raises(LedgerError, match=r"line 2, is no line of results"):
+    with pytest.raises(LedgerError, match=r"line 2, is not a line of results"):
         next(rows)
 
 
@@ -477,7 +491,7 @@ def test_damaged_export(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which files are open")
 def test_temporary_database_leaves_nothing(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
     """The temporary database has no name that a worker which is killed could leave behind."""
-    attempts.attempt(*((row, f"token-{row:060}", "made", f"contact-{row}") for row in range(5_000)))
+    attempts.attempt(*((row, f"token-{row:060}", "created", f"contact-{row}") for row in range(1, 5_001)))
     monkeypatch.setattr(results, "_CACHE_BYTES", 1 << 14)
     with History(attempts.folder):
         files = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]

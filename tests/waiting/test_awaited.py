@@ -31,7 +31,7 @@ def run(tmp_path: Path) -> Path:
     with Ledger(tmp_path / "run", header=HEADER) as ledger:
         ledger.intend([(row, None, f"token-{row}", "content") for row in (1, 2, 3)])
         for row in (1, 2, 3):
-            ledger.made(row, f"contact-{row}", attempts=1)
+            ledger.created(row, f"contact-{row}", attempts=1)
         ledger.already_made(4, None, "token-4", "contact-4")
     return tmp_path / "run"
 
