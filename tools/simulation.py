@@ -45,48 +45,51 @@ class SimulatedClock(Clock):
     """
 
     def __init__(self, is_busy: Callable[[], bool] = lambda: False) -> None:
-        self.time = 1_000.0
+        self._time = 1_000.0
         self._is_busy = is_busy
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._threads: set[threading.Thread] = set()
         #: Who waits, until when, and the thread if it is one.
         self._waiting: dict[object, tuple[float, threading.Thread | None]] = {}
 
     def now(self) -> float:
-        return self.time
+        return self._time
 
     def epoch(self) -> float:
-        return 1_764_000_000 + self.time
+        return 1_764_000_000 + self._time
+
+    def advance(self, seconds: float) -> None:
+        """Let time go by, as a call does that takes long."""
+        with self._lock:
+            self._time += seconds
 
     def sleep(self, seconds: float) -> None:
         with self._until(seconds, threading.current_thread()) as (who, at):
-            while self.time < at:
+            while self.now() < at:
                 sleep(0.0002)
                 self._go_on(who)
 
     def wait(self, condition: threading.Condition, seconds: float) -> None:
         with self._until(seconds, threading.current_thread()) as (who, at):
-            while self.time < at and not condition.wait(0.001):
+            while self.now() < at and not condition.wait(0.001):
                 self._go_on(who)
 
     async def async_sleep(self, seconds: float) -> None:
         with self._until(seconds, None) as (who, at):
-            since, rounds = self.time, 0
-            while self.time < at:
+            others, rounds = 0, 0
+            while self.now() < at:
                 # What another coroutine does at its turn may need some turns more.
-                await asyncio.sleep(0.0002 if self._is_busy() else 0)
-                since, rounds = self.time, rounds + 1 if since == self.time else 0
+                is_busy = self._is_busy()
+                await asyncio.sleep(0.0002 if is_busy else 0)
+                rounds = 0 if is_busy or others != len(self._waiting) else rounds + 1
+                others = len(self._waiting)
                 if rounds > 10:
                     self._go_on(who)
-
-    def advance(self, seconds: float) -> None:
-        """Let time go by while a call is under way."""
-        with self._lock:
-            self.time += seconds
+                    rounds = 0
 
     @contextlib.contextmanager
     def _until(self, seconds: float, thread: threading.Thread | None) -> Iterator[tuple[object, float]]:
-        who, at = object(), self.time + seconds
+        who, at = object(), self.now() + seconds
         with self._lock:
             self._waiting[who] = at, thread
             if thread:
@@ -103,8 +106,8 @@ class SimulatedClock(Clock):
             if self._is_busy() or any(thread.is_alive() and thread not in waiting for thread in self._threads):
                 return
             first = min(at for at, _ in self._waiting.values())
-            if self._waiting[who][0] <= first:
-                self.time = max(self.time, first)
+            if self._waiting[who][0] <= first and first > self.now():
+                self.advance(first - self.now())
 
 
 class Limiter(Protocol):

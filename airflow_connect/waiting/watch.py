@@ -240,6 +240,8 @@ class Watch:
         self._queued: set[str] = set()
         #: Contacts to describe at the next poll, whatever a search says, and how often that was so.
         self._doubts: dict[str, int] = {}
+        #: The last read of this poll that failed for a reason that may pass.
+        self._failure: ConnectError | None = None
         #: What contacts went on as, as far as this poll has found out.
         self._followed: set[str] = set()
         self._first = self._open if made_since is None or describe_first is None else describe_first
@@ -268,8 +270,7 @@ class Watch:
         :raises SetupError: if contacts cannot be read at all
         :raises ConnectError: if no call of this poll was answered
         """
-        answered = 0
-        failure: ConnectError | None = None
+        answered, self._failure = 0, None
         self._enqueue(self._open if self._sweeps() else [*self._first, *self._doubts])
         self._first = ()
         self._followed.clear()
@@ -279,7 +280,7 @@ class Watch:
             async with contextlib.aclosing(answers):
                 async for answer in answers:
                     if answer.error is not None and can_pass(answer.error):
-                        failure = answer.error
+                        self._failure = answer.error
                         continue
                     self._queued.discard(answer.item)
                     answered += 1
@@ -294,7 +295,7 @@ class Watch:
         except ConnectError as error:
             if not can_pass(error):
                 raise
-            failure = error
+            self._failure = error
         finally:
             for contact_id in self._queued:
                 self._doubts.setdefault(contact_id, 0)
@@ -302,10 +303,10 @@ class Watch:
             self._queued.clear()
             if searching is not None:
                 searching.cancel()
-        if failure is not None:
+        if self._failure is not None:
             if not answered:
-                raise failure
-            log.warning("Some contacts could not be read and are read again at the next poll: %s", failure)
+                raise self._failure
+            log.warning("What could not be read is read again at the next poll: %s", self._failure)
 
     def _sweeps(self) -> bool:
         return not self._may_search or len(self._open) <= FEW
@@ -361,7 +362,7 @@ class Watch:
         except ConnectError as error:
             if not can_pass(error) and not pages:
                 raise  # it would be refused again; a token of a page that is refused has grown old
-            log.warning("The search is made again at the next poll: %s", error)
+            self._failure = error
             return pages
         finally:
             self._search_at = self._clock.now() + self._interval

@@ -5,97 +5,21 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_connect.api.errors import RetryableError, SetupError
-from airflow_connect.calls.clock import Clock
-from airflow_connect.emulator.resources import BILLING_QUEUE, TO_QUEUE_FLOW
+from airflow_connect.api.errors import RetryableError, SetupError, ThrottledError
+from airflow_connect.emulator.resources import TO_QUEUE_FLOW
 from airflow_connect.emulator.server import Emulator
-from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.testing import LocalConnect
-from airflow_connect.waiting.watch import FEW, INDEX_LAG, Reads, Watch, contacts_needed
+from airflow_connect.waiting.watch import FEW, INDEX_LAG, contacts_needed
+from tests.waiting.scene import TASK, CountingHook, Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from airflow_connect.api.outcome import Outcome
-
-TASK = {"channel": "TASK", "name": "Call back"}
-
-
-class CountingHook(ConnectHook):
-    """Knows how many calls are under way."""
-
-    under_way = 0
-    _counting = threading.Lock()
-
-    def call(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        self._count(1)
-        try:
-            return super().call(*args, **kwargs)
-        finally:
-            self._count(-1)
-
-    def _count(self, change: int) -> None:
-        with self._counting:
-            self.under_way += change
-
-
-class EmulatorTime(Clock):
-    """
-    The emulator's time: whoever waits moves it, once all calls are answered.
-
-    A second of it takes some milliseconds, in which a call would otherwise seem to last a second on a busy machine.
-    """
-
-    def __init__(self, emulator: Emulator, hook: CountingHook) -> None:
-        self._clock = emulator.clock
-        self._hook = hook
-
-    def now(self) -> float:
-        return self._clock.now()
-
-    def epoch(self) -> float:
-        return self._clock.now()
-
-    async def async_sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0.001)
-        while self._hook.under_way:
-            await asyncio.sleep(0.001)
-        self._clock.advance(seconds)
-
-
-class Scene:
-    """An emulator, a hook that reaches it, and what a test does with contacts."""
-
-    def __init__(self, emulator: Emulator, hook: CountingHook) -> None:
-        self.emulator = emulator
-        self.hook = hook
-        self.clock = EmulatorTime(emulator, hook)
-
-    def make(self, count: int) -> list[str]:
-        return [self.hook.create_contact(**TASK)["ContactId"] for _ in range(count)]
-
-    def watch(self, contact_ids: Iterable[str], **options: Any) -> Watch:
-        reads = Reads(self.hook, clock=self.clock, max_retry_time=options.pop("max_retry_time", 300))
-        return Watch(contact_ids, reads=reads, clock=self.clock, **options)
-
-    def poll(self, watch: Watch) -> list[Outcome]:
-        async def collect() -> list[Outcome]:
-            return [outcome async for outcome in watch.poll()]
-
-        return asyncio.run(collect())
-
-    def transfer(self, contact_id: str) -> str:
-        flow = {"contact_flow_id": TO_QUEUE_FLOW.id, "queue_id": BILLING_QUEUE.id}
-        successor: str = self.hook.transfer_contact(contact_id, **flow)["ContactId"]
-        return successor
-
-    def read(self, operation: str = "DescribeContact") -> int:
-        return len(self.emulator.calls(operation))
 
 
 @pytest.fixture
@@ -391,6 +315,97 @@ def test_no_answer_at_all_is_an_error_and_the_next_look_goes_on(scene: Scene) ->
         scene.poll(watch)
     scene.emulator.set_faults("")
     assert [one.contact_id for one in scene.poll(watch)] == [ids[0]]
+
+
+@pytest.mark.parametrize("fault", ["throttle=1", "throttle(86400)=1"])
+@pytest.mark.parametrize("count", [3, FEW + 20])
+def test_throttled_for_ever_costs_a_poll(scene: Scene, count: int, fault: str) -> None:
+    """A poll that is throttled each time ends when its time is up, and the next one finds what has ended meanwhile."""
+    start = scene.clock.epoch()
+    ids = scene.make(count)
+    scene.emulator.complete(ids[0])
+    watch = scene.watch(ids, made_since=start, describe_first=())
+    scene.emulator.set_faults(fault)
+    for _ in range(2):
+        before = scene.clock.now()
+        with pytest.raises(ThrottledError):
+            scene.poll(watch)
+        assert scene.clock.now() - before < 400
+    scene.emulator.set_faults("")
+    assert [one.contact_id for one in scene.poll(watch)] == [ids[0]]
+
+
+def test_one_read_that_is_told_to_wait_for_a_day_stops_no_other(scene: Scene) -> None:
+    """What the service asks of one call delays neither the others nor the next poll."""
+    ids = scene.make(FEW)
+    for contact_id in ids:
+        scene.emulator.complete(contact_id)
+    watch = scene.watch(ids)
+    scene.emulator.set_faults("DescribeContact@3:throttle(86400)")
+    before = scene.clock.now()
+    assert {one.contact_id for one in scene.poll(watch)} == set(ids)
+    assert scene.clock.now() - before < 400
+
+
+@pytest.mark.parametrize("fault", ["throttle=1", "throttle(86400)=1", "error_503(86400)=1", "error_500=1"])
+def test_stopping_ends_when_nothing_is_accepted(scene: Scene, fault: str) -> None:
+    """Twenty contacts that cannot be stopped for ever are not tried for ever."""
+    ids = scene.make(20)
+    scene.emulator.set_faults(fault)
+    before = scene.clock.now()
+    with pytest.raises(RetryableError) as raised:
+        scene.stop(ids)
+    assert isinstance(raised.value, ThrottledError) == fault.startswith("throttle")
+    assert 300 <= scene.clock.now() - before < 400
+    scene.emulator.set_faults("")
+    # A call that had left when the others were given up ends in its thread.
+    again = scene.stop(ids)
+    assert (again["failed"], again["stopped"] + again["ended_before"]) == (0, 20)
+
+
+def test_chain_of_transfers_that_comes_back_ends(scene: Scene) -> None:
+    """Where contacts seem to have gone on as each other, no poll and no stop goes round for ever."""
+    first, second = scene.make(2)
+    there = {first: second, second: first}
+
+    def associated(contact_id: str, **_: Any) -> list[dict[str, Any]]:
+        went_on_as = there[contact_id]
+        return [{"ContactId": went_on_as, "PreviousContactId": contact_id, "InitiationMethod": "TRANSFER"}]
+
+    for contact_id in (first, second):
+        scene.transfer(contact_id)
+    scene.hook.list_associated_contacts = associated  # type: ignore[method-assign]  # no such answer is known
+    watch = scene.watch([first])
+    assert scene.poll(watch) == scene.poll(watch) == []
+    assert scene.stop([first]) == {"stopped": 0, "ended_before": 0, "failed": 0}
+
+
+def test_clock_that_is_set_back_hides_nothing(scene: Scene) -> None:
+    """What ends after the worker's clock was set back by an hour is found at the next poll."""
+    ids = scene.make(FEW + 5)
+    watch = scene.watch(ids, made_since=scene.clock.epoch(), describe_first=())
+    scene.clock.epoch_ahead = 3_600.0
+    assert scene.poll(watch) == []
+    scene.clock.epoch_ahead = 0.0
+    scene.emulator.complete(ids[2])
+    scene.emulator.clock.advance(60)
+    assert [one.contact_id for one in scene.poll(watch)] == [ids[2]]
+
+
+def test_service_that_has_always_another_page_is_left(scene: Scene) -> None:
+    """A search that never ends is given up for reading what is open."""
+    ids = scene.make(FEW + 5)
+    scene.emulator.complete(ids[2])
+    call = scene.hook.call
+
+    def more(operation: str, *arguments: Any, **options: Any) -> dict[str, Any]:
+        if operation == "SearchContacts":
+            return {"Contacts": [], "NextToken": "again"}
+        return call(operation, *arguments, **options)
+
+    scene.hook.call = more  # type: ignore[method-assign]  # no service is known to do that
+    watch = scene.watch(ids, made_since=scene.clock.epoch(), describe_first=())
+    assert [one.contact_id for one in scene.poll(watch)] == [ids[2]]
 
 
 def test_whoever_needs_one_outcome_stops_reading(scene: Scene) -> None:
