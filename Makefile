@@ -10,7 +10,7 @@ VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down test check bench matrix docs chromium postgresql npm python clean
+.PHONY: help venv demo up down test check bench matrix constraints docs chromium postgresql npm python clean
 .SILENT:
 
 help: ## Show this list
@@ -30,8 +30,8 @@ down: python ## End what `make up` started
 venv: python ## Install the newest Airflow, this checkout and the tools of a developer into .venv
 	$(PYTHON) .ci/install.py $(VENV)
 
-test: venv chromium postgresql npm ## Run all tests on the newest Airflow
-	$(IN_VENV) -m pytest $(ARGS)
+test: venv chromium postgresql npm ## Run all tests on the newest Airflow, in two processes side by side
+	$(IN_VENV) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: venv ## Lint, check the format and the types
 	$(IN_VENV) -m ruff check .
@@ -41,17 +41,14 @@ check: venv ## Lint, check the format and the types
 bench: venv ## Run the benchmarks; each prints its table
 	set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(IN_VENV) "$$file"; done
 
-matrix: python ## Run the tests in a real Airflow on every version of Airflow that is supported
-	failed=; for version in $$($(PYTHON) .ci/install.py --list); do \
-		$(MAKE) --no-print-directory matrix-$$version || failed="$$failed $$version"; \
-	done; \
-	if [ -n "$$failed" ]; then echo "Failed on Airflow$$failed."; exit 1; fi; \
-	echo "Passed on every version of Airflow."
+matrix: python ## Run the tests in a real Airflow on every version that is supported, and print a table
+	$(PYTHON) .ci/matrix.py -- $(ARGS)
 
 matrix-%: python
-	$(PYTHON) .ci/install.py .matrix/$* --airflow $*
-	echo "== Airflow $*"
-	.matrix/$*/bin/python -m pytest tests/airflow $(ARGS)
+	$(PYTHON) .ci/matrix.py $* -- $(ARGS)
+
+constraints: python ## Write .ci/constraints anew; UPGRADE=--upgrade takes the newest versions
+	$(PYTHON) .ci/constraints.py $(UPGRADE)
 
 docs: venv ## Rewrite the snippets, tables and pictures of the pages from the code
 	$(IN_VENV) -m tools.generate_docs

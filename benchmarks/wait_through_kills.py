@@ -34,7 +34,7 @@ from airflow_connect.emulator.server import Emulator
 from airflow_connect.record.results import read_results
 from airflow_connect.testing import LocalConnect
 from tools.local_airflow import LocalAirflow
-from tools.programs import _descendants
+from tools.programs import descendants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ class Triggerer:
 
     def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Kill the triggerer and all that it started."""
-        for pid in [self._process.pid, *_descendants(self._process.pid)]:
+        for pid in [self._process.pid, *descendants(self._process.pid)]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         self._process.wait()

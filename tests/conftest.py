@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import shutil
 import tempfile
 import uuid
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -23,6 +26,28 @@ if TYPE_CHECKING:
     from airflow_connect.testing import LocalConnect
 
 pytest_plugins = ("airflow_connect.testing",)
+
+# A failed test prints the line that repeats it, also where it ran on another machine.
+hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("tests")
+
+#: Folders whose tests share something that costs more than a test: one process runs all of them, one after the other.
+SHARING: Final = ("airflow/running", "airflow", "browser")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a failed test be repeated with the seed that it named."""
+    parser.addoption("--seed", type=int, help="the seed of tests that draw by chance; default: another one each time")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together in one process what shares an Airflow, its database or a browser."""
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.parent.relative_to(here).as_posix()
+        for sharing in SHARING:
+            if folder == sharing:
+                item.add_marker(pytest.mark.xdist_group(sharing))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,6 +69,14 @@ def pytest_configure(config: pytest.Config) -> None:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """A number to draw by chance from, another one in each run; if the test fails, it is told with the traceback."""
+    number: int = request.config.getoption("seed") or random.SystemRandom().randrange(1, 1_000_000)
+    request.node.add_report_section("setup", "seed", f"Repeat it with: pytest --seed={number} '{request.node.nodeid}'")
+    return number
 
 
 @pytest.fixture(scope="session")

@@ -465,7 +465,7 @@ class LocalAirflow:
             # How soon a new DAG file, a new run and the end of a task are seen.
             "dag_processor.refresh_interval": "1",
             "dag_processor.bundle_refresh_check_interval": "1",
-            "dag_processor.min_file_process_interval": "30",
+            "dag_processor.min_file_process_interval": "300",
             "dag_processor.parsing_processes": "1",
             "scheduler.scheduler_idle_sleep_time": "0.1",
             "scheduler.scheduler_heartbeat_sec": "1",
@@ -482,7 +482,7 @@ class LocalAirflow:
                 "webserver.workers": "1",
                 "webserver.config_file": str(self.home / "webserver_config.py"),
                 "scheduler.dag_dir_list_interval": "1",
-                "scheduler.min_file_process_interval": "30",
+                "scheduler.min_file_process_interval": "300",
                 "scheduler.parsing_processes": "1",
             }
         settings = {_variable(option): value for option, value in options.items()}

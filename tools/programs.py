@@ -155,12 +155,12 @@ def _end(programs: Sequence[int], grace: float) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + grace
-    left = set(programs)
-    while left and time.monotonic() < deadline:
-        left -= {pid for pid, _ in _reap()}
+    running = set(programs)
+    while running and time.monotonic() < deadline:
+        running -= {pid for pid, _ in _reap()}
         time.sleep(0.05)
-    while descendants := _descendants(os.getpid()):
-        for pid in descendants:
+    while left := descendants(os.getpid()):
+        for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
@@ -187,7 +187,8 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 
 
-def _descendants(ancestor: int) -> list[int]:
+def descendants(ancestor: int) -> list[int]:
+    """Return the processes that a process has started, and those that these have, and so on."""
     children: dict[int, list[int]] = {}
     for pid, parent in _process_table():
         children.setdefault(parent, []).append(pid)

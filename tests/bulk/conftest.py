@@ -33,16 +33,17 @@ def postgres() -> Iterator[str]:
         as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
     def run(program: str, *arguments: str) -> None:
-        done = subprocess.run(
-            [programs / program, "--pgdata", folder / "data", *arguments],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            # Not a pipe: the server keeps it open, and its end would never come.
-            stdout=(folder / "out").open("ab"),
-            stderr=subprocess.STDOUT,
-            check=False,
-            **as_user,
-        )
+        # Not a pipe: the server keeps it open, and its end would never come.
+        with (folder / "out").open("ab") as out:
+            done = subprocess.run(
+                [programs / program, "--pgdata", folder / "data", *arguments],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                check=False,
+                **as_user,
+            )
         assert done.returncode == 0, (folder / "out").read_text()
 
     run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import signal
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -133,11 +132,9 @@ CAMPAIGN = (
 )
 
 
-def test_fault_campaign(emulator: Emulator, tmp_path: Path, folder: Path) -> None:
-    """Ten thousand rows through every fault at once: each valid row has exactly one contact, and it is on record."""
-    seed = random.SystemRandom().randrange(1_000_000)
-    print(f"seed of the faults: {seed}")
-    names = write_rows(tmp_path / "rows.csv", 10_000, invalid_every=97)
+def test_fault_campaign(emulator: Emulator, tmp_path: Path, folder: Path, seed: int) -> None:
+    """Thousands of rows through every fault at once: each valid row has exactly one contact, and it is on record."""
+    names = write_rows(tmp_path / "rows.csv", 4_000, invalid_every=97)
     emulator.set_faults(CAMPAIGN, seed)
     sending = start_attempt(emulator.url, tmp_path / "rows.csv", folder, pace=AtOnce, max_in_flight=64)
     sending.join()
@@ -146,5 +143,5 @@ def test_fault_campaign(emulator: Emulator, tmp_path: Path, folder: Path) -> Non
     assert_recorded(emulator, folder)
     faults = Counter(call.fault.partition("(")[0] for call in emulator.calls("CreateContact") if call.fault)
     lost = sum(faults[kind] for kind in ("cut_after", "truncated", "cut_body", "error_500_after"))
-    assert lost > 300, f"too few answers were lost to show anything: {faults}"
-    assert faults["throttle"] > 2_000
+    assert lost > 120, f"too few answers were lost to show anything: {faults}"
+    assert faults["throttle"] > 800

@@ -755,7 +755,8 @@ def warehouse(postgres: str, request: pytest.FixtureRequest, monkeypatch: pytest
     connection = {"conn_type": "postgres", "host": postgres, "login": "postgres", "schema": "postgres"}
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
     monkeypatch.setenv("AIRFLOW_CONN_DICTS", json.dumps(connection | {"extra": {"cursor": "dictcursor"}}))
-    assert type(database_hook("warehouse").get_conn()).__module__.partition(".")[0] == request.param
+    with contextlib.closing(database_hook("warehouse").get_conn()) as connected:
+        assert type(connected).__module__.partition(".")[0] == request.param
     return "warehouse"
 
 
