@@ -64,6 +64,8 @@ def plan(path: Path, key: str | None) -> Plan:
         key=None if key is None else compile_text(key, {}),
         instance_id=INSTANCE_ID,
         asked_by=TaskInstance("orders", "manual__2026-11-24", "call"),
+        region="us-east-1",
+        now=time.time(),
     )
 
 

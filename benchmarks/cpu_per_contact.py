@@ -95,6 +95,7 @@ def makers(url: str, home: Path, contacts: int, rows: int) -> dict[str, tuple[in
     from airflow_connect.api.identity import token_for_task
     from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID, DEFAULT_REGION
 
+    called = (DEFAULT_REGION, DEFAULT_INSTANCE_ID, "CreateContact")
     client = boto3.client(
         "connect", region_name=DEFAULT_REGION, endpoint_url=url, aws_access_key_id="a", aws_secret_access_key="b"
     )
@@ -110,7 +111,7 @@ def makers(url: str, home: Path, contacts: int, rows: int) -> dict[str, tuple[in
 
     def ours() -> None:
         for number in itertools.islice(numbers, contacts):
-            token = token_for_task(DEFAULT_INSTANCE_ID, "dag", "run", f"task {os.getpid()}", number)
+            token = token_for_task(*called, "dag", "run", f"task {os.getpid()}", number)
             hook.create_contact(channel="TASK", client_token=token, **ROW)
 
     def bulk() -> None:
@@ -154,7 +155,14 @@ def send_file(file: Path, folder: Path, hook: ConnectHook) -> int:
     contact = compile_contact(TEMPLATE, CreateContact, {})
     with (
         Plan(
-            FileRows(str(file)), CreateContact, contact, key=None, instance_id=hook.instance_id, asked_by=asked_by
+            FileRows(str(file)),
+            CreateContact,
+            contact,
+            key=None,
+            region=hook.conn_region_name,
+            instance_id=hook.instance_id,
+            asked_by=asked_by,
+            now=time.time(),
         ) as plan,
         History(folder) as history,
         Ledger(folder, header={**asked_by._asdict(), "try_number": 1}) as ledger,

@@ -1,9 +1,12 @@
 """
 Deterministic client tokens: what identifies a contact that is to be made.
 
-Amazon Connect makes one contact for one client token. A token that follows from *who asks* (or from a business
-key) rather than from chance is therefore the same on a retry, after a clear, for a worker that died after the
-request left, and for a twin that the scheduler believed dead.
+Amazon Connect makes one contact for one client token. The token is derived from the task instance (or from a business
+key) and not from chance, so that it is the same on a retry, after a clear, for a worker that died after the request
+left, and for a twin that the scheduler believed dead.
+
+What makes two requests the same contact is (Region, instance, operation, key). Each of them is in the token: how Amazon
+compares the tokens of two operations or of an instance's replicas is not documented.
 
 This module knows no Airflow and no client.
 """
@@ -12,117 +15,104 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from operator import methodcaller
-from typing import Any, Final
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
+    "CONTENT_DIGITS",
     "changed_fields",
-    "content_digest",
     "content_digests",
-    "row_digest",
+    "request_digest",
     "token_for_key",
     "token_for_row",
     "token_for_task",
 ]
 
+#: Digits of a request's digest that are recorded, enough to see that a request has changed.
+CONTENT_DIGITS: Final = 16
 
-def token_for_task(instance_id: str, dag_id: str, run_id: str, task_id: str, map_index: int = -1, *more: str) -> str:
+
+def token_for_task(
+    region: str,
+    instance_id: str,
+    operation: str,
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    map_index: int = -1,
+    *more: str,
+) -> str:
     """
     Return the client token of a task instance, 64 hexadecimal digits.
 
+    :param region: the Region that is called: a replica of an instance has the instance's ID in another Region
     :param instance_id: the Amazon Connect instance
-    :param dag_id: the DAG
-    :param run_id: the DAG run; a new run is a new contact
+    :param operation: the API operation that gets the token: ``CreateContact``
+    :param dag_id: the Dag
+    :param run_id: the Dag run; a new run is a new contact
     :param task_id: the task
     :param map_index: the index of a mapped task instance, -1 for a task that is not mapped
     :param more: what tells several calls of one task instance apart
     """
-    return _hash("task", instance_id, dag_id, run_id, task_id, map_index, *more)
+    return _hash("task", region, instance_id, operation, dag_id, run_id, task_id, map_index, *more)
 
 
-def token_for_key(instance_id: str, idempotency_key: str) -> str:
+def token_for_key(region: str, instance_id: str, operation: str, idempotency_key: str) -> str:
     """
-    Return the client token of a business key, 64 hexadecimal digits: one contact per key and instance.
+    Return the client token of a business key, 64 hexadecimal digits.
 
+    One contact is made for one key, Region, instance and operation.
+
+    :param region: as for :func:`token_for_task`
     :param instance_id: the Amazon Connect instance
-    :param idempotency_key: what identifies the contact over tasks, runs and DAGs: ``"invoice-4711"``
+    :param operation: the API operation that gets the token
+    :param idempotency_key: what identifies the contact over tasks, runs and Dags: ``"invoice-4711"``
     """
-    return _hash("key", instance_id, idempotency_key)
+    return _hash("key", region, instance_id, operation, idempotency_key)
 
 
 def token_for_row(
-    instance_id: str, dag_id: str, run_id: str, task_id: str, map_index: int, digest: str, repetition: int
+    region: str,
+    instance_id: str,
+    operation: str,
+    dag_id: str,
+    run_id: str,
+    task_id: str,
+    map_index: int,
+    digest: str,
+    repetition: int,
 ) -> str:
     """
     Return the client token of a row that has no key, 64 hexadecimal digits.
 
-    It follows from what the row holds and not from where it stands, so that rows may be added and change places.
+    It follows from the contact that the row makes, not from where the row stands nor from columns that the contact
+    does not use, so that rows may be added and change places.
 
+    :param region: as for :func:`token_for_task`
     :param instance_id: the Amazon Connect instance
-    :param dag_id: the DAG
-    :param run_id: the DAG run; a new run makes new contacts
+    :param operation: the API operation that gets the token
+    :param dag_id: the Dag
+    :param run_id: the Dag run; a new run makes new contacts
     :param task_id: the task
     :param map_index: the index of a mapped task instance, -1 for a task that is not mapped
-    :param digest: the :func:`row_digest` of the row
-    :param repetition: how many equal rows stood before it
+    :param digest: the :func:`request_digest` of the row's request
+    :param repetition: how many rows with the same request stand before it
     """
-    return _hash("row", instance_id, dag_id, run_id, task_id, map_index, digest, repetition)
+    return _hash("row", region, instance_id, operation, dag_id, run_id, task_id, map_index, digest, repetition)
 
 
-def row_digest(values: Mapping[str, Any]) -> str:
+def request_digest(params: Mapping[str, Any]) -> str:
     """
-    Return a digest of all columns of a row, 64 hexadecimal digits.
-
-    Types count, the order of columns does not: ``1``, ``"1"``, ``1.0``, ``True`` and ``Decimal("1")`` differ.
-
-    :param values: the row: text, numbers, booleans, dates, times, UUIDs, bytes, None; lists and dicts of these
-    :raises TypeError: if it holds anything else, of which nobody can say whether two are equal
-    """
-    return hashlib.sha256(_encode(values).encode()).hexdigest()
-
-
-def content_digest(params: Mapping[str, Any]) -> str:
-    """
-    Return a digest of a whole request, 16 hexadecimal digits.
+    Return a digest of a whole request, 64 hexadecimal digits.
 
     :param params: the request, as botocore's client takes it, without a client token
     """
-    return hashlib.sha256(_encode(params).encode()).hexdigest()[:16]
+    return hashlib.sha256(_encode(params).encode()).hexdigest()
 
 
-def _typed(value: Any) -> Any:
-    """Return what JSON has no type for with the name of its type, the same with any library that brings a subtype."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return ["\0bytes", bytes(value).hex()]
-    if isinstance(value, (set, frozenset)):
-        return ["\0set", sorted(map(_encode, value))]
-    if isinstance(value, Mapping):
-        return dict(value)
-    for kind, text in _TEXTS:
-        if isinstance(value, kind):
-            return [f"\0{kind.__name__}", text(value)]
-    if getattr(value, "shape", None) == () and hasattr(value, "dtype"):  # numpy's scalars
-        return [f"\0{value.dtype}", str(value)]
-    if type(value).__name__ == "NAType":
-        return ["\0NA"]
-    raise TypeError(f"a value of type {type(value).__name__}")
-
-
-# In this order: a datetime is a date. By methods of which pendulum's and pandas' types give the same.
-_TEXTS: Final[tuple[tuple[type, Callable[[Any], str]], ...]] = (
-    (Decimal, str),
-    (datetime, methodcaller("isoformat")),
-    (date, methodcaller("isoformat")),
-    (time, methodcaller("isoformat")),
-    (timedelta, lambda value: repr(value.total_seconds())),
-    (UUID, str),
-)
-
-_encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_typed).encode
+_encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 
 def _hash(*parts: str | int) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-import time
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import zip_longest
@@ -20,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 from airflow_connect.api.errors import InputError, InvalidRequestError, SetupError
 from airflow_connect.api.fields import Fault, describe, key_path
-from airflow_connect.api.identity import content_digest, row_digest, token_for_key, token_for_row
+from airflow_connect.api.identity import CONTENT_DIGITS, request_digest, token_for_key, token_for_row
 from airflow_connect.bulk.rows import InvalidRow
 from airflow_connect.bulk.template import RowError
 
@@ -42,7 +41,7 @@ PRAGMA synchronous = OFF;
 PRAGMA cache_size = -4000;
 CREATE TABLE row (
     number INTEGER PRIMARY KEY,
-    -- What tells it from other rows: its key, or the digest of all that it holds. NULL where nobody asks.
+    -- What tells it from other rows: its key, or the digest of its request. NULL where nobody asks.
     identity TEXT,
     -- The digest of its request. NULL for a row that has faults.
     content TEXT
@@ -134,6 +133,7 @@ class PlannedContact(NamedTuple):
     :param token: the client token
     :param content: the digest of the request, the same for the same content whatever its token
     :param params: the request as botocore's client takes it, with the client token
+    :param values: the row as it was read
     """
 
     row: int
@@ -141,6 +141,7 @@ class PlannedContact(NamedTuple):
     token: str
     content: str
     params: dict[str, Any]
+    values: Values
 
 
 class Plan:
@@ -156,15 +157,15 @@ class Plan:
     :param source: the rows. Those that can be read only once are kept in a temporary file.
     :param request: the class of the request
     :param contact: from a row to the request's arguments: :func:`~airflow_connect.bulk.template.compile_contact`
-    :param key: from a row to its key: :func:`~airflow_connect.bulk.template.compile_text`. Without it, equal rows make
-        a contact each, and a row is identified by what it holds, by ``asked_by``, and by how many equal rows stand
-        before it.
+    :param key: from a row to its key: :func:`~airflow_connect.bulk.template.compile_text`. Without it, a row is
+        identified by ``asked_by``, by the contact that it makes, and by how many rows before it make an equal one.
+    :param region: the Region that is called
     :param instance_id: the instance
     :param asked_by: the task instance; not used where there is a key
     :param on_duplicate: what becomes of a row whose key an earlier row has: with ``"fail"`` it has a fault, with
         ``"skip"`` it is left out
-    :param now: the present time in epoch seconds, of both readings (default: the clock's). For a retry that of the
-        first attempt, or rows whose contacts are made would be too late now.
+    :param now: the time of both readings in epoch seconds. For a retry that of the first attempt, or rows whose
+        contacts are made would be too late now.
     :param on_progress: called with the number of rows read so far, every thousand rows; what it raises ends the reading
     :raises InputError: if the rows cannot be read
     :raises InvalidRequestError: if the instance's ID is wrong
@@ -178,10 +179,11 @@ class Plan:
         contact: ContactOf,
         *,
         key: TextOf | None,
+        region: str,
         instance_id: str,
         asked_by: TaskInstance,
+        now: float,
         on_duplicate: Literal["fail", "skip"] = "fail",
-        now: float | None = None,
         on_progress: Callable[[int], None] = lambda _rows: None,
     ) -> None:
         import sqlite3
@@ -193,10 +195,11 @@ class Plan:
         self._request = request
         self._contact = contact
         self._key = key
+        self._region = region
         self._instance_id = instance_id
         self._asked_by = asked_by
         self._skips = key is not None and on_duplicate == "skip"
-        self._now = time.time() if now is None else now
+        self._now = now
         # No name: a temporary file of SQLite's, which is deleted as soon as it is open. The readings may be in
         # different threads, one at a time.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -255,9 +258,9 @@ class Plan:
     ) -> Iterator[tuple[int, str | None, str | None]]:
         """Yield what is remembered of each row, and record its faults."""
         for count, (number, row) in enumerate(rows, 1):
-            identity, params, faults = self._make(row)
+            identity, _, content, faults = self._make(row)
             if not faults:
-                yield number, identity, content_digest(params)
+                yield number, identity, content
             else:
                 self._database.executemany(
                     "INSERT INTO fault VALUES (?, ?, ?, ?)", [(number, *map(_utf8, fault)) for fault in faults]
@@ -267,24 +270,28 @@ class Plan:
             if count % PROGRESS_EVERY == 0:
                 on_progress(count)
 
-    def _make(self, row: Values | InvalidRow) -> tuple[str | None, dict[str, Any], list[Fault]]:
-        """Return what identifies a row, its request without a client token, and all faults."""
+    def _make(self, row: Values | InvalidRow) -> tuple[str | None, dict[str, Any], str, list[Fault]]:
+        """Return what identifies a row, its request without a client token, the request's digest, and all faults."""
         if isinstance(row, InvalidRow):
-            return None, {}, [Fault(row.where, row.rule, "")]
+            return None, {}, "", [Fault(row.where, row.rule, "")]
         identity: str | None = None
-        params: dict[str, Any] = {}
         faults: list[Fault] = []
-        try:
-            identity = self._key(row) if self._key is not None else _identity(row)
-        except RowError as error:
-            faults += error.faults
+        if self._key is not None:
+            try:
+                identity = self._key(row)
+            except RowError as error:
+                faults += error.faults
         try:
             arguments = self._contact(row)
         except RowError as error:
-            return identity, params, [*faults, *error.faults]
+            return identity, {}, "", [*faults, *error.faults]
         arguments["instance_id"] = self._instance_id
         params, wrong = self._request.check(arguments, now=self._now)
-        return identity, params, faults + wrong
+        faults += wrong
+        if faults:
+            return identity, params, "", faults
+        digest = request_digest(params)
+        return digest if self._key is None else identity, params, digest[:CONTENT_DIGITS], faults
 
     # --- What it found ----------------------------------------------------------------------------------------
 
@@ -309,22 +316,17 @@ class Plan:
             for found in self._database.execute(query):
                 yield Skipped(*found)
 
-    def count_made(self, is_made: Callable[[str], bool]) -> int:
-        """
-        Return how many of the contacts there are already. Does not read the input.
-
-        :param is_made: tells of a client token whether its contact is made
-        """
-        return sum(
-            is_made(self._token(identity, repetition))
-            for _, identity, content, repetition in self._database.execute(_REMEMBERED)
-            if content is not None and not (repetition and self._skips)
-        )
+    def tokens(self) -> Iterator[str]:
+        """Yield the client tokens of the contacts to be made, by row number. Does not read the input."""
+        for _, identity, content, repetition in self._database.execute(_REMEMBERED):
+            if content is not None and not (repetition and self._skips):
+                yield self._token(identity, repetition)
 
     def _token(self, identity: str, repetition: int) -> str:
+        region, instance_id, operation = self._region, self._instance_id, self._request.name
         if self._key is not None:
-            return token_for_key(self._instance_id, identity)
-        return token_for_row(self._instance_id, *self._asked_by, identity, repetition)
+            return token_for_key(region, instance_id, operation, identity)
+        return token_for_row(region, instance_id, operation, *self._asked_by, identity, repetition)
 
     # --- The second reading -----------------------------------------------------------------------------------
 
@@ -342,11 +344,12 @@ class Plan:
             number, identity, content, repetition = before
             if content is None or (repetition and self._skips):
                 continue
-            again, params, faults = self._make(row[1])
-            if faults or again != identity or content_digest(params) != content:
+            values = row[1]
+            again, params, digest, faults = self._make(values)
+            if faults or again != identity or digest != content or isinstance(values, InvalidRow):
                 raise self._changed(f"another row {number:,} than when it was checked")
             token = params["ClientToken"] = self._token(identity, repetition)
-            yield PlannedContact(number, None if self._key is None else identity, token, content, params)
+            yield PlannedContact(number, None if self._key is None else identity, token, content, params, values)
 
     def rows_again(self, numbers: Iterable[int]) -> Iterator[Values]:
         """
@@ -371,15 +374,6 @@ class Plan:
             "runs, and let the contact's template depend on no clock and no chance. Run the task again: contacts that "
             "are made are not made again."
         )
-
-
-def _identity(values: Values) -> str:
-    """Return what identifies a row that has no key."""
-    try:
-        return row_digest(values)
-    except (TypeError, ValueError, RecursionError):
-        rule = "must be text, a number, a date or other plain data, unless an idempotency_key identifies the row"
-        raise RowError(*_faulty_columns(values, rule, row_digest)) from None
 
 
 def _utf8(text: str) -> str:

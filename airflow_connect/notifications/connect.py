@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -276,9 +277,14 @@ class ContactNotifier(BaseNotifier):
                 # Whether one is open is not known, and one too many is better than none.
                 _log.warning("A contact is opened for this failing run: %s", error)
                 generation = origin.run_id or ""
-        token = token_for_key(self.hook.instance_id, json.dumps(["notifier", *parts, generation]))
         routed = any(getattr(self, route) for route in _ROUTES)
         request = StartTaskContact if routed else CreateContact
+        token = token_for_key(
+            self.hook.conn_region_name,
+            self.hook.instance_id,
+            request.name,
+            json.dumps(["notifier", *parts, generation]),
+        )
         try:
             params = request(**self._arguments(mark, incident, origin, token)).params()
         except InvalidRequestError as error:
@@ -459,7 +465,8 @@ def _map_index(ti: Any) -> int:
 
 
 def _mark(instance_id: str, parts: list[str]) -> str:
-    return token_for_key(instance_id, json.dumps(["notifier", *parts]))
+    # Not the client token, which depends on the operation: who ends a contact does not know how it was opened.
+    return hashlib.sha256(json.dumps(["notifier", instance_id, *parts]).encode()).hexdigest()
 
 
 def _code(mark: str) -> str:

@@ -127,8 +127,15 @@ class ConnectBaseOperator(AwsBaseOperator[ConnectHook]):
         context["ti"].xcom_push(key=ContactLink.xcom, value={"instance_access_url": url, "contact_id": contact_id})
         return contact_url(url, contact_id)
 
-    def _token_for_task(self, context: Context, *more: str) -> str:
+    def _token_for_task(self, context: Context, operation: str, *more: str) -> str:
         ti = context["ti"]
         return token_for_task(
-            self.hook.instance_id, ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1), *more
+            self.hook.conn_region_name,
+            self.hook.instance_id,
+            operation,
+            ti.dag_id,
+            ti.run_id,
+            ti.task_id,
+            getattr(ti, "map_index", -1),
+            *more,
         )

@@ -7,6 +7,7 @@ import heapq
 import itertools
 import math
 import os
+import time
 from array import array
 from collections import ChainMap
 from contextlib import ExitStack
@@ -98,9 +99,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         over ``row`` and Airflow's context: ``{"name": "Order {{ row.order_id }}"}``. Or a function that takes a row, a
         dict, and returns them.
     :param operation: ``create`` for CreateContact (default), ``start_task`` for StartTaskContact
-    :param idempotency_key: what identifies a row's contact: the same key makes one contact over tasks, runs and DAGs
-        (template over ``row``: ``"{{ row.order_id }}"``). ``None``: DAG, run, task and what the row holds; equal rows
-        make a contact each.
+    :param idempotency_key: what identifies a row's contact (template over ``row``: ``"{{ row.order_id }}"``): the same
+        key makes one contact over tasks, runs and Dags, for each Region, instance and operation. ``None``: the task
+        instance and the rendered contact identify it; rows that render equal contacts make one each.
     :param on_invalid: ``fail`` (default) sends nothing if a row has a fault, ``skip`` sends the others
     :param on_duplicate: ``fail`` (default) takes a key that stands in two rows for a fault, ``skip`` makes it once
     :param dry_run: stop after the check, and return what would be done, and how long it would take at the rate given or
@@ -261,10 +262,11 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                     key=None
                     if self.idempotency_key is None
                     else compile_text(self.idempotency_key, names, environment, operation=request.name),
+                    region=self.hook.conn_region_name,
                     instance_id=self.hook.instance_id,
                     asked_by=asked_by,
                     on_duplicate=self.on_duplicate,
-                    now=first_attempt(folder),
+                    now=first_attempt(folder) or time.time(),
                     on_progress=self._reading,
                 )
             )
@@ -340,7 +342,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     def _estimate(self, plan: Plan, history: History, options: _Options) -> dict[str, Any]:
         """Return what a run would do and how long it would take."""
-        already_made = plan.count_made(lambda token: getattr(history.get(token), "contact_id", None) is not None)
+        already_made = sum(getattr(history.get(token), "contact_id", None) is not None for token in plan.tokens())
         rates = {"max_rate": options.max_rate, "total_rate": options.total_rate}
         known = {whence: rate for whence, rate in rates.items() if rate}
         whence, rate = min(known.items(), key=lambda one: one[1], default=("Amazon's default quota", _DEFAULT_RATE))
@@ -365,8 +367,6 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     def _send(
         self, context: Context, plan: Plan, ledger: Ledger, history: History, folder: Any, options: _Options
     ) -> dict[str, Any]:
-        import time
-
         from airflow_connect.bulk.send import Sender
         from airflow_connect.calls.pace import Pace
 

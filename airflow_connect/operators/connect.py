@@ -68,8 +68,8 @@ class _MakeContactOperator(ConnectBaseOperator):
     """
     What CreateContact and StartTaskContact have in common: a request, a client token, a contact made once.
 
-    :param idempotency_key: what identifies the contact, instead of this task instance: the same key makes one contact
-        over tasks, runs and DAGs (templated)
+    :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key makes
+        one contact over tasks, runs and Dags, for each Region, instance and operation
     :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
     :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
         ``outcome`` then (default: False)
@@ -220,8 +220,10 @@ class _MakeContactOperator(ConnectBaseOperator):
             if not str(self.idempotency_key).strip():
                 rule = "must not be empty: every contact with an empty key would be the same one"
                 raise InvalidRequestError(self._request.name, [Fault("idempotency_key", rule, "empty text")])
-            return token_for_key(self.hook.instance_id, str(self.idempotency_key))
-        return self._token_for_task(context)
+            return token_for_key(
+                self.hook.conn_region_name, self.hook.instance_id, self._request.name, str(self.idempotency_key)
+            )
+        return self._token_for_task(context, self._request.name)
 
 
 class _TaskRecord:
@@ -311,8 +313,8 @@ class CreateContactOperator(_MakeContactOperator):
     :param user_info: a user's ID or ``{"UserId": …}`` (templated)
     :param initiate_as: ``CONNECTED_TO_USER``, or for a TASK ``COMPLETED`` (templated)
     :param expiry_duration_in_minutes: minutes until the contact expires (templated)
-    :param idempotency_key: what identifies the contact, instead of this task instance: the same key makes one contact
-        over tasks, runs and DAGs (templated)
+    :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key makes
+        one contact over tasks, runs and Dags, for each Region, instance and operation
     :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
@@ -394,8 +396,8 @@ class StartTaskContactOperator(_MakeContactOperator):
     :param previous_contact_id: a contact whose attributes this one shares (templated)
     :param related_contact_id: a contact whose attributes are copied (templated)
     :param attachments: up to 5 of ``{"FileName": …, "S3Url": presigned URL}`` (templated)
-    :param idempotency_key: what identifies the contact, instead of this task instance: the same key makes one contact
-        over tasks, runs and DAGs (templated)
+    :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key makes
+        one contact over tasks, runs and Dags, for each Region, instance and operation
     :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
@@ -641,7 +643,7 @@ class TransferContactOperator(EachContactOperator):
             contact_flow_id=self.contact_flow_id,
             queue_id=self.queue_id,
             user_id=self.user_id,
-            client_token=self._token_for_task(context, contact_id),
+            client_token=self._token_for_task(context, "TransferContact", contact_id),
         ).params()
 
     def _execute_one(self, context: Context, contact_id: str) -> str:

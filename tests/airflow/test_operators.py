@@ -45,7 +45,7 @@ def test_contact_is_made_with_all_it_was_given(run_dag: Callable[..., Any], emul
     assert contact["references"]["Due"] == {"Type": "DATE", "Value": "1798070400"}
     assert xcom(run, "create") == contact["id"]
     assert xcom(run, "create", "contact_arn").endswith(contact["id"])
-    expected = token_for_task(emulator.instance_id, "create", run.run_id, "create", -1)
+    expected = token_for_task("us-east-1", emulator.instance_id, "CreateContact", "create", run.run_id, "create", -1)
     assert contact["client_token"] == expected
 
 
@@ -94,7 +94,25 @@ def test_business_key_makes_one_contact_over_runs(run_dag: Callable[..., Any], e
     run_dag(dag)
 
     tokens = [contact["client_token"] for contact in emulator.contacts()]
-    assert sorted(tokens) == sorted([token_for_key(emulator.instance_id, "invoice-4711"), "mine"])
+    assert sorted(tokens) == sorted(
+        [token_for_key("us-east-1", emulator.instance_id, "CreateContact", "invoice-4711"), "mine"]
+    )
+
+
+def test_region_and_operation_are_part_of_a_business_key(run_dag: Callable[..., Any], emulator: Emulator) -> None:
+    """One key in another operation or Region has another client token, whatever Amazon makes of equal ones there."""
+    from airflow_connect.operators.connect import CreateContactOperator, StartTaskContactOperator
+
+    same: dict[str, Any] = {"name": "Invoice", "idempotency_key": "invoice-4711"}
+    with new_dag("operations") as dag:
+        CreateContactOperator(task_id="create", channel="TASK", **same)
+        CreateContactOperator(task_id="elsewhere", channel="TASK", region_name="eu-central-1", **same)
+        StartTaskContactOperator(task_id="start", contact_flow_id=TASKS_FLOW.id, **same)
+    assert run_dag(dag).state == "success"
+    tokens = {contact["client_token"] for contact in emulator.contacts()}
+    called = (("us-east-1", "CreateContact"), ("eu-central-1", "CreateContact"), ("us-east-1", "StartTaskContact"))
+    assert tokens == {token_for_key(region, emulator.instance_id, name, "invoice-4711") for region, name in called}
+    assert len(emulator.contacts()) == 3
 
 
 def test_rows_stay_data(run_dag: Callable[..., Any], emulator: Emulator) -> None:
@@ -205,7 +223,7 @@ def test_decorated_function_returns_the_arguments(
     assert states(run) == {"good": "success", "unknown": "failed", "nothing": "failed"}
     [contact] = emulator.contacts()
     assert (contact["name"], contact["description"]) == ("From the function", "kept")
-    assert contact["client_token"] == token_for_key(emulator.instance_id, "k")
+    assert contact["client_token"] == token_for_key("us-east-1", emulator.instance_id, "CreateContact", "k")
     log = logged()
     assert "naem: no such parameter" in log
     assert "must return a dict" in log

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_connect.bulk.rows import RowSource
 
 INSTANCE = "b1000000-0000-4000-8000-000000000001"
+REGION = "us-east-1"
+CALLED = (REGION, INSTANCE, "CreateContact")
 ASKED_BY = TaskInstance("orders", "manual__2026-11-24", "call", -1)
 CONTACT: dict[str, Any] = {"channel": "TASK", "name": "Order {{ row.id }}", "attributes": {"city": "{{ row.city }}"}}
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
@@ -30,6 +32,7 @@ def planned(rows: Iterable[Any] | RowSource, *, key: str | None = None, contact:
         request,
         compile_contact(contact, request, {}),
         key=None if key is None else compile_text(key, {}),
+        region=options.pop("region", REGION),
         instance_id=options.pop("instance_id", INSTANCE),
         asked_by=options.pop("asked_by", ASKED_BY),
         now=NOW,

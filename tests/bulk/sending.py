@@ -15,7 +15,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_connect.api.identity import content_digest, token_for_key
+from airflow_connect.api.identity import CONTENT_DIGITS, request_digest, token_for_key
 from airflow_connect.api.operations import CreateContact
 from airflow_connect.bulk.plan import Plan, PlannedContact, TaskInstance
 from airflow_connect.bulk.rows import FileRows
@@ -23,6 +23,7 @@ from airflow_connect.bulk.send import Sender
 from airflow_connect.bulk.template import compile_contact
 from airflow_connect.calls.pace import Call, Pace
 from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID as INSTANCE
+from airflow_connect.emulator.resources import DEFAULT_REGION as REGION
 from airflow_connect.record.ledger import Ledger
 from airflow_connect.record.results import History
 from tests.record.fault_points import Death, DyingLedger
@@ -68,9 +69,9 @@ def planned(row: int, *, key: str | None = None, **more: Any) -> PlannedContact:
     arguments = {"instance_id": INSTANCE, "channel": "TASK", "name": f"Row {row}", **more}
     params, faults = CreateContact.check(arguments)
     assert not faults
-    content = content_digest(params)
-    params["ClientToken"] = token_for_key(INSTANCE, key)
-    return PlannedContact(row, key, params["ClientToken"], content, params)
+    content = request_digest(params)[:CONTENT_DIGITS]
+    params["ClientToken"] = token_for_key(REGION, INSTANCE, "CreateContact", key)
+    return PlannedContact(row, key, params["ClientToken"], content, params, {"row": row})
 
 
 def write_rows(path: Path, rows: int, *, invalid_every: int = 0) -> list[str]:
@@ -120,10 +121,20 @@ def attempt(
     def create(params: dict[str, Any]) -> dict[str, Any]:
         return hook.call("CreateContact", params, max_retry_time=0)
 
-    header = {**ASKED_BY._asdict(), "try_number": 1}
+    called = {"region": REGION, "instance_id": INSTANCE, "operation": "CreateContact"}
+    header = {**ASKED_BY._asdict(), **called, "try_number": 1}
     contact = compile_contact(CONTACT, CreateContact, {})
     with (
-        Plan(FileRows(str(rows)), CreateContact, contact, key=None, instance_id=INSTANCE, asked_by=ASKED_BY) as plan,
+        Plan(
+            FileRows(str(rows)),
+            CreateContact,
+            contact,
+            key=None,
+            region=REGION,
+            instance_id=INSTANCE,
+            asked_by=ASKED_BY,
+            now=time.time(),
+        ) as plan,
         History(folder) as history,
         DyingLedger(folder, header=header, death=death) if death else Ledger(folder, header=header) as ledger,
     ):

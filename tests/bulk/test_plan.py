@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_connect.api.errors import InputError, InvalidRequestError
-from airflow_connect.api.identity import content_digest, row_digest, token_for_key, token_for_row
+from airflow_connect.api.identity import CONTENT_DIGITS, request_digest, token_for_key, token_for_row
 from airflow_connect.api.operations import CreateContact, StartTaskContact
 from airflow_connect.bulk.plan import Plan, PlannedContact, RowFault, Skipped
 from airflow_connect.bulk.rows import FileRows, InvalidRow, ListRows
 from airflow_connect.bulk.template import compile_contact
-from tests.bulk.planning import ASKED_BY, INSTANCE, NOW, contacts_of, planned, rows_of
+from tests.bulk.planning import ASKED_BY, CALLED, INSTANCE, NOW, REGION, contacts_of, planned, rows_of
 
 if TYPE_CHECKING:
     import random
@@ -61,14 +61,15 @@ def test_a_row_becomes_a_request() -> None:
         "Name": "Order 17",
         "Attributes": {"city": "Köln"},
     }
-    token = token_for_row(INSTANCE, *ASKED_BY, row_digest(rows_of(17)[0]), 0)
-    assert contact == PlannedContact(1, None, token, content_digest(params), {**params, "ClientToken": token})
+    token = token_for_row(*CALLED, *ASKED_BY, request_digest(params), 0)
+    expected = {**params, "ClientToken": token}
+    assert contact == PlannedContact(1, None, token, request_digest(params)[:CONTENT_DIGITS], expected, rows_of(17)[0])
 
 
 def test_a_key_is_the_same_contact_as_the_operators() -> None:
     """With a key, the token is that of CreateContactOperator with the same ``idempotency_key``."""
     [contact] = contacts_of(rows_of(17), key="order-{{ row.id }}")
-    assert (contact.key, contact.token) == ("order-17", token_for_key(INSTANCE, "order-17"))
+    assert (contact.key, contact.token) == ("order-17", token_for_key(*CALLED, "order-17"))
     assert contact.params["ClientToken"] == contact.token
 
 
@@ -284,26 +285,38 @@ def test_added_rows_make_only_their_own_contacts(
 
 
 def test_who_asks_counts_without_a_key_and_not_with_one() -> None:
-    """Another DAG, run, task, map index or instance makes other contacts; a key is the same over all but instances."""
+    """Another Dag, run, task or map index makes other contacts, unless there is a key; another instance always does."""
     askers = [
         ASKED_BY._replace(**{name: value}) for name, value in zip(ASKED_BY._fields, ("x", "x", "x", 1), strict=True)
     ]
     tokens = [contacts_of(rows_of(1), asked_by=asker)[0].token for asker in (ASKED_BY, *askers)]
-    tokens.append(contacts_of(rows_of(1), instance_id="other")[0].token)
-    assert len(set(tokens)) == 6
+    others: tuple[dict[str, Any], ...] = (
+        {"instance_id": "other"},
+        {"region": "eu-central-1"},
+        {"request": StartTaskContact, "contact": {"name": "Order {{ row.id }}", "contact_flow_id": "flow"}},
+    )
+    tokens += [contacts_of(rows_of(1), **other)[0].token for other in others]
+    assert len(set(tokens)) == 8
     keyed = {contacts_of(rows_of(1), asked_by=asker, key="{{ row.id }}")[0].token for asker in (ASKED_BY, *askers)}
-    keyed.add(contacts_of(rows_of(1), instance_id="other", key="{{ row.id }}")[0].token)
-    assert len(keyed) == 2
+    assert len(keyed) == 1
+    keyed |= {contacts_of(rows_of(1), key="{{ row.id }}", **other)[0].token for other in others}
+    assert len(keyed) == 4
 
 
-def test_a_row_that_cannot_be_identified_is_a_fault() -> None:
-    """Of an object nobody knows whether it is the same at the next attempt: a key must say what identifies the row."""
-    row = {"id": 1, "city": "Köln", "other thing": object()}
-    with planned([row]) as plan:
-        [fault] = plan.faults()
-        assert (fault.field, fault.given) == ("row['other thing']", "a value of type object")
-        assert fault.rule.endswith("unless an idempotency_key identifies the row")
-    assert [contact.key for contact in contacts_of([row], key="{{ row.id }}")] == ["1"]
+def test_what_the_contact_does_not_use_does_not_identify_a_row() -> None:
+    """A column that the contact does not use may change between attempts, and may hold anything."""
+    [row] = rows_of(1)
+    tokens = {contacts_of([row | {"updated_at": value}])[0].token for value in (NOW, None, object())}
+    assert tokens == {contacts_of([row])[0].token}
+    assert contacts_of([row | {"city": "Bonn"}])[0].token not in tokens
+
+
+def test_rows_of_equal_contacts_are_told_apart_by_their_number() -> None:
+    """Rows that make equal contacts make one each, whatever else they hold."""
+    rows = [row | {"updated_at": number} for number, row in enumerate(rows_of(1, 1, 1))]
+    contacts = contacts_of(rows)
+    assert len({contact.token for contact in contacts}) == 3
+    assert {contact.token for contact in contacts_of(rows[::-1])} == {contact.token for contact in contacts}
 
 
 # --- An input that changes ----------------------------------------------------------------------------------------
@@ -351,7 +364,16 @@ def test_a_template_that_depends_on_the_time_is_caught() -> None:
         {"channel": "TASK", "name": "{{ tick(row.id) }}"}, CreateContact, {"tick": lambda _id: next(clock)}
     )
     with (
-        Plan(ListRows(rows_of(1)), CreateContact, contact, key=None, instance_id=INSTANCE, asked_by=ASKED_BY) as plan,
+        Plan(
+            ListRows(rows_of(1)),
+            CreateContact,
+            contact,
+            key=None,
+            region=REGION,
+            instance_id=INSTANCE,
+            asked_by=ASKED_BY,
+            now=NOW,
+        ) as plan,
         pytest.raises(InputError, match="depend on no clock and no chance"),
     ):
         list(plan.contacts())
@@ -360,16 +382,13 @@ def test_a_template_that_depends_on_the_time_is_caught() -> None:
 # --- What is made already -----------------------------------------------------------------------------------------
 
 
-def test_contacts_made_already_are_counted_without_the_input() -> None:
-    """A dry run tells how many contacts there are already, by their tokens, without reading anything again."""
+def test_tokens_are_known_without_the_input() -> None:
+    """What is made already can be told by the tokens, without reading anything again."""
     rows = [*rows_of(1, 2, 1), {"id": 3}]
-    made = {contact.token for contact in contacts_of(rows)[1:]}
     with planned(ChangingRows(rows)) as plan:
-        assert plan.count_made(made.__contains__) == 2
-        assert plan.count_made(lambda _: True) == plan.valid == 3
+        assert list(plan.tokens()) == [contact.token for contact in contacts_of(rows)]
     with planned(rows_of(1, 2, 1), key="{{ row.id }}", on_duplicate="skip") as plan:
-        assert plan.count_made(lambda token: token == token_for_key(INSTANCE, "1")) == 1
-        assert plan.count_made(lambda _: True) == plan.valid == 2
+        assert list(plan.tokens()) == [token_for_key(*CALLED, key) for key in "12"]
 
 
 def test_rows_can_be_asked_for_again() -> None:
