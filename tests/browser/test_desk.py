@@ -110,6 +110,75 @@ def test_saved_attributes_leave_the_contact_in_work(desk: Desk, create: Create, 
     assert amazon_connect.contact(contact_id)["state"] == "CONNECTED"
 
 
+DECISION = {"order": "1042", "decision": "approve / refuse"}
+
+
+def group(page: Page) -> Any:
+    return page.get_by_role("group", name="decision")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["live", "without_javascript"])
+def test_choices_of_an_attribute(desk: Desk, create: Create, amazon_connect: LocalConnect, scripts: bool) -> None:
+    """Where an attribute's value lists choices, the agent chooses one."""
+    contact_id = create(Attributes=DECISION)
+    page = desk(contact_path(contact_id), java_script_enabled=scripts)
+    page.get_by_role("button", name="Accept").click()
+    expect(group(page).get_by_role("radio")).to_have_count(3)
+    expect(group(page).get_by_role("textbox")).to_have_count(0)
+    group(page).get_by_label("refuse").check()
+    page.get_by_role("button", name="Complete").click()
+    expect(page.get_by_text("The contact is completed.")).to_be_visible()
+    assert attributes(amazon_connect, contact_id) == {"order": "1042", "decision": "refuse"}
+
+
+def test_something_else_than_the_choices(desk: Desk, create: Create, amazon_connect: LocalConnect) -> None:
+    """An agent may write what is not among the choices, and is at once where it is written."""
+    contact_id = create(Attributes=DECISION)
+    page = desk(contact_path(contact_id))
+    page.get_by_role("button", name="Accept").click()
+    group(page).get_by_label("Something else", exact=True).check()
+    expect(group(page).get_by_role("textbox")).to_be_focused()
+    page.keyboard.type("half of it")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("decision")).to_have_value("half of it")
+    assert attributes(amazon_connect, contact_id)["decision"] == "half of it"
+
+
+def test_nothing_chosen_changes_nothing(desk: Desk, create: Create, amazon_connect: LocalConnect) -> None:
+    """An agent who has not decided yet saves the rest, and finds the choices again."""
+    contact_id = create(Attributes=DECISION)
+    page = desk(contact_path(contact_id))
+    page.get_by_role("button", name="Accept").click()
+    page.get_by_label("order").fill("1043")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The attributes are saved.")).to_be_visible()
+    expect(group(page).get_by_role("radio")).to_have_count(3)
+    expect(group(page).locator(":checked")).to_have_count(0)
+    assert attributes(amazon_connect, contact_id) == DECISION | {"order": "1043"}
+
+
+def test_choice_is_kept_as_an_entry_is(desk: Desk, create: Create, amazon_connect: LocalConnect) -> None:
+    """A choice that was not sent yet stays when the contact changes, and when another row is wrong."""
+    contact_id = create(Attributes=DECISION)
+    page = desk(contact_path(contact_id))
+    page.get_by_role("button", name="Accept").click()
+    group(page).get_by_label("approve").check()
+    amazon_connect.client.update_contact(
+        InstanceId=amazon_connect.instance_id, ContactId=contact_id, Description="It is urgent."
+    )
+    expect(page.get_by_text("This contact has changed meanwhile.")).to_be_visible()
+    expect(group(page).get_by_label("approve")).to_be_checked()
+    page.get_by_label("New key").fill("no key")
+    page.get_by_label("Value", exact=True).fill("x")
+    page.get_by_role("button", name="Complete").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(group(page).get_by_label("approve")).to_be_checked()
+    page.get_by_label("Key", exact=True).fill("reason")
+    page.get_by_role("button", name="Complete").click()
+    expect(page.get_by_text("The contact is completed.")).to_be_visible()
+    assert attributes(amazon_connect, contact_id) == {"order": "1042", "decision": "approve", "reason": "x"}
+
+
 def test_without_javascript(desk: Desk, create: Create, amazon_connect: LocalConnect) -> None:
     """Everything but the live updates works where scripts are off."""
     contact_id = create(Name="Check order 1042")

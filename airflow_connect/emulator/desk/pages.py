@@ -79,6 +79,11 @@ class Entry(NamedTuple):
     is_new: bool = False
     is_wrong: bool = False
 
+    @property
+    def choices(self) -> list[str]:
+        """What the person can choose from: the attribute's value may list it."""
+        return [] if self.is_new else words.choices(self.was)
+
 
 class FormError(Exception):
     """What is wrong with a form, in one sentence, with the form as it was sent."""
@@ -458,6 +463,8 @@ async def _read_attributes(request: Request) -> tuple[list[Entry], dict[str, str
     fields = {name: [value for given, value in pairs if given == name] for name in ("key", "value", "was", "new")}
     rows = zip(fields["key"], fields["value"], fields["was"], fields["new"], strict=False)
     entries = [Entry(key, _lines(value), _lines(was), new == "1") for key, value, was, new in rows]
+    chosen = dict(pairs)
+    entries = [_decided(entry, chosen.get(f"choice-{number}")) for number, entry in enumerate(entries)]
     entries = [entry for entry in entries if entry.key or entry.value]
     faults: dict[str, None] = {}
     checked: list[Entry] = []
@@ -470,6 +477,17 @@ async def _read_attributes(request: Request) -> tuple[list[Entry], dict[str, str
     if faults:
         raise FormError(" ".join(faults), checked)
     return entries, {entry.key: entry.value for entry in entries if entry.is_new or entry.value != entry.was}
+
+
+def _decided(entry: Entry, choice: str | None) -> Entry:
+    """
+    An entry with the choice of the person, where there were choices.
+
+    :param choice: what was chosen; empty is "something else", which the person writes; None is nothing yet.
+    """
+    if not entry.choices or choice == "" or (choice is None and entry.value):
+        return entry
+    return entry._replace(value=entry.was if choice is None else _lines(choice))
 
 
 def _fault(number: int, entry: Entry, seen: set[str]) -> str:

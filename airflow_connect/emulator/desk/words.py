@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from airflow_connect.emulator.store import Contact
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+#: Choices that a value may list, and characters of each: what has more is prose.
+MAX_CHOICES, MAX_CHOICE = 8, 40
 
 STATES = {
     "CREATED": "Waiting",
@@ -118,6 +120,21 @@ def outcome(contact: Contact | Row) -> str:
     if contact.channel == "VOICE" and contact.disconnect_reason == "OTHER":
         return REASONS["API"]
     return REASONS.get(contact.disconnect_reason or "", contact.disconnect_reason or "Ended")
+
+
+def choices(value: str) -> list[str]:
+    """
+    The choices that a value lists, as in ``approve / refuse``; nothing for any other text.
+
+    :param value: of an attribute. A bar between the choices does as well; there is a space on both sides.
+    """
+    if "\n" in value:
+        return []
+    for separator in (" / ", " | "):
+        found = [part.strip() for part in value.split(separator)]
+        if 2 <= len(found) <= MAX_CHOICES and all(0 < len(part) <= MAX_CHOICE for part in found):
+            return list(dict.fromkeys(found)) if len(set(found)) > 1 else []
+    return []
 
 
 def sentence(message: str) -> str:

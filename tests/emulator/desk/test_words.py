@@ -88,3 +88,29 @@ def test_message_is_a_sentence() -> None:
 def test_segment_value(value: dict[str, object], text: str) -> None:
     """A segment attribute is its text, or JSON."""
     assert words.segment_value(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "choices"),
+    [
+        ("approve / refuse", ["approve", "refuse"]),
+        (" yes | no |  not yet ", ["yes", "no", "not yet"]),
+        ("a / b / a", ["a", "b"]),
+        ("ja / nein", ["ja", "nein"]),
+        ("approve/refuse", []),
+        ("https://example.com/a", []),
+        ("12/05/2026", []),
+        ("n/a", []),
+        ("approve", []),
+        ("approve / ", []),
+        (" / ", []),
+        ("a / a", []),
+        ("a / b\nc / d", []),
+        ("a / " + "b" * 41, []),
+        (" / ".join("abcdefghi"), []),
+        ("", []),
+    ],
+)
+def test_choices(value: str, choices: list[str]) -> None:
+    """Only a text that is a list of short choices, with spaces around its separators, is offered as one."""
+    assert words.choices(value) == choices

@@ -43,12 +43,16 @@ function localise() {
 
 // --- what was typed ---
 
+function isChanged(field) {
+  return field.type === "radio" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+}
+
 function isEdited(element) {
   if (!("edited" in element.dataset)) return false;
   const fields = [...element.querySelectorAll("input, textarea")];
   return (
     element.dataset.edited === "unsaved" ||
-    fields.some((field) => field.value !== field.defaultValue || field === document.activeElement)
+    fields.some((field) => isChanged(field) || field === document.activeElement)
   );
 }
 
@@ -167,6 +171,9 @@ addEventListener("pagehide", () => {
 document.addEventListener("click", (event) => {
   if (event.target.closest("#add")) addRow();
 });
+document.addEventListener("change", (event) => {
+  if (event.target.matches(".choices .other input")) event.target.closest("fieldset").querySelector("textarea").focus();
+});
 document.addEventListener("pointerdown", () => (pressed = true));
 for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, () => (pressed = false));
 document.addEventListener("submit", (event) => {
@@ -186,7 +193,7 @@ byId("filter").addEventListener("input", () => {
 });
 addEventListener("beforeunload", (event) => {
   const work = byId("work");
-  if (!leaving && work && [...work.querySelectorAll("input, textarea")].some((field) => field.value !== field.defaultValue)) {
+  if (!leaving && work && [...work.querySelectorAll("input, textarea")].some(isChanged)) {
     event.preventDefault();
   }
 });
