@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from airflow_connect.emulator.resources import BILLING_FLOW, SAM
+from airflow_connect.emulator.resources import BILLING_FLOW, CALLS_FLOW, CALLS_QUEUE, SAM
 from airflow_connect.emulator.server import Emulator
 from tests.browser.conftest import PHONE
 
@@ -96,6 +96,26 @@ def test_accepted_filled_in_and_completed(desk: Desk, create: Create, amazon_con
         "Approved_by": "Kim",
         "amount-EUR": "12.50",
     }
+
+
+def test_call_is_answered_and_handled(desk: Desk, amazon_connect: LocalConnect) -> None:
+    """One person plays both ends of a call; an open page follows what the call's other end does."""
+    request = {"ContactFlowId": CALLS_FLOW.id, "DestinationPhoneNumber": "+12065550123", "QueueId": CALLS_QUEUE.id}
+    call = amazon_connect.client.start_outbound_voice_contact
+    contact_id = call(InstanceId=amazon_connect.instance_id, Name="Call Kim back", **request)["ContactId"]
+    page = desk()
+    rows(page).get_by_text("Call Kim back").click()
+    expect(page.locator("[data-state=RINGING]")).to_be_visible()
+    expect(page.get_by_text("+12065550123").first).to_be_visible()
+    page.get_by_role("button", name="Answer", exact=True).click()
+    expect(page.get_by_text("The customer has answered.")).to_be_visible()
+    page.get_by_role("button", name="Accept").click()
+    expect(page.locator("[data-state=CONNECTED]")).to_be_visible()
+    expect(page.get_by_role("button", name="Hang up")).to_be_visible()
+    amazon_connect.hang_up(contact_id)
+    expect(page.locator("[data-state=ENDED]")).to_have_text("Ended by the customer")
+    expect(page.get_by_role("button", name="Hang up")).to_have_count(0)
+    assert describe(amazon_connect, contact_id)["DisconnectReason"] == "CUSTOMER_DISCONNECT"
 
 
 def test_saved_attributes_leave_the_contact_in_work(desk: Desk, create: Create, amazon_connect: LocalConnect) -> None:
