@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_connect.api.fields import Fault
+    from airflow_connect.api.operations import Operation
 
 __all__ = [
     "ConnectError",
@@ -210,6 +211,12 @@ class _Sorted(NamedTuple):
 
 
 _AGAIN: Final = "It can succeed if it is sent again; the same client token makes no second contact."
+#: In place of :data:`_AGAIN` where the call may have happened and the token does not prevent a second one.
+_NOT_BY_ITSELF: Final = (
+    "Nobody knows whether the customer was called, so that the call is not repeated by itself: Amazon may forget the "
+    "client token of a call that has ended, and would call a second time. Look for the contact in Amazon Connect; "
+    "repeat_unknown=True repeats such calls."
+)
 _THROTTLED: Final = (
     "Send fewer at a time (max_active_tis_per_dagrun or a pool), allow more time (max_retry_time), or ask AWS for "
     "a higher rate of this operation."
@@ -256,6 +263,13 @@ _BY_CODE: Final[Mapping[str, _Sorted]] = {
     "IdempotencyException": _Sorted(IdempotencyError, _OTHER_CONTENT),
     "ContactNotFoundException": _Sorted(RequestError, "The contact has ended, or the instance never had it."),
     "ServiceQuotaExceededException": _Sorted(QuotaError, _QUOTA),
+    "DestinationNotAllowedException": _Sorted(
+        RequestError,
+        "Calls to the country or the prefix of this number are not allowed; ask AWS to allow them, or leave it out.",
+    ),
+    "OutboundContactNotPermittedException": _Sorted(
+        RequestError, "Amazon Connect does not permit this call; check the number, and that the instance may call out."
+    ),
     "AccessDeniedException": _Sorted(SetupError, _DENIED),
     "AccessDenied": _Sorted(SetupError, _DENIED),
     "NotAuthorized": _Sorted(SetupError, _DENIED),
@@ -369,8 +383,9 @@ def answer_cut_off(operation: str, member: str, response: Mapping[str, Any]) -> 
     :param response: botocore's parsed response
     """
     metadata = response.get("ResponseMetadata", {})
+    advice = _advice(_AGAIN, operation, may_have_happened=True)
     return RetryableError(
-        f"{operation} answered without {member}: the answer was cut off on its way. {_AGAIN}",
+        f"{operation} answered without {member}: the answer was cut off on its way. {advice}",
         operation=operation,
         code=f"No{member}",
         status=metadata.get("HTTPStatusCode"),
@@ -417,7 +432,10 @@ def _sort_answer(response: Mapping[str, Any], called: str, operation: str, param
         advice = advice.format(resources=", ".join(named))
     else:
         kind, advice = _BY_CODE.get(code) or _by_status(status)
-        advice = advice.format(operation=operation)
+        code_of_quota, quota = _class_of(operation).quota
+        if code == code_of_quota:
+            kind, advice = QuotaError, _QUOTA.replace("active contacts", quota)
+        advice = _advice(advice, operation, may_have_happened=happened).format(operation=operation)
     words = _strike_out(str(error.get("Message") or response.get("Message") or ""), params)
     reason = _reason(response)
     said = f' Amazon says: "{words}".' if words else ""
@@ -436,6 +454,20 @@ def _sort_answer(response: Mapping[str, Any], called: str, operation: str, param
     if isinstance(sorted_error, QuotaError):
         sorted_error.reason = reason
     return sorted_error
+
+
+def _class_of(operation: str) -> type[Operation]:
+    """Return what an operation is; its module is imported when it is needed, since it knows the errors' classes."""
+    from airflow_connect.api.operations import operation_named
+
+    return operation_named(operation)
+
+
+def _advice(advice: str, operation: str, *, may_have_happened: bool) -> str:
+    """Return the advice for an operation: that to send it again fits those whose token prevents a second contact."""
+    if may_have_happened and not _class_of(operation).promise.repeats_unknown:
+        return advice.replace(_AGAIN, _NOT_BY_ITSELF)
+    return advice
 
 
 def _by_status(status: int | None) -> _Sorted:
@@ -472,7 +504,7 @@ def _sort_botocore(error: Exception, found: tuple[_Sorted, bool], operation: str
     else:
         found_wrong = f"got no answer ({name})"
     return kind(
-        f"{operation} {found_wrong}. {advice}",
+        f"{operation} {found_wrong}. {_advice(advice, operation, may_have_happened=may_have_happened)}",
         operation=operation,
         code=name,
         may_have_happened=may_have_happened,

@@ -49,6 +49,7 @@ __all__ = [
     "Operation",
     "Promise",
     "SearchContacts",
+    "StartOutboundVoiceContact",
     "StartTaskContact",
     "StopContact",
     "TagContact",
@@ -71,7 +72,7 @@ _INITIATION_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     "EMAIL": ("OUTBOUND", "AGENT_REPLY", "FLOW"),
 }
 _TASK_REFERENCE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL", "ATTACHMENT")
-_ROUTED_TASK_REFERENCE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL")
+_ROUTED_REFERENCE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL")
 
 
 class Promise(enum.Enum):
@@ -110,6 +111,8 @@ class Operation:
         whether it creates a contact from its arguments alone, so that rows can be turned into contacts
     ``promise``
         what its client token promises, a :class:`Promise`
+    ``quota``
+        the error code that says that a quota is used up which is not a rate, and what the quota counts
 
     :param arguments: the parameters of the request
     """
@@ -120,6 +123,7 @@ class Operation:
     identifying: ClassVar[tuple[str, ...]]
     creates_contact: ClassVar[bool] = False
     promise: ClassVar[Promise] = Promise.REPEATABLE
+    quota: ClassVar[tuple[str, str]] = ("ServiceQuotaExceededException", "active contacts")
 
     #: Required parameters that are asked for by ``_check_together``, since what they may be depends on others.
     _conditional: ClassVar[frozenset[str]] = frozenset()
@@ -354,7 +358,7 @@ class StartTaskContact(Operation):
 
     @classmethod
     def _check_together(cls, params: dict[str, Any], faults: list[Fault], now: float) -> None:
-        _check_reference_types(params, _ROUTED_TASK_REFERENCE_TYPES, faults)
+        _check_reference_types(params, _ROUTED_REFERENCE_TYPES, faults)
         routes = ("contact_flow_id", "task_template_id", "quick_connect_id")
         count = sum(bool(params.get(member)) for member in ("ContactFlowId", "TaskTemplateId", "QuickConnectId"))
         if count != 1 and not any(fault.field in routes for fault in faults):
@@ -368,6 +372,76 @@ class StartTaskContact(Operation):
             elif ahead > SCHEDULE_MAX_SECONDS:
                 rule = "must lie within 6 days from now"
                 faults.append(Fault("scheduled_time", rule, f"{ahead / 86_400:,.1f} days ahead"))
+
+
+class StartOutboundVoiceContact(Operation):
+    """
+    Call a customer, and let a flow run when the call is answered.
+
+    https://docs.aws.amazon.com/connect/latest/APIReference/API_StartOutboundVoiceContact.html
+
+    Amazon documents that the client token is valid for 7 days. In earlier years the page added "If the contact is
+    disconnected, a new contact is started", and nothing has taken that back: a line that is busy ends its contact
+    within a second, and the same request would then call the customer again.
+
+    :param instance_id: the instance's ID, or its ARN, which is cut down to the ID
+    :param destination_phone_number: the customer's number in E.164 format, as text: ``"+14155550100"``
+    :param contact_flow_id: the flow that runs when the call is answered: an inbound flow
+    :param source_phone_number: the number that the customer sees, one of the instance's, in E.164 format. This or
+        ``queue_id`` is required.
+    :param queue_id: the queue of the call, whose number the customer sees unless there is a ``source_phone_number``.
+        Default: the queue that the flow sets.
+    :param name: what an agent sees of the call, at most 1,024 characters
+    :param description: at most 4,096 characters
+    :param attributes: as for :class:`CreateContact`
+    :param references: as for :class:`CreateContact`, without ATTACHMENT
+    :param related_contact_id: a contact whose attributes are copied
+    :param ring_timeout_in_seconds: a whole number of seconds, 15 to 60, for which the phone rings (Amazon's default:
+        60)
+    :param answer_machine_detection_config: ``{"EnableAnswerMachineDetection": True, "AwaitAnswerMachinePrompt": …}``,
+        with ``traffic_type="CAMPAIGN"`` only
+    :param campaign_id: the outbound campaign that the call belongs to
+    :param traffic_type: ``GENERAL`` (Amazon's default) or ``CAMPAIGN``, for which the account needs a quota
+    :param client_token: 1 to 500 characters; the same token is the same call, at least until that call has ended
+    """
+
+    parameters = (
+        "instance_id",
+        "destination_phone_number",
+        "contact_flow_id",
+        "source_phone_number",
+        "queue_id",
+        "name",
+        "description",
+        "attributes",
+        "references",
+        "related_contact_id",
+        "ring_timeout_in_seconds",
+        "answer_machine_detection_config",
+        "campaign_id",
+        "traffic_type",
+        "client_token",
+    )
+    answer = "ContactId"
+    identifying = ("InstanceId", "ContactFlowId", "QueueId", "RelatedContactId")
+    creates_contact = True
+    promise = Promise.AT_MOST_ONCE
+    quota = ("LimitExceededException", "active calls")
+    __slots__ = ()
+
+    @classmethod
+    def _check_together(cls, params: dict[str, Any], faults: list[Fault], now: float) -> None:
+        _check_reference_types(params, _ROUTED_REFERENCE_TYPES, faults)
+        if "ContactFlowId" in params and not params["ContactFlowId"].strip():
+            faults.append(Fault("contact_flow_id", "must name the flow that runs when the call is answered", "blank"))
+        ways = ("queue_id", "source_phone_number")
+        if not (params.get("QueueId") or params.get("SourcePhoneNumber") or any(one.field in ways for one in faults)):
+            rule = "this or source_phone_number is required: it says which number the customer sees"
+            faults.append(Fault("queue_id", rule, "neither"))
+        detects = params.get("AnswerMachineDetectionConfig", {}).get("EnableAnswerMachineDetection")
+        if detects and params.get("TrafficType") != "CAMPAIGN":
+            rule = "traffic_type must be CAMPAIGN where answering machines are detected"
+            faults.append(Fault("answer_machine_detection_config", rule, params.get("TrafficType", "no traffic_type")))
 
 
 class StopContact(Operation):
@@ -624,10 +698,10 @@ def _check_initiated_as_completed(channel: str, params: Mapping[str, Any], fault
 
 
 def _check_reference_types(params: Mapping[str, Any], types: tuple[str, ...], faults: list[Fault]) -> None:
-    """Tasks can have these reference types at the time of creation."""
+    """Contacts of the operation can have these reference types at the time of creation."""
     for name, reference in params.get("References", {}).items():
         if reference["Type"] not in types:
-            rule = f"a task's references at creation are of type {', '.join(types)}"
+            rule = f"references at creation are of type {', '.join(types)}"
             faults.append(Fault(key_path("references", name) + ".Type", rule, "another type"))
 
 

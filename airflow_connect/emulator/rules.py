@@ -286,6 +286,16 @@ def phone_numbers(request: Request) -> Iterator[str]:
             yield f"{member}: not in E.164 format"
 
 
+def flow_is_named(request: Request) -> Iterator[str]:
+    """
+    Amazon: "The identifier of the flow for the outbound call", which is required.
+
+    See https://docs.aws.amazon.com/connect/latest/APIReference/API_StartOutboundVoiceContact.html
+    """
+    if not request["ContactFlowId"].strip():
+        yield "ContactFlowId: required"
+
+
 def queue_or_source_number(request: Request) -> Iterator[str]:
     """
     Amazon: "If you do not specify a queue, you must specify a source phone number".
@@ -371,6 +381,7 @@ START_TASK_CONTACT: tuple[Rule, ...] = (
 )
 START_OUTBOUND_VOICE_CONTACT: tuple[Rule, ...] = (
     phone_numbers,
+    flow_is_named,
     queue_or_source_number,
     machines_are_detected_for_campaigns,
     strategy_is_for_campaigns,

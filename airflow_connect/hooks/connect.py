@@ -28,6 +28,7 @@ from airflow_connect.api.operations import (
     GetContactAttributes,
     ListAssociatedContacts,
     SearchContacts,
+    StartOutboundVoiceContact,
     StartTaskContact,
     StopContact,
     TagContact,
@@ -173,6 +174,18 @@ class ConnectHook(AwsBaseHook):
                 logging.getLogger(name).addFilter(_CONTENT_FILTER)
             return self.conn
 
+    @cached_property
+    def _connect_once(self) -> Any:
+        """A client that botocore's retries are off for, also where the connection or the task configures them."""
+        from botocore.config import Config as BotocoreConfig
+
+        once = BotocoreConfig(retries={"total_max_attempts": 1, "mode": "standard"})
+        with self._lock:
+            retries = self._connect.meta.config.retries or {}
+            if retries.get("total_max_attempts") == 1:
+                return self._connect
+            return self.get_client_type(config=self.config.merge(once))
+
     def prepare(self) -> None:
         """
         Read the connection and make the client, so that threads which may not ask Airflow can use the hook.
@@ -185,24 +198,35 @@ class ConnectHook(AwsBaseHook):
     def _renew(self, expired: Any) -> None:
         """Read the connection again and make a client of it, unless another thread has replaced the expired one."""
         with self._lock:
-            if self.__dict__.get("_connect") is expired:
-                for name in ("_connect", "conn", "conn_config"):
+            if expired in (self.__dict__.get("_connect"), self.__dict__.get("_connect_once")):
+                for name in ("_connect", "_connect_once", "conn", "conn_config"):
                     self.__dict__.pop(name, None)
 
-    def call(self, operation: str, params: Mapping[str, Any], *, max_retry_time: float | None = None) -> dict[str, Any]:
+    def call(
+        self,
+        operation: str,
+        params: Mapping[str, Any],
+        *,
+        max_retry_time: float | None = None,
+        repeat_unknown: bool = False,
+    ) -> dict[str, Any]:
         """
         Call an operation of Amazon Connect, again where that can help.
 
         :param operation: the API operation: ``CreateContact``
         :param params: the parameters as botocore's client takes them
         :param max_retry_time: seconds, instead of the hook's
+        :param repeat_unknown: whether to repeat a call that may have happened also where the operation does not promise
+            that this is safe, see :class:`~airflow_connect.api.operations.Promise`
         :return: the response; ``ResponseMetadata.RetryAttempts`` counts the attempts after the first
         :raises ConnectError: with its cure, see :mod:`airflow_connect.api.errors`
         """
         called = operation_named(operation)
+        repeats = called.promise.repeats_unknown or repeat_unknown
+        name_of_client = "_connect" if called.promise.repeats_unknown else "_connect_once"
 
         def once() -> dict[str, Any]:
-            client = self._connect
+            client = getattr(self, name_of_client)
             try:
                 return attempt(client)
             except SetupError as error:
@@ -210,7 +234,7 @@ class ConnectHook(AwsBaseHook):
                     raise
             # botocore renews what it assumes a role for; what a secrets backend rotates is in the connection.
             self._renew(client)
-            return attempt(self._connect)
+            return attempt(getattr(self, name_of_client))
 
         def attempt(client: Any) -> dict[str, Any]:
             response: dict[str, Any] = {}
@@ -235,7 +259,7 @@ class ConnectHook(AwsBaseHook):
             return response
 
         time_allowed = self.max_retry_time if max_retry_time is None else max_retry_time
-        response, attempts = call_with_retries(once, max_retry_time=time_allowed)
+        response, attempts = call_with_retries(once, max_retry_time=time_allowed, repeat_unknown=repeats)
         response.setdefault("ResponseMetadata", {})["RetryAttempts"] = attempts - 1
         return response
 
@@ -268,6 +292,23 @@ class ConnectHook(AwsBaseHook):
         """
         request = StartTaskContact(**{"instance_id": self.instance_id, **_with_client_token(arguments)})
         return self.call(StartTaskContact.name, request.params())
+
+    def start_outbound_voice_contact(self, *, repeat_unknown: bool = False, **arguments: Any) -> dict[str, Any]:
+        """
+        Call a customer, and let a flow run when the call is answered.
+
+        A call of whose fate nobody knows is not repeated.
+
+        .. seealso::
+            - :external+boto3:py:meth:`Connect.Client.start_outbound_voice_contact`
+
+        :param repeat_unknown: whether to repeat it nevertheless; the customer may be called twice then
+        :param arguments: the parameters of :class:`~airflow_connect.api.operations.StartOutboundVoiceContact`
+        :return: the response, with ``ContactId``
+        :raises InvalidRequestError: with all faults, before anything is sent
+        """
+        request = StartOutboundVoiceContact(**{"instance_id": self.instance_id, **_with_client_token(arguments)})
+        return self.call(StartOutboundVoiceContact.name, request.params(), repeat_unknown=repeat_unknown)
 
     def describe_contact(self, contact_id: str, *, max_retry_time: float | None = None) -> dict[str, Any]:
         """

@@ -23,6 +23,7 @@ from airflow_connect.api.errors import InvalidRequestError
 from airflow_connect.api.fields import ATTRIBUTES_MAX_BYTES, REFERENCES_MAX_BYTES, Fault, cut_instance_arn
 from airflow_connect.api.operations import (
     CreateContact,
+    StartOutboundVoiceContact,
     StartTaskContact,
     StopContact,
     TagContact,
@@ -40,6 +41,12 @@ TASK = {"instance_id": INSTANCE, "channel": "TASK"}
 VOICE = {"instance_id": INSTANCE, "channel": "VOICE"}
 EMAIL = {"instance_id": INSTANCE, "channel": "EMAIL", "initiation_method": "FLOW"}
 ROUTED = {"instance_id": INSTANCE, "name": "Call back", "contact_flow_id": "flow"}
+CALL = {
+    "instance_id": INSTANCE,
+    "destination_phone_number": "+14155550100",
+    "contact_flow_id": "flow",
+    "queue_id": "queue",
+}
 NOW = 1_800_000_000.0
 DAY = 86_400
 
@@ -50,6 +57,8 @@ REQUESTS = request.operations()
 
 #: Parameters of the API that are left out on purpose, by operation.
 LEFT_OUT = {
+    # "… only the … outbound campaigns service principal is allowed to … call this API with OutboundStrategy."
+    "StartOutboundVoiceContact": {"outbound_strategy"},
     "StopContact": {"disconnect_reason"},  # "Only Connect Customer outbound campaigns can provide this field."
     "UpdateContact": {"additional_recipients"},  # of an outbound e-mail that an agent writes
 }
@@ -192,6 +201,82 @@ def test_all_parameters_of_start_task_contact() -> None:
         "Attachments": [{"FileName": "a.pdf", "S3Url": "https://s3.example.com/a"}],
         "ClientToken": "token",
     }
+
+
+def test_all_parameters_of_start_outbound_voice_contact() -> None:
+    """All parameters of StartOutboundVoiceContact arrive under their names in the API."""
+    arguments = {
+        "instance_id": INSTANCE,
+        "destination_phone_number": "+14155550100",
+        "contact_flow_id": "flow",
+        "source_phone_number": "+14155550199",
+        "queue_id": "queue",
+        "name": "Call Kim back",
+        "description": "About order 17",
+        "attributes": {"order": 17},
+        "references": {"Order": "https://example.com/17"},
+        "related_contact_id": "related",
+        "ring_timeout_in_seconds": "30",
+        "answer_machine_detection_config": {"EnableAnswerMachineDetection": True, "AwaitAnswerMachinePrompt": False},
+        "campaign_id": "summer",
+        "traffic_type": "CAMPAIGN",
+        "client_token": "token",
+    }
+    assert tuple(arguments) == StartOutboundVoiceContact.parameters
+    assert StartOutboundVoiceContact(**arguments).params() == {
+        "InstanceId": INSTANCE,
+        "DestinationPhoneNumber": "+14155550100",
+        "ContactFlowId": "flow",
+        "SourcePhoneNumber": "+14155550199",
+        "QueueId": "queue",
+        "Name": "Call Kim back",
+        "Description": "About order 17",
+        "Attributes": {"order": "17"},
+        "References": {"Order": {"Type": "URL", "Value": "https://example.com/17"}},
+        "RelatedContactId": "related",
+        "RingTimeoutInSeconds": 30,
+        "AnswerMachineDetectionConfig": {"EnableAnswerMachineDetection": True, "AwaitAnswerMachinePrompt": False},
+        "CampaignId": "summer",
+        "TrafficType": "CAMPAIGN",
+        "ClientToken": "token",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "rule"),
+    [
+        ({"destination_phone_number": "415 555 0100"}, "destination_phone_number", "E.164"),
+        ({"destination_phone_number": "04155550100"}, "destination_phone_number", "E.164"),
+        ({"destination_phone_number": None}, "destination_phone_number", "requires it"),
+        ({"source_phone_number": "+1415555010x"}, "source_phone_number", "E.164"),
+        ({"contact_flow_id": None}, "contact_flow_id", "requires it"),
+        ({"contact_flow_id": " "}, "contact_flow_id", "must name the flow"),
+        ({"queue_id": None}, "queue_id", "this or source_phone_number is required"),
+        ({"queue_id": ""}, "queue_id", "this or source_phone_number is required"),
+        ({"ring_timeout_in_seconds": 14}, "ring_timeout_in_seconds", "15"),
+        ({"ring_timeout_in_seconds": 61}, "ring_timeout_in_seconds", "60"),
+        ({"traffic_type": "PREVIEW"}, "traffic_type", "GENERAL"),
+        ({"references": {"f": {"Type": "ATTACHMENT", "Value": "x"}}}, "references.f.Type", "URL, NUMBER"),
+        (
+            {"answer_machine_detection_config": {"EnableAnswerMachineDetection": True}},
+            "answer_machine_detection_config",
+            "traffic_type must be CAMPAIGN",
+        ),
+    ],
+)
+def test_rules_of_a_call(arguments: dict[str, Any], field: str, rule: str) -> None:
+    """What a call needs is asked for by its name, and the customer's number is not told."""
+    assert faults_of(CALL, StartOutboundVoiceContact) == []
+    [fault] = faults_of(CALL | arguments, StartOutboundVoiceContact)
+    assert fault.field == field
+    assert rule in fault.rule
+    assert "555" not in fault.given
+
+
+def test_call_is_made_at_most_once() -> None:
+    """The promise stands in the operation's class: the others may be repeated, a call may not."""
+    promises = {operation.name: operation.promise.repeats_unknown for operation in request.operations()}
+    assert [name for name, repeats in promises.items() if not repeats] == ["StartOutboundVoiceContact"]
 
 
 @pytest.mark.parametrize(("channel", "method"), [("TASK", "API"), ("VOICE", "TRANSFER")])

@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 
 from airflow_connect.api.operations import (
     CreateContact,
+    StartOutboundVoiceContact,
     StartTaskContact,
     TagContact,
     TransferContact,
@@ -416,6 +417,55 @@ START = COMMON | {
         ),
     ),
 }
+bad_numbers = st.sampled_from(
+    [
+        "",
+        " ",
+        "+",
+        "+0123456789",
+        "0049301234567",
+        "+49 30 1234567",
+        "+1234567890123456",
+        "x+4930123456",
+        "+4930123456x",
+        "+4930123456\n",
+        "+493012345٦",
+        4930123456,
+        ["+4930123456"],
+        {"a": "b"},
+        math.inf,
+    ]
+)
+numbers_to_call = st.sampled_from(["+4930123456", "+12", "+123456789012345", "+14155550100"])
+detections = st.fixed_dictionaries(
+    {}, optional={"EnableAnswerMachineDetection": st.booleans(), "AwaitAnswerMachinePrompt": st.booleans()}
+)
+CALL = {name: COMMON[name] for name in COMMON if name != "segment_attributes"} | {
+    "destination_phone_number": (numbers_to_call, bad_numbers | st.none()),
+    "contact_flow_id": (flows, st.sampled_from([None, "", " ", "f" * 501, ["f"]])),
+    "source_phone_number": (numbers_to_call | st.none(), bad_numbers),
+    "queue_id": (
+        st.sampled_from([resources.CALLS_QUEUE.id, f"{ARN}/queue/{resources.CALLS_QUEUE.id}"]),
+        st.sampled_from([None, "", "q" * 300, ["q"], {"a": "b"}, "\ud800"]),
+    ),
+    "ring_timeout_in_seconds": (
+        st.sampled_from([None, 15, 60, "30", 30.0, math.nan]),
+        st.sampled_from([14, 61, 0, -1, 15.5, True, "soon", "", [30], math.inf]),
+    ),
+    "answer_machine_detection_config": (
+        st.just({"EnableAnswerMachineDetection": False}) | st.none(),
+        detections
+        | st.sampled_from(
+            [{"EnableAnswerMachineDetection": 1.5}, {"Enable": True}, {"EnableAnswerMachineDetection": []}]
+        )
+        | no_map,
+    ),
+    "campaign_id": (st.sampled_from(["summer", "c" * 100, None]), st.sampled_from(["", "c" * 101, ["c"], {"a": "b"}])),
+    "traffic_type": (
+        st.sampled_from(["GENERAL", "CAMPAIGN", None]),
+        st.sampled_from(["general", "", "PREVIEW", 5, ["GENERAL"]]),
+    ),
+}
 #: Parameters about which there is most to disagree.
 RULED = {"attributes", "references", "segment_attributes", "tags"}
 
@@ -545,7 +595,7 @@ def as_written(arguments: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def amazon() -> Iterator[Emulator]:
     """An emulator of its own, which keeps no list of the calls."""
-    with Emulator(call_log=0) as emulator:
+    with Emulator(call_log=0, campaign_calls=None) as emulator:
         yield emulator
 
 
@@ -554,12 +604,18 @@ def amazon() -> Iterator[Emulator]:
     [
         (CreateContact, "PUT /contact/create-contact", CREATE, ["instance_id", "channel"]),
         (StartTaskContact, "PUT /contact/task", START, ["instance_id", "name", "contact_flow_id"]),
+        (
+            StartOutboundVoiceContact,
+            "PUT /contact/outbound-voice",
+            CALL,
+            ["instance_id", "destination_phone_number", "contact_flow_id", "queue_id"],
+        ),
         (UpdateContact, "POST /contacts/{instance_id}/{contact_id}", UPDATE, ["instance_id", "contact_id"]),
         (UpdateContactAttributes, "POST /contact/attributes", UPDATE_ATTRIBUTES, list(UPDATE_ATTRIBUTES)),
         (TagContact, "POST /contact/tags", TAG, list(TAG)),
         (TransferContact, "POST /contact/transfer", TRANSFER, ["instance_id", "contact_id", "contact_flow_id"]),
     ],
-    ids=["create", "start", "update", "update-attributes", "tag", "transfer"],
+    ids=["create", "start", "call", "update", "update-attributes", "tag", "transfer"],
 )
 def test_checks_and_amazon_agree(amazon: Emulator, kind: Any, route: str, values: Any, always: list[str]) -> None:
     """For each request our check and the emulator have the same opinion, and both opinions occur often."""
@@ -573,7 +629,7 @@ def test_checks_and_amazon_agree(amazon: Emulator, kind: Any, route: str, values
         config=Config(retries={"total_max_attempts": 1}),
     )
     send = getattr(client, xform_name(kind.name))
-    makes_contacts = kind in {CreateContact, StartTaskContact}
+    makes_contacts = kind.creates_contact
     count = REQUESTS // 2 if makes_contacts else REQUESTS // 5
     method, _, path = route.partition(" ")
     in_path = set(re.findall(r"{(\w+)}", path))

@@ -342,6 +342,8 @@ def test_every_kind_of_phone_can_be_planned() -> None:
         ({"DestinationPhoneNumber": "+1206555012٣"}, "DestinationPhoneNumber: not in E.164 format"),
         ({"SourcePhoneNumber": "x+12065550109"}, "SourcePhoneNumber: not in E.164 format"),
         ({"QueueId": None}, "QueueId, SourcePhoneNumber: at least one"),
+        ({"QueueId": ""}, "QueueId, SourcePhoneNumber: at least one"),
+        ({"ContactFlowId": " "}, "ContactFlowId: required"),
         ({"RingTimeoutInSeconds": 14}, "RingTimeoutInSeconds: not between 15 and 60"),
         ({"RingTimeoutInSeconds": 61}, "RingTimeoutInSeconds: not between 15 and 60"),
         ({"AnswerMachineDetectionConfig": {"EnableAnswerMachineDetection": True}}, "TrafficType must be CAMPAIGN"),

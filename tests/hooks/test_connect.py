@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_connect.api.errors import InvalidRequestError, QuotaError, RequestError, RetryableError, SetupError
+from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE
 from airflow_connect.hooks.connect import ConnectHook
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MARKED = "customer-content-31415"
 TASK = {"channel": "TASK", "name": "Call back"}
+CALL = {"destination_phone_number": "+14155550100", "contact_flow_id": CALLS_FLOW.id, "queue_id": CALLS_QUEUE.id}
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def connection(emulator: Emulator, **extra: Any) -> str:
 
 
 def test_every_operation_has_its_method(hook: ConnectHook, emulator: Emulator) -> None:
-    """The thirteen operations in use each have a method that reaches Amazon Connect."""
+    """Each operation that reads or changes a task has a method that reaches Amazon Connect."""
     made = hook.create_contact(**TASK, attributes={"order": 17})
     contact_id = made["ContactId"]
     assert made["ContactArn"].endswith(contact_id)
@@ -147,6 +149,63 @@ def test_lost_answer_is_asked_for_again_with_the_same_token(aws_connection: str,
         assert [contact["id"] for contact in emulator.contacts()] == [response["ContactId"]], kind
         assert len({call.client_token for call in emulator.calls("CreateContact")}) == 1, kind
         assert response["ResponseMetadata"]["RetryAttempts"] == 1, kind
+
+
+@pytest.mark.parametrize("extra", [{}, {"config_kwargs": {"retries": {"max_attempts": 5, "mode": "standard"}}}])
+@pytest.mark.parametrize("kind", ["cut_before", "cut_after", "truncated", "cut_body", "error_500_after", "error_503"])
+def test_call_of_unknown_fate_is_not_repeated(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, kind: str, extra: dict[str, Any]
+) -> None:
+    """Who may have been called is not called again, neither by us nor by botocore; only the author can decide so."""
+    extra = {"service_config": {"connect": {"instance_id": emulator.instance_id}}, **extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_CALLS", connection(emulator, **extra))
+    hook = ConnectHook("aws_calls", max_retry_time=30)
+    emulator.set_phones("+=busy")  # so that the client token is forgotten at once
+    emulator.set_faults(f"StartOutboundVoiceContact@1:{kind}")
+    with pytest.raises(RetryableError, match="Nobody knows whether the customer was called") as caught:
+        hook.start_outbound_voice_contact(**CALL)
+    assert caught.value.may_have_happened
+    assert "no second contact" not in str(caught.value)
+    assert len(emulator.calls("StartOutboundVoiceContact")) == 1
+    emulator.set_faults(f"StartOutboundVoiceContact@1:{kind}")
+    before = len(emulator.contacts())
+    hook.start_outbound_voice_contact(**CALL, repeat_unknown=True)
+    done_before_the_answer_was_lost = kind in ("cut_after", "truncated", "cut_body", "error_500_after")
+    assert len(emulator.contacts()) == before + 1 + done_before_the_answer_was_lost
+
+
+def test_call_that_was_not_made_is_repeated(aws_connection: str, emulator: Emulator) -> None:
+    """What is known not to have happened is repeated as ever: throttled, and no connection before that."""
+    emulator.set_faults("StartOutboundVoiceContact@1:throttle")
+    response = ConnectHook(aws_connection, max_retry_time=30).start_outbound_voice_contact(**CALL)
+    assert response["ResponseMetadata"]["RetryAttempts"] == 1
+    assert len(emulator.contacts("RINGING")) == 1
+
+
+def test_calls_that_amazon_refuses(hook: ConnectHook, emulator: Emulator) -> None:
+    """A destination that is not allowed is a fault of this request, and the number is not told."""
+    for kind, code in (
+        ("not_allowed", "DestinationNotAllowedException"),
+        ("not_permitted", "OutboundContactNotPermittedException"),
+    ):
+        emulator.set_phones(f"+={kind}")
+        with pytest.raises(RequestError, match=code) as caught:
+            hook.start_outbound_voice_contact(**CALL)
+        assert "4155550100" not in str(caught.value)
+        assert not caught.value.may_have_happened
+    assert emulator.contacts() == []
+
+
+def test_quota_of_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LimitExceededException is a quota of calls, although its status is that of throttling: waiting is no cure."""
+    from airflow_connect.emulator.server import Emulator
+
+    with Emulator(active_calls=0) as full:
+        extra = {"service_config": {"connect": {"instance_id": full.instance_id}}}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_FULL", connection(full, **extra))
+        with pytest.raises(QuotaError, match="a higher quota of active calls"):
+            ConnectHook("aws_full", max_retry_time=30).start_outbound_voice_contact(**CALL)
+        assert len(full.calls("StartOutboundVoiceContact")) == 1
 
 
 def test_no_token_is_one_token_for_all_attempts(aws_connection: str, emulator: Emulator) -> None:
