@@ -7,9 +7,9 @@ Each name says since when it is there, and why.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 # Airflow 2 and 3 keep these in different modules; common-compat (a dependency of the Amazon provider) knows where.
@@ -18,11 +18,11 @@ from airflow.providers.common.compat.sdk import (
     AirflowNotFoundException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    BaseBranchOperator,
     BaseNotifier,
+    BaseOperator,
     BaseOperatorLink,
-    BranchMixIn,
     DecoratedOperator,
-    ObjectStoragePath,
     PokeReturnValue,
     Stats,
     TaskDecorator,
@@ -39,18 +39,21 @@ from airflow.triggers.base import BaseTrigger
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from airflow.sdk import Context
+
 __all__ = [
     "TRIGGERS_ARE_TOLD_OF_KILLS",
     "AirflowFailException",
     "AirflowNotFoundException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "BaseBranchOperator",
     "BaseNotifier",
+    "BaseOperator",
     "BaseOperatorLink",
-    "BranchMixIn",
     "DecoratedOperator",
-    "ObjectStoragePath",
     "PokeReturnValue",
+    "RenderedTask",
     "Stats",
     "TaskDecorator",
     "TaskStateStore",
@@ -69,38 +72,80 @@ __all__ = [
     "is_deferred",
     "is_retry",
     "log_url",
-    "never_expire",
     "storage_path",
     "task_decorator_factory",
     "task_state_store",
 ]
 
 
-class TaskStateStore(Protocol):
-    """What outlives a kill, a retry and a clear of a task instance: small JSON values by key."""
+class TaskStateStore:
+    """
+    What outlives a kill, a retry and a clear of a task instance: small JSON values by key. Since Airflow 3.3 (AIP-103).
+
+    :param store: Airflow's, of the running task instance
+    """
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
 
     def get(self, key: str) -> Any:
         """Return the value, ``None`` where there is none."""
+        return self._store.get(key)
 
-    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        """Write the value."""
+    def set(self, key: str, value: Any) -> None:
+        """Keep the value as long as the task instance."""
+        from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+        self._store.set(key, value, retention=NEVER_EXPIRE)
 
 
 def task_state_store(context: Mapping[str, Any]) -> TaskStateStore | None:
     """
     Return the store of the running task instance.
 
-    Since Airflow 3.3 (AIP-103). ``None`` until then: XComs are no substitute, since a retry deletes them.
+    ``None`` before Airflow 3.3: XComs are no substitute, since a retry deletes them.
     """
-    store: TaskStateStore | None = context.get("task_state_store")
-    return store
+    store = context.get("task_state_store")
+    return TaskStateStore(store) if store is not None else None
 
 
-def never_expire() -> Any:
-    """Return the retention that keeps an entry as long as its task instance. Since Airflow 3.3."""
-    from airflow.sdk.execution_time.context import NEVER_EXPIRE
+class RenderedTask(BaseOperator):
+    """
+    A task that has a say before and after its template fields are rendered.
 
-    return NEVER_EXPIRE
+    Airflow (2.11 to 3.3) has no public method for this that is called for mapped tasks too: those are rendered by
+    ``_do_render_template_fields`` of the operator that they become. Right after it Airflow stores what the UI shows.
+    """
+
+    def before_rendering(self, context: Context) -> Collection[str]:
+        """
+        Prepare what is rendered next.
+
+        :param context: the context of the task instance
+        :return: the template fields that Airflow leaves as they are
+        """
+        return ()
+
+    def after_rendering(self) -> None:
+        """Check or hide what was rendered; Airflow stores the fields next."""
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
+    ) -> None:
+        if parent is not self:
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+            return
+        left = self.before_rendering(context)
+        map_index = getattr(context["ti"], "map_index", -1)
+        data = arguments_from_rows(self, map_index) if map_index >= 0 else {}
+        super()._do_render_template_fields(
+            self,
+            [name for name in template_fields if name not in left],
+            context,
+            jinja_env,
+            seen_oids | {id(value) for value in data.values()},
+        )
+        self.after_rendering()
 
 
 def arguments_from_rows(operator: Any, map_index: int) -> dict[str, Any]:

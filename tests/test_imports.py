@@ -27,7 +27,17 @@ CORE: Final = {
     "provider_info": set(),
 }
 #: What Airflow sees; each of them may import all of the core but the emulator, and the public names of the others.
-SHOWN: Final = {"assets", "decorators", "links", "notifications", "operators", "plugins", "sensors", "triggers"}
+SHOWN: Final = {
+    "_task",
+    "assets",
+    "decorators",
+    "links",
+    "notifications",
+    "operators",
+    "plugins",
+    "sensors",
+    "triggers",
+}
 MAY_IMPORT: Final = CORE | dict.fromkeys(SHOWN, (CORE.keys() | SHOWN) - {"emulator", "testing"})
 
 #: Modules that a Dag file may import without paying for a client, a database, a store or Airflow's own start.

@@ -10,12 +10,14 @@ from airflow_connect._compat import (
     determine_kwargs,
     task_decorator_factory,
 )
+from airflow_connect._task import confidential
 from airflow_connect.api.errors import InvalidRequestError
 from airflow_connect.api.fields import Fault
+from airflow_connect.api.operations import CreateContact
 from airflow_connect.operators.connect import CreateContactOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow.sdk import Context
 
@@ -43,39 +45,36 @@ class _CreateContactDecoratedOperator(DecoratedOperator, CreateContactOperator):
     custom_operator_name = "@task.create_contact"
     overwrite_rtif_after_execution = True
 
-    _returned: Mapping[str, Any]
+    def fields_to_hide(self) -> set[str]:
+        """Return the names of the fields that Airflow must not store: a function's arguments are hidden as a whole."""
+        names, arguments = super().fields_to_hide(), {"op_args", "op_kwargs"}
+        return names | arguments if names & arguments else names
 
-    def execute(self, context: Context) -> Any:
+    @confidential
+    def execute(self, context: Context) -> str:
         """
         Call the function, and make the contact that it describes.
 
         :param context: the context of the task instance
+        :return: the contact's ID
         """
-        # Not DecoratedOperator's, which on Airflow 3.0 treats the result as a Python function's.
-        return CreateContactOperator.execute(self, context)
-
-    def _execute(self, context: Context) -> str:
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
         returned = self.python_callable(*self.op_args, **kwargs)
         if not isinstance(returned, dict):
             rule = f"the function of task {self.task_id!r} must return a dict of a contact's arguments"
             given = f"a value of type {type(returned).__name__}"
-            raise InvalidRequestError(self._request.name, [Fault("return value", rule, given)])
-        self._returned = returned
-        for name, value in returned.items():
-            if name in self._identity_or_parameter:
-                setattr(self, name, value)
-        return super()._execute(context)
-
-    @property
-    def _identity_or_parameter(self) -> tuple[str, ...]:
-        return (*self._request.parameters, "idempotency_key")
-
-    def _arguments(self) -> dict[str, Any]:
-        # What is no argument of a contact is reported with all other faults.
-        unknown = {name: value for name, value in self._returned.items() if name not in self._identity_or_parameter}
-        return {**super()._arguments(), **unknown}
+            raise InvalidRequestError(CreateContact.name, [Fault("return value", rule, given)])
+        # Fields of the task, which Airflow stores after it has run.
+        own = {*CreateContact.parameters, "idempotency_key"}
+        for name in own & returned.keys():
+            setattr(self, name, returned[name])
+        # What is not an argument of a contact is reported with all other faults.
+        unknown = {name: value for name, value in returned.items() if name not in own}
+        contact_id = self.make(context, CreateContact, **unknown)
+        if self.wait_for_completion:
+            self.wait_for_end(context, contact_id)
+        return contact_id
 
 
 def create_contact_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:

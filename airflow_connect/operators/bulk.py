@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import heapq
 import itertools
 import math
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import Stats, XComArg, conf, default_results_path, is_retry
+from airflow_connect._task import Hidden, confidential, truth
 from airflow_connect.api.errors import (
     ConnectError,
     InvalidRequestError,
@@ -39,7 +39,7 @@ from airflow_connect.record.results import export_results, first_attempt, read_r
 from airflow_connect.record.storage import folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -60,18 +60,6 @@ _FAULTS_IN_LOG: Final = 20
 
 #: Counts that the event of an instance's asset has.
 _TOLD_TO_OUTLETS: Final = ("rows", "created", "already_made", "skipped", "invalid", "failed", "unknown")
-
-#: What the UI's forms and templates write for a truth value.
-_BOOLEANS: Final = {
-    "true": True,
-    "1": True,
-    "yes": True,
-    "false": False,
-    "0": False,
-    "no": False,
-    "none": False,
-    "": False,
-}
 
 #: Seconds that a duration tells at most.
 _LONGEST: Final = timedelta(days=36_500).total_seconds()
@@ -141,6 +129,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     """
 
     template_fields: Sequence[str] = aws_template_fields(
+        "asked_for_dry_run",
         "contact",
         "failed_rows_path",
         "idempotency_key",
@@ -184,8 +173,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         ):
             if value not in allowed:
                 raise ValueError(f"{name} of task {self.task_id!r} is one of {', '.join(allowed)}.")
-        # Rendered in place: a source that several tasks share must not keep what one of them rendered.
-        self.rows = copy.copy(rows) if hasattr(rows, "template_fields") else rows
+        self.rows = rows
         for field in getattr(rows, "template_fields", ()):
             # Airflow looks for the outputs of tasks in lists and dicts, but not in other objects.
             XComArg.apply_upstream_relationship(self, getattr(rows, field))
@@ -219,26 +207,31 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     # --- Templates ------------------------------------------------------------------------------------------------
 
-    def _do_render_template_fields(
-        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
-    ) -> None:
-        if parent is self:
-            # Templates over a row are rendered with the rows; what a list of rows holds is data, never a template.
-            data = isinstance(self.rows, (list, tuple))
-            ours = {"contact", "idempotency_key", *(["rows"] if data else [])}
-            template_fields = [name for name in template_fields if name not in ours]
-            self.asked_for_dry_run = self.render_template(self.asked_for_dry_run, context, jinja_env, seen_oids)
-        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+    def before_rendering(self, context: Context) -> Collection[str]:
+        """
+        Keep what is rendered with the rows, and what is data, from being rendered now.
 
-    def _hide_sensitive_fields(self) -> None:
-        if "rows" not in self._true_values and not isinstance(self.rows, (FileRows, SqlRows)):
-            self._true_values["rows"] = self.rows
-            self.rows = f"{len(self.rows):,} rows" if hasattr(self.rows, "__len__") else "rows"
-        super()._hide_sensitive_fields()
+        :param context: the context of the task instance
+        """
+        # What a list of rows holds is data, never a template.
+        data = ["rows"] if isinstance(self.rows, (list, tuple)) else []
+        return {*super().before_rendering(context), "contact", "idempotency_key", *data}
+
+    def hide_fields(self) -> None:
+        """Hide the sensitive fields, and rows wherever they are not a source of rows."""
+        if not isinstance(self.rows, (FileRows, SqlRows, Hidden)):
+            self.rows = Hidden(self.rows, f"{len(self.rows):,} rows" if hasattr(self.rows, "__len__") else "rows")
+        super().hide_fields()
 
     # --- Execution ------------------------------------------------------------------------------------------------
 
-    def _execute(self, context: Context) -> dict[str, Any]:
+    @confidential
+    def execute(self, context: Context) -> dict[str, Any]:
+        """
+        Check all rows, then send them.
+
+        :param context: the context of the task instance
+        """
         from airflow_connect.bulk.plan import Plan, TaskInstance
         from airflow_connect.bulk.template import compile_contact, compile_text
         from airflow_connect.record.ledger import Ledger, run_folder
@@ -516,10 +509,10 @@ class _Options:
         self.total_rate = quota if asks else number("total_rate", zero=False)
         self._failures = number("tolerated_failures")
         self._percent = number("tolerated_failure_percent", 100)
-        dry_run = operator.asked_for_dry_run
-        self.dry_run = dry_run if isinstance(dry_run, bool) else _BOOLEANS.get(str(dry_run).strip().lower())
-        if self.dry_run is None:
-            faults.append(Fault("dry_run", "must be true or false", describe(dry_run)))
+        try:
+            self.dry_run = truth("dry_run", operator.asked_for_dry_run)
+        except ValueError:
+            faults.append(Fault("dry_run", "must be true or false", describe(operator.asked_for_dry_run)))
         if faults:
             raise InvalidRequestError(operations_for_rows()[operator.operation].name, faults)
 

@@ -12,20 +12,14 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow_connect._compat import (
     AirflowFailException,
     AirflowSensorTimeout,
-    BranchMixIn,
+    BaseBranchOperator,
     conf,
-    never_expire,
     task_state_store,
 )
-from airflow_connect.api.errors import (
-    ConnectError,
-    IdempotencyError,
-    InvalidRequestError,
-    SetupError,
-    content_changed,
-)
+from airflow_connect._task import confidential
+from airflow_connect.api.errors import ConnectError, InvalidRequestError, SetupError
 from airflow_connect.api.fields import Fault, text_of
-from airflow_connect.api.identity import changed_fields, content_digests, token_for_key
+from airflow_connect.api.identity import token_for_key
 from airflow_connect.api.operations import (
     CreateContact,
     Operation,
@@ -40,18 +34,18 @@ from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
 from airflow_connect.calls.clock import Clock
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.operators.each_contact import EachContactOperator
+from airflow_connect.record.once import ContactRecord
 from airflow_connect.triggers.connect import ContactTrigger, connection_of
+from airflow_connect.waiting.act import STOP_SAYS_ENDED
 from airflow_connect.waiting.awaited import InMemory
 from airflow_connect.waiting.wait import Wait
 from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
-
-    from airflow_connect._compat import TaskStateStore
 
 __all__ = [
     "ContactBranchOperator",
@@ -80,8 +74,6 @@ class _MakeContactOperator(ConnectBaseOperator):
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     """
 
-    _request: ClassVar[type[Operation]]
-
     def __init__(
         self,
         *,
@@ -106,19 +98,20 @@ class _MakeContactOperator(ConnectBaseOperator):
         self.deferrable = deferrable
         self._wait: Wait | None = None
 
-    def _arguments(self) -> dict[str, Any]:
-        """Return the request as the author wrote it."""
-        return {name: getattr(self, name) for name in self._request.parameters}
+    def make(self, context: Context, request: type[Operation], **arguments: Any) -> str:
+        """
+        Make the contact, unless an earlier attempt is known to have made it.
 
-    def _execute(self, context: Context) -> str:
-        if self.idempotency_key is not None and self.client_token is not None:
-            rule = "give idempotency_key or client_token: each says what identifies the contact"
-            raise InvalidRequestError(self._request.name, [Fault("idempotency_key", rule, "both")])
-        token = self._token(context)
-        arguments = {**self._arguments(), "instance_id": self.hook.instance_id, "client_token": token}
-        params = self._request(**arguments).params()
+        :param context: the context of the task instance
+        :param request: the request's class
+        :param arguments: its arguments, in place of the operator's
+        :return: the contact's ID
+        """
+        token = self._token(context, request.name)
+        own = {name: getattr(self, name) for name in request.parameters}
+        params = request(**{**own, **arguments, "instance_id": self.hook.instance_id, "client_token": token}).params()
 
-        record = _TaskRecord(task_state_store(context), self._request.name, params)
+        record = ContactRecord(task_state_store(context), request.name, params)
         contact = record.contact()
         if contact is not None:
             if changed := record.changed_fields():
@@ -129,7 +122,7 @@ class _MakeContactOperator(ConnectBaseOperator):
             what, attempts = "was made by an earlier attempt", 0
         else:
             with record:
-                response = self.hook.call(self._request.name, params)
+                response = self.hook.call(request.name, params)
                 contact = {"contact_id": response["ContactId"], "contact_arn": response.get("ContactArn")}
                 record.made(contact)
             what, attempts = "made", 1 + response["ResponseMetadata"]["RetryAttempts"]
@@ -137,18 +130,38 @@ class _MakeContactOperator(ConnectBaseOperator):
         contact_id: str = contact["contact_id"]
         if contact.get("contact_arn"):
             context["ti"].xcom_push(key="contact_arn", value=contact["contact_arn"])
-        link = self._store_link(context, contact_id)
+        link = self.store_link(context, contact_id)
         self.log.info("Contact %s %s (%s); client token %.8s…, attempts: %d", contact_id, what, link, token, attempts)
         tell_outlets(context, self.hook.instance_id, {"contacts": 1})
-        if self.wait_for_completion:
-            self._wait_for(context, contact_id)
         return contact_id
+
+    def _token(self, context: Context, operation: str) -> str:
+        if self.client_token is not None and self.idempotency_key is not None:
+            rule = "give idempotency_key or client_token: each says what identifies the contact"
+            raise InvalidRequestError(operation, [Fault("idempotency_key", rule, "both")])
+        if self.client_token is not None:
+            return str(self.client_token)
+        if self.idempotency_key is None:
+            return self.token_for_task(context, operation)
+        if not str(self.idempotency_key).strip():
+            rule = "must not be empty: every contact with an empty key would be the same one"
+            raise InvalidRequestError(operation, [Fault("idempotency_key", rule, "empty text")])
+        return token_for_key(self.hook.conn_region_name, self.hook.instance_id, operation, str(self.idempotency_key))
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:
         """Return the instance's contacts as the output, for OpenLineage."""
         return contacts_lineage(self.hook.instance_id)
 
-    def _wait_for(self, context: Context, contact_id: str) -> None:
+    # --- wait_for_completion --------------------------------------------------------------------------------------
+
+    def wait_for_end(self, context: Context, contact_id: str) -> None:
+        """
+        Wait until the contact has ended: here, or in the triggerer.
+
+        :param context: the context of the task instance
+        :param contact_id: the contact
+        :raises AirflowSensorTimeout: if the contact has not ended in time
+        """
         deadline = time.time() + self.waiter_delay * self.waiter_max_attempts
         if self.deferrable:
             trigger = ContactTrigger(
@@ -163,11 +176,7 @@ class _MakeContactOperator(ConnectBaseOperator):
         asyncio.run(wait.poll_until_over())
         self._tell(context, wait)
 
-    def _new_wait(self, awaited: InMemory, deadline: float | None = None) -> Wait:
-        clock = Clock()
-        reads = Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time)
-        return Wait(awaited, reads, clock=clock, interval=self.waiter_delay, deadline=deadline)
-
+    @confidential
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """
         Go on after the trigger has fired.
@@ -184,15 +193,23 @@ class _MakeContactOperator(ConnectBaseOperator):
         outcomes = [Outcome.from_dict(told) for told in event["ended"]]
         wait = self._new_wait(InMemory([one.contact_id for one in outcomes], outcomes))
         if self.outcome_attributes:
-            failure: ConnectError | None = None
-            try:
-                # The event has no attributes, since Airflow logs it.
-                asyncio.run(wait.read_attributes())
-            except ConnectError as error:
-                failure = error.with_traceback(None)
-            if failure is not None:
-                raise failure
+            # The event has no attributes, since Airflow logs it.
+            asyncio.run(wait.read_attributes())
         return self._tell(context, wait)
+
+    def on_kill(self) -> None:
+        """Stop the contact, if that is wanted and the task waits for it."""
+        if not self.stop_on_kill or self._wait is None:
+            return
+        try:
+            self.log.info("The task was killed: %s", dict(self._wait.stop_at_once()))
+        except ConnectError as error:
+            self.log.error("The task was killed, and its contact could not be stopped: %s", error)  # noqa: TRY400
+
+    def _new_wait(self, awaited: InMemory, deadline: float | None = None) -> Wait:
+        clock = Clock()
+        reads = Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time)
+        return Wait(awaited, reads, clock=clock, interval=self.waiter_delay, deadline=deadline)
 
     def _tell(self, context: Context, wait: Wait) -> str:
         awaited: Any = wait.awaited
@@ -202,87 +219,6 @@ class _MakeContactOperator(ConnectBaseOperator):
             return str(outcome.contact_id)
         looks = f"{self.waiter_max_attempts} looks, {self.waiter_delay:g} seconds apart"
         raise AirflowSensorTimeout(f"The contact has not ended after {looks} (waiter_max_attempts, waiter_delay).")
-
-    def on_kill(self) -> None:
-        """Stop the contact, if that is wanted and the task waits for it."""
-        if not self.stop_on_kill or self._wait is None:
-            return
-        try:
-            stopped = self._wait.stop_at_once(lambda one: self.hook.stop_contact(one, max_retry_time=0))
-            self.log.info("The task was killed: %s", dict(stopped))
-        except ConnectError as error:
-            self.log.error("The task was killed, and its contact could not be stopped: %s", error)  # noqa: TRY400
-
-    def _token(self, context: Context) -> str:
-        if self.client_token is not None:
-            return str(self.client_token)
-        if self.idempotency_key is not None:
-            if not str(self.idempotency_key).strip():
-                rule = "must not be empty: every contact with an empty key would be the same one"
-                raise InvalidRequestError(self._request.name, [Fault("idempotency_key", rule, "empty text")])
-            return token_for_key(
-                self.hook.conn_region_name, self.hook.instance_id, self._request.name, str(self.idempotency_key)
-            )
-        return self._token_for_task(context, self._request.name)
-
-
-class _TaskRecord:
-    """
-    What is known of the contact of a task instance over its attempts: intent, then call, then outcome.
-
-    An entry of the task state store (Airflow 3.3), by client token::
-
-        {"state": "sent", "content": {field: digest}}                            before the call
-        {"state": "made", "content": …, "contact_id": …, "contact_arn": …}       the contact is there
-        {"state": "refused", "content": …}                                       it is sure that nothing was made
-
-    An entry that stays ``sent`` says that a contact may have been made. Without a store nothing is known, and Amazon's
-    memory of the token alone protects.
-
-    :param store: the store, ``None`` where Airflow has none
-    :param operation: the API operation
-    :param params: the request, with its client token
-    """
-
-    def __init__(self, store: TaskStateStore | None, operation: str, params: Mapping[str, Any]) -> None:
-        self._store = store
-        self._operation = operation
-        self._key = f"amazon_connect_{params['ClientToken']}"[:128]
-        self._content = content_digests(params["ClientToken"], params)
-        found = store.get(self._key) if store is not None else None
-        self._before: dict[str, Any] = found if isinstance(found, dict) else {}
-
-    def contact(self) -> dict[str, Any] | None:
-        """Return the contact that an earlier attempt made, if that is known."""
-        return self._before if self._before.get("state") == "made" else None
-
-    def changed_fields(self) -> list[str]:
-        """Return the fields that differ from the earlier attempt's."""
-        return changed_fields(self._before["content"], self._content) if "content" in self._before else []
-
-    def __enter__(self) -> None:
-        """
-        Record that the request is about to be sent.
-
-        :raises IdempotencyError: if an earlier attempt may have made a contact from other content
-        """
-        if self._before.get("state") == "sent" and (changed := self.changed_fields()):
-            raise content_changed(self._operation, changed)
-        self._set({"state": "sent", "content": self._content})
-
-    def __exit__(self, _type: object, error: object, _traceback: object) -> None:
-        """Record a refusal, unless an earlier attempt may have been carried out."""
-        unsure = self._before.get("state") == "sent" or isinstance(error, IdempotencyError)
-        if isinstance(error, ConnectError) and not error.may_have_happened and not unsure:
-            self._set({"state": "refused", "content": self._content})
-
-    def made(self, contact: Mapping[str, Any]) -> None:
-        """Record the contact."""
-        self._set({"state": "made", "content": self._content, **contact})
-
-    def _set(self, entry: Mapping[str, Any]) -> None:
-        if self._store is not None:
-            self._store.set(self._key, dict(entry), retention=never_expire())
 
 
 class CreateContactOperator(_MakeContactOperator):
@@ -330,7 +266,6 @@ class CreateContactOperator(_MakeContactOperator):
     :return: the contact's ID; its ARN is the XCom ``contact_arn``
     """
 
-    _request = CreateContact
     template_fields: Sequence[str] = aws_template_fields(*CreateContact.parameters, "idempotency_key")
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "attributes": "json",
@@ -369,6 +304,19 @@ class CreateContactOperator(_MakeContactOperator):
         self.user_info = user_info
         self.initiate_as = initiate_as
         self.expiry_duration_in_minutes = expiry_duration_in_minutes
+
+    @confidential
+    def execute(self, context: Context) -> str:
+        """
+        Make the contact, and wait for its end if that is asked for.
+
+        :param context: the context of the task instance
+        :return: the contact's ID
+        """
+        contact_id = self.make(context, CreateContact)
+        if self.wait_for_completion:
+            self.wait_for_end(context, contact_id)
+        return contact_id
 
 
 class StartTaskContactOperator(_MakeContactOperator):
@@ -413,7 +361,6 @@ class StartTaskContactOperator(_MakeContactOperator):
     :return: the contact's ID
     """
 
-    _request = StartTaskContact
     template_fields: Sequence[str] = aws_template_fields(*StartTaskContact.parameters, "idempotency_key")
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "attachments": "json",
@@ -453,6 +400,19 @@ class StartTaskContactOperator(_MakeContactOperator):
         self.related_contact_id = related_contact_id
         self.attachments = attachments
 
+    @confidential
+    def execute(self, context: Context) -> str:
+        """
+        Make the contact, and wait for its end if that is asked for.
+
+        :param context: the context of the task instance
+        :return: the contact's ID
+        """
+        contact_id = self.make(context, StartTaskContact)
+        if self.wait_for_completion:
+            self.wait_for_end(context, contact_id)
+        return contact_id
+
 
 class StopContactOperator(EachContactOperator):
     """
@@ -478,31 +438,21 @@ class StopContactOperator(EachContactOperator):
 
     operation = StopContact.name
     done = "stopped"
-    ended_codes = frozenset({"ContactNotFoundException"})
+    says_ended = STOP_SAYS_ENDED
+    default_state = "open"
 
-    def __init__(
-        self,
-        *,
-        contact_id: str | Iterable[str] | XComArg | None = None,
-        results: str | Mapping[str, Any] | XComArg | None = None,
-        state: str | Sequence[str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if results is not None and state is None:
-            state = "open"
-        super().__init__(contact_id=contact_id, results=results, state=state, **kwargs)
+    @confidential
+    def execute(self, context: Context) -> Any:
+        """
+        End the contacts.
 
-    def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
-        return StopContact(instance_id=self.hook.instance_id, contact_id=contact_id).params()
+        :param context: the context of the task instance
+        """
 
-    def _execute_one(self, context: Context, contact_id: str) -> str:
-        reads = Reads(self.hook, clock=Clock(), max_retry_time=self.max_retry_time)
-        goes_on: str | None = contact_id
-        while goes_on and not (stopped := self.hook.stop_contact(goes_on)):
-            goes_on = asyncio.run(reads.successors([goes_on])).get(goes_on)
-        link = self._store_link(context, contact_id)
-        self.log.info("Contact %s %s (%s)", contact_id, "stopped" if stopped else "had ended before", link)
-        return contact_id
+        def params(contact_id: str) -> dict[str, Any]:
+            return StopContact(instance_id=self.hook.instance_id, contact_id=contact_id).params()
+
+        return self.act(context, params)
 
 
 class UpdateContactAttributesOperator(EachContactOperator):
@@ -535,16 +485,20 @@ class UpdateContactAttributesOperator(EachContactOperator):
         super().__init__(**kwargs)
         self.attributes = attributes
 
-    def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
-        return UpdateContactAttributes(
-            instance_id=self.hook.instance_id, initial_contact_id=contact_id, attributes=self.attributes
-        ).params()
+    @confidential
+    def execute(self, context: Context) -> Any:
+        """
+        Add or change the attributes.
 
-    def _execute_one(self, context: Context, contact_id: str) -> str:
-        self.hook.update_contact_attributes(contact_id, self.attributes)
-        link = self._store_link(context, contact_id)
-        self.log.info("Contact %s: %d attributes updated (%s)", contact_id, len(self.attributes), link)
-        return contact_id
+        :param context: the context of the task instance
+        """
+
+        def params(contact_id: str) -> dict[str, Any]:
+            return UpdateContactAttributes(
+                instance_id=self.hook.instance_id, initial_contact_id=contact_id, attributes=self.attributes
+            ).params()
+
+        return self.act(context, params)
 
 
 class TagContactOperator(EachContactOperator):
@@ -577,14 +531,18 @@ class TagContactOperator(EachContactOperator):
         super().__init__(**kwargs)
         self.tags = tags
 
-    def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
-        return TagContact(instance_id=self.hook.instance_id, contact_id=contact_id, tags=self.tags).params()
+    @confidential
+    def execute(self, context: Context) -> Any:
+        """
+        Add the tags.
 
-    def _execute_one(self, context: Context, contact_id: str) -> str:
-        self.hook.tag_contact(contact_id, self.tags)
-        link = self._store_link(context, contact_id)
-        self.log.info("Contact %s: tagged with %s (%s)", contact_id, ", ".join(self.tags), link)
-        return contact_id
+        :param context: the context of the task instance
+        """
+
+        def params(contact_id: str) -> dict[str, Any]:
+            return TagContact(instance_id=self.hook.instance_id, contact_id=contact_id, tags=self.tags).params()
+
+        return self.act(context, params)
 
 
 class TransferContactOperator(EachContactOperator):
@@ -617,54 +575,39 @@ class TransferContactOperator(EachContactOperator):
     operation = TransferContact.name
     done = "transferred"
     needs_open = True
+    default_state = "open"
     template_fields: Sequence[str] = (*EachContactOperator.template_fields, "contact_flow_id", "queue_id", "user_id")
 
     def __init__(
-        self,
-        *,
-        contact_flow_id: str,
-        queue_id: str | None = None,
-        user_id: str | None = None,
-        results: str | Mapping[str, Any] | XComArg | None = None,
-        state: str | Sequence[str] | None = None,
-        **kwargs: Any,
+        self, *, contact_flow_id: str, queue_id: str | None = None, user_id: str | None = None, **kwargs: Any
     ) -> None:
-        if results is not None and state is None:
-            state = "open"
-        super().__init__(results=results, state=state, **kwargs)
+        super().__init__(**kwargs)
         self.contact_flow_id = contact_flow_id
         self.queue_id = queue_id
         self.user_id = user_id
 
-    def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
-        return TransferContact(
-            instance_id=self.hook.instance_id,
-            contact_id=contact_id,
-            contact_flow_id=self.contact_flow_id,
-            queue_id=self.queue_id,
-            user_id=self.user_id,
-            client_token=self._token_for_task(context, "TransferContact", contact_id),
-        ).params()
+    @confidential
+    def execute(self, context: Context) -> Any:
+        """
+        Transfer the contacts.
 
-    def _execute_one(self, context: Context, contact_id: str) -> str:
-        params = self._params(context, contact_id)
-        response = self.hook.call(self.operation, params)
-        successor: str = response["ContactId"]
-        context["ti"].xcom_push(key="contact_arn", value=response.get("ContactArn"))
-        link = self._store_link(context, successor)
-        attempts = 1 + response["ResponseMetadata"]["RetryAttempts"]
-        self.log.info(
-            "Contact %s transferred; it goes on as %s (%s); client token %.8s…, attempts: %d",
-            contact_id,
-            successor,
-            link,
-            params["ClientToken"],
-            attempts,
-        )
-        return successor
+        :param context: the context of the task instance
+        """
+
+        def params(contact_id: str) -> dict[str, Any]:
+            return TransferContact(
+                instance_id=self.hook.instance_id,
+                contact_id=contact_id,
+                contact_flow_id=self.contact_flow_id,
+                queue_id=self.queue_id,
+                user_id=self.user_id,
+                client_token=self.token_for_task(context, TransferContact.name, contact_id),
+            ).params()
+
+        return self.act(context, params)
 
 
-class ContactBranchOperator(ConnectBaseOperator, BranchMixIn):
+class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
     """
     Follow the branch that an attribute of a contact names: what an agent decided.
 
@@ -684,7 +627,6 @@ class ContactBranchOperator(ConnectBaseOperator, BranchMixIn):
     :return: the task ID or IDs that follow
     """
 
-    inherits_from_skipmixin = True
     template_fields: Sequence[str] = aws_template_fields(
         "instance_id", "contact_id", "attribute", "branches", "default"
     )
@@ -705,13 +647,19 @@ class ContactBranchOperator(ConnectBaseOperator, BranchMixIn):
         self.branches = branches
         self.default = default
 
-    def _execute(self, context: Context) -> Any:
+    @confidential
+    def choose_branch(self, context: Context) -> str | list[str]:
+        """
+        Return the task ID or IDs that follow.
+
+        :param context: the context of the task instance
+        """
         outcome = self.contact_id
         if isinstance(outcome, Mapping):
             contact_id = str(outcome.get("went_on_as") or outcome.get("contact_id") or "")
         else:
             contact_id = str(outcome)
-        self._store_link(context, contact_id)
+        self.store_link(context, contact_id)
         # By the text as which Amazon Connect has the value: true, 1, 0.5.
         named = {text_of(name): branch for name, branch in self.branches.items()}
         branch, has_value = self._branch(contact_id, named)
@@ -720,7 +668,7 @@ class ContactBranchOperator(ConnectBaseOperator, BranchMixIn):
             what = "has a value that branches does not name in its" if has_value else "has no"
             rule = f"Branches are named for {known}; give a default for the rest."
             raise AirflowFailException(f"Contact {contact_id} {what} attribute {self.attribute!r}. {rule}")
-        return self.do_branch(context, branch)
+        return branch
 
     def _branch(
         self, contact_id: str, named: Mapping[str | None, str | list[str]]

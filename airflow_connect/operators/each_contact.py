@@ -1,32 +1,31 @@
-"""What the operators that do one thing with one contact or with many have in common."""
+"""What the operators have in common that do one thing with one contact or with each of many."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import AirflowFailException
-from airflow_connect.api.errors import RequestError
+from airflow_connect._task import truth
+from airflow_connect.api.errors import ConnectError, RequestError, RetryableError
 from airflow_connect.api.outcome import OutcomeState
 from airflow_connect.calls.clock import Clock
-from airflow_connect.calls.each import Paced
-from airflow_connect.links.connect import ContactLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
+from airflow_connect.record.format import RowState
+from airflow_connect.waiting.act import Acted, Fate, act_on_each
 from airflow_connect.waiting.awaited import contact_ids_of, results_of
 from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
-
-    from airflow_connect.calls.each import Answered
 
 __all__ = ["EachContactOperator"]
 
@@ -38,26 +37,31 @@ MOST_NAMED: Final = 100
 
 class EachContactOperator(ConnectBaseOperator):
     """
-    Do one thing with a contact, or once with each of many, in a pace that the quota allows.
+    Do one thing with a contact, or once with each of many, as fast as the quota allows.
 
     :param contact_id: the contact, or a list of them (templated)
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator`` or of a ``ContactSensor``, or
-        the folder of results: all that was made (templated)
+        the folder of results: the contacts that the task created (templated)
     :param state: of the results, only contacts that are ``open`` as far as their outcomes are on record, or whose
-        outcome is one of these: ``completed``, ``stopped``, ``expired``, ``transferred``, ``failed`` (templated)
-    :param dry_run: count what would be done, and call nothing
+        outcome is one of these: ``completed``, ``stopped``, ``expired``, ``transferred``, ``failed``; or
+        ``already_made``, the contacts that another task had created under the same key (templated)
+    :param dry_run: count what would be done, and call nothing (templated)
     """
 
     #: The API operation.
     operation: ClassVar[str]
-    #: What the counts call a contact with which it was done.
+    #: What the log and the counts call a contact with which it was done.
     done: ClassVar[str]
-    #: Codes of errors that say that the contact has ended. If it was transferred, it is done with what it went on as.
-    ended_codes: ClassVar[frozenset[str]] = frozenset()
-    #: Whether a contact has to be open for it, and the error does not say that it is not.
+    #: Error codes which say that the contact has ended. If it was transferred, its successor takes its place.
+    says_ended: ClassVar[frozenset[str]] = frozenset()
+    #: Whether the operation fails for a contact that has ended, without an error code of its own.
     needs_open: ClassVar[bool] = False
+    #: States of results that are chosen where the author names none; ``None`` for all that the task created.
+    default_state: ClassVar[str | None] = None
 
-    template_fields: Sequence[str] = aws_template_fields("instance_id", "contact_id", "results", "state")
+    template_fields: Sequence[str] = aws_template_fields(
+        "asked_for_dry_run", "contact_id", "instance_id", "results", "state"
+    )
 
     def __init__(
         self,
@@ -65,38 +69,99 @@ class EachContactOperator(ConnectBaseOperator):
         contact_id: str | Iterable[str] | XComArg | None = None,
         results: str | Mapping[str, Any] | XComArg | None = None,
         state: str | Sequence[str] | None = None,
-        dry_run: bool = False,
+        dry_run: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.contact_id = contact_id
         self.results = results
         self.state = state
-        if not isinstance(dry_run, bool):
-            raise TypeError(f"dry_run of task {self.task_id!r} is True or False; it is no template.")
         # Airflow's operators have a method dry_run.
         self.asked_for_dry_run = dry_run
 
-    def _params(self, context: Context, contact_id: str) -> dict[str, Any]:
-        """Return the parameters of the call for one contact, checked."""
-        raise AssertionError("each operator has its own")
+    def act(self, context: Context, params: Callable[[str], dict[str, Any]]) -> Any:
+        """
+        Do the operator's thing with each contact that the author named.
 
-    def _execute_one(self, context: Context, contact_id: str) -> str:
-        raise AssertionError("each operator has its own")
-
-    def _execute(self, context: Context) -> Any:
+        :param context: the context of the task instance
+        :param params: returns the checked parameters of the call for a contact
+        :return: for one contact its ID, or that of the contact it was transferred to; for many the counts
+        """
         try:
-            contact_ids = deque(self._chosen())
+            contact_ids = list(self._chosen())
+            dry_run = truth("dry_run", self.asked_for_dry_run)
         except (TypeError, ValueError) as error:
             raise AirflowFailException(f"Task {self.task_id!r}: {error}") from None
-        if self.asked_for_dry_run:
-            if contact_ids:
-                self._params(context, contact_ids[0])
+        if contact_ids:
+            # What is wrong with the request is wrong with all of them.
+            params(contact_ids[0])
+        if dry_run:
             self.log.info("Dry run: %s would be called for %d contacts", self.operation, len(contact_ids))
             return {"contacts": len(contact_ids), "dry_run": True}
         if isinstance(self.contact_id, str):
-            return self._execute_one(context, contact_ids[0])
-        return self._execute_many(context, contact_ids)
+            return self._act_on_one(context, contact_ids[0], params)
+        return self._act_on_many(context, contact_ids, params)
+
+    def _act_on_one(self, context: Context, contact_id: str, params: Callable[[str], dict[str, Any]]) -> str:
+        found: list[Acted] = []
+        asyncio.run(self._call_each([contact_id], params, found.append))
+        [acted] = found
+        if acted.error is not None and (acted.fate is Fate.FAILED or self.needs_open):
+            raise acted.error
+        response = acted.response or {}
+        goes_on: str = response.get("ContactId") or contact_id
+        if response.get("ContactArn"):
+            context["ti"].xcom_push(key="contact_arn", value=response["ContactArn"])
+        link = self.store_link(context, goes_on)
+        what = self.done if acted.fate is Fate.DONE else "had ended before"
+        to = f" to {goes_on}" if goes_on != contact_id else ""
+        self.log.info("Contact %s %s%s (%s)", contact_id, what, to, link)
+        return goes_on
+
+    def _act_on_many(
+        self, context: Context, contact_ids: list[str], params: Callable[[str], dict[str, Any]]
+    ) -> dict[str, Any]:
+        counts = Counter({"contacts": len(contact_ids), self.done: 0, "ended_before": 0, "failed": 0})
+        transferred: dict[str, str] = {}
+        failures: list[ConnectError] = []
+
+        def count(acted: Acted) -> None:
+            counts[self.done if acted.fate is Fate.DONE else acted.fate] += 1
+            successor = (acted.response or {}).get("ContactId")
+            if successor and len(contact_ids) <= MOST_NAMED:
+                transferred[acted.contact_id] = successor
+            if acted.fate is Fate.FAILED:
+                # The first, but rather one that may not happen to another attempt of the task.
+                if acted.error and (not failures or _is_final(failures[0]) > _is_final(acted.error)):
+                    failures[:] = [acted.error]
+                self.log.warning("Contact %s: %s", acted.contact_id, acted.error)
+
+        self.store_link(context)
+        asyncio.run(self._call_each(contact_ids, params, count))
+        self.log.info("%s: %s", self.operation, dict(counts))
+        if failures:
+            [error] = failures
+            kind = RequestError if _is_final(error) else RetryableError
+            of_all = f"{self.operation} failed for {counts['failed']:,} of {counts['contacts']:,} contacts."
+            raise kind(f"{of_all} One of the errors: {error}", operation=self.operation, code=error.code)
+        return {**counts, **({"went_on_as": transferred} if transferred else {})}
+
+    async def _call_each(
+        self, contact_ids: Iterable[str], params: Callable[[str], dict[str, Any]], tell: Callable[[Acted], None]
+    ) -> None:
+        clock = Clock()
+        acts = act_on_each(
+            contact_ids,
+            self.operation,
+            params,
+            reads=Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time),
+            clock=clock,
+            says_ended=self.says_ended,
+            needs_open=self.needs_open,
+        )
+        async with contextlib.aclosing(acts):
+            async for acted in acts:
+                tell(acted)
 
     def _chosen(self) -> Iterable[str]:
         """Return the contacts, each once."""
@@ -108,87 +173,34 @@ class EachContactOperator(ConnectBaseOperator):
             return contact_ids_of(self.contact_id)
         if self.state is not None and not self.state:
             raise ValueError("state names no state; leave it out for the default.")
-        states = {self.state} if isinstance(self.state, str) else set(self.state or ())
-        unknown = sorted(states - {OPEN, *map(str, OutcomeState)})
+        state = self.default_state if self.state is None else self.state
+        states = {state} if isinstance(state, str) else set(state or ())
+        allowed = [OPEN, str(RowState.ALREADY_MADE), *map(str, OutcomeState)]
+        unknown = sorted(states - set(allowed))
         if unknown:
-            known = ", ".join([OPEN, *map(str, OutcomeState)])
-            raise ValueError(f"state names {', '.join(unknown)}; there are {known}.")
+            raise ValueError(f"state names {', '.join(unknown)}; there are {', '.join(allowed)}.")
         if isinstance(self.results, Mapping) and not self.results.keys().isdisjoint({"outcomes", "contact_id"}):
             return _from_outcomes(self.results, states)
         path, conn_id = results_of(self.results)
         return _from_results(path, conn_id, states)
 
-    def _execute_many(self, context: Context, contact_ids: deque[str]) -> dict[str, Any]:
-        if contact_ids:
-            # What is wrong with the request is wrong with all of them.
-            self._params(context, contact_ids[0])
-        url = self.hook.instance_access_url
-        if url is not None:
-            context["ti"].xcom_push(key=ContactLink.xcom, value={"instance_access_url": url})
-        counts = Counter({"contacts": len(contact_ids), self.done: 0, "ended_before": 0, "failed": 0})
-        named: dict[str, str] | None = {} if len(contact_ids) <= MOST_NAMED else None
-        failures: list[str] = []
-        asyncio.run(self._call_each(context, contact_ids, counts, named, failures))
-        self.log.info("%s: %s", self.operation, dict(counts))
-        if failures:
-            of_all = f"{self.operation} failed for {counts['failed']:,} of {counts['contacts']:,} contacts."
-            raise AirflowFailException(f"{of_all} The first: {failures[0]}")
-        return {**counts, **({"went_on_as": named} if named else {})}
 
-    async def _call_each(
-        self,
-        context: Context,
-        contact_ids: deque[str],
-        counts: Counter[str],
-        named: dict[str, str] | None,
-        failures: list[str],
-    ) -> None:
-        clock = Clock()
-
-        def call(contact_id: str) -> dict[str, Any]:
-            return self.hook.call(self.operation, self._params(context, contact_id), max_retry_time=0)
-
-        calls = Paced(call, clock=clock, max_retry_time=self.max_retry_time)
-        reads = Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time)
-        while contact_ids:
-            ended: list[str] = []
-            async with contextlib.aclosing(calls.each(contact_ids)) as answers:
-                async for answer in answers:
-                    if answer.error is None:
-                        counts[self.done] += 1
-                        successor = (answer.result or {}).get("ContactId")
-                        if successor and named is not None:
-                            named[answer.item] = successor
-                    elif not isinstance(answer.error, RequestError):
-                        raise answer.error
-                    elif answer.error.code in self.ended_codes:
-                        # After a lost answer the contact may have been ended by this very call.
-                        if answer.may_have_happened:
-                            counts[self.done] += 1
-                        else:
-                            ended.append(answer.item)
-                    elif self.needs_open and await self._has_ended(answer, reads):
-                        counts["ended_before"] += 1
-                    else:
-                        counts["failed"] += 1
-                        failures[:] = failures or [str(answer.error)]
-                        self.log.warning("Contact %s: %s", answer.item, answer.error)
-            successors = await reads.successors(ended)
-            counts["ended_before"] += len(ended) - len(successors)
-            contact_ids.extend(successors.values())
-
-    @staticmethod
-    async def _has_ended(answer: Answered[str, Any], reads: Reads) -> bool:
-        try:
-            return (await reads.describe.one(answer.item)).get("DisconnectTimestamp") is not None
-        except RequestError:
-            return False
+def _is_final(error: ConnectError) -> bool:
+    return isinstance(error, RequestError)
 
 
 def _from_results(path: str, conn_id: str | None, states: set[str]) -> Iterator[str]:
     from airflow_connect.record.results import made_contacts
+    from airflow_connect.waiting.awaited import is_list
 
-    for made in made_contacts(path, conn_id=conn_id)[1]:
+    header, found = made_contacts(path, conn_id=conn_id)
+    listed = is_list(header)
+    for made in found:
+        if made.state is RowState.ALREADY_MADE and not listed:
+            # Another task's contact, which may be another team's: only on the author's word.
+            if RowState.ALREADY_MADE in states:
+                yield made.contact_id
+            continue
         state = made.outcome["state"] if made.outcome is not None else OPEN
         if not states or state in states:
             yield made.contact_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -22,16 +22,15 @@ from airflow_connect._compat import (
     first_reschedule,
     is_deferral_timeout,
 )
-from airflow_connect.api.errors import ConnectError, RequestError, SetupError
+from airflow_connect._task import ConnectTask, confidential
+from airflow_connect.api.errors import ConnectError, SetupError
 from airflow_connect.api.outcome import ALL_ATTRIBUTES, Condition, Outcome, check_condition, matches, open_contact
-from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.hooks.connect import ConnectHook
-from airflow_connect.links.connect import ContactLink, InstanceLink
 from airflow_connect.triggers.connect import ContactTrigger, connection_of
 from airflow_connect.waiting.awaited import contact_ids_of, results_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
@@ -49,7 +48,7 @@ GRACE: Final = 300.0
 ON_TIMEOUT: Final = ("fail", "return", "stop")
 
 
-class ContactSensor(AwsBaseSensor[ConnectHook]):
+class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     """
     Wait until contacts have ended, and return their outcomes as data.
 
@@ -90,13 +89,10 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         :func:`~airflow_connect.operators.bulk.read_results` reads
     """
 
-    aws_hook_class = ConnectHook
     template_fields: Sequence[str] = aws_template_fields(
         "instance_id", "contact_id", "results", "attributes", "fail_if", "skip_if", "results_path"
     )
     template_fields_renderers = {"fail_if": "json", "skip_if": "json"}  # noqa: RUF012  # as in its base class
-    operator_extra_links = (ContactLink(), InstanceLink())
-    ui_color = "#eef6ff"
 
     def __init__(
         self,
@@ -113,8 +109,6 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         stop_on_kill: bool = False,
         results_path: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        instance_id: str | None = None,
-        max_retry_time: float = MAX_RETRY_TIME,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -135,32 +129,23 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         self.stop_on_kill = stop_on_kill
         self.results_path = results_path
         self.deferrable = deferrable
-        self.instance_id = instance_id
-        self.max_retry_time = max_retry_time
         self._wait: Wait | None = None
         self._started: float | None = None
         self._polled_before = False
         self._folder: str | None = None
 
-    @property
-    def _hook_parameters(self) -> dict[str, Any]:
-        return {
-            **super()._hook_parameters,
-            "instance_id": self.instance_id,
-            "max_retry_time": self.max_retry_time,
-        }
+    def before_rendering(self, context: Context) -> Collection[str]:
+        """
+        Keep functions from being rendered: Airflow would call them itself, and not with an outcome.
 
-    def _do_render_template_fields(
-        self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
-    ) -> None:
-        if parent is self:
-            # Airflow would call a function in a template field itself, and not with an outcome.
-            functions = {name for name in ("fail_if", "skip_if") if callable(getattr(self, name))}
-            template_fields = [name for name in template_fields if name not in functions]
-        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        :param context: the context of the task instance
+        """
+        functions = {name for name in ("fail_if", "skip_if") if callable(getattr(self, name))}
+        return {*super().before_rendering(context), *functions}
 
     # --- Life ---------------------------------------------------------------------------------------------------
 
+    @confidential
     def execute(self, context: Context) -> Any:
         """
         Look, and wait here, between two schedulings, or in the triggerer.
@@ -169,12 +154,12 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         """
         self._check(context)
         if not self.deferrable:
-            self._started = self._first_look(context)
+            self._wait, self._started = None, self._first_look(context)
             return super().execute(context)
         self._started = time.time()
         wait = self._wait = self._new_wait(context, deadline=self._started + self.timeout)
         if self._is_small(wait):
-            self._guarded(wait.poll)
+            asyncio.run(wait.poll())
         if wait.is_met:
             try:
                 return self._result(wait, timed_out=False)
@@ -190,6 +175,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         )
         raise AssertionError("to defer is to raise")
 
+    @confidential
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """
         Look once.
@@ -198,12 +184,13 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         """
         deadline = None if self._started is None else self._started + self.timeout
         wait = self._wait = self._wait or self._new_wait(context, deadline=deadline)
-        self._guarded(wait.poll)
+        asyncio.run(wait.poll())
         late = self._started is not None and time.time() - self._started > self.timeout
         if not wait.is_met and (self.on_timeout == "fail" or not late):
             return False
         return PokeReturnValue(is_done=True, xcom_value=self._result(wait, timed_out=not wait.is_met))
 
+    @confidential
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """
         Go on after the trigger has fired.
@@ -224,14 +211,15 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         wait = self._new_wait(context, event["ended"])
         if self.attributes or self.fail_if or self.skip_if:
             # The event has no attributes, since Airflow logs it.
-            self._guarded(wait.read_attributes)
+            asyncio.run(wait.read_attributes())
         return self._result(wait, timed_out=timed_out)
 
+    @confidential
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Stop what is open, if that is wanted, when Airflow's time for the deferred task is up."""
         if self.stop_on_kill and is_deferral_timeout(next_method, next_kwargs):
             self._wait = self._new_wait(context)
-            self._guarded(self._wait.poll)
+            asyncio.run(self._wait.poll())
             self.on_kill()
         return super().resume_execution(next_method, next_kwargs, context)
 
@@ -240,7 +228,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         if not self.stop_on_kill or self._wait is None:
             return
         try:
-            self.log.info("The task was killed: %s", dict(self._wait.stop_at_once(self._stop)))
+            self.log.info("The task was killed: %s", dict(self._wait.stop_at_once()))
         except ConnectError as error:
             self.log.error("The task was killed, and its contacts could not be stopped: %s", error)  # noqa: TRY400
 
@@ -261,10 +249,7 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
                 _check_recorded(self.attributes, fail_if=self.fail_if, skip_if=self.skip_if)
         except (TypeError, ValueError) as error:
             raise AirflowFailException(f"Task {self.task_id!r}: {error}") from None
-        url = self.hook.instance_access_url
-        if url is not None:
-            alone = {"contact_id": ids[0]} if isinstance(self.contact_id, str) else {}
-            context["ti"].xcom_push(key=ContactLink.xcom, value={"instance_access_url": url, **alone})
+        self.store_link(context, ids[0] if isinstance(self.contact_id, str) else None)
 
     def _awaited(self, context: Context) -> Awaited:
         """Return what to wait for, and where its outcomes are kept."""
@@ -339,15 +324,12 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
         self._polled_before = first is not None
         return first.timestamp() if first is not None else time.time()
 
-    def _stop(self, contact_id: str) -> bool:
-        return self.hook.stop_contact(contact_id, max_retry_time=0)
-
     # --- What comes of it ---------------------------------------------------------------------------------------
 
     def _result(self, wait: Wait, *, timed_out: bool) -> Any:
         """Return the outcomes, or end the task as its conditions say."""
         if timed_out and self.on_timeout == "stop":
-            self.log.info("The time is up: %s", dict(self._guarded(lambda: wait.stop_open(self._stop))))
+            self.log.info("The time is up: %s", dict(asyncio.run(wait.stop_open())))
         awaited: Any = wait.awaited
         awaited.close()
         summary = {**awaited.summary(), "timed_out": timed_out}
@@ -386,16 +368,6 @@ class ContactSensor(AwsBaseSensor[ConnectHook]):
             if found := met[name]:
                 more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
                 raise end(f"The outcome of contact {found[0]}{more} is what {name} names.")
-
-    def _guarded(self, look: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """Run what reads contacts; raise its error without a traceback whose frames hold what contacts hold."""
-        try:
-            return asyncio.run(look())
-        except ConnectError as error:
-            failure = error
-        if isinstance(failure, RequestError):
-            raise AirflowFailException(str(failure))
-        raise failure.with_traceback(None)
 
 
 def _check_attributes(attributes: object) -> None:

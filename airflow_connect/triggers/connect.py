@@ -21,7 +21,7 @@ from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.waiting.awaited import Awaited, InMemory, InResults
-from airflow_connect.waiting.wait import Wait, stop_contacts
+from airflow_connect.waiting.wait import Wait
 from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
@@ -264,14 +264,7 @@ class ContactTrigger(BaseTrigger):
 
     async def _stop_open(self) -> None:
         try:
-            wait = await self._started()
-            reader: Any = (await self._reads()).reader
-
-            def stop(contact_id: str) -> bool:
-                stopped: bool = reader.stop_contact(contact_id, max_retry_time=0)
-                return stopped
-
-            counts = await stop_contacts(wait.watch.open_now, stop, await self._reads(), clock=self._clock)
+            counts = await (await self._started()).stop()
             self.log.info(
                 "The task was killed: %(stopped)d contacts stopped, %(ended_before)d had ended before, "
                 "%(failed)d could not be stopped",

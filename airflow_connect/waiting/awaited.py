@@ -28,6 +28,7 @@ __all__ = [
     "InResults",
     "contact_ids_of",
     "count_states",
+    "is_list",
     "list_contacts",
     "results_of",
 ]
@@ -230,9 +231,18 @@ def list_contacts(folder: Any, contact_ids: Iterable[str], *, header: Mapping[st
     contact_ids = list(contact_ids)
     if place_of(folder).find() and set(contact_ids) <= set(contacts(folder)):
         return
-    with Ledger(folder, header=header) as ledger:
+    with Ledger(folder, header={**header, "listed": True}) as ledger:
         for row, contact_id in enumerate(contact_ids, 1):
             ledger.already_made(row, None, f"contact:{contact_id}", contact_id)
+
+
+def is_list(header: Mapping[str, Any]) -> bool:
+    """
+    Return whether results are a list of contacts that somebody named, rather than what a task created or found.
+
+    :param header: of the first segment
+    """
+    return bool(header.get("listed"))
 
 
 def contact_ids_of(given: object) -> list[str]:

@@ -16,34 +16,29 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-from collections import Counter, deque
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from airflow_connect.api.errors import ConnectError
-from airflow_connect.calls.each import Paced
 from airflow_connect.calls.retry import can_pass
+from airflow_connect.waiting.act import stop_contacts
 from airflow_connect.waiting.awaited import InMemory
 from airflow_connect.waiting.watch import Watch, contacts_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from airflow_connect.api.outcome import Outcome
     from airflow_connect.calls.clock import Clock
+    from airflow_connect.waiting.act import Stopped
     from airflow_connect.waiting.awaited import Awaited
     from airflow_connect.waiting.watch import Reads
 
-__all__ = ["Stopped", "Wait", "stop_contacts"]
+__all__ = ["Wait"]
 
 log = logging.getLogger(__name__)
 
 #: Seconds by which a poll may go on when the time is up: there is one poll, however short the time.
 LAST_POLL: Final = 30.0
-
-
-class Stopped(Counter[str]):
-    """How many contacts a task ``stopped``, ``ended_before`` and ``failed`` to stop."""
 
 
 class Wait:
@@ -168,32 +163,35 @@ class Wait:
                 for outcome in ended[answer.item]:
                     self.awaited.outcomes[outcome.contact_id] = dataclasses.replace(outcome, attributes=attributes)
 
-    async def stop_open(self, stop: Callable[[str], bool]) -> Stopped:
+    async def stop_open(self) -> Stopped:
         """
         Stop what is still open, each contact once, and keep what became of it.
 
-        :param stop: StopContact: says whether it ended the contact
         :raises SetupError: if contacts cannot be stopped at all
         """
         await self._poll_all()
-        stopped = await self._stop(stop)
+        stopped = await self.stop()
         self.watch.describe_all_next()
         await self._poll_all()
         return stopped
 
-    def stop_at_once(self, stop: Callable[[str], bool]) -> Stopped:
+    async def stop(self) -> Stopped:
+        """
+        Stop what the last poll left open, each contact once.
+
+        :raises SetupError: if contacts cannot be stopped at all
+        """
+        return await stop_contacts(self.watch.open_now, self._reads, clock=self._clock)
+
+    def stop_at_once(self) -> Stopped:
         """
         Stop what the last poll left open, from wherever a signal found the process: a poll may be under way.
 
-        :param stop: StopContact: says whether it ended the contact
         :raises SetupError: if contacts cannot be stopped at all
         """
         # The thread that was interrupted may be in an event loop, which cannot run another.
         with ThreadPoolExecutor(1, thread_name_prefix="amazon-connect-stop") as thread:
-            return thread.submit(asyncio.run, self._stop(stop)).result()
-
-    async def _stop(self, stop: Callable[[str], bool]) -> Stopped:
-        return await stop_contacts(self.watch.open_now, stop, self._reads, clock=self._clock)
+            return thread.submit(asyncio.run, self.stop()).result()
 
     async def _poll_all(self) -> None:
         try:
@@ -202,37 +200,3 @@ class Wait:
                     self.awaited.add(outcome)
         finally:
             await asyncio.to_thread(self.awaited.flush)
-
-
-async def stop_contacts(
-    contact_ids: Iterable[str], stop: Callable[[str], bool], reads: Reads, *, clock: Clock
-) -> Stopped:
-    """
-    Stop contacts, each once; one that was transferred as what it went on as. One that has ended already is no error.
-
-    :param contact_ids: the contacts
-    :param stop: StopContact, in one attempt: says whether it ended the contact
-    :param reads: what finds out what a contact went on as; a StopContact is repeated for as long as its reads are
-    :param clock: the time
-    :raises ConnectError: if contacts cannot be stopped at all, or no call was accepted for ``max_retry_time``
-    """
-    calls = Paced(stop, clock=clock, max_retry_time=reads.max_retry_time)
-    counts = Stopped(stopped=0, ended_before=0, failed=0)
-    left = deque(contact_ids)
-    known = set(left)
-    while left:
-        ended: list[str] = []
-        async with contextlib.aclosing(calls.each(left)) as answers:
-            async for answer in answers:
-                if answer.error is not None:
-                    log.warning("Contact %s cannot be stopped: %s", answer.item, answer.error)
-                    counts["failed"] += 1
-                elif answer.result or answer.may_have_happened:
-                    counts["stopped"] += 1
-                else:
-                    ended.append(answer.item)
-        successors = await reads.successors(ended)
-        counts["ended_before"] += len(ended) - len(successors)
-        left.extend(successor for successor in successors.values() if successor not in known)
-        known.update(left)
-    return counts

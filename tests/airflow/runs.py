@@ -43,3 +43,13 @@ def xcom(run: Any, task_id: str, key: str = "return_value", map_index: int = -1)
 def states(run: Any) -> dict[str, str]:
     """Return the state of each task that is not mapped."""
     return {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
+
+
+def rendered_fields(run: Any) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return what Airflow stored of a run's template fields, by task ID and map index."""
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        found = session.query(RenderedTaskInstanceFields).filter_by(dag_id=run.dag_id, run_id=run.run_id)
+        return {(one.task_id, one.map_index): dict(one.rendered_fields) for one in found}

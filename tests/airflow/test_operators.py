@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from airflow_connect.api.identity import token_for_key, token_for_task
 from airflow_connect.emulator.resources import BILLING_QUEUE, TASKS_FLOW, TO_QUEUE_FLOW
-from tests.airflow.runs import new_dag, states, xcom
+from tests.airflow.runs import new_dag, rendered_fields, states, xcom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -279,12 +277,26 @@ def test_nothing_of_a_row_is_logged(run_dag: Callable[..., Any], emulator: Emula
     assert run.state == "success"
 
 
-def test_sensitive_fields_name_arguments() -> None:
-    """A name that no argument has is the author's mistake, told when the DAG file is parsed."""
+def test_sensitive_fields_name_arguments(
+    run_dag: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]
+) -> None:
+    """A name that no argument has fails the task before a value that was to be hidden is stored."""
     from airflow_connect.operators.connect import CreateContactOperator
 
-    with pytest.raises(ValueError, match="names atributes; it can name"):
-        CreateContactOperator(task_id="create", channel="TASK", sensitive_fields=("atributes",))
+    with new_dag("misspelt") as dag:
+        CreateContactOperator(
+            task_id="create",
+            channel="TASK",
+            name="Order",
+            attributes={"iban": MARKED},
+            sensitive_fields=("atributes",),
+            retries=3,
+        )
+    run = run_dag(dag)
+    assert states(run) == {"create": "failed"}
+    assert emulator.calls() == []
+    assert "names atributes; it can name" in " ".join(logged().split())
+    assert rendered_fields(run) == {}
 
 
 def test_key_and_token_exclude_each_other(

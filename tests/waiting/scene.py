@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_connect.emulator.resources import BILLING_QUEUE, TO_QUEUE_FLOW
 from airflow_connect.hooks.connect import ConnectHook
-from airflow_connect.waiting.wait import stop_contacts
+from airflow_connect.waiting.act import stop_contacts
 from airflow_connect.waiting.watch import Reads, Watch
 from tools.simulation import SimulatedClock
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_connect.api.outcome import Outcome
     from airflow_connect.emulator.server import Emulator
-    from airflow_connect.waiting.wait import Stopped
+    from airflow_connect.waiting.act import Stopped
 
 TASK = {"channel": "TASK", "name": "Call back"}
 
@@ -91,11 +91,7 @@ class Scene:
 
     def stop(self, contact_ids: Iterable[str], **options: Any) -> Stopped:
         reads = Reads(self.hook, clock=self.clock, **options)
-
-        def stop(contact_id: str) -> bool:
-            return self.hook.stop_contact(contact_id, max_retry_time=0)
-
-        return asyncio.run(stop_contacts(contact_ids, stop, reads, clock=self.clock))
+        return asyncio.run(stop_contacts(contact_ids, reads, clock=self.clock))
 
     def read(self, operation: str = "DescribeContact") -> int:
         return len(self.emulator.calls(operation))

@@ -377,7 +377,7 @@ def test_chain_of_transfers_that_comes_back_ends(scene: Scene) -> None:
     scene.hook.list_associated_contacts = associated  # type: ignore[method-assign]  # no such answer is known
     watch = scene.watch([first])
     assert scene.poll(watch) == scene.poll(watch) == []
-    assert scene.stop([first]) == {"stopped": 0, "ended_before": 0, "failed": 0}
+    assert scene.stop([first]) == {"stopped": 0, "ended_before": 1, "failed": 0}
 
 
 def test_clock_that_is_set_back_hides_nothing(scene: Scene) -> None:

@@ -1,0 +1,230 @@
+"""
+What the operators and the sensor have in common: the instance, hidden fields, errors, links.
+
+Knows Airflow and the hook, and no operation of Amazon Connect.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+
+from airflow.providers.amazon.aws.utils.mixins import AwsBaseHookMixin
+
+from airflow_connect._compat import AirflowFailException, BaseOperatorLink, RenderedTask
+from airflow_connect.api.errors import ConnectError, RequestError
+from airflow_connect.calls.retry import MAX_RETRY_TIME
+from airflow_connect.hooks.connect import ConnectHook
+from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from airflow.sdk import Context
+
+__all__ = ["ConnectTask", "Hidden", "confidential", "truth"]
+
+#: What the UI's forms and templates write for a truth value.
+_TRUTH: Final = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "none": False,
+    "": False,
+}
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+Task = TypeVar("Task", bound="ConnectTask")
+
+
+class Hidden:
+    """
+    The value of a field that Airflow must not store: it takes the value's place until the task runs.
+
+    It is the field's value, rather than kept beside it, so that it belongs to one run: ``dag.test()`` runs shallow
+    copies of one operator.
+
+    :param value: the true value
+    :param shown: what Airflow stores and shows instead
+    """
+
+    def __init__(self, value: Any, shown: str = "***") -> None:
+        self.value = value
+        self._shown = shown
+
+    def __repr__(self) -> str:
+        """Return what may be shown."""
+        return self._shown
+
+    def serialize(self) -> str:
+        """Return what Airflow stores."""
+        return self._shown
+
+
+def truth(name: str, value: object) -> bool:
+    """
+    Return a rendered argument as a truth value: a form or a template gives it as text.
+
+    :param name: the argument
+    :param value: what it was rendered to
+    :raises ValueError: if it is something else
+    """
+    found = _TRUTH.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError(f"{name} must be true or false.")
+    return found
+
+
+def confidential(
+    method: Callable[Concatenate[Task, Parameters], Result],
+) -> Callable[Concatenate[Task, Parameters], Result]:
+    """
+    Decorate a method that Airflow calls to run a task (``execute``, ``execute_complete``, ``poke``).
+
+    In the method, hidden fields have their true values; afterwards they are hidden again. A
+    :class:`~airflow_connect.api.errors.ConnectError` leaves it without the frames that it came through, since some of
+    Airflow's formatters print the variables of every frame, which hold the request; the message says all that helps. A
+    request that was refused fails the task for good, since another attempt would be refused alike.
+
+    :param method: the method of a :class:`ConnectTask`
+    """
+
+    @functools.wraps(method)
+    def run(self: Task, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        with self.true_fields():
+            try:
+                return method(self, *args, **kwargs)
+            except ConnectError as error:
+                failure = error
+        # Raised out here, where it gets no context that has frames.
+        _forget_frames(failure)
+        if isinstance(failure, RequestError):
+            raise AirflowFailException(str(failure))
+        raise failure
+
+    return run
+
+
+def _forget_frames(error: BaseException) -> None:
+    one: BaseException | None = error
+    while one is not None:
+        one.__traceback__ = None
+        one = one.__cause__ or one.__context__
+
+
+class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
+    """
+    Give an operator or sensor the hook's parameters, fields that Airflow does not show, and links.
+
+    :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
+        the extra of the connection.
+    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``; Amazon Connect gets the
+        true values
+    """
+
+    aws_hook_class = ConnectHook
+    operator_extra_links: Collection[BaseOperatorLink] = (ContactLink(), InstanceLink())
+    ui_color = "#eef6ff"
+
+    _fields_are_true = False
+
+    def __init__(
+        self,
+        *,
+        instance_id: str | None = None,
+        max_retry_time: float = MAX_RETRY_TIME,
+        sensitive_fields: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.instance_id = instance_id
+        self.max_retry_time = max_retry_time
+        self.sensitive_fields = sensitive_fields
+
+    @property
+    def _hook_parameters(self) -> dict[str, Any]:
+        return {
+            **super()._hook_parameters,
+            "instance_id": self.instance_id,
+            "max_retry_time": self.max_retry_time,
+        }
+
+    # --- Hidden fields --------------------------------------------------------------------------------------------
+
+    def before_rendering(self, context: Context) -> Collection[str]:
+        """
+        Give this run objects of its own where Airflow would render those that the Dag's operator has.
+
+        :param context: the context of the task instance
+        """
+        for name in self.template_fields:
+            value = getattr(self, name)
+            if hasattr(value, "template_fields"):
+                setattr(self, name, copy.copy(value))
+        return super().before_rendering(context)
+
+    def after_rendering(self) -> None:
+        """
+        Hide the sensitive fields.
+
+        :raises AirflowFailException: if ``sensitive_fields`` names something else, which would be shown
+        """
+        unknown = sorted(set(self.sensitive_fields) - set(self.template_fields))
+        if unknown:
+            raise AirflowFailException(
+                f"sensitive_fields of task {self.task_id!r} names {', '.join(unknown)}; "
+                f"it can name {', '.join(self.template_fields)}."
+            )
+        self.hide_fields()
+
+    def fields_to_hide(self) -> set[str]:
+        """Return the names of the fields that Airflow must not store."""
+        return set(self.sensitive_fields)
+
+    def hide_fields(self) -> None:
+        """Hide the fields that are to be hidden and are not."""
+        for name in self.fields_to_hide():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Hidden):
+                setattr(self, name, Hidden(value))
+
+    @contextmanager
+    def true_fields(self) -> Iterator[None]:
+        """Let fields have their true values, and hide them again."""
+        if self._fields_are_true:
+            yield
+            return
+        for name in self.template_fields:
+            value = getattr(self, name)
+            if isinstance(value, Hidden):
+                setattr(self, name, value.value)
+        self._fields_are_true = True
+        try:
+            yield
+        finally:
+            self._fields_are_true = False
+            self.hide_fields()
+
+    # --- Links ----------------------------------------------------------------------------------------------------
+
+    def store_link(self, context: Context, contact_id: str | None = None) -> str:
+        """
+        Store what the links need.
+
+        :param context: the context of the task instance
+        :param contact_id: the contact, if the task has a single one
+        :return: the address of the contact's page for the log
+        """
+        url = self.hook.instance_access_url
+        if url is None:
+            return "no link"
+        stored = {"instance_access_url": url, **({"contact_id": contact_id} if contact_id else {})}
+        context["ti"].xcom_push(key=ContactLink.xcom, value=stored)
+        return contact_url(url, contact_id) if contact_id else url

@@ -1,0 +1,165 @@
+"""
+One thing that is done with one contact or with each of many: stop, transfer, change, tag.
+
+::
+
+    contact IDs ──► act_on_each ──► Acted: done │ ended before │ failed
+        ▲                │
+        └── transferred ─┘ what it was transferred to
+
+This module knows no Airflow and no client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import Counter, deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from airflow_connect.api.errors import ConnectError
+from airflow_connect.api.operations import StopContact
+from airflow_connect.calls.each import Paced
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+
+    from airflow_connect.calls.clock import Clock
+    from airflow_connect.calls.each import Answered
+    from airflow_connect.waiting.watch import Reads
+
+__all__ = ["STOP_SAYS_ENDED", "Acted", "Fate", "Stopped", "act_on_each", "stop_contacts"]
+
+log = logging.getLogger(__name__)
+
+#: What StopContact answers with if the contact has ended. If it was transferred, its successor is stopped.
+STOP_SAYS_ENDED = frozenset({"ContactNotFoundException"})
+
+
+class Fate(StrEnum):
+    """What a call for one contact came to."""
+
+    DONE = "done"
+    #: The contact had ended, and was not transferred to another one.
+    ENDED_BEFORE = "ended_before"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """
+    What a call for one contact came to.
+
+    :param contact_id: the contact; after a transfer, what it was transferred to
+    :param fate: what the call came to
+    :param response: Amazon Connect's answer; ``None`` without one, also where an earlier attempt had no answer and was
+        carried out
+    :param error: why it failed, or how Amazon Connect said that the contact had ended
+    """
+
+    contact_id: str
+    fate: Fate
+    response: Mapping[str, Any] | None = None
+    error: ConnectError | None = None
+
+
+async def act_on_each(
+    contact_ids: Iterable[str],
+    operation: str,
+    params: Callable[[str], Mapping[str, Any]],
+    *,
+    reads: Reads,
+    clock: Clock,
+    says_ended: frozenset[str] = frozenset(),
+    needs_open: bool = False,
+) -> AsyncGenerator[Acted, None]:
+    """
+    Call an operation once for each contact, as fast as the quota allows, and yield what each call came to.
+
+    Whoever stops early closes the iterator (``contextlib.aclosing``).
+
+    :param contact_ids: the contacts
+    :param operation: the API operation
+    :param params: returns the parameters of the call for a contact
+    :param reads: reads contacts; its reader makes the calls, which are repeated for as long as its reads are
+    :param clock: the time
+    :param says_ended: error codes which say that the contact has ended. If it was transferred, the call is made for its
+        successor.
+    :param needs_open: whether the operation fails for a contact that has ended, without an error code of its own
+    :raises ConnectError: if no call could succeed, or none was accepted for ``max_retry_time``
+    """
+
+    def call(contact_id: str) -> dict[str, Any]:
+        return reads.reader.call(operation, params(contact_id), max_retry_time=0)
+
+    calls = Paced(call, clock=clock, max_retry_time=reads.max_retry_time)
+    left = deque(contact_ids)
+    known = set(left)
+    while left:
+        ended: dict[str, ConnectError] = {}
+        async with contextlib.aclosing(calls.each(left)) as answers:
+            async for answer in answers:
+                contact_id, error = answer.item, answer.error
+                if error is None:
+                    yield Acted(contact_id, Fate.DONE, answer.result)
+                elif error.code in says_ended:
+                    # After a lost answer the contact may have been ended by this very call.
+                    if answer.may_have_happened:
+                        yield Acted(contact_id, Fate.DONE)
+                    else:
+                        ended[contact_id] = error
+                elif needs_open and await _has_ended(answer, reads):
+                    yield Acted(contact_id, Fate.ENDED_BEFORE, error=error)
+                else:
+                    yield Acted(contact_id, Fate.FAILED, error=error)
+        successors = await reads.successors(ended)
+        for contact_id, error in ended.items():
+            successor = successors.get(contact_id)
+            if successor is None or successor in known:
+                yield Acted(contact_id, Fate.ENDED_BEFORE, error=error)
+            else:
+                known.add(successor)
+                left.append(successor)
+
+
+async def _has_ended(answer: Answered[str, Any], reads: Reads) -> bool:
+    try:
+        return (await reads.describe.one(answer.item)).get("DisconnectTimestamp") is not None
+    except ConnectError:
+        return False
+
+
+class Stopped(Counter[str]):
+    """How many contacts a task ``stopped``, ``ended_before`` and ``failed`` to stop."""
+
+
+async def stop_contacts(contact_ids: Iterable[str], reads: Reads, *, clock: Clock) -> Stopped:
+    """
+    Stop contacts, each once; one that was transferred as what it went on as. One that has ended already is no error.
+
+    :param contact_ids: the contacts
+    :param reads: reads contacts; its reader makes the calls, which are repeated for as long as its reads are
+    :param clock: the time
+    :raises ConnectError: if no contact can be stopped, or no call was accepted for ``max_retry_time``
+    """
+    counts = Stopped(stopped=0, ended_before=0, failed=0)
+
+    def params(contact_id: str) -> dict[str, Any]:
+        return StopContact(instance_id=reads.reader.instance_id, contact_id=contact_id).params()
+
+    acts = act_on_each(
+        contact_ids,
+        StopContact.name,
+        params,
+        reads=reads,
+        clock=clock,
+        says_ended=STOP_SAYS_ENDED,
+    )
+    async with contextlib.aclosing(acts):
+        async for acted in acts:
+            counts["stopped" if acted.fate is Fate.DONE else acted.fate] += 1
+            if acted.fate is Fate.FAILED:
+                log.warning("Contact %s cannot be stopped: %s", acted.contact_id, acted.error)
+    return counts
