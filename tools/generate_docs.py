@@ -138,11 +138,17 @@ def _policy(operator: str) -> str:
 
 def _errors() -> str:
     from airflow_connect.api import errors
+    from airflow_connect.api.operations import CreateContact
 
     sorted_as: dict[tuple[str, str], list[str]] = {}
-    tables = [*errors._BY_CODE.items(), *((name, entry) for name, (entry, _) in errors._BY_BOTOCORE_NAME.items())]
+    tables = [
+        *errors._BY_CODE.items(),
+        *((name, entry) for name, (entry, _) in errors._BY_BOTOCORE_NAME.items()),
+        ("SSLError: certificate verify failed", errors._UNTRUSTED),
+    ]
     for code, (kind, advice) in tables:
-        advice = advice.replace("{operation}", "*the operation*")  # noqa: PLW2901
+        again = errors._again(CreateContact, may_have_happened=True)
+        advice = advice.replace("{operation}", "*the operation*").replace("{again}", again)  # noqa: PLW2901
         sorted_as.setdefault((kind.__name__, advice), []).append(f"`{code}`")
     rows = [[", ".join(sorted(codes)), f"`{kind}`", advice] for (kind, advice), codes in sorted(sorted_as.items())]
     return _table(["Code", "Error", "What it says to do"], rows)

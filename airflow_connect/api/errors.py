@@ -1,5 +1,5 @@
 """
-Every way in which a call to Amazon Connect can fail, sorted once by its cure.
+Every way in which a call to Amazon Connect can fail, sorted once by what helps.
 
 This module knows no Airflow and no client. Its errors::
 
@@ -17,19 +17,19 @@ This module knows no Airflow and no client. Its errors::
     ├── InputError                 the rows to make contacts of cannot be read; nothing was sent
     └── LedgerError                what becomes of the rows cannot be recorded, or what was recorded cannot be read
 
-An error's text says what is wrong, where, and what to do next. It never holds what a contact holds: the
-service's own words are kept, but everything in them that the request contained is struck out.
+An error's text says what is wrong, where, and what to do next. It never holds what a contact holds: of the service's
+own words, everything that the request holds is struck out, except what identifies something
+(:mod:`airflow_connect.api.quoting`).
 """
 
 from __future__ import annotations
 
-import enum
-import itertools
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConnectError",
-    "Cure",
+    "Exchange",
     "IdempotencyError",
     "InputError",
     "InvalidRequestError",
@@ -53,26 +53,11 @@ __all__ = [
     "SetupError",
     "ThrottledError",
     "answer_cut_off",
+    "answer_unreadable",
+    "client_missing",
     "content_changed",
     "sort_error",
 ]
-
-
-class Cure(enum.Enum):
-    """What helps against an error."""
-
-    #: The same request again, later.
-    RETRY = "retry"
-    #: Another request: the author or the data must change.
-    REQUEST = "request"
-    #: Another connection, permission or instance: no request of this task can succeed.
-    SETUP = "setup"
-    #: Fewer active contacts, or a higher quota.
-    WAIT = "wait"
-    #: Other rows, or access to them: what they are read from cannot be read.
-    INPUT = "input"
-    #: Room for the results, and access to them: where they are recorded cannot be written or read.
-    RESULTS = "results"
 
 
 class ConnectError(Exception):
@@ -87,8 +72,6 @@ class ConnectError(Exception):
     :param retry_after: seconds that the service asked to wait, ``None`` if it did not
     :param may_have_happened: whether the service may have carried out the call although no answer says so
     """
-
-    cure: ClassVar[Cure]
 
     def __init__(
         self,
@@ -115,8 +98,6 @@ class ConnectError(Exception):
 class RetryableError(ConnectError):
     """The same request can succeed later: throttled, an internal error of the service, no or a broken answer."""
 
-    cure = Cure.RETRY
-
 
 class ThrottledError(RetryableError):
     """The account's rate of this operation is used up for the moment; nothing was done."""
@@ -128,8 +109,6 @@ class RowsFailedError(RetryableError):
 
 class RequestError(ConnectError):
     """The request is wrong, and the same request will fail again."""
-
-    cure = Cure.REQUEST
 
 
 class InvalidRequestError(RequestError):
@@ -169,8 +148,6 @@ class RowsRefusedError(RequestError):
 class SetupError(ConnectError):
     """No request can succeed as things are: access denied, no credentials, no such instance, wrong endpoint."""
 
-    cure = Cure.SETUP
-
 
 class QuotaError(ConnectError):
     """
@@ -179,7 +156,6 @@ class QuotaError(ConnectError):
     The service's reason is in the message and, where Amazon gives one, in :attr:`reason`.
     """
 
-    cure = Cure.WAIT
     #: Amazon's reason as a code, ``None`` where it gives none.
     reason: str | None = None
 
@@ -191,8 +167,6 @@ class InputError(ConnectError):
     Nothing was sent because of it. One bad row among good ones is no ``InputError`` but that row's fault.
     """
 
-    cure = Cure.INPUT
-
 
 class LedgerError(ConnectError):
     """
@@ -202,16 +176,15 @@ class LedgerError(ConnectError):
     again with the same client token.
     """
 
-    cure = Cure.RESULTS
-
 
 class _Sorted(NamedTuple):
     error: type[ConnectError]
     advice: str
 
 
-_AGAIN: Final = "It can succeed if it is sent again; the same client token makes no second contact."
-#: In place of :data:`_AGAIN` where the call may have happened and the token does not prevent a second one.
+#: In place of :func:`_again`, which depends on the operation.
+_AGAIN: Final = "{again}"
+#: Where the call may have happened and the token does not prevent a second one.
 _NOT_BY_ITSELF: Final = (
     "Nobody knows whether the customer was called, so that the call is not repeated by itself: Amazon may forget the "
     "client token of a call that has ended, and would call a second time. Look for the contact in Amazon Connect; "
@@ -293,25 +266,22 @@ _BY_CODE: Final[Mapping[str, _Sorted]] = {
     ),
 }
 
+_NETWORK: Final = "Check the network, endpoint_url and region_name."
+_CONNECTION: Final = "Check the Amazon Web Services connection and botocore_config."
+
 #: botocore's exceptions by name, so that importing this module does not import botocore.
-#: The last column: whether the request may have reached the service.
+#: The last column: whether the request may have left. Only of these is it known that it has not.
 _BY_BOTOCORE_NAME: Final[Mapping[str, tuple[_Sorted, bool]]] = {
-    "EndpointConnectionError": (
-        _Sorted(RetryableError, "Check the network, endpoint_url and region_name."),
-        False,
-    ),
-    "ConnectTimeoutError": (
-        _Sorted(RetryableError, "Check the network, endpoint_url and region_name."),
-        False,
-    ),
-    "ProxyConnectionError": (_Sorted(RetryableError, "Check the proxy in botocore_config."), False),
-    "SSLError": (_Sorted(SetupError, "Check verify, and the certificates that the worker trusts."), False),
+    "EndpointConnectionError": (_Sorted(RetryableError, _NETWORK), False),
+    "ConnectTimeoutError": (_Sorted(RetryableError, _NETWORK), False),
+    "ProxyConnectionError": (_Sorted(RetryableError, "Check the proxy in botocore_config."), True),
+    "SSLError": (_Sorted(RetryableError, _AGAIN), True),
     "ConnectionClosedError": (_Sorted(RetryableError, _AGAIN), True),
     "ReadTimeoutError": (_Sorted(RetryableError, _AGAIN), True),
     "ResponseStreamingError": (_Sorted(RetryableError, _AGAIN), True),
     "IncompleteReadError": (_Sorted(RetryableError, _AGAIN), True),
     "HTTPClientError": (_Sorted(RetryableError, _AGAIN), True),
-    "ConnectionError": (_Sorted(RetryableError, "Check the network, endpoint_url and region_name."), False),
+    "ConnectionError": (_Sorted(RetryableError, _NETWORK), True),
     "ResponseParserError": (_Sorted(RetryableError, _AGAIN), True),
     "ParamValidationError": (_Sorted(RequestError, _REFUSED), False),
     "NoRegionError": (
@@ -324,70 +294,111 @@ _BY_BOTOCORE_NAME: Final[Mapping[str, tuple[_Sorted, bool]]] = {
     "TokenRetrievalError": (_Sorted(SetupError, _CREDENTIALS), False),
     "NoAuthTokenError": (_Sorted(SetupError, _CREDENTIALS), False),
     "ProfileNotFound": (_Sorted(SetupError, "Check profile_name in the connection's extra."), False),
-    "BotoCoreError": (
-        _Sorted(SetupError, "Check the Amazon Web Services connection and botocore_config."),
-        False,
-    ),
 }
-
-_RESOURCE_MEMBERS: Final = (
-    "ContactId",
-    "InitialContactId",
-    "RelatedContactId",
-    "PreviousContactId",
-    "ContactFlowId",
-    "QuickConnectId",
-    "TaskTemplateId",
-    "QueueId",
-    "UserId",
-    "UserInfo",
-)
-#: What a contact holds, as opposed to what identifies it.
-_CONTENT_MEMBERS: Final = (
-    "Name",
-    "Description",
-    "Attributes",
-    "References",
-    "SegmentAttributes",
-    "Attachments",
-    "Tags",
-)
+#: A certificate that does not verify, which ends the handshake before the request could leave.
+_UNTRUSTED: Final = _Sorted(SetupError, "Check verify, and the certificates that the worker trusts.")
+#: Causes, of urllib3 and Python, with which a connection was not made: not to the service, nor to a proxy.
+_NOT_CONNECTED: Final = frozenset({"NewConnectionError", "NameResolutionError", "gaierror", "ConnectTimeoutError"})
 
 
-def sort_error(error: Exception, operation: str, params: Mapping[str, Any]) -> ConnectError | None:
+@dataclass(slots=True)
+class Exchange:
     """
-    Return what an exception of botocore's client means, ``None`` for one that is not botocore's.
+    What a client's call has come to so far, kept by whoever makes the call.
+
+    :param requests: requests that were about to leave: botocore may repeat a call itself, if it is configured to
+    :param status: the HTTP status of the last answer, ``None`` if none came to the last request
+    :param headers: its headers, in lower case
+    :param is_readable: whether its body can be an answer: empty, or one whole JSON object
+    """
+
+    requests: int = 0
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_readable: bool = True
+
+
+def sort_error(
+    error: Exception, operation: type[Operation], params: Mapping[str, Any], exchange: Exchange | None = None
+) -> ConnectError:
+    """
+    Return what an exception of botocore's client means.
+
+    An exception that nobody knows may have come after the request left: it counts as a call that may have happened.
 
     :param error: what the client raised
-    :param operation: the API operation that was called
-    :param params: the parameters of the call: their content is struck out of the service's message
+    :param operation: the operation that was called
+    :param params: the parameters of the call: what they hold is struck out of the service's message
+    :param exchange: what is known of the call; default: that one request left
     """
+    if isinstance(error, ConnectError):
+        return error
+    exchange = exchange or Exchange(requests=1)
     response = getattr(error, "response", None)
-    if isinstance(response, Mapping) and "Error" in response:
-        return _sort_answer(response, getattr(error, "operation_name", operation), operation, params)
-    for kind in type(error).__mro__:
-        of_botocore = kind.__module__ in {"botocore.exceptions", "botocore.parsers"}
-        if of_botocore and (found := _BY_BOTOCORE_NAME.get(kind.__name__)):
-            return _sort_botocore(error, found, operation)
-    return None
+    if isinstance(response, Mapping) and isinstance(response.get("Error"), Mapping):
+        found = _sort_answer(response, getattr(error, "operation_name", operation.name), operation, params)
+    elif exchange.status is not None:
+        found = answer_unreadable(operation, exchange)
+    else:
+        found = _sort_no_answer(error, operation, params, exchange)
+    # What came of earlier requests, nobody knows.
+    found.may_have_happened |= exchange.requests > 1
+    return found
 
 
-def answer_cut_off(operation: str, member: str, response: Mapping[str, Any]) -> RetryableError:
+def client_missing(error: Exception, operation: type[Operation], params: Mapping[str, Any]) -> ConnectError:
+    """
+    Return the error for a client that cannot be made, so that nothing was sent.
+
+    :param error: what stands in the way
+    :param operation: the operation that was to be called
+    :param params: the parameters of the call
+    """
+    if isinstance(error, ConnectError):
+        return error
+    if _is_of_botocore(error):  # also of the call that assumes a role
+        return sort_error(error, operation, params, Exchange())
+    name = type(error).__name__
+    message = f"{operation.name} was not called: there is no client ({name}). {_CONNECTION}"
+    return SetupError(message, operation=operation.name, code=name)
+
+
+def answer_unreadable(operation: type[Operation], exchange: Exchange) -> ConnectError:
+    """
+    Return the error for an answer that is not Amazon Connect's, as proxies and gateways give, by its HTTP status.
+
+    :param operation: the operation that was called
+    :param exchange: what is known of the call
+    """
+    status = exchange.status
+    kind, advice = _by_status(status)
+    may_have_happened = _may_have_happened(status)
+    advice = advice.format(operation=operation.name, again=_again(operation, may_have_happened))
+    return kind(
+        f"{operation.name} got an answer that cannot be read (HTTP {status}). {advice}",
+        operation=operation.name,
+        code=str(status),
+        status=status,
+        retry_after=_retry_after(exchange.headers.get("retry-after")),
+        may_have_happened=may_have_happened,
+    )
+
+
+def answer_cut_off(operation: type[Operation], response: Mapping[str, Any]) -> RetryableError:
     """
     Return the error for an answer that says success and has not what it is about.
 
     boto3 returns a body that breaks off as a success with nothing in it.
 
-    :param operation: the API operation that was called
-    :param member: what is missing: ``ContactId``
+    :param operation: the operation that was called, which has an ``answer``
     :param response: botocore's parsed response
     """
     metadata = response.get("ResponseMetadata", {})
-    advice = _advice(_AGAIN, operation, may_have_happened=True)
     return RetryableError(
-        f"{operation} answered without {member}: the answer was cut off on its way. {advice}",
-        operation=operation,
-        code=f"No{member}",
+        f"{operation.name} answered without {operation.answer}: the answer was cut off on its way. "
+        f"{_again(operation, may_have_happened=True)}",
+        operation=operation.name,
+        code=f"No{operation.answer}",
         status=metadata.get("HTTPStatusCode"),
         request_id=metadata.get("RequestId"),
         may_have_happened=True,
@@ -410,64 +421,79 @@ def content_changed(operation: str, changed: Sequence[str] = ()) -> IdempotencyE
     )
 
 
-def _sort_answer(response: Mapping[str, Any], called: str, operation: str, params: Mapping[str, Any]) -> ConnectError:
+def _again(operation: type[Operation], may_have_happened: bool) -> str:
+    """Say what sending the same request again does."""
+    if not operation.promise.repeats_unknown and may_have_happened:
+        return _NOT_BY_ITSELF
+    if operation.promise is operation.promise.EXACTLY_ONCE:
+        return "It can succeed if it is sent again; the same client token makes no second contact."
+    return "It can succeed if it is sent again."
+
+
+def _sort_answer(
+    response: Mapping[str, Any], called: str, operation: type[Operation], params: Mapping[str, Any]
+) -> ConnectError:
     error = response["Error"]
     metadata = response.get("ResponseMetadata", {})
     status = metadata.get("HTTPStatusCode")
+    contents = operation.contents(params)
     # "Throttling" and "com.amazonaws.connect#ThrottlingException:http://…" are both seen on the wire.
     code = str(error.get("Code", "")).rpartition("#")[2].partition(":")[0]
+    may_have_happened = called == operation.name and (_may_have_happened(status) or code in _ABORTED)
     kind: type[ConnectError]
-    happened = status is None or status >= 500
-    if called != operation:
+    if called != operation.name:
         # A role is assumed before the call. What stands in its way, unless it passes, stands in every call's way.
         kind, advice = _BY_CODE.get(code) or _by_status(status)
         if issubclass(kind, RetryableError):
             kind, advice = RetryableError, _AGAIN  # throttled or not, it says nothing about the operation's own rate
         else:
             kind, advice = SetupError, f"Check role_arn and what may assume it ({called})."
-        happened = False
     elif code == "ResourceNotFoundException":
-        named = [member for member in _RESOURCE_MEMBERS if params.get(member)]
+        named = [member for member in operation.identifying if member != "InstanceId" and params.get(member)]
         kind, advice = (RequestError, _RESOURCE) if named else (SetupError, _INSTANCE)
-        advice = advice.format(resources=", ".join(named))
+        advice = advice.replace("{resources}", ", ".join(named))
     else:
         kind, advice = _BY_CODE.get(code) or _by_status(status)
-        code_of_quota, quota = _class_of(operation).quota
+        code_of_quota, quota = operation.quota
         if code == code_of_quota:
             kind, advice = QuotaError, _QUOTA.replace("active contacts", quota)
-        advice = _advice(advice, operation, may_have_happened=happened).format(operation=operation)
-    words = _strike_out(str(error.get("Message") or response.get("Message") or ""), params)
+    advice = advice.format(operation=operation.name, again=_again(operation, may_have_happened))
+    if code not in _BY_CODE and (not _PLAIN_WORD.fullmatch(code) or contents.are_in(code)):
+        code = code if code == str(status) else ""
+    request_id = metadata.get("RequestId")
+    if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id) or contents.are_in(request_id):
+        request_id = None
+    words = contents.struck_from(str(error.get("Message") or response.get("Message") or ""))
     reason = _reason(response)
+    reason = None if reason is not None and contents.are_in(reason) else reason
+    with_code = code if _PLAIN_WORD.fullmatch(code) else "an error"
     said = f' Amazon says: "{words}".' if words else ""
     because = f" Reason: {reason}." if reason else ""
-    request_id = metadata.get("RequestId")
     sorted_error = kind(
-        f"{called} failed with {code or 'an error'} (HTTP {status}).{said}{because} {advice}"
+        f"{called} failed with {with_code} (HTTP {status}).{said}{because} {advice}"
         + (f" Request ID {request_id}." if request_id else ""),
-        operation=operation,
+        operation=operation.name,
         code=code,
         status=status,
         request_id=request_id,
         retry_after=_retry_after(metadata.get("HTTPHeaders", {}).get("retry-after")),
-        may_have_happened=happened,
+        may_have_happened=may_have_happened,
     )
     if isinstance(sorted_error, QuotaError):
         sorted_error.reason = reason
     return sorted_error
 
 
-def _class_of(operation: str) -> type[Operation]:
-    """Return what an operation is; its module is imported when it is needed, since it knows the errors' classes."""
-    from airflow_connect.api.operations import operation_named
+#: What an error's code and a request's ID look like.
+_PLAIN_WORD: Final = re.compile(r"[A-Za-z]{1,100}")
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+#: Codes that say that an answer was not waited for, and nothing of what came of the call.
+_ABORTED: Final = frozenset({"RequestTimeout", "RequestTimeoutException", "RequestAbortedException"})
 
-    return operation_named(operation)
 
-
-def _advice(advice: str, operation: str, *, may_have_happened: bool) -> str:
-    """Return the advice for an operation: that to send it again fits those whose token prevents a second contact."""
-    if may_have_happened and not _class_of(operation).promise.repeats_unknown:
-        return advice.replace(_AGAIN, _NOT_BY_ITSELF)
-    return advice
+def _may_have_happened(status: int | None) -> bool:
+    """Tell whether the service may have carried out a call that was answered so; 408 is a gateway's."""
+    return status is None or status < 400 or status == 408 or status >= 500
 
 
 def _by_status(status: int | None) -> _Sorted:
@@ -483,32 +509,71 @@ def _by_status(status: int | None) -> _Sorted:
     return _Sorted(RequestError, _REFUSED)
 
 
+#: OpenSSL's words for a certificate of the service that this worker does not trust.
+_UNVERIFIED: Final = re.compile("certificate[ _]verify[ _]failed", re.IGNORECASE)
 #: A line of botocore's report on parameters.
 _REPORTED: Final = re.compile(
-    r'^(?:Invalid \w+ for parameter ([\w.\[\]-]+),|(?:Missing required|Unknown) parameter in [\w.\[\]-]+: "(\w+)")',
-    re.MULTILINE,
+    r'^(?:Invalid .* for parameter|\w+(?: \w+)? parameter in) (\w+)(?:: "(\w+)"|)', re.MULTILINE
 )
 
 
-def _sort_botocore(error: Exception, found: tuple[_Sorted, bool], operation: str) -> ConnectError:
-    (kind, advice), may_have_happened = found
+def _is_of_botocore(error: Exception) -> bool:
+    return any(kind.__module__.startswith("botocore.") for kind in type(error).__mro__)
+
+
+def _by_botocore_name(error: Exception) -> tuple[_Sorted, bool] | None:
+    for kind in type(error).__mro__:
+        of_botocore = kind.__module__ in {"botocore.exceptions", "botocore.parsers"}
+        if of_botocore and (found := _BY_BOTOCORE_NAME.get(kind.__name__)):
+            return found
+    return None
+
+
+def _sort_no_answer(
+    error: Exception, operation: type[Operation], params: Mapping[str, Any], exchange: Exchange
+) -> ConnectError:
     name = type(error).__name__
-    if name == "SSLError" and "CERTIFICATE" not in str(error).upper():
-        # A connection that broke off in mid-handshake, rather than a certificate that is not trusted.
-        kind, advice = RetryableError, _AGAIN
+    (kind, advice), may_have_happened = _by_botocore_name(error) or (_Sorted(RetryableError, _AGAIN), True)
+    if not exchange.requests and _is_of_botocore(error):
+        may_have_happened = False
+        if _by_botocore_name(error) is None:  # a profile, an endpoint, a setting
+            kind, advice = SetupError, _CONNECTION
+    causes = {type(cause).__name__ for cause in _causes(error)}
+    if name == "SSLError" and ("CertificateError" in causes or _UNVERIFIED.search(str(error))):
+        (kind, advice), may_have_happened = _UNTRUSTED, False
+    elif name == "ProxyConnectionError":
+        no_tunnel = any("Tunnel connection failed" in str(cause) for cause in _causes(error))
+        may_have_happened = may_have_happened and causes.isdisjoint(_NOT_CONNECTED) and not no_tunnel
     if name == "ParamValidationError":
-        # The report holds values, so that only the names of the parameters are taken from it.
-        named = dict.fromkeys("".join(names) for names in _REPORTED.findall(str(error)))
-        parameters = ", ".join(named)
+        # The report holds values and names of attributes: only the names of the operation's parameters are taken.
+        named = {(name if place == "input" else place): None for place, name in _REPORTED.findall(str(error))}
+        contents = operation.contents(params)
+        parameters = ", ".join(name for name in named if not contents.are_in(name))
         found_wrong = f"was not sent: botocore finds its parameters wrong ({parameters or 'it does not say which'})"
     else:
         found_wrong = f"got no answer ({name})"
+    advice = advice.format(operation=operation.name, again=_again(operation, may_have_happened))
     return kind(
-        f"{operation} {found_wrong}. {_advice(advice, operation, may_have_happened=may_have_happened)}",
-        operation=operation,
+        f"{operation.name} {found_wrong}. {advice}",
+        operation=operation.name,
         code=name,
         may_have_happened=may_have_happened,
     )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception of botocore's and those that it says were its cause."""
+    pending, seen = [error], set()
+    while pending:
+        one = pending.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        kwargs = getattr(one, "kwargs", None)  # of botocore's
+        inside = kwargs.get("error") if isinstance(kwargs, Mapping) else None
+        causes = (inside, one.__cause__, getattr(one, "reason", None), *one.args)
+        pending += [cause for cause in causes if isinstance(cause, BaseException)]
 
 
 def _reason(response: Mapping[str, Any]) -> str | None:
@@ -520,60 +585,16 @@ def _reason(response: Mapping[str, Any]) -> str | None:
 
 
 def _retry_after(header: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3)."""
-    if not header:
+    """
+    Return the seconds of a Retry-After header, which holds seconds or a date; ``None`` for anything else.
+
+    They may be many: whoever waits has a limit of its own. https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
+    """
+    if not isinstance(header, str):
         return None
-    if header.strip().isdecimal():
+    if re.fullmatch("[0-9]{1,9}", header.strip()):
         return float(header)
     try:
         return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
-
-
-#: Characters of a value that are enough to recognise it, where a message quotes a part of one.
-_FRAGMENT: Final = 12
-
-
-def _strike_out(message: str, params: Mapping[str, Any]) -> str:
-    """Return the service's message on one line, without anything that the request holds."""
-    # Validation messages quote the value: "Value '…' at 'name' failed to satisfy constraint".
-    message = re.sub(r"[Vv]alue\s+'.*'\s+at\s", "Value *** at ", message[:4_000], flags=re.DOTALL)
-    message = _one_line(re.sub(r"\\([\"\\/nrt])", lambda escaped: " " if escaped[1] in "nrt" else escaped[1], message))
-    content = {_one_line(text) for member in _CONTENT_MEMBERS for text in _leaves(params.get(member))}
-    message = _strike_fragments(message, "\n".join(content))
-    for text in sorted(content, key=len, reverse=True):
-        if not text or text not in message:
-            continue
-        if len(text) >= 8:
-            message = message.replace(text, "***")
-        else:
-            message = re.sub(rf"(?<!\w){re.escape(text)}(?!\w)", "***", message)
-    message = message.rstrip(".")
-    return message if len(message) <= 300 else f"{message[:300]}…"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _strike_fragments(message: str, content: str) -> str:
-    """Return the message without what it shares with the content: a long value may be quoted only in part."""
-    shared = bytearray(len(message))
-    for start in range(len(message) - _FRAGMENT + 1):
-        if message[start : start + _FRAGMENT] in content:
-            shared[start : start + _FRAGMENT] = b"\1" * _FRAGMENT
-    marks = iter(shared)
-    runs = [(is_shared, "".join(run)) for is_shared, run in itertools.groupby(message, key=lambda _: next(marks))]
-    return "".join(re.sub(r"\S(?:.*\S)?", "***", run) if is_shared else run for is_shared, run in runs)
-
-
-def _leaves(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from _leaves(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _leaves(item)
-    elif isinstance(value, (str, int, float)):
-        yield str(value)

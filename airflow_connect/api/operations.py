@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import enum
 import time
+from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow_connect.api.errors import InvalidRequestError
@@ -32,11 +34,12 @@ from airflow_connect.api.fields import (
     key_path,
     service_model,
 )
+from airflow_connect.api.quoting import FRAGMENT, Contents
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
-    from botocore.model import StructureShape
+    from botocore.model import Shape, StructureShape
 
     from airflow_connect.api.fields import Converter
 
@@ -167,6 +170,21 @@ class Operation:
         if faults:
             raise InvalidRequestError(self.name, faults)
         return params
+
+    @classmethod
+    def contents(cls, params: Mapping[str, Any]) -> Contents:
+        """
+        Return what a message must not show of a request: every value and every name in a map, but what identifies.
+
+        :param params: the request, as botocore's client takes it
+        """
+        members = cls.input_shape().members
+        return Contents(
+            text
+            for member, value in params.items()
+            if member not in cls.identifying
+            for text in _texts(value, members.get(member))
+        )
 
     @classmethod
     def check(cls, arguments: Mapping[str, Any], *, now: float | None = None) -> tuple[dict[str, Any], list[Fault]]:
@@ -703,6 +721,32 @@ def _check_reference_types(params: Mapping[str, Any], types: tuple[str, ...], fa
         if reference["Type"] not in types:
             rule = f"references at creation are of type {', '.join(types)}"
             faults.append(Fault(key_path("references", name) + ".Type", rule, "another type"))
+
+
+def _texts(value: Any, shape: Shape | None) -> Iterator[str]:
+    """
+    Yield every value in a value, and every key that may be data.
+
+    Short keys (``order``) and short words of the model (``TASK``) stand in many of the service's sentences, and say
+    nothing of anybody.
+    """
+    if isinstance(value, Mapping):
+        members = shape.members if shape is not None and shape.type_name == "structure" else {}
+        inside = shape.value if shape is not None and shape.type_name == "map" else None
+        for key, item in value.items():
+            if key not in members and len(str(key)) >= FRAGMENT:
+                yield str(key)
+            yield from _texts(item, members.get(key, inside))
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield from _texts(item, shape.member if shape is not None and shape.type_name == "list" else None)
+    elif isinstance(value, (bytes, bytearray)):
+        yield bytes(value).decode("utf-8", "replace")
+    elif isinstance(value, datetime):
+        yield value.isoformat()
+        yield str(int(value.timestamp()))
+    elif value is not None and not (len(str(value)) < FRAGMENT and value in getattr(shape, "enum", ())):
+        yield str(value)
 
 
 def _snake_case(name: str) -> str:

@@ -19,7 +19,16 @@ from uuid import uuid4
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
 from airflow_connect._compat import AirflowNotFoundException
-from airflow_connect.api.errors import ConnectError, RequestError, SetupError, answer_cut_off, sort_error
+from airflow_connect.api.errors import (
+    ConnectError,
+    Exchange,
+    RequestError,
+    SetupError,
+    answer_cut_off,
+    answer_unreadable,
+    client_missing,
+    sort_error,
+)
 from airflow_connect.api.fields import cut_instance_arn, website, website_of_alias
 from airflow_connect.api.operations import (
     CreateContact,
@@ -37,6 +46,7 @@ from airflow_connect.api.operations import (
     UpdateContact,
     UpdateContactAttributes,
     operation_named,
+    operations,
 )
 from airflow_connect.calls.retry import MAX_RETRY_TIME, call_with_retries
 
@@ -46,13 +56,16 @@ if TYPE_CHECKING:
     from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
     from botocore.config import Config
 
+    from airflow_connect.api.operations import Operation
+
 __all__ = ["ConnectHook"]
 
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
 #: Where the instance is written in an Amazon Web Services connection.
 _INSTANCE_IN_EXTRA: Final = '{"service_config": {"connect": {"instance_id": "…"}}}'
 
-_calling_connect: contextvars.ContextVar[bool] = contextvars.ContextVar("calling_connect", default=False)
+#: The call that this thread is making.
+_under_way: contextvars.ContextVar[Exchange | None] = contextvars.ContextVar("exchange", default=None)
 
 
 class _ContentFilter(logging.Filter):
@@ -60,10 +73,67 @@ class _ContentFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record may be logged."""
-        return not (_calling_connect.get() and record.levelno <= logging.DEBUG)
+        return _under_way.get() is None or record.levelno > logging.DEBUG
 
 
 _CONTENT_FILTER: Final = _ContentFilter()
+
+
+def _watch(client: Any) -> None:
+    """
+    Let the calls of a client keep their :class:`Exchange`.
+
+    An answer that is JSON but not an object makes botocore's parser raise an ``AttributeError`` that knows no status.
+
+    https://docs.aws.amazon.com/boto3/latest/guide/events.html
+    """
+    events = client.meta.events
+    events.register("before-send.connect", _request_leaves, unique_id="airflow-connect-request")
+    events.register("before-parse.connect", _answer_arrives, unique_id="airflow-connect-answer")
+    for operation in operations():
+        if not operation.promise.repeats_unknown:
+            # Not by botocore either, whatever botocore_config says of retries.
+            events.register_first(f"needs-retry.connect.{operation.name}", lambda **_: False)
+
+
+def _request_leaves(**_: Any) -> None:
+    if (exchange := _under_way.get()) is not None:
+        exchange.requests += 1
+        exchange.status = None
+
+
+def _answer_arrives(response_dict: Mapping[str, Any], **_: Any) -> None:
+    if (exchange := _under_way.get()) is not None:
+        body = response_dict["body"].strip()
+        exchange.status = response_dict["status_code"]
+        exchange.headers = {name.lower(): value for name, value in response_dict["headers"].items()}
+        exchange.is_readable = not body or (body.startswith(b"{") and body.endswith(b"}"))
+
+
+def _exchange(client: Any, operation: type[Operation], params: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Call an operation once.
+
+    :raises ConnectError: whatever the client raises, or if the answer is not one
+    """
+    exchange = Exchange()
+    response: dict[str, Any] = {}
+    failure: ConnectError | None = None
+    token = _under_way.set(exchange)
+    try:
+        response = getattr(client, operation.method())(**params)
+    except Exception as error:  # noqa: BLE001  # what nobody knows may have come after the request left
+        failure = sort_error(error, operation, params, exchange)
+    finally:
+        _under_way.reset(token)
+    if failure is None and not exchange.is_readable:
+        failure = answer_unreadable(operation, exchange)
+    elif failure is None and operation.answer and response.get(operation.answer) in (None, ""):
+        failure = answer_cut_off(operation, response)
+    if failure is not None:
+        # Out here, so that no traceback shows botocore's message, which quotes values.
+        raise failure
+    return response
 
 
 class ConnectHook(AwsBaseHook):
@@ -172,19 +242,8 @@ class ConnectHook(AwsBaseHook):
         with self._lock:
             for name in ("botocore.endpoint", "botocore.parsers"):
                 logging.getLogger(name).addFilter(_CONTENT_FILTER)
+            _watch(self.conn)
             return self.conn
-
-    @cached_property
-    def _connect_once(self) -> Any:
-        """A client that botocore's retries are off for, also where the connection or the task configures them."""
-        from botocore.config import Config as BotocoreConfig
-
-        once = BotocoreConfig(retries={"total_max_attempts": 1, "mode": "standard"})
-        with self._lock:
-            retries = self._connect.meta.config.retries or {}
-            if retries.get("total_max_attempts") == 1:
-                return self._connect
-            return self.get_client_type(config=self.config.merge(once))
 
     def prepare(self) -> None:
         """
@@ -198,8 +257,8 @@ class ConnectHook(AwsBaseHook):
     def _renew(self, expired: Any) -> None:
         """Read the connection again and make a client of it, unless another thread has replaced the expired one."""
         with self._lock:
-            if expired in (self.__dict__.get("_connect"), self.__dict__.get("_connect_once")):
-                for name in ("_connect", "_connect_once", "conn", "conn_config"):
+            if self.__dict__.get("_connect") is expired:
+                for name in ("_connect", "conn", "conn_config"):
                     self.__dict__.pop(name, None)
 
     def call(
@@ -219,49 +278,37 @@ class ConnectHook(AwsBaseHook):
         :param repeat_unknown: whether to repeat a call that may have happened also where the operation does not promise
             that this is safe, see :class:`~airflow_connect.api.operations.Promise`
         :return: the response; ``ResponseMetadata.RetryAttempts`` counts the attempts after the first
-        :raises ConnectError: with its cure, see :mod:`airflow_connect.api.errors`
+        :raises ConnectError: sorted by what helps, see :mod:`airflow_connect.api.errors`
         """
         called = operation_named(operation)
-        repeats = called.promise.repeats_unknown or repeat_unknown
-        name_of_client = "_connect" if called.promise.repeats_unknown else "_connect_once"
-
-        def once() -> dict[str, Any]:
-            client = getattr(self, name_of_client)
-            try:
-                return attempt(client)
-            except SetupError as error:
-                if error.code not in _EXPIRED:
-                    raise
-            # botocore renews what it assumes a role for; what a secrets backend rotates is in the connection.
-            self._renew(client)
-            return attempt(getattr(self, name_of_client))
-
-        def attempt(client: Any) -> dict[str, Any]:
-            response: dict[str, Any] = {}
-            token = _calling_connect.set(True)
-            try:
-                response = getattr(client, called.method())(**params)
-            except ConnectError:
-                raise
-            except Exception as error:
-                failure = sort_error(error, operation, params)
-                if failure is None:
-                    raise
-            else:
-                member = called.answer
-                cut_off = member is not None and response.get(member) in (None, "")
-                failure = answer_cut_off(operation, member, response) if member and cut_off else None
-            finally:
-                _calling_connect.reset(token)
-            if failure is not None:
-                # Outside of the handler, so that no traceback shows botocore's message, which quotes values.
-                raise failure
-            return response
-
         time_allowed = self.max_retry_time if max_retry_time is None else max_retry_time
-        response, attempts = call_with_retries(once, max_retry_time=time_allowed, repeat_unknown=repeats)
+        response, attempts = call_with_retries(
+            lambda: self._call_once(called, params),
+            max_retry_time=time_allowed,
+            repeat_unknown=called.promise.repeats_unknown or repeat_unknown,
+        )
         response.setdefault("ResponseMetadata", {})["RetryAttempts"] = attempts - 1
         return response
+
+    def _call_once(self, operation: type[Operation], params: Mapping[str, Any]) -> dict[str, Any]:
+        """Call an operation; once more if the credentials have expired and the connection may have others."""
+        client = self._client_for(operation, params)
+        try:
+            return _exchange(client, operation, params)
+        except SetupError as error:
+            if error.code not in _EXPIRED:
+                raise
+        # botocore renews what it assumes a role for; what a secrets backend rotates is in the connection.
+        self._renew(client)
+        return _exchange(self._client_for(operation, params), operation, params)
+
+    def _client_for(self, operation: type[Operation], params: Mapping[str, Any]) -> Any:
+        try:
+            return self._connect
+        except Exception as error:  # noqa: BLE001  # a profile, a role, a secrets backend: anything can be in the way
+            failure = client_missing(error, operation, params)
+        # Out here, so that no traceback shows botocore's message, which quotes values.
+        raise failure
 
     def create_contact(self, **arguments: Any) -> dict[str, Any]:
         """
@@ -320,7 +367,7 @@ class ConnectHook(AwsBaseHook):
         :param contact_id: the contact
         :param max_retry_time: seconds, instead of the hook's
         """
-        params = self._contact(contact_id)
+        params = DescribeContact(instance_id=self.instance_id, contact_id=contact_id).params()
         contact: dict[str, Any] = self.call(DescribeContact.name, params, max_retry_time=max_retry_time)["Contact"]
         return contact
 
@@ -335,7 +382,7 @@ class ConnectHook(AwsBaseHook):
         :param max_retry_time: seconds, instead of the hook's
         :return: a summary of each, with ``ContactId`` and ``PreviousContactId``
         """
-        params: dict[str, Any] = self._contact(contact_id)
+        params = ListAssociatedContacts(instance_id=self.instance_id, contact_id=contact_id).params()
         found: list[dict[str, Any]] = []
         while True:
             response = self.call(ListAssociatedContacts.name, params, max_retry_time=max_retry_time)
@@ -404,7 +451,7 @@ class ConnectHook(AwsBaseHook):
 
         :param contact_id: the contact
         """
-        params = {"InstanceId": self.instance_id, "InitialContactId": contact_id}
+        params = GetContactAttributes(instance_id=self.instance_id, initial_contact_id=contact_id).params()
         attributes: dict[str, str] = self.call(GetContactAttributes.name, params).get("Attributes", {})
         return attributes
 
@@ -477,7 +524,7 @@ class ConnectHook(AwsBaseHook):
 
         :param max_retry_time: seconds, instead of the hook's
         """
-        params = {"InstanceId": self.instance_id}
+        params = DescribeInstance(instance_id=self.instance_id).params()
         instance: dict[str, Any] = self.call(DescribeInstance.name, params, max_retry_time=max_retry_time)["Instance"]
         return instance
 
@@ -556,9 +603,6 @@ class ConnectHook(AwsBaseHook):
             f"Reached the Amazon Connect instance {instance['Id']} ({alias}, {instance.get('InstanceStatus')}) "
             f"in {self.conn_region_name}."
         )
-
-    def _contact(self, contact_id: str) -> dict[str, str]:
-        return {"InstanceId": self.instance_id, "ContactId": contact_id}
 
 
 def _seconds_of(period: Mapping[str, Any] | None) -> float:
