@@ -22,6 +22,8 @@ def test_ended_contact_starts_the_dag(local_airflow: LocalAirflow, queue_url: st
         pytest.skip("Airflow 2 starts no Dag by an event; CI runs this on Airflow 3")
     run_id = local_airflow.trigger(DAG_ID)
     assert local_airflow.wait(DAG_ID, run_id) == "success"
+    # Airflow watches for a Dag that is not paused, and notices that it is no more when it next reads its file.
+    (local_airflow.dags / f"{DAG_ID}.py").touch()
 
     with Emulator(event_queue_url=queue_url) as emulator:
         client = boto3.client(
