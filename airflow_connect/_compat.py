@@ -7,6 +7,7 @@ Each name says since when it is there, and why.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -75,6 +76,7 @@ __all__ = [
     "storage_path",
     "task_decorator_factory",
     "task_state_store",
+    "tasks_share_a_disk",
 ]
 
 
@@ -107,6 +109,18 @@ def task_state_store(context: Mapping[str, Any]) -> TaskStateStore | None:
     """
     store = context.get("task_state_store")
     return TaskStateStore(store) if store is not None else None
+
+
+def tasks_share_a_disk() -> bool:
+    """
+    Return whether each attempt of a task runs on the same machine, so that it sees what another left on the disk.
+
+    By the names of the executors: those of Airflow itself run tasks beside the scheduler (2.11 to 3.3). An entry may
+    have an alias, a module, or since 3.1 a team.
+    """
+    entries = re.split(r"[,;]", conf.get("core", "executor", fallback=""))
+    names = {re.split(r"[.:=]", entry.strip())[-1] for entry in entries}
+    return names <= {"LocalExecutor", "SequentialExecutor"}
 
 
 class RenderedTask(BaseOperator):

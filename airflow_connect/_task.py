@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-__all__ = ["ConnectTask", "Hidden", "confidential", "truth"]
+__all__ = ["ConnectTask", "Hidden", "confidential", "given_text", "truth"]
 
 #: What the UI's forms and templates write for a truth value.
 _TRUTH: Final = {
@@ -65,6 +65,16 @@ class Hidden:
     def serialize(self) -> str:
         """Return what Airflow stores."""
         return self._shown
+
+
+def given_text(value: object) -> str | None:
+    """
+    Return a rendered argument as text, ``None`` where a form or a template says that there is none.
+
+    :param value: what it was rendered to
+    """
+    text = "" if value is None else str(value).strip()
+    return None if text in {"", "None"} else text
 
 
 def truth(name: str, value: object) -> bool:

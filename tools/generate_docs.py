@@ -30,6 +30,7 @@ POLICIES = {
     "BulkCreateContactsOperator": ["CreateContact", "DescribeInstance"],
     "CreateContactOperator": ["CreateContact", "DescribeInstance"],
     "StartTaskContactOperator": ["StartTaskContact", "DescribeInstance"],
+    "StartOutboundVoiceContactOperator": ["StartOutboundVoiceContact", "DescribeInstance"],
     "StopContactOperator": ["StopContact", "DescribeContact", "ListAssociatedContacts", "DescribeInstance"],
     "UpdateContactAttributesOperator": ["UpdateContactAttributes", "DescribeInstance"],
     "TransferContactOperator": ["TransferContact", "DescribeInstance"],

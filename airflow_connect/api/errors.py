@@ -56,6 +56,8 @@ __all__ = [
     "answer_unreadable",
     "client_missing",
     "content_changed",
+    "record_elsewhere",
+    "result_unknown",
     "sort_error",
 ]
 
@@ -418,6 +420,35 @@ def content_changed(operation: str, changed: Sequence[str] = ()) -> IdempotencyE
         f"{_SAME_CONTENT}",
         operation=operation,
         code="IdempotencyException",
+    )
+
+
+def result_unknown(operation: str) -> RequestError:
+    """
+    Return the error for a call that an earlier attempt may have made, and that is not repeated by itself.
+
+    :param operation: the API operation that is not called
+    """
+    return RequestError(
+        f"An earlier attempt may have called {operation}, and no answer is on record. {_NOT_BY_ITSELF}",
+        operation=operation,
+        code="UnknownResult",
+        may_have_happened=True,
+    )
+
+
+def record_elsewhere(path: str) -> RequestError:
+    """
+    Return the error for an attempt that does not find what the attempt before it must have recorded.
+
+    :param path: the folder in which it looked
+    """
+    return RequestError(
+        "Nothing was called: an attempt before this one may have called, and left no record that this worker can see "
+        f"in {path}. Look for the contact in Amazon Connect. Let results_path or [amazon_connect] results_path name a "
+        "folder that all workers share, such as one in an object store; repeat_unknown=True calls nevertheless.",
+        code="RecordElsewhere",
+        may_have_happened=True,
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import Stats, XComArg, conf, default_results_path, is_retry
-from airflow_connect._task import Hidden, confidential, truth
+from airflow_connect._task import Hidden, confidential, given_text, truth
 from airflow_connect.api.errors import (
     ConnectError,
     InvalidRequestError,
@@ -265,7 +265,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             )
             self._tell_faults(plan, folder)
             # Where the author gave the path, what all runs recorded there counts; else what this run did.
-            known = root if _given(self.results_path) else folder
+            known = root if given_text(self.results_path) else folder
             history = stack.enter_context(History(known, asked_by=asked_by._asdict()))
             if options.dry_run:
                 return self._estimate(plan, history, options)
@@ -290,7 +290,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     def _results_root(self) -> Any:
         """Return the folder below which results are recorded: the author's, the configuration's, or one of ours."""
-        given = _given(self.results_path)
+        given = given_text(self.results_path)
         if not given and not conf.get("amazon_connect", "results_path", fallback=""):
             self.log.info(
                 "Results are recorded on this worker's disk, which another worker does not see: there a retry asks for "
@@ -433,7 +433,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     def _write_failed_rows(self, plan: Plan, sender: Sender | None = None) -> LedgerError | None:
         """Write the rows that another run may want to have; return what went wrong, which is no reason of its own."""
-        path = _given(self.failed_rows_path)
+        path = given_text(self.failed_rows_path)
         if path is None:
             return None
         from airflow_connect.record.storage import one_line, place_of
@@ -490,7 +490,7 @@ class _Options:
 
         def number(name: str, most: float = math.inf, *, zero: bool = True) -> float | None:
             value = getattr(operator, name)
-            if _given(value) is None:
+            if given_text(value) is None:
                 return None
             try:
                 found = float(value)
@@ -600,12 +600,6 @@ def _counts(summary: Mapping[str, Any], plan: Plan) -> str:
     }
     told = [f"{count:,} {what}" for what, count in parts.items() if count or what == "made"]
     return f"Of {summary['rows']:,} rows: {', '.join(told)}. Results: {summary['results']}"
-
-
-def _given(value: Any) -> str | None:
-    """Return a value as text, ``None`` where a form or a template says that there is none."""
-    text = "" if value is None else str(value).strip()
-    return None if text in {"", "None"} else text
 
 
 def _duration(seconds: float) -> str:

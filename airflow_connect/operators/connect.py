@@ -14,15 +14,18 @@ from airflow_connect._compat import (
     AirflowSensorTimeout,
     BaseBranchOperator,
     conf,
+    default_results_path,
     task_state_store,
+    tasks_share_a_disk,
 )
-from airflow_connect._task import confidential
+from airflow_connect._task import confidential, given_text, truth
 from airflow_connect.api.errors import ConnectError, InvalidRequestError, SetupError
 from airflow_connect.api.fields import Fault, text_of
 from airflow_connect.api.identity import token_for_key
 from airflow_connect.api.operations import (
     CreateContact,
     Operation,
+    StartOutboundVoiceContact,
     StartTaskContact,
     StopContact,
     TagContact,
@@ -34,7 +37,8 @@ from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
 from airflow_connect.calls.clock import Clock
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.operators.each_contact import EachContactOperator
-from airflow_connect.record.once import ContactRecord
+from airflow_connect.record.once import ContactRecord, FolderStore
+from airflow_connect.record.storage import folder_of
 from airflow_connect.triggers.connect import ContactTrigger, connection_of
 from airflow_connect.waiting.act import STOP_SAYS_ENDED
 from airflow_connect.waiting.awaited import InMemory
@@ -47,9 +51,12 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
 
+    from airflow_connect.record.once import Store
+
 __all__ = [
     "ContactBranchOperator",
     "CreateContactOperator",
+    "StartOutboundVoiceContactOperator",
     "StartTaskContactOperator",
     "StopContactOperator",
     "TagContactOperator",
@@ -60,7 +67,7 @@ __all__ = [
 
 class _MakeContactOperator(ConnectBaseOperator):
     """
-    What CreateContact and StartTaskContact have in common: a request, a client token, a contact made once.
+    What the operators that make a contact have in common: a request, a client token, a contact made once.
 
     :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key makes
         one contact over tasks, runs and Dags, for each Region, instance and operation
@@ -73,6 +80,9 @@ class _MakeContactOperator(ConnectBaseOperator):
     :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     """
+
+    #: Whether a call that may have been made is repeated although the operation does not promise that this is safe.
+    repeat_unknown: bool | str = False
 
     def __init__(
         self,
@@ -111,7 +121,13 @@ class _MakeContactOperator(ConnectBaseOperator):
         own = {name: getattr(self, name) for name in request.parameters}
         params = request(**{**own, **arguments, "instance_id": self.hook.instance_id, "client_token": token}).params()
 
-        record = ContactRecord(task_state_store(context), request.name, params)
+        repeat_unknown = truth("repeat_unknown", self.repeat_unknown)
+        record = ContactRecord(
+            self.record_store(context),
+            request.name,
+            params,
+            repeat_unknown=request.promise.repeats_unknown or repeat_unknown,
+        )
         contact = record.contact()
         if contact is not None:
             if changed := record.changed_fields():
@@ -122,7 +138,7 @@ class _MakeContactOperator(ConnectBaseOperator):
             what, attempts = "was made by an earlier attempt", 0
         else:
             with record:
-                response = self.hook.call(request.name, params)
+                response = self.hook.call(request.name, params, repeat_unknown=repeat_unknown)
                 contact = {"contact_id": response["ContactId"], "contact_arn": response.get("ContactArn")}
                 record.made(contact)
             what, attempts = "made", 1 + response["ResponseMetadata"]["RetryAttempts"]
@@ -134,6 +150,14 @@ class _MakeContactOperator(ConnectBaseOperator):
         self.log.info("Contact %s %s (%s); client token %.8s…, attempts: %d", contact_id, what, link, token, attempts)
         tell_outlets(context, self.hook.instance_id, {"contacts": 1})
         return contact_id
+
+    def record_store(self, context: Context) -> Store | None:
+        """
+        Return where to keep what becomes of the contact, ``None`` if nowhere.
+
+        :param context: the context of the task instance
+        """
+        return task_state_store(context)
 
     def _token(self, context: Context, operation: str) -> str:
         if self.client_token is not None and self.idempotency_key is not None:
@@ -412,6 +436,150 @@ class StartTaskContactOperator(_MakeContactOperator):
         if self.wait_for_completion:
             self.wait_for_end(context, contact_id)
         return contact_id
+
+
+class StartOutboundVoiceContactOperator(_MakeContactOperator):
+    """
+    Call a customer, and let a flow run when the call is answered, at most once per task instance.
+
+    A call of whose fate nobody knows is not repeated by itself, neither within an attempt nor by the next one: the
+    answer was lost, the service answered with an internal error, or the worker was killed in between. The task fails
+    and says so, and a retry or a clear fails without calling. What is known not to have happened (throttled, refused,
+    no connection) is repeated as with every operator.
+
+    What becomes of the call is recorded in Airflow's task state store (Airflow 3.3), or in ``results_path``.
+
+    .. seealso::
+        For more information on how to use this operator, take a look at the guide:
+        :ref:`howto/operator:StartOutboundVoiceContactOperator`, and for limits at
+        https://docs.aws.amazon.com/connect/latest/APIReference/API_StartOutboundVoiceContact.html
+
+    The parameters from ``destination_phone_number`` to ``traffic_type`` are those of
+    :class:`~airflow_connect.api.operations.StartOutboundVoiceContact`, which says their forms, limits and defaults.
+
+    :param destination_phone_number: the customer's number in E.164 format, as text (templated)
+    :param contact_flow_id: the flow that runs when the call is answered (templated)
+    :param source_phone_number: the number that the customer sees. This or ``queue_id`` is required (templated).
+    :param queue_id: the queue of the call, whose number the customer sees by default (templated)
+    :param name: what an agent sees of the call (templated)
+    :param description: what an agent reads first (templated)
+    :param attributes: ``{key: scalar}`` (templated)
+    :param references: ``{name: scalar}`` or ``{name: {"Type": …, "Value": …}}`` (templated)
+    :param related_contact_id: a contact whose attributes are copied (templated)
+    :param ring_timeout_in_seconds: 15 to 60 seconds for which the phone rings (default: 60) (templated)
+    :param answer_machine_detection_config: ``{"EnableAnswerMachineDetection": True, …}``, for campaigns (templated)
+    :param campaign_id: the outbound campaign that the call belongs to (templated)
+    :param traffic_type: ``GENERAL`` (default) or ``CAMPAIGN`` (templated)
+    :param idempotency_key: what identifies the call, instead of this task instance (templated): the same key is called
+        once over tasks, runs and Dags that share a ``results_path``, which it requires
+    :param client_token: sent as it is, instead of a token that follows from the task instance or the key; it requires
+        ``results_path``, too (templated)
+    :param results_path: a folder, local or of any storage that Airflow knows, in which it is recorded what becomes of
+        the call (templated). Default: Airflow's task state store; before Airflow 3.3 ``[amazon_connect] results_path``
+        of Airflow's configuration, else a folder below ``AIRFLOW_HOME``. Before 3.3, where workers share no disk,
+        name a folder that they share: a retry that finds no record on its worker's disk fails without calling.
+    :param repeat_unknown: call again although an earlier attempt may have called (templated). The customer may be
+        called twice then: Amazon may forget the client token of a call that has ended, and a line that is busy ends
+        within a second (default: False).
+    :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
+        the extra of the connection.
+    :param max_retry_time: seconds for which a call that is throttled, or finds no connection, is repeated (default:
+        300)
+    :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***`` (default:
+        ``destination_phone_number``)
+    :param wait_for_completion: whether to wait until the call has ended, however that is; its outcome is the XCom
+        ``outcome`` then, whose ``state`` may be ``not_answered`` or ``busy`` (default: False)
+    :param waiter_delay: seconds between two polls (default: 60)
+    :param waiter_max_attempts: how many polls until the task fails (default: 10,080, which is a week)
+    :param outcome_attributes: names of the attributes that the outcome tells, or ``"all"`` (default: none)
+    :param stop_on_kill: whether to end the call when the task is killed while it waits (default: False)
+    :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
+    :return: the contact's ID
+    :raises QuotaError: if as many calls go on as the instance's quota of active calls allows
+    """
+
+    template_fields: Sequence[str] = aws_template_fields(
+        *StartOutboundVoiceContact.parameters, "idempotency_key", "results_path", "repeat_unknown"
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "answer_machine_detection_config": "json",
+        "attributes": "json",
+        "references": "json",
+    }
+
+    def __init__(
+        self,
+        *,
+        destination_phone_number: str,
+        contact_flow_id: str,
+        source_phone_number: str | None = None,
+        queue_id: str | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        attributes: dict[str, Any] | None = None,
+        references: dict[str, Any] | None = None,
+        related_contact_id: str | None = None,
+        ring_timeout_in_seconds: int | str | None = None,
+        answer_machine_detection_config: dict[str, Any] | None = None,
+        campaign_id: str | None = None,
+        traffic_type: str | None = None,
+        results_path: str | None = None,
+        repeat_unknown: bool | str = False,
+        sensitive_fields: Sequence[str] = ("destination_phone_number",),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(sensitive_fields=sensitive_fields, **kwargs)
+        self.destination_phone_number = destination_phone_number
+        self.contact_flow_id = contact_flow_id
+        self.source_phone_number = source_phone_number
+        self.queue_id = queue_id
+        self.name = name
+        self.description = description
+        self.attributes = attributes
+        self.references = references
+        self.related_contact_id = related_contact_id
+        self.ring_timeout_in_seconds = ring_timeout_in_seconds
+        self.answer_machine_detection_config = answer_machine_detection_config
+        self.campaign_id = campaign_id
+        self.traffic_type = traffic_type
+        self.results_path = results_path
+        self.repeat_unknown = repeat_unknown
+
+    @confidential
+    def execute(self, context: Context) -> str:
+        """
+        Call, unless it is on record that an earlier attempt has called or may have, and wait for the end if asked to.
+
+        :param context: the context of the task instance
+        :return: the contact's ID
+        """
+        contact_id = self.make(context, StartOutboundVoiceContact)
+        if self.wait_for_completion:
+            self.wait_for_end(context, contact_id)
+        return contact_id
+
+    def record_store(self, context: Context) -> Store:
+        """
+        Return where to keep what becomes of the call: without it, a retry would call again.
+
+        :param context: the context of the task instance
+        :raises InvalidRequestError: if other runs are to know of the call, and there is no place that they share
+        """
+        given = given_text(self.results_path)
+        path = given or conf.get("amazon_connect", "results_path", fallback="")
+        of_this_task = self.idempotency_key is None and self.client_token is None
+        if not path and not of_this_task:
+            rule = (
+                "required with idempotency_key and client_token: Amazon may forget the token of a call that has ended, "
+                "so that other runs know of it by a record alone"
+            )
+            raise InvalidRequestError(StartOutboundVoiceContact.name, [Fault("results_path", rule, "nothing")])
+        store = task_state_store(context)
+        if store is not None and of_this_task and not given:
+            return store
+        has_run_before = context["ti"].try_number > 1 and not truth("repeat_unknown", self.repeat_unknown)
+        folder = folder_of(path or default_results_path()) / "calls"
+        return FolderStore(folder, may_miss=has_run_before and not tasks_share_a_disk())
 
 
 class StopContactOperator(EachContactOperator):

@@ -7,20 +7,30 @@ An entry of Airflow's task state store, by client token::
     {"state": "made", "content": …, "contact_id": …, "contact_arn": …}       the contact is there
     {"state": "refused", "content": …}                                       it is sure that nothing was made
 
-An entry that stays ``sent`` says that a contact may have been made. Knows no Airflow: the store is an argument.
+An entry that stays ``sent`` says that a contact may have been made. Knows no Airflow: the store is an argument. Where
+Airflow has none, or where what one run made counts for others, a folder is one.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_connect.api.errors import ConnectError, IdempotencyError, content_changed
+from airflow_connect.api.errors import (
+    ConnectError,
+    IdempotencyError,
+    LedgerError,
+    content_changed,
+    record_elsewhere,
+    result_unknown,
+)
 from airflow_connect.api.identity import changed_fields, content_digests
+from airflow_connect.record.storage import Place, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ContactRecord", "Store"]
+__all__ = ["ContactRecord", "FolderStore", "Store"]
 
 
 class Store(Protocol):
@@ -33,6 +43,54 @@ class Store(Protocol):
         """Keep the value as long as the task instance."""
 
 
+class FolderStore:
+    """
+    A store in a folder: a small file for each key.
+
+    :param folder: a ``pathlib.Path``, or an ``ObjectStoragePath``; it is made if it is not there
+    :param may_miss: whether an attempt before this one has run, and may have left its entry on another machine if the
+        folder is on a disk
+    :raises LedgerError: from both methods: the folder cannot be read or written, or an entry is damaged
+    """
+
+    def __init__(self, folder: Any, *, may_miss: bool = False) -> None:
+        self._place = Place(folder)
+        self._may_miss = may_miss
+
+    def get(self, key: str) -> Any:
+        """
+        Return the value, ``None`` where there is none.
+
+        :raises RequestError: if there is none, and an earlier attempt may have left it elsewhere
+        """
+        try:
+            data = self._place.read(f"{key}.json")
+        except Exception as error:
+            raise self._failure("read", error) from error
+        if data is None:
+            if self._may_miss and self._place.is_local:
+                raise record_elsewhere(str(self._place))
+            return None
+        try:
+            return json.loads(data)
+        except ValueError:
+            words = f"{self._place}/{key}.json is damaged. Bring it back from a backup: it prevents a second contact."
+            raise LedgerError(words) from None
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep the value; it lasts when this returns."""
+        try:
+            self._place.put(f"{key}.json", json.dumps(value).encode())
+        except Exception as error:
+            raise self._failure("written", error) from error
+
+    def _failure(self, what: str, error: Exception) -> LedgerError:
+        return LedgerError(
+            f"What became of the contact cannot be {what} in {self._place} ({one_line(error)}). Give access and room "
+            "there (results_path)."
+        )
+
+
 class ContactRecord:
     """
     The record of one contact. Use it as a context manager around the call that creates the contact.
@@ -42,11 +100,15 @@ class ContactRecord:
     :param store: the store, ``None`` where Airflow has none
     :param operation: the API operation
     :param params: the request, with its client token
+    :param repeat_unknown: whether a call that an earlier attempt may have made is made again
     """
 
-    def __init__(self, store: Store | None, operation: str, params: Mapping[str, Any]) -> None:
+    def __init__(
+        self, store: Store | None, operation: str, params: Mapping[str, Any], *, repeat_unknown: bool = True
+    ) -> None:
         self._store = store
         self._operation = operation
+        self._repeat_unknown = repeat_unknown
         self._key = f"amazon_connect_{params['ClientToken']}"[:128]
         self._content = content_digests(params["ClientToken"], params)
         found = store.get(self._key) if store is not None else None
@@ -65,9 +127,13 @@ class ContactRecord:
         Record that the request is about to be sent.
 
         :raises IdempotencyError: if an earlier attempt may have made a contact from other content
+        :raises RequestError: if an earlier attempt may have made the contact, and the call is not to be repeated then
         """
-        if self._before.get("state") == "sent" and (changed := self.changed_fields()):
-            raise content_changed(self._operation, changed)
+        if self._before.get("state") == "sent":
+            if not self._repeat_unknown:
+                raise result_unknown(self._operation)
+            if changed := self.changed_fields():
+                raise content_changed(self._operation, changed)
         self._set({"state": "sent", "content": self._content})
 
     def __exit__(self, _type: object, error: object, _traceback: object) -> None:

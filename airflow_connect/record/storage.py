@@ -51,11 +51,26 @@ class Place:
             return []
         return found
 
+    def read(self, name: str) -> bytes | None:
+        """Return a small file of the folder, ``None`` where it is not there."""
+        self.fs.invalidate_cache(self.path)  # others write here
+        try:
+            data: bytes = self.fs.cat_file(f"{self.path}/{name}")
+        except FileNotFoundError:
+            return None
+        return data
+
     def put(self, name: str, data: bytes) -> None:
-        """Write a small file in the folder, or replace it: readers see the old or the new one."""
+        """
+        Write a small file in the folder, or replace it: readers see the old or the new one.
+
+        It outlasts the process and the machine when this returns.
+        """
         if self.is_local:
             with self.writing(name) as file:
                 file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
         else:
             self.fs.pipe_file(f"{self.path}/{name}", data)
 

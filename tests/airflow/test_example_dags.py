@@ -372,3 +372,11 @@ def test_bulk_s3_takes_a_bucket_of_its_author(run_example: Callable[..., Any], e
     with pytest.raises(Exception, match="is not one of"):
         run_example("example_bulk_s3", bucket="salaries")
     assert emulator.contacts() == []
+
+
+def test_manager_is_called(run_example: Callable[..., Any], amazon_connect: LocalConnect) -> None:
+    """The call is placed, and whether it is answered does not stop the Dag."""
+    amazon_connect.phones("+=busy")
+    assert run_example("example_call_customers_back").state == "success"
+    [call] = amazon_connect.contacts()
+    assert call["name"] == "Calls to customers begin"

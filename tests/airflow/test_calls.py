@@ -1,0 +1,206 @@
+"""Calls to customers in real Dag runs (``dag.test()``): each is made at most once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE
+from tests.airflow.runs import new_dag, rendered_fields, xcom
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from airflow_connect.testing import LocalConnect
+
+NUMBER = "+12065550123"
+CALL = {"destination_phone_number": NUMBER, "contact_flow_id": CALLS_FLOW.id, "queue_id": CALLS_QUEUE.id}
+WAYS = [pytest.param({}, id="worker"), pytest.param({"deferrable": True}, id="triggerer")]
+#: Calls whose answer is lost: not made, made, made. Nobody can tell. The hook's tests have the other kinds.
+LOST = ("cut_before", "error_500_after", "cut_body")
+
+
+@pytest.fixture(params=["task state store", "folder"])
+def record(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Where the call is recorded: as Airflow 3.3 does it, and as it is without a task state store."""
+    monkeypatch.setenv("AIRFLOW__AMAZON_CONNECT__RESULTS_PATH", str(tmp_path))
+    if request.param == "folder":
+        # This Airflow has a store; those before 3.3 have none.
+        monkeypatch.setattr("airflow_connect.operators.connect.task_state_store", lambda _context: None)
+    return str(request.param)
+
+
+def call_dag(dag_id: str, **arguments: Any) -> Any:
+    """Return a Dag that calls once."""
+    from airflow_connect.operators.connect import StartOutboundVoiceContactOperator
+
+    with new_dag(dag_id) as dag:
+        StartOutboundVoiceContactOperator(task_id="call", **CALL | arguments)
+    return dag
+
+
+def calls(connect: LocalConnect) -> int:
+    """Return how many requests to call have arrived."""
+    return len(connect.calls("StartOutboundVoiceContact"))
+
+
+# --- One call -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("phone", "state", "reason"),
+    [
+        ("answered", "completed", "AGENT_DISCONNECT"),
+        ("busy", "busy", "TELECOM_BUSY"),
+        ("unreachable", "not_answered", "TELECOM_UNANSWERED"),
+        ("invalid", "failed", "TELECOM_NUMBER_INVALID"),
+    ],
+)
+def test_outcome_of_a_call(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, way: dict[str, Any], phone: str, state: str, reason: str
+) -> None:
+    """The operator waits for the end of the call, whatever it is, and says which."""
+    waits = {"wait_for_completion": True, "waiter_delay": 0.2, "outcome_attributes": "all", **way}
+    dag = call_dag("ends", name="Call Kim back", attributes={"order": 17}, **waits)
+    with amazon_connect.phones(f"+={phone}"), amazon_connect.agent({"agreed": "yes"}):
+        run = run_dag(dag)
+    [contact] = amazon_connect.contacts()
+    assert (run.state, xcom(run, "call")) == ("success", contact["id"])
+    outcome = xcom(run, "call", "outcome")
+    assert (outcome["state"], outcome["disconnect_reason"]) == (state, reason)
+    assert outcome["attributes"] == {"order": "17"} | ({"agreed": "yes"} if phone == "answered" else {})
+    assert contact["customer_endpoint"]["Address"] == NUMBER
+
+
+def test_number_is_not_shown(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, logged: Callable[[], str]
+) -> None:
+    """The customer's number is hidden without being asked to, and is in no log, also when Amazon refuses it."""
+    run = run_dag(call_dag("hidden"))
+    assert rendered_fields(run)["call", -1]["destination_phone_number"] == "***"
+    amazon_connect.phones("+=not_allowed")
+    refused = run_dag(call_dag("refused", retries=2))
+    assert refused.state == "failed"
+    assert [ti.try_number for ti in refused.get_task_instances()] == [1]
+    text = logged()
+    assert "DestinationNotAllowedException" in text
+    assert NUMBER not in text
+
+
+def test_number_that_is_not_e164(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
+    """What cannot be called is refused before anything is sent."""
+    assert run_dag(call_dag("wrong", destination_phone_number="206 555 0123")).state == "failed"
+    assert calls(amazon_connect) == 0
+
+
+# --- At most once -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("record")
+@pytest.mark.parametrize("kind", LOST)
+def test_lost_answer_is_the_last_call(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, kind: str, logged: Callable[[], str]
+) -> None:
+    """Who may have been called is not called again: not within the attempt, and not by the retry, which says why."""
+    amazon_connect.phones("+=busy")  # so that the client token is forgotten at once
+    amazon_connect.faults(f"StartOutboundVoiceContact@1:{kind}")
+    run = run_dag(call_dag(f"lost_{kind}", retries=3))
+    assert run.state == "failed"
+    assert calls(amazon_connect) == 1
+    assert [ti.try_number for ti in run.get_task_instances()] == [2]
+    assert "An earlier attempt may have called StartOutboundVoiceContact" in logged()
+
+
+@pytest.mark.usefixtures("record")
+def test_author_decides_to_call_again(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
+    """With ``repeat_unknown``, also as a form gives it, the call is repeated, and the customer may be called twice."""
+    amazon_connect.phones("+=busy")
+    for number, decided in enumerate((True, "True")):
+        amazon_connect.faults("StartOutboundVoiceContact@1:cut_after")
+        assert run_dag(call_dag(f"again_{number}", repeat_unknown=decided)).state == "success"
+    assert len(amazon_connect.contacts()) == 4
+
+
+@pytest.mark.usefixtures("record")
+def test_what_did_not_happen_is_repeated(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
+    """A call that was throttled is repeated within the attempt, and one that found no room by the next attempt."""
+    amazon_connect.faults("StartOutboundVoiceContact@1:throttle, StartOutboundVoiceContact@2:throttle")
+    assert run_dag(call_dag("throttled")).state == "success"
+    assert (calls(amazon_connect), len(amazon_connect.contacts())) == (3, 1)
+    amazon_connect.faults("StartOutboundVoiceContact@1:throttle")
+    run = run_dag(call_dag("throttled_by_attempt", max_retry_time=0, retries=1))
+    assert (run.state, [ti.try_number for ti in run.get_task_instances()]) == ("success", [2])
+    assert len(amazon_connect.contacts()) == 2
+
+
+# --- One key over runs --------------------------------------------------------------------------------------------
+
+
+def test_key_is_called_once_over_runs(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, tmp_path: Path
+) -> None:
+    """The record in ``results_path`` keeps a key from being called again by another Dag, long after the call."""
+    amazon_connect.phones("+=busy")
+    key = {"idempotency_key": "request-17", "results_path": str(tmp_path)}
+    first = run_dag(call_dag("first", **key))
+    amazon_connect.clock.advance(400 * 86_400)
+    second = run_dag(call_dag("second", **key))
+    assert (first.state, second.state) == ("success", "success")
+    assert xcom(first, "call") == xcom(second, "call")
+    assert calls(amazon_connect) == 1
+    assert NUMBER not in "".join(file.read_text() for file in tmp_path.rglob("*") if file.is_file())
+
+    amazon_connect.faults("StartOutboundVoiceContact@1:cut_after")
+    assert run_dag(call_dag("lost", **key | {"idempotency_key": "request-18"})).state == "failed"
+    assert run_dag(call_dag("lost_again", **key | {"idempotency_key": "request-18"})).state == "failed"
+    assert calls(amazon_connect) == 2
+
+
+@pytest.mark.parametrize("identity", [{"idempotency_key": "request-17"}, {"client_token": "request-17"}])
+def test_key_needs_a_place(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, identity: dict[str, str], logged: Callable[[], str]
+) -> None:
+    """Without a record that runs share a key promises nothing, and the task says so before it calls."""
+    assert run_dag(call_dag("no_place", **identity)).state == "failed"
+    assert calls(amazon_connect) == 0
+    assert "results_path: required with idempotency_key and client_token" in logged()
+
+
+# --- A record that cannot be seen ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("executor", "try_number", "refused"),
+    [
+        ("CeleryExecutor", 2, True),
+        ("LocalExecutor,KubernetesExecutor", 2, True),
+        ("LocalExecutor;team=airflow.providers.celery.executors.celery_executor.CeleryExecutor", 2, True),
+        ("CeleryExecutor", 1, False),
+        ("LocalExecutor", 2, False),
+        ("mine:SequentialExecutor", 2, False),
+    ],
+)
+def test_record_on_another_workers_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, executor: str, try_number: int, *, refused: bool
+) -> None:
+    """Where workers share no disk, a retry that finds no record on its own does not call; it names the cure."""
+    from types import SimpleNamespace
+
+    from airflow_connect.api.errors import RequestError
+
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", executor)
+    task = call_dag("elsewhere").get_task("call")
+    context: Any = {"ti": SimpleNamespace(try_number=try_number)}
+    store = task.record_store(context)
+    if refused:
+        with pytest.raises(RequestError, match="folder that all workers share"):
+            store.get("token")
+        task.repeat_unknown = True
+        store = task.record_store(context)
+    assert store.get("token") is None
+    store.set("token", {"state": "sent"})
+    assert task.record_store(context).get("token") == {"state": "sent"}
