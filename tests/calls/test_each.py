@@ -15,7 +15,7 @@ from airflow_connect.api.errors import ConnectError, RequestError, RetryableErro
 from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.each import Paced
 from airflow_connect.calls.pace import LONGEST_GAP, Pace
-from airflow_connect.hooks.connect import ConnectHook
+from tests.waiting.scene import CountingHook, EmulatorTime
 from tools.simulation import SimulatedClock
 
 if TYPE_CHECKING:
@@ -243,8 +243,9 @@ def test_short_looks_are_not_throttled_each_time(amazon_connect: LocalConnect) -
         InstanceId=amazon_connect.instance_id, Channel="TASK", InitiationMethod="API"
     )["ContactId"]
     emulator.set_rate(20, 5)
-    hook = ConnectHook()
-    calls = Paced(lambda _item: hook.describe_contact(contact_id, max_retry_time=0), clock=Clock())
+    hook = CountingHook()
+    clock = EmulatorTime(emulator, hook)
+    calls = Paced(lambda _item: hook.describe_contact(contact_id, max_retry_time=0), clock=clock)
 
     async def looks() -> list[int]:
         throttled = []
@@ -253,7 +254,7 @@ def test_short_looks_are_not_throttled_each_time(amazon_connect: LocalConnect) -
             async for _answer in calls.each(deque(range(10))):
                 pass
             throttled.append(calls.throttled - before)
-            await asyncio.sleep(2.1)
+            await clock.async_sleep(2.1)
         return throttled
 
     found = asyncio.run(looks())
