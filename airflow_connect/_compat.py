@@ -34,7 +34,7 @@ from airflow.providers.common.compat.sdk import (
     determine_kwargs,
     task_decorator_factory,
 )
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS, AIRFLOW_V_3_2_PLUS
 from airflow.triggers.base import BaseTrigger
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 __all__ = [
+    "MAPPED_GROUPS_RUN_ALL_BRANCHES",
     "TRIGGERS_ARE_TOLD_OF_KILLS",
     "AirflowFailException",
     "AirflowNotFoundException",
@@ -192,6 +193,10 @@ def is_retry(ti: Any, retries: int) -> bool:
     """
     return bool(ti.try_number > ti.max_tries - retries + 1)
 
+
+#: Since Airflow 3.2 the scheduler does not see what a branch in a mapped task group skips, and runs all that follows:
+#: https://github.com/apache/airflow/issues/67265
+MAPPED_GROUPS_RUN_ALL_BRANCHES: Final = AIRFLOW_V_3_2_PLUS
 
 #: Since Airflow 3.3 a trigger has ``on_kill``, called when somebody acts on the deferred task. Until then a trigger is
 #: cancelled alike for that and for a triggerer that shuts down.

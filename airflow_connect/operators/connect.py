@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import (
+    MAPPED_GROUPS_RUN_ALL_BRANCHES,
     AirflowFailException,
     AirflowSensorTimeout,
     BaseBranchOperator,
@@ -783,12 +785,17 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
         For more information on how to use this operator, take a look at the guide:
         :ref:`howto/operator:ContactBranchOperator`
 
+    In a mapped task group, Airflow 3.2 and 3.3 run the tasks of all branches
+    (https://github.com/apache/airflow/issues/67265); the Dag warns of it when it is read. Map the tasks instead.
+
     :param contact_id: the contact, or its outcome as ``ContactSensor`` returns it (templated)
     :param attribute: the attribute's name (templated)
     :param branches: ``{value: task ID or list of task IDs}``, the value as text or as the scalar that was sent; tasks
         directly downstream that are in no branch taken are skipped (templated)
     :param default: the task ID or IDs for every other value, and where there is no such attribute. Without it either
         fails the task (templated).
+    :param exact: whether a value has to be written as *branches* has it. By default case and the blanks around it do
+        not count: an agent who types ``Approve`` means ``approve``.
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
@@ -807,6 +814,7 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
         attribute: str,
         branches: Mapping[str, str | list[str]],
         default: str | list[str] | None = None,
+        exact: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -814,6 +822,14 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
         self.attribute = attribute
         self.branches = branches
         self.default = default
+        self.exact = exact
+        if MAPPED_GROUPS_RUN_ALL_BRANCHES and self.get_closest_mapped_task_group():
+            warnings.warn(
+                f"{self.task_id} is in a mapped task group, where this version of Airflow runs the tasks of all "
+                "branches (https://github.com/apache/airflow/issues/67265). Map the operator and the tasks that follow "
+                "it, with expand(), instead of a task group.",
+                stacklevel=2,
+            )
 
     @confidential
     def choose_branch(self, context: Context) -> str | list[str]:
@@ -828,19 +844,40 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
         else:
             contact_id = str(outcome)
         self.store_link(context, contact_id)
-        # By the text as which Amazon Connect has the value: true, 1, 0.5.
-        named = {text_of(name): branch for name, branch in self.branches.items()}
-        branch, has_value = self._branch(contact_id, named)
-        if branch is None:
-            known = ", ".join(sorted(filter(None, named)))
-            what = "has a value that branches does not name in its" if has_value else "has no"
-            rule = f"Branches are named for {known}; give a default for the rest."
-            raise AirflowFailException(f"Contact {contact_id} {what} attribute {self.attribute!r}. {rule}")
-        return branch
+        named = self._named_branches()
+        branch, lack = self._branch(contact_id, named)
+        if branch is not None:
+            return branch
+        if self.default is None:
+            known = ", ".join(sorted(repr(text_of(name)) for name in self.branches if name is not None))
+            raise AirflowFailException(
+                f"Contact {contact_id} {lack}. Branches are named for {known}. Set the attribute to one of them, which "
+                "is possible after the contact has ended, and clear this task; or give it a default."
+            )
+        self.log.info("Contact %s %s: the default is taken.", contact_id, lack)
+        return self.default
+
+    def _named_branches(self) -> dict[str | None, str | list[str]]:
+        """Return the branches by the text as which Amazon Connect has the value: true, 1, 0.5."""
+        named: dict[str | None, str | list[str]] = {}
+        for name, branch in self.branches.items():
+            text = self._comparable(text_of(name))
+            if named.setdefault(text, branch) != branch:
+                raise AirflowFailException(
+                    f"branches has {name!r} twice, for different tasks, since case and the blanks around it do not "
+                    "count. Rename one of them, or give exact=True."
+                )
+        return named
+
+    def _comparable(self, text: str | None) -> str | None:
+        return text if text is None or self.exact else text.strip().casefold()
 
     def _branch(
         self, contact_id: str, named: Mapping[str | None, str | list[str]]
-    ) -> tuple[str | list[str] | None, bool]:
-        """Return the branch, and whether there is a value: the value is a customer's, for no log and no traceback."""
+    ) -> tuple[str | list[str] | None, str]:
+        """Return the branch, or what the contact lacks: the value is a customer's, for no log and no traceback."""
         value = self.hook.get_contact_attributes(contact_id).get(self.attribute)
-        return named.get(value, self.default), value is not None
+        branch = named.get(self._comparable(value))
+        if value is None:
+            return branch, f"has no attribute {self.attribute!r}"
+        return branch, f"has a value in its attribute {self.attribute!r} that branches does not name"

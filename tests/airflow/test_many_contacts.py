@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_connect._compat import MAPPED_GROUPS_RUN_ALL_BRANCHES
 from airflow_connect.emulator.resources import BILLING_QUEUE, TO_QUEUE_FLOW
 from airflow_connect.operators.connect import (
     ContactBranchOperator,
@@ -212,6 +213,122 @@ def test_branch(
     found = states(run_dag(dag))
     assert {name for name, state in found.items() if state == "success"} == {"branch", *taken}
     assert {name for name, state in found.items() if state == "skipped"} == skipped
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("typed", ["approve", "Approve", " APPROVE\n", "approve "])
+def test_branch_of_what_an_agent_typed(
+    run_dag: Any, make: Any, amazon_connect: LocalConnect, logged: Any, typed: str, exact: bool
+) -> None:
+    """Case and the blanks around a value do not count, unless exact is set; the log says that the default was taken."""
+    from airflow.providers.common.compat.standard.operators import PythonOperator
+
+    contact_id = make()
+    amazon_connect.complete(contact_id, {"decision": typed})
+    with new_dag("branch") as dag:
+        ContactBranchOperator(
+            task_id="branch",
+            contact_id=contact_id,
+            attribute="decision",
+            branches={" Approve": "ship"} if not exact else {"approve": "ship"},
+            default="ask_again",
+            exact=exact,
+        ) >> [PythonOperator(task_id=name, python_callable=print) for name in ("ship", "ask_again")]
+    is_named = not exact or typed == "approve"
+    assert states(run_dag(dag))["ship"] == ("success" if is_named else "skipped")
+    said = f"Contact {contact_id} has a value in its attribute 'decision' that branches does not name: the default"
+    assert (said in logged()) is not is_named
+
+
+def test_branch_says_that_the_attribute_is_missing(run_dag: Any, make: Any, logged: Any) -> None:
+    """The log tells a contact without the attribute from one with another value."""
+    from airflow.providers.common.compat.standard.operators import PythonOperator
+
+    contact_id = make()
+    with new_dag("branch") as dag:
+        ContactBranchOperator(
+            task_id="branch", contact_id=contact_id, attribute="decision", branches={"yes": "ship"}, default="ask_again"
+        ) >> [PythonOperator(task_id=name, python_callable=print) for name in ("ship", "ask_again")]
+    assert states(run_dag(dag))["ask_again"] == "success"
+    assert f"Contact {contact_id} has no attribute 'decision': the default is taken." in logged()
+
+
+def test_branches_that_differ_in_case_alone(run_one: Any, make: Any, logged: Any) -> None:
+    """Two names that are one without case are the author's fault, and the message says both ways out."""
+    arguments = {"contact_id": make(), "attribute": "decision", "branches": {"Yes": "do", "yes ": "do_not"}}
+    state, _ = run_one(ContactBranchOperator, **arguments)
+    assert state == "failed"
+    assert "Rename one of them, or give exact=True." in logged()
+
+
+def mapped_branches(ids: list[str], log: Path) -> Any:
+    """Return a Dag that decides for each contact in a mapped task group."""
+    from airflow.providers.common.compat.sdk import task, task_group
+
+    @task
+    def step(name: str, contact_id: str) -> None:
+        with log.open("a") as file:
+            file.write(f"{name} {contact_id}\n")
+
+    with new_dag("mapped_group") as dag:
+
+        @task_group
+        def decide(contact_id: str) -> None:
+            branch = ContactBranchOperator(
+                task_id="branch",
+                contact_id=contact_id,
+                attribute="decision",
+                branches={"approve": "decide.ship", "refuse": "decide.cancel"},
+            )
+            branch >> [step.override(task_id=name)(name, contact_id) for name in ("ship", "cancel")]
+
+        decide.expand(contact_id=ids)
+    return dag
+
+
+def decided(make: Any, amazon_connect: LocalConnect) -> list[str]:
+    ids = [make(), make()]
+    for contact_id, decision in zip(ids, ("approve", "refuse"), strict=True):
+        amazon_connect.complete(contact_id, {"decision": decision})
+    return ids
+
+
+def test_branch_in_a_mapped_task_group(run_dag: Any, make: Any, amazon_connect: LocalConnect, tmp_path: Path) -> None:
+    """Where Airflow runs the tasks of all branches, the Dag warns when it is read, at the line of the operator."""
+    ids = decided(make, amazon_connect)
+    log = tmp_path / "steps"
+    if MAPPED_GROUPS_RUN_ALL_BRANCHES:
+        with pytest.warns(UserWarning, match="issues/67265") as warned:
+            dag = mapped_branches(ids, log)
+        assert [warning.filename for warning in warned] == [__file__]
+        taken = {f"{name} {contact_id}" for name in ("ship", "cancel") for contact_id in ids}
+    else:
+        dag = mapped_branches(ids, log)
+        taken = {f"ship {ids[0]}", f"cancel {ids[1]}"}
+    assert run_dag(dag).state == "success"
+    assert set(log.read_text().splitlines()) == taken
+
+
+def test_mapped_branch(run_dag: Any, make: Any, amazon_connect: LocalConnect, tmp_path: Path) -> None:
+    """The way around it: a mapped operator, and mapped tasks after it, take each contact's branch on every version."""
+    from airflow.providers.common.compat.sdk import task
+
+    ids = decided(make, amazon_connect)
+    log = tmp_path / "steps"
+
+    @task
+    def step(name: str, contact_id: str) -> None:
+        with log.open("a") as file:
+            file.write(f"{name} {contact_id}\n")
+
+    with new_dag("mapped_branch") as dag:
+        ContactBranchOperator.partial(
+            task_id="branch", attribute="decision", branches={"approve": "ship", "refuse": "cancel"}
+        ).expand(contact_id=ids) >> [
+            step.override(task_id=name).partial(name=name).expand(contact_id=ids) for name in ("ship", "cancel")
+        ]
+    assert run_dag(dag).state == "success"
+    assert set(log.read_text().splitlines()) == {f"ship {ids[0]}", f"cancel {ids[1]}"}
 
 
 def test_branch_without_default_fails(
