@@ -340,7 +340,7 @@ def sort_error(
     if isinstance(response, Mapping) and isinstance(response.get("Error"), Mapping):
         found = _sort_answer(response, getattr(error, "operation_name", operation.name), operation, params)
     elif exchange.status is not None:
-        found = answer_unreadable(operation, exchange)
+        found = answer_unreadable(operation, exchange, type(error).__name__)
     else:
         found = _sort_no_answer(error, operation, params, exchange)
     # What came of earlier requests, nobody knows.
@@ -365,19 +365,20 @@ def client_missing(error: Exception, operation: type[Operation], params: Mapping
     return SetupError(message, operation=operation.name, code=name)
 
 
-def answer_unreadable(operation: type[Operation], exchange: Exchange) -> ConnectError:
+def answer_unreadable(operation: type[Operation], exchange: Exchange, raised: str = "") -> ConnectError:
     """
     Return the error for an answer that is not Amazon Connect's, as proxies and gateways give, by its HTTP status.
 
     :param operation: the operation that was called
     :param exchange: what is known of the call
+    :param raised: the exception that botocore raised over it, if it did
     """
     status = exchange.status
     kind, advice = _by_status(status)
     may_have_happened = _may_have_happened(status)
     advice = advice.format(operation=operation.name, again=_again(operation, may_have_happened))
     return kind(
-        f"{operation.name} got an answer that cannot be read (HTTP {status}). {advice}",
+        f"{operation.name} got an answer that cannot be read ({raised and raised + ', '}HTTP {status}). {advice}",
         operation=operation.name,
         code=str(status),
         status=status,

@@ -1,10 +1,11 @@
 """
 What may be quoted of Amazon's words: nothing that a request holds, except what identifies something.
 
-A message of the service quotes values: whole, in part, or in another spelling. What is found of them is struck out.
-Then the rest is read in every spelling that is known here (another case, split or joined by white space, without
-accents or punctuation, URL-encoded, escaped for JSON or HTML, Base64, hexadecimal, and these in one another). If
-anything of a value is still in it, nothing of the message is quoted. This module knows no operation and no client.
+A message of the service quotes values: whole, in part, or in another spelling. Escapes are taken out of it, and what is
+found of the values is struck out. Then the rest is read in every spelling that is known here (another case, split or
+joined by white space, without accents or punctuation, URL-encoded, escaped for JSON or HTML, Base64, hexadecimal, and
+these in one another). If anything of a value is still in it, nothing of the message is quoted. This module knows no
+operation and no client.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ QUOTED: Final = 300
 _STRUCK: Final = "***"
 #: Letters that are left of a fragment at least, so that it says something: white space and accents do not count.
 _LEAST_LETTERS: Final = 4
+#: How often a text may have been escaped.
+_MOST_ESCAPES: Final = 10
 #: Spellings of a message that are tried; one that has more cannot be decided.
 _MOST_SPELLINGS: Final = 64
 #: What belongs together in a message.
@@ -39,7 +42,7 @@ _WORD: Final = re.compile(r"""[^\s"'`<>()\[\]{}:,;=]+""")
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9a-f]{4})|x([0-9a-f]{2})|(.))", re.IGNORECASE | re.DOTALL)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{10,}")
 _HEXADECIMAL: Final = re.compile(r"(?:[0-9a-f]{2}){8,}", re.IGNORECASE)
-_TEXT: Final = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ufffd]{{{FRAGMENT},}}")
+_TEXT: Final = re.compile(rf"[^\ufffd]{{{FRAGMENT},}}")
 # Validation messages quote the value: "Value '…' at 'name' failed to satisfy constraint".
 _QUOTED_VALUE: Final = re.compile(r"value\s+'.*'\s+at\s", re.IGNORECASE | re.DOTALL)
 
@@ -55,7 +58,8 @@ class Contents:
         #: Parts of the values as they are, and as :func:`_fold` gives them.
         self._fragments: set[str] = set()
         self._words: set[str] = set()
-        for text in set(texts):
+        texts = set(texts)
+        for text in texts | set(map(_plain, texts)):
             self._add(_one_line(text))
         self._lengths = sorted({len(fragment) for fragment in self._fragments}, reverse=True)
 
@@ -78,10 +82,11 @@ class Contents:
         :param message: the service's words
         :return: at most 300 characters; empty text if it cannot be decided whether something would be shown
         """
-        message = _one_line(_QUOTED_VALUE.sub(f"Value {_STRUCK} at ", message[:READ]))
+        message = _one_line(_QUOTED_VALUE.sub(f"Value {_STRUCK} at ", _plain(message[:READ])))
         message = self._strike(message).rstrip(".")
         message = message if len(message) <= QUOTED else f"{message[:QUOTED]}…"
-        return "" if self.are_in(message) else message
+        says_nothing = not any(map(str.isalnum, message))
+        return "" if says_nothing or self.are_in(message) else message
 
     def are_in(self, text: str) -> bool:
         """Tell whether a text shows any of it, in any spelling; also if that cannot be decided."""
@@ -89,6 +94,7 @@ class Contents:
         return spellings is None or any(map(self._shown, spellings))
 
     def _shown(self, text: str) -> bool:
+        text = _one_line(text)
         for read in (text, *(_folded(text, keep)[0] for keep in (_is_letter, str.isalnum))):
             for length in self._lengths:
                 if not self._fragments.isdisjoint(_windows(read, length)):
@@ -180,6 +186,15 @@ def _spellings(text: str) -> set[str] | None:
         if len(found) > _MOST_SPELLINGS:
             return None
     return found
+
+
+def _plain(text: str) -> str:
+    """Return a text without the escapes of JSON, URLs and HTML, so that what they stand for can be struck out."""
+    for _ in range(_MOST_ESCAPES):
+        before, text = text, html.unescape(unquote(_without_escapes(text)))
+        if text == before:
+            break
+    return text
 
 
 def _joined(text: str) -> str:

@@ -177,11 +177,19 @@ class ConnectHook(AwsBaseHook):
         """
         Get the Airflow connection, with an extra that is checked.
 
-        :raises SetupError: if the extra is not a JSON object
+        :raises SetupError: if the connection cannot be read, or its extra is not a JSON object
         """
-        if self.aws_conn_id:
-            self._check_extra(self.aws_conn_id)
-        return super().conn_config
+        try:
+            if self.aws_conn_id:
+                self._check_extra(self.aws_conn_id)
+            return super().conn_config
+        except ConnectError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a secrets backend, a setting that botocore does not know
+            name = type(error).__name__
+        raise SetupError(
+            f"The connection {self.aws_conn_id!r} cannot be read ({name}). Check it, and its extra.", code=name
+        )
 
     def _check_extra(self, conn_id: str) -> None:
         """Airflow reads an extra that is no JSON as none at all; what follows would be an error about the Region."""

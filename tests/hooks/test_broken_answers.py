@@ -1,0 +1,314 @@
+"""What networks, proxies and gateways make of a call, over real sockets: each break sorted by what is known of it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import socket
+import socketserver
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from airflow_connect.api.errors import ConnectError, RequestError, RetryableError, SetupError, ThrottledError
+from airflow_connect.hooks.connect import ConnectHook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+CUSTOMER = "Zaphod Beeblebrox"
+TASK = {"channel": "TASK", "name": CUSTOMER, "client_token": "token"}
+INSTANCE = "b1000000-0000-4000-8000-000000000001"
+
+
+class Gateway(socketserver.ThreadingTCPServer):
+    """
+    Something that stands where Amazon Connect should: it reads each request and answers as it is told.
+
+    :param answers: gets the socket and the number of the request, from 0
+    """
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, answers: Callable[[socket.socket, int], None], context: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+        self.answers = answers
+        self.context = context
+        self.requests = 0
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        scheme = "https" if self.context else "http"
+        return f"{scheme}://localhost:{self.server_address[1]}"
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        plain: socket.socket = request
+        try:
+            connection = self.context.wrap_socket(plain, server_side=True) if self.context else plain
+            head = b""
+            while b"\r\n\r\n" not in head:
+                if not (read := connection.recv(65_536)):
+                    return
+                head += read
+            number, self.requests = self.requests, self.requests + 1
+            self.answers(connection, number)
+            connection.close()
+        except OSError:
+            pass  # the client does not trust us, or has gone
+
+
+def http(status: int, body: bytes, *headers: str) -> Callable[[socket.socket, int], None]:
+    """Return what answers every request with the same."""
+    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", "Connection: close", *headers, "", ""]
+    return lambda connection, _: connection.sendall("\r\n".join(lines).encode() + body)
+
+
+@pytest.fixture
+def behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ConnectHook]]:
+    """Return a function that starts a gateway and returns a hook that calls it."""
+    gateways: list[Gateway] = []
+
+    def start(
+        answers: Callable[[socket.socket, int], None], context: ssl.SSLContext | None = None, **options: Any
+    ) -> ConnectHook:
+        gateway = Gateway(answers, context)
+        gateways.append(gateway)
+        extra = {
+            "region_name": "us-east-1",
+            "endpoint_url": gateway.url,
+            "service_config": {"connect": {"instance_id": INSTANCE}},
+            **options,
+        }
+        conn = {"conn_type": "aws", "login": "test", "password": "test", "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_GATEWAY", json.dumps(conn))
+        hook = ConnectHook("aws_gateway", max_retry_time=0)
+        hook.gateway = gateway  # type: ignore[attr-defined]
+        return hook
+
+    yield start
+    for gateway in gateways:
+        gateway.shutdown()
+        gateway.server_close()
+
+
+def refused_by(call: Callable[[], Any]) -> ConnectError:
+    """Return the error of a call, and see to it that it tells nothing and hides what it comes from."""
+    with pytest.raises(ConnectError) as caught:
+        call()
+    assert not [word for word in CUSTOMER.split() if word in str(caught.value)]
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    return caught.value
+
+
+BODIES = [b'"Service Unavailable"', b"null", b"[]", b"5", b"true", b'[{"ContactId": "c"}]', b" \n null\n"]
+UNREADABLE = [b"<html>Sorry</html>", b'{"ContactId": "c', b"\xff\xfe{", b"Service Unavailable"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "may_have_happened"),
+    [
+        (200, RetryableError, True),
+        (302, RetryableError, True),
+        (403, SetupError, False),
+        (404, RequestError, False),
+        (408, RetryableError, True),
+        (429, ThrottledError, False),
+        (500, RetryableError, True),
+        (502, RetryableError, True),
+        (503, RetryableError, True),
+    ],
+)
+def test_answer_that_is_not_amazons_is_sorted_by_its_status(
+    behind: Callable[..., ConnectHook], status: int, kind: type[ConnectError], may_have_happened: bool
+) -> None:
+    """What proxies and gateways send in Amazon's place says what its HTTP status says, for each kind of operation."""
+    bodies = [body for body in (*BODIES, *UNREADABLE) for _ in range(3)]
+    hook = behind(lambda connection, number: http(status, bodies[number], "Retry-After: 7")(connection, number))
+    for body in bodies[::3]:
+        for call in (
+            lambda: hook.create_contact(**TASK),
+            lambda: hook.stop_contact("contact"),
+            lambda: hook.describe_contact("contact"),
+        ):
+            error = refused_by(call)
+            assert (type(error), error.status, error.may_have_happened) == (kind, status, may_have_happened), body
+            assert error.retry_after == 7 or status == 200, body
+            assert f"HTTP {status}" in str(error), body
+    assert hook.gateway.requests == len(bodies)  # type: ignore[attr-defined]
+
+
+def test_object_of_another_form_is_sorted_by_its_status(behind: Callable[..., ConnectHook]) -> None:
+    """An object whose members are not what the model says is no reason for a bare exception either."""
+    cases = [
+        (400, b'{"__type": 5, "message": "x"}', RequestError),
+        (429, b'{"__type": ["x"]}', ThrottledError),
+        (500, b'{"code": {"x": 1}, "message": "x"}', RetryableError),
+        (200, b'{"Contact": "x"}', RetryableError),
+        (200, b'{"Contact": {"Tags": 5}}', RetryableError),
+        (200, b'{"Contact": {"InitiationTimestamp": "soon"}}', RetryableError),
+        (503, b"{\xff}", RetryableError),
+    ]
+    hook = behind(lambda connection, number: http(*cases[number][:2])(connection, number))
+    for status, body, kind in cases:
+        error = refused_by(lambda: hook.describe_contact("contact"))
+        assert (type(error), error.status) == (kind, status), body
+
+
+def test_gateway_that_recovers_costs_an_attempt(behind: Callable[..., ConnectHook]) -> None:
+    """An answer that cannot be read is asked for again, with the same client token."""
+
+    def answers(connection: socket.socket, number: int) -> None:
+        answer = http(503, b"null") if number < 2 else http(200, b'{"ContactId": "c"}')
+        answer(connection, number)
+
+    hook = behind(answers)
+    hook.max_retry_time = 60
+    response = hook.create_contact(**TASK)
+    assert (response["ContactId"], response["ResponseMetadata"]["RetryAttempts"]) == ("c", 2)
+
+
+# --- TLS -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of localhost that nobody trusts, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+def test_certificate_that_does_not_verify_has_not_happened(
+    behind: Callable[..., ConnectHook], tls: ssl.SSLContext
+) -> None:
+    """The handshake ends before the request could leave, and no other attempt ends otherwise."""
+    hook = behind(http(200, b'{"ContactId": "c"}'), tls)
+    error = refused_by(lambda: hook.create_contact(**TASK))
+    assert (type(error), error.code, error.may_have_happened) == (SetupError, "SSLError", False)
+    assert "Check verify" in str(error)
+    assert hook.gateway.requests == 0  # type: ignore[attr-defined]
+
+
+def test_tls_that_breaks_after_the_request_may_have_happened(
+    behind: Callable[..., ConnectHook], tls: ssl.SSLContext, certificate: Path
+) -> None:
+    """An SSLError can come when the request has arrived: the contact may exist."""
+
+    def answers(connection: socket.socket, _: int) -> None:
+        # No TLS any more, as of a middlebox that loses its state: the client finds a wrong record.
+        with socket.socket(fileno=connection.detach()) as plain:
+            plain.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+
+    hook = behind(answers, tls, verify=str(certificate))
+    error = refused_by(lambda: hook.create_contact(**TASK))
+    assert hook.gateway.requests == 1  # type: ignore[attr-defined]
+    assert (type(error), error.code, error.may_have_happened) == (RetryableError, "SSLError", True)
+
+
+def test_tls_that_works(behind: Callable[..., ConnectHook], tls: ssl.SSLContext, certificate: Path) -> None:
+    """The two tests above fail for the reason that they name."""
+    hook = behind(http(200, b'{"ContactId": "c"}'), tls, verify=str(certificate))
+    assert hook.create_contact(**TASK)["ContactId"] == "c"
+
+
+# --- No answer -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", b"nonsense\r\n\r\n"])
+def test_connection_that_breaks_off_may_have_happened(behind: Callable[..., ConnectHook], answer: bytes) -> None:
+    """The request was there: whatever came of it, nobody knows."""
+    hook = behind(lambda connection, _: connection.sendall(answer))
+    error = refused_by(lambda: hook.create_contact(**TASK))
+    assert hook.gateway.requests == 1  # type: ignore[attr-defined]
+    assert (type(error), error.may_have_happened) == (RetryableError, True)
+
+
+@pytest.mark.parametrize("endpoint_url", ["http://no-such-host.invalid", "http://127.0.0.1:9"])
+def test_what_did_not_connect_has_not_happened(behind: Callable[..., ConnectHook], endpoint_url: str) -> None:
+    """A name that is not resolved and a connection that is refused are known to have come before the request."""
+    error = refused_by(lambda: behind(http(200, b""), endpoint_url=endpoint_url).create_contact(**TASK))
+    assert (type(error), error.code, error.may_have_happened) == (RetryableError, "EndpointConnectionError", False)
+
+
+def test_botocores_own_retries_hide_what_came_of_the_first(behind: Callable[..., ConnectHook]) -> None:
+    """With retries in botocore_config the last answer is a refusal, and the first request may have been carried out."""
+
+    def answers(connection: socket.socket, number: int) -> None:
+        refusal = http(400, b'{"__type": "InvalidRequestException"}')
+        (http(500, b"{}") if number == 0 else refusal)(connection, number)
+
+    hook = behind(answers, config_kwargs={"retries": {"total_max_attempts": 3, "mode": "standard"}})
+    error = refused_by(lambda: hook.create_contact(**TASK))
+    assert hook.gateway.requests == 2  # type: ignore[attr-defined]
+    assert (type(error), error.may_have_happened) == (RequestError, True)
+
+
+# --- What nobody knows -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event", ["before-send.connect", "response-received.connect", "before-call.connect"])
+def test_whatever_a_client_raises_is_an_error_of_ours(behind: Callable[..., ConnectHook], event: str) -> None:
+    """An exception of somebody's handler, patch or tracing library may come after the request left."""
+    hook = behind(http(200, b'{"ContactId": "c"}'))
+
+    def broken(**_: Any) -> None:
+        raise RuntimeError(f"about {CUSTOMER}")
+
+    hook.conn.meta.events.register(event, broken)
+    error = refused_by(lambda: hook.create_contact(**TASK))
+    assert (type(error), error.may_have_happened) == (RetryableError, True)
+    assert "RuntimeError" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("extra", "code", "advice"),
+    [
+        ({"endpoint_url": "not an address"}, "ValueError", "Check the Amazon Web Services connection"),
+        ({"profile_name": "nobody"}, "ProfileNotFound", "Check profile_name"),
+        ({"region_name": "no region at all"}, "InvalidRegionError", "Check the Amazon Web Services connection"),
+        ({"config_kwargs": {"no_such": 1}}, "TypeError", "The connection 'aws_gateway' cannot be read"),
+    ],
+)
+def test_client_that_cannot_be_made_is_a_matter_of_the_setup(
+    behind: Callable[..., ConnectHook], extra: dict[str, Any], code: str, advice: str
+) -> None:
+    """Whatever stands in the way of the client, nothing was sent."""
+    hook = behind(http(200, b'{"ContactId": "c"}'), **extra)
+    error = refused_by(lambda: hook.create_contact(**TASK))
+    assert (type(error), error.code, error.may_have_happened) == (SetupError, code, False)
+    assert advice in str(error)
+    assert hook.gateway.requests == 0  # type: ignore[attr-defined]
