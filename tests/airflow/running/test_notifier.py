@@ -37,6 +37,7 @@ def test_one_contact_until_it_is_well(local_airflow: LocalAirflow, emulator: Emu
         "run_id": run_id,
         "task_id": "well_after_a_clear",
         "incident": "failure",
+        "airflow_notifier": of_task["attributes"]["airflow_notifier"],  # by which it knows its contacts again
     }
     assert of_run["description"] == "task_failure"
     assert of_run["attributes"]["who"] == "notifies"
