@@ -175,7 +175,7 @@ def send_file(file: Path, folder: Path, hook: ConnectHook) -> int:
             ledger=ledger,
             history=history,
         )
-        return sender.run().created
+        return sender.run().accepted
 
 
 def compare(contenders: dict[str, tuple[int, Callable[[], object]]], rounds: int) -> None:

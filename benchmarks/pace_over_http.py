@@ -160,7 +160,7 @@ def run_ours(url: str, seconds: float) -> dict[str, int]:
         def contacts() -> Iterator[PlannedContact]:
             for number in itertools.count(1):
                 params = request(DEFAULT_INSTANCE_ID, number)
-                yield PlannedContact(number, str(number), params["ClientToken"], "", params)
+                yield PlannedContact(number, str(number), params["ClientToken"], "", params, {})
 
         folder = Path(home) / "results"
         with History(folder) as history, Ledger(folder, header={"try_number": 1}) as ledger:
@@ -180,7 +180,7 @@ def run_ours(url: str, seconds: float) -> dict[str, int]:
                 sender.stop()
 
             sender.run(end, every=seconds)
-        return {"made": ended.created, "calls": ended.calls, "throttled": ended.throttled, "lost": 0}
+        return {"made": ended.accepted, "calls": ended.calls, "throttled": ended.throttled, "lost": 0}
 
 
 def request(instance_id: str, number: int) -> dict[str, Any]:

@@ -77,7 +77,9 @@ UPDATE row SET content = NULL WHERE number IN (SELECT number FROM repeated);
 
 
 _REMEMBERED: Final = """
-SELECT number, identity, content, coalesce(repetition, 0) FROM row LEFT JOIN repeated USING (number) ORDER BY number
+SELECT number, identity, content, coalesce(repetition, 0)
+FROM row LEFT JOIN repeated USING (number)
+WHERE number > ? ORDER BY number
 """
 
 
@@ -204,6 +206,11 @@ class Plan:
         # different threads, one at a time.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._spool: IO[bytes] | None = None
+        #: The second reading, as far as it has come.
+        self._reading: Iterator[tuple[int, Values | InvalidRow]] = iter(())
+        self._broken: InputError | None = None
+        #: The number of the last row that :meth:`contacts` has come to.
+        self.passed = 0
         #: Rows read.
         self.rows = 0
         #: Rows that make a contact.
@@ -316,11 +323,15 @@ class Plan:
             for found in self._database.execute(query):
                 yield Skipped(*found)
 
-    def tokens(self) -> Iterator[str]:
-        """Yield the client tokens of the contacts to be made, by row number. Does not read the input."""
-        for _, identity, content, repetition in self._database.execute(_REMEMBERED):
+    def left(self) -> Iterator[tuple[int, str | None, str]]:
+        """
+        Yield row number, key and client token of the contacts that :meth:`contacts` has not come to.
+
+        Does not read the input.
+        """
+        for number, identity, content, repetition in self._database.execute(_REMEMBERED, (self.passed,)):
             if content is not None and not (repetition and self._skips):
-                yield self._token(identity, repetition)
+                yield number, None if self._key is None else identity, self._token(identity, repetition)
 
     def _token(self, identity: str, repetition: int) -> str:
         region, instance_id, operation = self._region, self._instance_id, self._request.name
@@ -330,50 +341,69 @@ class Plan:
 
     # --- The second reading -----------------------------------------------------------------------------------
 
-    def contacts(self) -> Iterator[PlannedContact]:
+    def contacts(
+        self, on_invalid: Callable[[int, Values], None] = lambda _number, _values: None
+    ) -> Iterator[PlannedContact]:
         """
         Read the rows again and yield the contacts to be made, by row number; one reading at a time.
 
+        :param on_invalid: called with the number of a row that has faults, and the row as it was read
         :raises InputError: if a row is not what it was when it was checked, or rows were added or are gone
         """
-        rows = self._read_again()
-        remembered = self._database.execute(_REMEMBERED)
-        for row, before in zip_longest(rows, remembered):
+        self.passed = 0
+        self._reading = self._read_again()
+        remembered = self._database.execute(_REMEMBERED, (0,))
+        for row, before in zip_longest(self._reading, remembered):
             if row is None or before is None or row[0] != before[0]:
                 raise self._changed(f"{'fewer' if row is None else 'more'} rows than when they were checked")
             number, identity, content, repetition = before
-            if content is None or (repetition and self._skips):
-                continue
             values = row[1]
+            if content is None or (repetition and self._skips):
+                if content is None and not isinstance(values, InvalidRow):
+                    on_invalid(number, values)
+                self.passed = number
+                continue
             again, params, digest, faults = self._make(values)
             if faults or again != identity or digest != content or isinstance(values, InvalidRow):
                 raise self._changed(f"another row {number:,} than when it was checked")
             token = params["ClientToken"] = self._token(identity, repetition)
+            self.passed = number
             yield PlannedContact(number, None if self._key is None else identity, token, content, params, values)
 
-    def rows_again(self, numbers: Iterable[int]) -> Iterator[Values]:
+    def rows_again(self, numbers: Iterable[int]) -> Iterator[tuple[int, Values]]:
         """
-        Read the rows again and yield some of them; what cannot be read as a row is left out.
+        Yield some of the rows with their numbers; what cannot be read as a row is left out.
+
+        Goes on with the reading of :meth:`contacts`, which then is over, or starts another one if a row stands before.
 
         :param numbers: which, in ascending order
+        :raises InputError: if the rows cannot be read, or rows are gone
         """
-        rows = self._read_again()
+        passed, rows = self.passed, self._reading
         for wanted in numbers:
-            for number, row in rows:
-                if number >= wanted:
+            if self._broken is not None:
+                # By their numbers alone they might be other rows.
+                raise self._broken
+            if not 0 < passed < wanted:
+                rows = self._read_again()
+            for passed, row in rows:
+                if passed == wanted:
                     if not isinstance(row, InvalidRow):
-                        yield row
+                        yield passed, row
                     break
+            else:
+                raise self._changed("fewer rows than when they were checked")
 
     def _read_again(self) -> Iterator[tuple[int, Values | InvalidRow]]:
         return self._source.read() if self._spool is None else _kept(self._spool)
 
     def _changed(self, what: str) -> InputError:
-        return InputError(
+        self._broken = InputError(
             f"{self._source} now gives {what}, so that nothing more is sent. Leave the input as it is while the task "
             "runs, and let the contact's template depend on no clock and no chance. Run the task again: contacts that "
             "are made are not made again."
         )
+        return self._broken
 
 
 def _utf8(text: str) -> str:

@@ -58,6 +58,11 @@ class RowState(enum.StrEnum):
         """As a person reads it: ``already made``."""
         return self.value.replace("_", " ")
 
+    @property
+    def may_have_contact(self) -> bool:
+        """Whether a contact exists for the row, or may exist."""
+        return precedence(self) > 0
+
 
 def precedence(state: RowState) -> int:
     """

@@ -151,22 +151,27 @@ class History:
         """Whether no attempt is on record."""
         return not self._headers
 
-    def get(self, token: str) -> Known | None:
-        """Return what is known of a client token, ``None`` if nothing is on record of it."""
+    def get(self, token: str, *, own: bool = False) -> Known | None:
+        """
+        Return what is known of a client token, ``None`` if nothing is on record of it.
+
+        :param token: the client token
+        :param own: whether to ask for what the asking task instance itself recorded
+        """
         if not self._headers:
             return None
         query = self._records.database.execute
-        found = query(_KNOWN, (token,)).fetchall()
+        found = query(_KNOWN, (token, own)).fetchall()
         if not found:
             return None
         if len(found) > 1:
-            found = query(_BEST_KNOWN, (token,)).fetchall()
-        [(code, content, contact_id, contact_arn, attempts, error, message, writer, own)] = found
+            found = query(_BEST_KNOWN, (token, own)).fetchall()
+        [(code, content, contact_id, contact_arn, attempts, error, message, writer, is_own)] = found
         state = _STATES[code]
-        if state is RowState.CREATED and not own:
+        if state is RowState.CREATED and not is_own:
             state = RowState.ALREADY_MADE
         header = self._headers[writer]
-        return Known(state, content, contact_id, contact_arn, attempts or 0, error, message, bool(own), header)
+        return Known(state, content, contact_id, contact_arn, attempts or 0, error, message, bool(is_own), header)
 
     def count_missing(self, tokens: Iterable[str]) -> int:
         """
@@ -640,11 +645,11 @@ _MERGED: Final = f"""
 """  # noqa: S608  # numbers of ours
 _KNOWN: Final = """
 SELECT state, content, contact_id, contact_arn, attempts, error, message, writer, own
-FROM record JOIN writer USING (writer) WHERE token = ?
+FROM record JOIN writer USING (writer) WHERE token = ? AND own >= ?
 """
 _BEST_KNOWN: Final = f"""
 SELECT state, content, contact_id, contact_arn, attempts, error, message, writer, own
-FROM ({_MERGED % "token = ?"}) WHERE place = 1
+FROM ({_MERGED % "token = ? AND own >= ?"}) WHERE place = 1
 """  # noqa: S608  # text of ours
 #: In the order of COLUMNS; several attempts are too much for it.
 _ROWS_OF_WRITER: Final = """

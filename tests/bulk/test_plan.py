@@ -386,9 +386,9 @@ def test_tokens_are_known_without_the_input() -> None:
     """What is made already can be told by the tokens, without reading anything again."""
     rows = [*rows_of(1, 2, 1), {"id": 3}]
     with planned(ChangingRows(rows)) as plan:
-        assert list(plan.tokens()) == [contact.token for contact in contacts_of(rows)]
+        assert list(plan.left()) == [(one.row, one.key, one.token) for one in contacts_of(rows)]
     with planned(rows_of(1, 2, 1), key="{{ row.id }}", on_duplicate="skip") as plan:
-        assert list(plan.tokens()) == [token_for_key(*CALLED, key) for key in "12"]
+        assert list(plan.left()) == [(row, key, token_for_key(*CALLED, key)) for row, key in ((1, "1"), (2, "2"))]
 
 
 def test_rows_can_be_asked_for_again() -> None:
@@ -396,7 +396,7 @@ def test_rows_can_be_asked_for_again() -> None:
     rows = [*rows_of(1, 2), InvalidRow("is empty", "line 4"), *rows_of(4, 5)]
     for twice in (True, False):
         with planned(ChangingRows(rows, rows, can_be_read_twice=twice)) as plan:
-            assert list(plan.rows_again(iter([2, 3, 5]))) == rows_of(2, 5)
+            assert list(plan.rows_again(iter([2, 3, 5]))) == list(zip((2, 5), rows_of(2, 5), strict=True))
 
 
 # --- Rows that can be read once, and the disk ---------------------------------------------------------------------

@@ -1,0 +1,484 @@
+"""
+Report what became of rows: how far a run is, its counts, and the rows that another run may want.
+
+::
+
+    plan    ── faults, duplicates ──┐
+    sender  ── each settled row ────┼──► Report ──► progress (log, metrics, progress.json)
+    history ── rows not come to ────┘           ├─► counts (XCom, asset event, log)
+                                                └─► failed rows (a file, if it is asked for)
+
+Each row of the input is counted in exactly one :class:`~airflow_connect.record.format.RowState`. This module knows no
+Airflow and no client.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from array import array
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from airflow_connect.api.errors import ConnectError, LedgerError
+from airflow_connect.bulk.rows import json_line
+from airflow_connect.bulk.send import Progress
+from airflow_connect.record.format import RowState
+from airflow_connect.record.ledger import write_faults, write_progress
+from airflow_connect.record.results import read_results
+from airflow_connect.record.storage import one_line, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Self
+
+    from airflow_connect.bulk.plan import Plan, PlannedContact
+    from airflow_connect.bulk.rows import Values
+    from airflow_connect.record.ledger import Ledger
+    from airflow_connect.record.results import History
+
+__all__ = ["FailedRows", "Metrics", "Report", "counted", "estimate", "in_words"]
+
+#: Calls per second that Amazon allows by default, for an estimate where nothing better is known.
+#: https://docs.aws.amazon.com/connect/latest/adminguide/amazon-connect-service-limits.html#api-throttling-quotas
+_DEFAULT_RATE: Final = 2.0
+
+#: Faults of rows that the log names; the file of faults has all.
+_FAULTS_IN_LOG: Final = 20
+
+#: Seconds that a duration tells at most.
+_LONGEST: Final = timedelta(days=36_500).total_seconds()
+
+_SCHEMA: Final = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -1000;
+CREATE TABLE failed (row INTEGER PRIMARY KEY, wanted INTEGER, line BLOB);
+"""
+
+
+def counted(states: Mapping[RowState, int]) -> dict[str, int]:
+    """
+    Return the counts of a run as all that tells them has them: ``rows``, and then each state.
+
+    :param states: how many rows have each state
+    """
+    return {"rows": sum(states.values()), **{state.value: states.get(state, 0) for state in RowState}}
+
+
+def in_words(states: Mapping[RowState, int]) -> str:
+    """
+    Return the counts of a run as a sentence, such as "Of 10 rows: 8 created, 2 failed.".
+
+    :param states: how many rows have each state
+    """
+    told = [
+        f"{states.get(state, 0):,} {state.words}"
+        for state in RowState
+        if states.get(state, 0) or state is RowState.CREATED
+    ]
+    return f"Of {sum(states.values()):,} rows: {', '.join(told)}."
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(min(seconds, _LONGEST))))
+
+
+def estimate(
+    plan: Plan, history: History, *, log: Any, max_rate: float | None, total_rate: float | None
+) -> dict[str, Any]:
+    """
+    Return what a dry run returns: the counts, as if the task ended now, and how long the rest would take.
+
+    :param plan: the rows
+    :param history: what is on record
+    :param log: a logger
+    :param max_rate: calls per second at most, if they are limited
+    :param total_rate: the quota in calls per second, if it is known
+    """
+    states = Counter({RowState.INVALID: plan.invalid, RowState.SKIPPED: plan.rows - plan.valid - plan.invalid})
+    if history.is_empty:
+        states[RowState.NOT_SENT] = plan.valid
+    else:
+        for _, _, token in plan.left():
+            known = history.get(token)
+            states[known.state if known is not None and known.state.may_have_contact else RowState.NOT_SENT] += 1
+    rates = {"max_rate": max_rate, "total_rate": total_rate}
+    given = {whence: rate for whence, rate in rates.items() if rate}
+    whence, rate = min(given.items(), key=lambda one: one[1], default=("Amazon's default quota", _DEFAULT_RATE))
+    to_send = states[RowState.NOT_SENT] + states[RowState.UNKNOWN]
+    seconds = to_send / rate
+    log.info(
+        "Dry run: %d rows would be sent, in about %s at %.3g a second (%s). Nothing was sent. %s",
+        to_send,
+        _duration(seconds),
+        rate,
+        whence,
+        in_words(states),
+    )
+    return {**counted(states), "estimated_seconds": round(seconds, 1)}
+
+
+class Metrics(Protocol):
+    """What takes metrics, as Airflow's ``Stats`` does."""
+
+    def incr(self, stat: str, count: int, *, tags: dict[str, str]) -> None:
+        """Count."""
+
+    def gauge(self, stat: str, value: float, *, tags: dict[str, str]) -> None:
+        """Say how much it is now."""
+
+    def timing(self, stat: str, dt: float, *, tags: dict[str, str]) -> None:
+        """Say how many milliseconds it took."""
+
+
+class Report:
+    """
+    Count the rows of a run, and tell how far it is. A context manager: it may hold a temporary file.
+
+    :param plan: the rows
+    :param folder: of the task instance: ``progress.json`` goes there
+    :param log: a logger
+    :param metrics: where to send metrics, see
+        https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/logging-monitoring/metrics.html
+    :param tags: of the metrics
+    :param keeps: the states whose rows are kept for :meth:`write_failed_rows`; empty if nobody asks for them
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Any,
+        *,
+        log: Any,
+        metrics: Metrics,
+        tags: dict[str, str],
+        keeps: Iterable[RowState] = (),
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._log = log
+        self._metrics = metrics
+        self._tags = tags
+        self._keeps = frozenset(keeps)
+        self._failed = FailedRows() if self._keeps else None
+        self._before = Progress()
+        #: Rows that the sender has not come to and of which a contact exists or may exist.
+        self._left: Counter[RowState] = Counter()
+        self._recorded: Counter[RowState] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._failed is not None:
+            self._failed.close()
+
+    # --- The check ------------------------------------------------------------------------------------------------
+
+    def tell_faults(self) -> str | None:
+        """
+        Log what the check of the rows found, and write all faults to a file.
+
+        :return: the file, ``None`` if there are no faults
+        :raises LedgerError: if it cannot be written
+        """
+        plan = self._plan
+        self._log.info(
+            "%d rows read and checked: %d valid, %d invalid, %d duplicates",
+            plan.rows,
+            plan.valid,
+            plan.invalid,
+            plan.duplicates,
+        )
+        if not plan.invalid:
+            return None
+        for fault in plan.faults(_FAULTS_IN_LOG):
+            self._log.error("%s", fault)
+        path = write_faults(self._folder, plan.faults())
+        self._log.error("All faults: %s", path)
+        return path
+
+    def record_faults(self, ledger: Ledger) -> None:
+        """
+        Record the rows that are not to be sent: those that have faults, and those whose key an earlier row has.
+
+        :param ledger: the attempt's
+        :raises LedgerError: if they cannot be recorded
+        """
+        for skipped in self._plan.skipped():
+            ledger.skipped(skipped.row, skipped.key, skipped.first)
+        for row, faults in itertools.groupby(self._plan.faults(), key=lambda fault: fault.row):
+            ledger.invalid(row, faults)
+
+    # --- While it runs --------------------------------------------------------------------------------------------
+
+    def invalid(self, row: int, values: Values) -> None:
+        """
+        Take a row that has faults, as the second reading comes to it. Any thread may call this.
+
+        :param row: its number
+        :param values: the row as it was read
+        """
+        if self._failed is not None and RowState.INVALID in self._keeps:
+            self._failed.keep(row, values)
+
+    def settled(self, contact: PlannedContact, state: RowState) -> None:
+        """
+        Take a contact that has come to a state. Any thread may call this.
+
+        :param contact: the contact
+        :param state: its state
+        """
+        if self._failed is not None and state in self._keeps:
+            self._failed.keep(contact.row, contact.values)
+
+    def tell(self, now: Progress) -> None:
+        """
+        Tell log, metrics and ``progress.json`` how far the sending is.
+
+        :param now: the sender's
+        """
+        before, self._before = self._before, now
+        states = self.states(now)
+        left = states[RowState.NOT_SENT]
+        done = states.total() - left
+        seconds = now.seconds - before.seconds
+        created = now.accepted - before.accepted
+        calls = now.calls - before.calls
+        throttled = now.throttled - before.throttled
+        rate = created / seconds if seconds > 0 else 0.0
+        mean = now.accepted / now.seconds if now.seconds else 0.0
+        time_left = left / (rate or mean) if rate or mean else None
+        self._log.info(
+            "%d of %d rows done: %.3g contacts a second, %.1f %% throttled, %d failed%s%s",
+            done,
+            states.total(),
+            rate,
+            100 * throttled / calls if calls else 0.0,
+            _failures(states),
+            f", about {_duration(time_left)} left" if left and time_left is not None else "",
+            "; waiting for active contacts to end (quota)" if now.waiting_for_quota else "",
+        )
+        for name, count in (
+            ("created", created),
+            ("throttled", throttled),
+            ("failed", _failures(now.states) - _failures(before.states)),
+        ):
+            self._metrics.incr(f"amazon_connect.contacts.{name}", count, tags=self._tags)
+        self._metrics.gauge("amazon_connect.contacts.rate", round(rate, 3), tags=self._tags)
+        self._metrics.timing("amazon_connect.contacts.latency", now.latency * 1_000, tags=self._tags)
+        write_progress(
+            self._folder,
+            {
+                **counted(states),
+                "done": done,
+                "calls": now.calls,
+                "accepted": now.accepted,
+                "throttled": now.throttled,
+                "in_flight": now.in_flight,
+                "pace": now.pace,
+                "latency": now.latency,
+                "seconds": now.seconds,
+                "waiting_for_quota": now.waiting_for_quota,
+                "rate": round(mean, 3),
+                "rate_now": round(rate, 3),
+                "seconds_left": None if time_left is None else round(time_left, 1),
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        )
+
+    # --- At the end -----------------------------------------------------------------------------------------------
+
+    def states(self, now: Progress) -> Counter[RowState]:
+        """
+        Return how many rows have each state.
+
+        :param now: the sender's progress
+        """
+        if self._recorded is not None:
+            return self._recorded
+        plan = self._plan
+        states = Counter({RowState.INVALID: plan.invalid, RowState.SKIPPED: plan.rows - plan.valid - plan.invalid})
+        states.update(now.states)
+        states.update(self._left)
+        states[RowState.NOT_SENT] += plan.rows - states.total()
+        return states
+
+    def finish(
+        self, done: Progress, ledger: Ledger, history: History, error: BaseException | None
+    ) -> BaseException | None:
+        """
+        Count the rows that the sender has not come to, close the ledger, and tell the last progress.
+
+        Where a contact exists or may exist, such a row has the state that earlier attempts of the task instance left it
+        in; else it is ``not_sent``. Where the record could not be written, the counts are those that it has, if it can
+        be read: it is what the next attempt and ``read_results`` see.
+
+        :param done: the sender's progress; of a sender that has not run, one without counts
+        :param ledger: the attempt's
+        :param history: what is on record
+        :param error: what ended the attempt early
+        :return: that error, or else what went wrong with the record
+        """
+        unrecorded = error if isinstance(error, LedgerError) else None
+        try:
+            self._count_left(ledger, history)
+            ledger.close()
+        except LedgerError as failure:
+            unrecorded = failure
+        if unrecorded is not None:
+            self._count_as_recorded()
+        if done.calls:
+            self.tell(done)
+        return error or unrecorded
+
+    def _count_left(self, ledger: Ledger, history: History) -> None:
+        self._want(RowState.INVALID, (row for row in self._plan.invalid_rows() if row > self._plan.passed))
+        if history.is_empty:
+            return
+        for row, key, token in self._plan.left():
+            known = history.get(token, own=True)
+            if known is None:
+                continue
+            if known.state.may_have_contact:
+                ledger.not_again(row, key, token, known)
+                self._left[known.state] += 1
+                self._want(known.state, [row])
+            else:
+                # Otherwise it would still have the state of an attempt that came to it.
+                ledger.not_sent([(row, key, token)])
+
+    def _count_as_recorded(self) -> None:
+        states: Counter[RowState] = Counter()
+        wanted = array("Q")
+        try:
+            for result in read_results(self._folder):
+                state = RowState(result["state"])
+                states[state] += 1
+                if state in self._keeps:
+                    wanted.append(result["row"])
+        except LedgerError as error:
+            self._log.warning("The counts are what the task knows, and the record may have others: %s", error)
+            return
+        self._recorded = states
+        if self._failed is not None:
+            self._failed.want(wanted, only=True)
+
+    def _want(self, state: RowState, rows: Iterable[int]) -> None:
+        if self._failed is not None and state in self._keeps:
+            self._failed.want(rows)
+
+    def write_failed_rows(self, path: str | None, done: Progress) -> LedgerError | None:
+        """
+        Write the rows that are kept, in their order, and return what went wrong, which is no reason of its own.
+
+        :param path: the file, which is replaced; ``None`` for none
+        :param done: the sender's progress
+        """
+        if self._failed is None or path is None:
+            return None
+        try:
+            written = self._failed.write(path, self._plan)
+        except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
+            what = str(error) if isinstance(error, ConnectError) else one_line(error)
+            failure = LedgerError(
+                f"The rows that failed cannot be written to {path} ({what}). Correct failed_rows_path."
+            )
+            self._log.error("%s", failure)  # a traceback would show the row
+            return failure
+        self._log.info("%d rows that are invalid or failed: %s", written, path)
+        unknown = self.states(done)[RowState.UNKNOWN]
+        if unknown and RowState.UNKNOWN not in self._keeps:
+            self._log.warning(
+                "%d unknown rows are not in %s: without an idempotency_key another run would make them twice. Clear "
+                "this task to send them again.",
+                unknown,
+                path,
+            )
+        return None
+
+
+def _failures(states: Mapping[RowState, int]) -> int:
+    return states.get(RowState.FAILED, 0) + states.get(RowState.UNKNOWN, 0)
+
+
+class FailedRows:
+    """
+    Rows that are kept until it is known which of them another run may want.
+
+    They are in a temporary file of SQLite's that has no name: memory does not grow with their number, and nothing is
+    left of them when the process ends, however it ends. Any thread may call the methods.
+    """
+
+    def __init__(self) -> None:
+        import sqlite3
+
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.executescript(_SCHEMA)
+        self._error: Exception | None = None
+
+    def keep(self, row: int, values: Values) -> None:
+        """
+        Keep a row. What goes wrong is told by :meth:`write`: it must not end the sending.
+
+        :param row: its number
+        :param values: the row as it was read
+        """
+        try:
+            with self._lock:
+                self._database.execute(_KEEP, (row, json_line(values)))
+        except Exception as error:  # noqa: BLE001  # a full disk, or a value of any type
+            self._error = error
+
+    def want(self, rows: Iterable[int], *, only: bool = False) -> None:
+        """
+        Say that rows are to be written whose values are not kept.
+
+        :param rows: their numbers
+        :param only: whether no other row is to be written
+        """
+        try:
+            with self._lock:
+                if only:
+                    self._database.execute("UPDATE failed SET wanted = 0")
+                self._database.executemany(_WANT, ((row,) for row in rows))
+        except Exception as error:  # noqa: BLE001  # a full disk
+            self._error = error
+
+    def write(self, path: str, plan: Plan) -> int:
+        """
+        Write the rows in their order, and return how many.
+
+        :param path: the file
+        :param plan: is asked to read rows again whose values are not kept
+        :raises Exception: whatever a store raises, and what went wrong while rows were kept
+        """
+        if self._error is not None:
+            raise self._error
+        missing = array("Q", (row for (row,) in self._database.execute(_MISSING)))
+        for row, values in plan.rows_again(missing):
+            self.keep(row, values)
+        if self._error is not None:
+            raise self._error
+        written = 0
+        with place_of(path).writing() as file:
+            for (line,) in self._database.execute(_LINES):
+                file.write(line)
+                written += 1
+        return written
+
+    def close(self) -> None:
+        """Free the temporary file."""
+        self._database.close()
+
+
+_KEEP: Final = """
+INSERT INTO failed VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET wanted = 1, line = excluded.line
+"""
+_WANT: Final = "INSERT INTO failed VALUES (?, 1, NULL) ON CONFLICT DO UPDATE SET wanted = 1"
+_MISSING: Final = "SELECT row FROM failed WHERE wanted AND line IS NULL ORDER BY row"
+#: What cannot be read as a row has no line.
+_LINES: Final = "SELECT line FROM failed WHERE wanted AND line IS NOT NULL ORDER BY row"
