@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-__all__ = ["ConnectTask", "Hidden", "confidential", "given_text", "truth"]
+__all__ = ["ConnectTask", "Hidden", "choice", "confidential", "given_text", "truth"]
 
 #: What the UI's forms and templates write for a truth value.
 _TRUTH: Final = {
@@ -89,6 +89,20 @@ def truth(name: str, value: object) -> bool:
     if found is None:
         raise ValueError(f"{name} must be true or false.")
     return found
+
+
+def choice(name: str, value: object, choices: Collection[str]) -> str:
+    """
+    Return a rendered argument that is one of a few words.
+
+    :param name: the argument
+    :param value: what it was rendered to
+    :param choices: the words
+    :raises ValueError: if it is something else
+    """
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}.")
+    return str(value)
 
 
 def confidential(

@@ -22,7 +22,7 @@ from airflow_connect._compat import (
     first_reschedule,
     is_deferral_timeout,
 )
-from airflow_connect._task import ConnectTask, confidential
+from airflow_connect._task import ConnectTask, choice, confidential
 from airflow_connect.api.errors import ConnectError, SetupError
 from airflow_connect.api.outcome import ALL_ATTRIBUTES, Condition, Outcome, check_condition, matches, open_contact
 from airflow_connect.hooks.connect import ConnectHook
@@ -63,10 +63,8 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         below ``results_path`` and not in Airflow's database (templated).
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results:
         all that it made is waited for, and the outcomes are recorded there (templated)
-    :param wait_for: which have to end: ``all`` (default), ``any``, ``first_n`` with ``first_n=``, ``percent`` with
-        ``percent=``
-    :param first_n: for ``first_n``, how many contacts
-    :param percent: for ``percent``, how many of a hundred contacts, rounded up to whole ones
+    :param wait_for: how many have to end: ``"all"`` (default), ``"any"``, a number of contacts such as ``3``, or a
+        share of them such as ``"80%"``, rounded up to whole contacts (templated)
     :param attributes: names of the attributes that the outcomes tell, or ``"all"``. Default: none, since they are
         customers' data and an XCom can be read by many (templated).
     :param fail_if: what of an outcome fails the task for good: ``{"state": ["expired", "failed"]}``,
@@ -74,7 +72,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         function of the outcome with all its attributes. With many contacts one of them is enough (templated).
     :param skip_if: what of an outcome skips what follows, in the same forms (templated)
     :param on_timeout: what happens when ``timeout`` is over: ``fail`` (default), ``return`` the outcomes so far and
-        what is open, or ``stop`` what is open first
+        what is open, or ``stop`` what is open first (templated)
     :param stop_on_kill: whether to stop what is open when the task is killed: marked, cleared, or timed out by Airflow.
         Default: contacts go on.
     :param results_path: where a list of more than 100 contacts and their outcomes are kept. Default: as for the
@@ -90,7 +88,15 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     """
 
     template_fields: Sequence[str] = aws_template_fields(
-        "instance_id", "contact_id", "results", "attributes", "fail_if", "skip_if", "results_path"
+        "attributes",
+        "contact_id",
+        "fail_if",
+        "instance_id",
+        "on_timeout",
+        "results",
+        "results_path",
+        "skip_if",
+        "wait_for",
     )
     template_fields_renderers = {"fail_if": "json", "skip_if": "json"}  # noqa: RUF012  # as in its base class
 
@@ -99,9 +105,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         *,
         contact_id: str | Iterable[str] | XComArg | None = None,
         results: str | Mapping[str, Any] | XComArg | None = None,
-        wait_for: Literal["all", "any", "first_n", "percent"] = "all",
-        first_n: int | None = None,
-        percent: float | None = None,
+        wait_for: str | int = "all",
         attributes: Sequence[str] | Literal["all"] = (),
         fail_if: Condition | None = None,
         skip_if: Condition | None = None,
@@ -112,16 +116,9 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        from airflow_connect.waiting.watch import contacts_needed
-
-        contacts_needed(wait_for, 1, first_n=first_n, percent=percent)
-        if on_timeout not in ON_TIMEOUT:
-            raise ValueError(f"on_timeout of task {self.task_id!r} is one of {', '.join(ON_TIMEOUT)}.")
         self.contact_id = contact_id
         self.results = results
         self.wait_for = wait_for
-        self.first_n = first_n
-        self.percent = percent
         self.attributes = attributes
         self.fail_if = fail_if
         self.skip_if = skip_if
@@ -236,7 +233,11 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
 
     def _check(self, context: Context) -> None:
         """Find bad arguments before anything is read, and give the UI its links."""
+        from airflow_connect.waiting.watch import contacts_needed
+
         try:
+            contacts_needed(self.wait_for, 0)
+            choice("on_timeout", self.on_timeout, ON_TIMEOUT)
             _check_results(self.contact_id, self.results)
             ids = contact_ids_of(self.contact_id) if self.results is None else []
             if ids and not isinstance(self.contact_id, str):
@@ -296,8 +297,6 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
             interval=self.poke_interval,
             deadline=deadline,
             wait_for=self.wait_for,
-            first_n=self.first_n,
-            percent=self.percent,
             polled_before=self._polled_before,
         )
 
@@ -312,8 +311,6 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
             poke_interval=self.poke_interval,
             deadline=deadline,
             wait_for=self.wait_for,
-            first_n=self.first_n,
-            percent=self.percent,
             stop_on_kill=self.stop_on_kill,
             **connection_of(self),
         )

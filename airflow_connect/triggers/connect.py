@@ -76,9 +76,7 @@ class ContactTrigger(BaseTrigger):
     :param attributes: names of the attributes that are recorded with the results, or ``"all"``
     :param poke_interval: seconds between two looks
     :param deadline: when the time is up (seconds since 1970), ``None`` for never
-    :param wait_for: ``all``, ``any``, ``first_n`` or ``percent``
-    :param first_n: for ``first_n``, how many contacts have to end
-    :param percent: for ``percent``, how many of a hundred contacts have to end
+    :param wait_for: how many have to end: ``"all"``, ``"any"``, a number of contacts, or a share of them (``"80%"``)
     :param stop_on_kill: whether to stop what is open when somebody fails, clears or marks the deferred task
     :param instance_id: the ID or ARN of the instance; default: the connection's
     :param max_retry_time: seconds for which a call that is not answered is repeated before the next poll
@@ -97,9 +95,7 @@ class ContactTrigger(BaseTrigger):
         attributes: Sequence[str] = (),
         poke_interval: float = 60.0,
         deadline: float | None = None,
-        wait_for: str = "all",
-        first_n: int | None = None,
-        percent: float | None = None,
+        wait_for: str | int = "all",
         stop_on_kill: bool = False,
         instance_id: str | None = None,
         max_retry_time: float = MAX_RETRY_TIME,
@@ -116,8 +112,6 @@ class ContactTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.deadline = deadline
         self.wait_for = wait_for
-        self.first_n = first_n
-        self.percent = percent
         self.stop_on_kill = stop_on_kill
         self.instance_id = instance_id
         self.max_retry_time = max_retry_time
@@ -140,8 +134,6 @@ class ContactTrigger(BaseTrigger):
             "poke_interval": self.poke_interval,
             "deadline": self.deadline,
             "wait_for": self.wait_for,
-            "first_n": self.first_n,
-            "percent": self.percent,
             "stop_on_kill": self.stop_on_kill,
             "instance_id": self.instance_id,
             "max_retry_time": self.max_retry_time,
@@ -181,8 +173,6 @@ class ContactTrigger(BaseTrigger):
                 interval=self.poke_interval,
                 deadline=self.deadline,
                 wait_for=self.wait_for,
-                first_n=self.first_n,
-                percent=self.percent,
             )
         return self._wait
 

@@ -50,9 +50,7 @@ class Wait:
     :param clock: the time
     :param interval: seconds between two polls
     :param deadline: when the wait is over anyway (seconds since 1970), ``None`` for never
-    :param wait_for: ``all``, ``any``, ``first_n`` or ``percent``
-    :param first_n: for ``first_n``
-    :param percent: for ``percent``
+    :param wait_for: see :func:`~airflow_connect.waiting.watch.contacts_needed`
     :param polled_before: whether somebody else has polled for the same contacts before, and remembers nothing
     """
 
@@ -64,13 +62,11 @@ class Wait:
         clock: Clock,
         interval: float = 60.0,
         deadline: float | None = None,
-        wait_for: str = "all",
-        first_n: int | None = None,
-        percent: float | None = None,
+        wait_for: str | int = "all",
         polled_before: bool = False,
     ) -> None:
         self.awaited = awaited
-        self.needed = contacts_needed(wait_for, awaited.total, first_n=first_n, percent=percent)
+        self.needed = contacts_needed(wait_for, awaited.total)
         self.watch = Watch(
             awaited.open(),
             reads=reads,

@@ -22,6 +22,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import re
 from collections import deque
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from airflow_connect.calls.clock import Clock
     from airflow_connect.calls.each import Answered
 
-__all__ = ["INDEX_LAG", "WAIT_FOR", "Reader", "Reads", "Watch", "contacts_needed"]
+__all__ = ["INDEX_LAG", "Reader", "Reads", "Watch", "contacts_needed"]
 
 log = logging.getLogger(__name__)
 
@@ -59,35 +60,35 @@ POLLS_TO_BELIEVE: Final = 2
 _TRANSFERS: Final = frozenset({"TRANSFER", "QUEUE_TRANSFER"})
 _DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied"})
 
-WAIT_FOR: Final = ("all", "any", "first_n", "percent")
+#: The numbers that ``wait_for`` takes: a count of contacts, or a share of them.
+_COUNT_OR_PERCENT: Final = re.compile(r"(\d+)|(\d+(?:\.\d+)?) ?%", re.ASCII)
 
 
-def contacts_needed(wait_for: str, total: int, *, first_n: int | None = None, percent: float | None = None) -> int:
+def contacts_needed(wait_for: str | int, total: int) -> int:
     """
     Return how many contacts have to end.
 
-    :param wait_for: ``all``, ``any``, ``first_n`` or ``percent``
+    :param wait_for: ``"all"``, ``"any"``, a number of contacts from 1 (``3`` or ``"3"``; all, where there are fewer),
+        or a share of them above 0% and up to 100% (``"80%"``), rounded up to whole contacts
     :param total: how many there are
-    :param first_n: for ``first_n``, at least 1; no more than there are is asked for
-    :param percent: for ``percent``, more than 0 and at most 100, rounded up to whole contacts
-    :raises ValueError: naming the argument and its rule
+    :raises ValueError: if it is something else
     """
-    if wait_for not in WAIT_FOR:
-        raise ValueError(f"wait_for is one of {', '.join(WAIT_FOR)}.")
-    for name, value in (("first_n", first_n), ("percent", percent)):
-        if (value is not None) != (wait_for == name):
-            other = f"wait_for={name!r} and {name}= belong together; give both or neither."
-            raise ValueError(other)
-    if first_n is not None:
-        if isinstance(first_n, bool) or not isinstance(first_n, int) or first_n < 1:
-            raise ValueError("first_n is a whole number, at least 1.")
-        return min(first_n, total)
-    if percent is not None:
-        if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not 0 < percent <= 100:
-            raise ValueError("percent is a number above 0 and at most 100.")
-        # As it was written: 16.1 % of 1,000 is 161, and by floats a little more.
-        return math.ceil(total * Fraction(str(percent)) / 100)
-    return total if wait_for == "all" else min(1, total)
+    text = str(wait_for).strip()
+    if text == "all":
+        return total
+    if text == "any":
+        return min(1, total)
+    found = _COUNT_OR_PERCENT.fullmatch(text)
+    count, percent = found.groups() if found else (None, None)
+    if count is not None and int(count) >= 1:
+        return min(int(count), total)
+    # As it was written: 16.1 % of 1,000 is 161, and by floats a little more.
+    if percent is not None and 0 < Fraction(percent) <= 100:
+        return math.ceil(total * Fraction(percent) / 100)
+    raise ValueError(
+        'wait_for must be "all", "any", a number of contacts from 1, or a share of them above 0% and up to 100%, such '
+        'as "80%".'
+    )
 
 
 class Reader(Protocol):

@@ -54,8 +54,7 @@ def test_arguments_survive_the_database() -> None:
         "attributes": ["decision"],
         "poke_interval": 5.0,
         "deadline": 1_800_000_000.0,
-        "wait_for": "first_n",
-        "first_n": 1,
+        "wait_for": "80%",
         "stop_on_kill": True,
         "instance_id": "instance",
         "max_retry_time": 7.0,
@@ -65,7 +64,7 @@ def test_arguments_survive_the_database() -> None:
         "botocore_config": {"read_timeout": 3, "retries": {"max_attempts": 2}},
     }
     trigger = again(ContactTrigger(**arguments))
-    assert trigger.serialize()[1] == {**arguments, "percent": None}
+    assert trigger.serialize()[1] == arguments
 
 
 def test_connection_of_the_trigger_is_that_of_the_task(amazon_connect: LocalConnect) -> None:
