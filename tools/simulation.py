@@ -110,6 +110,20 @@ class SimulatedClock(Clock):
                 self.advance(first - self.now())
 
 
+class StoppedClock(Clock):
+    """
+    A clock that tells one time, and waits as any other.
+
+    :param epoch: in seconds since 1970
+    """
+
+    def __init__(self, epoch: float) -> None:
+        self._epoch = epoch
+
+    def epoch(self) -> float:
+        return self._epoch
+
+
 class Limiter(Protocol):
     """What stands before the service and lets a call through, or not."""
 

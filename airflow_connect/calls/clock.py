@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import threading
     from contextlib import AbstractAsyncContextManager
+    from queue import SimpleQueue
 
 __all__ = ["Clock"]
+
+_Item = TypeVar("_Item")
 
 
 class Clock:
@@ -44,6 +47,14 @@ class Clock:
         :param condition: its lock is held by this thread
         """
         condition.wait(seconds)
+
+    def get(self, queue: SimpleQueue[_Item], seconds: float) -> _Item:
+        """
+        Let this thread wait until there is something in a queue, and return it.
+
+        :raises queue.Empty: after some seconds
+        """
+        return queue.get(timeout=seconds)
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
         """Return a context that raises TimeoutError in this coroutine when it takes longer; ``None`` for never."""

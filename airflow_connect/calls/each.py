@@ -184,13 +184,11 @@ class Paced(Generic[Item, Result]):
             answer = Answer.ACCEPTED
         except ConnectError as error:
             answer = Answer.of(error)
+            self.throttled += answer is Answer.THROTTLED
             raise
         finally:
-            now = self._clock.now()
-            self.pace.answered(ticket, now, answer)
-            self.throttled += answer is Answer.THROTTLED
-            if answer is Answer.ACCEPTED:
-                self._retries.accepted(now)
+            self.pace.answered(ticket, self._clock.now(), answer)
+        self._retries.accepted(self._clock.now())
         return result
 
     def _send_at(self, now: float) -> float:

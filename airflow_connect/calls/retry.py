@@ -173,7 +173,7 @@ class Retries:
     def __init__(self, max_retry_time: float, *, repeat_unknown: bool = True) -> None:
         self._max_retry_time = max_retry_time
         self._repeat_unknown = repeat_unknown
-        self._last_success = -math.inf
+        self._last_success = self._counted_from = -math.inf
         #: Until when those that are to be repeated are, first come first, since the last success.
         self._ends: dict[Attempts, float] = {}
 
@@ -187,9 +187,15 @@ class Retries:
         self._last_success = now
         self._ends.clear()
 
+    def count_from(self, now: float) -> None:
+        """Note that nothing could be sent until now, so that no time has run for what failed before."""
+        self._counted_from = now
+
     def failed(self, attempts: Attempts, error: ConnectError, now: float) -> Again | Over:
         """Note that an attempt failed, and decide what follows."""
-        first_failure = attempts.failed(error, now)
+        first_failure = max(attempts.failed(error, now), self._counted_from)
+        if isinstance(error, (RequestError, QuotaError)):
+            self.accepted(now)
         decision = decide(
             error,
             attempts=attempts.count,

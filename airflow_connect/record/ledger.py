@@ -22,18 +22,18 @@ import logging
 import os
 import secrets
 import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from airflow_connect.api.errors import LedgerError
+from airflow_connect.calls.clock import Clock
 from airflow_connect.record.format import FORMAT, Kind, RowState, run_folder
 from airflow_connect.record.storage import Place, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Self
 
     from airflow_connect.api.errors import ConnectError
@@ -66,7 +66,7 @@ class Ledger:
     :param header: of every segment: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``try_number``, ``rows`` (how
         many the input has, numbered from 1: those that no line names are ``not_sent``), and what else is good to know;
         as JSON can have it
-    :param clock: gives the time, in seconds since 1970
+    :param clock: the time
     :param sync_every: seconds between two moments at which what was written is made to outlast the machine
     :raises LedgerError: from every method: the folder cannot be written. After that nothing more can be recorded
     """
@@ -76,10 +76,10 @@ class Ledger:
         folder: Any,
         *,
         header: Mapping[str, Any],
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
         sync_every: float = SYNC_EVERY,
     ) -> None:
-        self._clock = clock
+        self._clock = clock or Clock()
         self._sync_every = sync_every
         self._place = Place(folder)
         writer = f"{int(header.get('try_number') or 0)}-{secrets.token_hex(4)}"
@@ -234,7 +234,7 @@ class Ledger:
         self._requests.put(answer)
         while not self._ended:
             with contextlib.suppress(Empty):
-                error = answer.get(timeout=1)
+                error = self._clock.get(answer, 1)
                 if error:
                     raise self._failure(error) from error
                 return
@@ -248,7 +248,7 @@ class Ledger:
         self._closed = True
         self._requests.put(SimpleQueue())
         while not self._ended:
-            time.sleep(0.002)
+            self._clock.sleep(0.002)
         if self._error:
             raise self._failure(self._error) from self._error
 
@@ -284,7 +284,7 @@ class Ledger:
         while not self._ended:
             waiting = []
             with contextlib.suppress(Empty):
-                waiting.append(self._requests.get(timeout=self._sync_every))
+                waiting.append(self._clock.get(self._requests, self._sync_every))
                 while True:
                     waiting.append(self._requests.get_nowait())
             closed = self._closed  # before the last sync, which then has all
@@ -300,7 +300,7 @@ class Ledger:
                 self._ended = True
 
     def _now(self) -> str:
-        return datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+        return datetime.fromtimestamp(self._clock.epoch(), UTC).isoformat(timespec="milliseconds")
 
     def _failure(self, error: Exception) -> LedgerError:
         return LedgerError(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_connect.api.errors import (
+    ConnectError,
     InputError,
     LedgerError,
     QuotaError,
@@ -19,7 +19,9 @@ from airflow_connect.api.errors import (
     ThrottledError,
 )
 from airflow_connect.bulk import send
+from airflow_connect.bulk.outbox import SAME_FAILURES
 from airflow_connect.bulk.send import Progress, Sender
+from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.pace import Pace
 from airflow_connect.emulator.server import Emulator
 from airflow_connect.hooks.connect import ConnectHook
@@ -27,6 +29,7 @@ from airflow_connect.record.ledger import Ledger
 from airflow_connect.record.results import History, read_results
 from tests.bulk.sending import AtOnce, planned
 from tests.conftest import aws_connection_json
+from tools.simulation import SimulatedClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -56,9 +59,12 @@ class Sending:
         on_progress: Callable[[Progress], None] = lambda _: None,
         ledger: Ledger | None = None,
         pace: type[Pace] = AtOnce,
+        clock: Clock | None = None,
+        call_time: float = 0.1,
         **options: Any,
     ) -> Progress:
-        """Send with a new ledger, as another attempt of the same task instance does."""
+        """Send with a new ledger, as another attempt of the task instance does; *call_time* is of simulated time."""
+        clock = clock or Clock()
         self.attempts += 1
         self.settled = {}
 
@@ -66,15 +72,21 @@ class Sending:
             assert contact.row not in self.settled
             self.settled[contact.row] = state
 
+        def create(params: dict[str, Any]) -> dict[str, Any]:
+            if isinstance(clock, SimulatedClock):
+                clock.sleep(call_time)
+            return self.hook.call("CreateContact", params, max_retry_time=0)
+
         with (
             History(self.folder, asked_by=self.whose) as history,
             ledger or Ledger(self.folder, header={"try_number": self.attempts, **self.whose}) as ledger,
         ):
             self.sender = Sender(
                 contacts,
-                lambda params: self.hook.call("CreateContact", params, max_retry_time=0),
+                create,
                 operation="CreateContact",
-                pace=pace(time.monotonic(), max_in_flight=max_in_flight),
+                pace=pace(clock.now(), max_in_flight=max_in_flight),
+                clock=clock,
                 ledger=ledger,
                 history=history,
                 on_settled=settle,
@@ -126,7 +138,7 @@ def test_faults_of_all_kinds_leave_one_contact_each(sending: Sending, emulator: 
     """Whatever happens to calls on their way, each row ends with exactly one contact."""
     plan = "throttle=0.2, error_500=0.03, cut_before=0.03, cut_after=0.03, truncated=0.03, cut_body=0.03, slow(99)=0.1"
     emulator.set_faults(plan, seed)
-    progress = sending(planned(row) for row in range(1, 151))
+    progress = sending((planned(row) for row in range(1, 151)), clock=SimulatedClock())
     assert progress.accepted == 150
     assert Counter(contact["name"] for contact in emulator.contacts()) == {f"Row {row}": 1 for row in range(1, 151)}
     assert {result["contact_id"] for result in sending.results.values()} == {c["id"] for c in emulator.contacts()}
@@ -145,9 +157,8 @@ def test_repeated_calls_send_the_same_token(sending: Sending, emulator: Emulator
 def test_retry_after_is_heeded(sending: Sending, emulator: Emulator) -> None:
     """A row is not sent again before the service said."""
     emulator.set_faults("CreateContact@1:throttle(1), CreateContact@2:error_503(1)")
-    start = time.monotonic()
-    assert sending([planned(1)]).accepted == 1
-    assert time.monotonic() - start >= 2
+    assert sending([planned(1)], clock=SimulatedClock()).seconds >= 2
+    assert len(emulator.contacts()) == 1
 
 
 def test_in_flight_is_limited(sending: Sending) -> None:
@@ -214,7 +225,7 @@ def test_refusal_is_not_repeated_by_a_retry(sending: Sending, emulator: Emulator
 def test_row_given_up_for_a_passing_reason_is_sent_by_a_retry(sending: Sending, emulator: Emulator) -> None:
     """What failed because the service was ill is missing, and a retry sends it."""
     emulator.set_faults("error_500=1")
-    first = sending([planned(1)], max_retry_time=0.2)
+    first = sending([planned(1)], max_retry_time=0)
     assert first.states["failed"] + first.states["unknown"] == 1
     assert first.refused == 0
     emulator.set_faults("")
@@ -225,7 +236,7 @@ def test_row_given_up_for_a_passing_reason_is_sent_by_a_retry(sending: Sending, 
 def test_other_content_after_an_unknown_fate_is_not_sent(sending: Sending, emulator: Emulator) -> None:
     """Where a contact may have been made of other content, nothing is sent, and the row says why."""
     emulator.set_faults("cut_after=1")
-    assert sending([planned(1)], max_retry_time=0.2).states["unknown"] == 1
+    assert sending([planned(1)], max_retry_time=0).states["unknown"] == 1
     assert sending.results[1]["state"] == "unknown"
     emulator.set_faults("")
     calls = len(emulator.calls("CreateContact"))
@@ -288,7 +299,7 @@ def test_twenty_refusals_of_a_kind_stop(sending: Sending, emulator: Emulator) ->
     wrong = "00000000-0000-4000-8000-000000000000"
     progress = sending((planned(row, related_contact_id=wrong) for row in range(1, 1_001)), max_in_flight=1)
     assert isinstance(sending.stopped_by, RequestError)
-    assert progress.calls == progress.refused == send.SAME_REFUSALS
+    assert progress.calls == progress.refused == SAME_FAILURES
     assert emulator.contacts() == []
 
 
@@ -304,8 +315,10 @@ def test_refusals_among_successes_do_not_stop(sending: Sending) -> None:
 def test_service_that_is_down_ends_it(sending: Sending, emulator: Emulator) -> None:
     """If nothing has succeeded for as long as a row is repeated, the others are not tried one by one."""
     emulator.set_faults("error_500=1")
-    progress = sending((planned(row) for row in range(1, 1_001)), max_retry_time=0.3)
+    options: dict[str, Any] = {"max_retry_time": 10, "max_in_flight": 4, "clock": SimulatedClock()}
+    progress = sending((planned(row) for row in range(1, 1_001)), **options)
     assert isinstance(sending.stopped_by, RetryableError)
+    assert 10 <= progress.seconds < 12
     assert progress.calls < 500
     assert progress.accepted == 0
 
@@ -313,24 +326,121 @@ def test_service_that_is_down_ends_it(sending: Sending, emulator: Emulator) -> N
 def test_nothing_but_throttling_ends_it(sending: Sending, emulator: Emulator) -> None:
     """A quota that others use up whole is waited for, but not for ever; rows lose nothing by it."""
     emulator.set_faults("throttle=1")
-    sending((planned(row) for row in range(1, 21)), max_retry_time=0.5)
+    sending((planned(row) for row in range(1, 21)), max_retry_time=10, max_in_flight=4, clock=SimulatedClock())
     assert isinstance(sending.stopped_by, ThrottledError)
     emulator.set_faults("")
     assert sending((planned(row) for row in range(1, 21)), retry_refused=False).accepted == 20
 
 
+@pytest.mark.parametrize("pace", [AtOnce, Pace])
+@pytest.mark.parametrize("fault", ["throttle=1", "throttle(86400)=1", "error_503(86400)=1"])
+@pytest.mark.parametrize("rows", [1, 20, 400])
+def test_throttled_for_ever_ends(sending: Sending, emulator: Emulator, rows: int, fault: str, pace: type[Pace]) -> None:
+    """When nothing is accepted for the time that is allowed, it ends, whatever wait the service asks for."""
+    emulator.set_faults(fault)
+    progress = sending(
+        (planned(row) for row in range(1, rows + 1)),
+        clock=SimulatedClock(),
+        pace=pace,
+        max_in_flight=4,
+        call_time=1.0 if pace is AtOnce else 0.1,
+        max_retry_time=20,
+    )
+    assert 20 <= progress.seconds < 25
+    assert progress.states["created"] == 0
+    if fault.startswith("throttle"):
+        assert isinstance(sending.stopped_by, ThrottledError)
+    else:
+        assert isinstance(sending.stopped_by, RetryableError) or rows == 1
+    assert set(sending.settled.values()) <= {"failed", "not_sent"} | ({"unknown"} if "503" in fault else set())
+
+
+def test_one_row_that_is_told_to_wait_for_a_day_delays_no_other(sending: Sending, emulator: Emulator) -> None:
+    """What the service asks for one row is that row's, and honoured up to what is left of its time."""
+    emulator.set_faults("CreateContact@3:throttle(86400)")
+    progress = sending((planned(row) for row in range(1, 51)), max_retry_time=20, clock=SimulatedClock())
+    assert progress.accepted == 50
+    assert 20 <= progress.seconds < 25
+
+
+def test_row_that_always_fails_is_given_up_alone(sending: Sending) -> None:
+    """A row to which the service always answers with an internal error ends neither the others nor the task."""
+    call = sending.hook.call
+
+    def ill(operation: str, params: Any, **more: Any) -> Any:
+        if params["Name"] == "Row 3":
+            raise RetryableError("Internal error.", operation=operation, code="InternalServiceException")
+        if params["Name"] == "Row 5":
+            raise ConnectError("What is this?", operation=operation, code="Unheard", may_have_happened=True)
+        return call(operation, params, **more)
+
+    sending.hook.call = ill  # type: ignore[method-assign]  # the local Amazon Connect knows no such row
+    clock = SimulatedClock()
+
+    def contacts() -> Iterator[PlannedContact]:
+        for row in range(1, 81):
+            clock.sleep(1)
+            yield planned(row)
+
+    progress = sending(contacts(), max_retry_time=30, clock=clock)
+    assert sending.stopped_by is None
+    assert progress.accepted == 78
+    assert (sending.settled[3], sending.settled[5]) == ("failed", "unknown")
+    assert sending([planned(3)], max_retry_time=10, clock=SimulatedClock()).states["failed"] == 1
+    assert sending.stopped_by is None
+
+
+def test_without_time_to_repeat_each_row_is_called_once(sending: Sending, emulator: Emulator) -> None:
+    """With 0 there is one attempt for each row, and a failure of one says nothing of the others."""
+    emulator.set_faults("CreateContact@1:throttle, CreateContact@5:error_500, CreateContact@9:cut_after")
+    progress = sending((planned(row) for row in range(1, 31)), max_retry_time=0, max_in_flight=1)
+    assert progress.calls == 30
+    states = Counter(str(state) for state in sending.settled.values())
+    assert sending.stopped_by is None
+    assert states["created"] == 27
+    assert states["failed"] + states["unknown"] == 3
+
+
+# --- An operation that may happen at most once --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["cut_after", "error_500", "cut_before"])
+def test_unknown_fate_is_never_repeated_where_it_may_happen_twice(
+    sending: Sending, emulator: Emulator, fault: str
+) -> None:
+    """What may have happened is not sent again, by this attempt or the next; what did not happen is."""
+    emulator.set_faults(f"CreateContact@2:throttle, CreateContact@4:{fault}")
+    options: dict[str, Any] = {"repeat_unknown": False, "max_in_flight": 1, "clock": SimulatedClock()}
+    first = sending((planned(row) for row in range(1, 11)), **options)
+    [unknown] = [row for row, state in sending.settled.items() if state == "unknown"]
+    assert (first.accepted, first.calls, first.refused) == (9, 11, 1)
+    again = sending((planned(row) for row in range(1, 11)), **options)
+    assert (again.calls, again.refused, sending.settled[unknown]) == (0, 1, "unknown")
+    assert len(emulator.calls("CreateContact")) == 11
+    assert sending([planned(unknown)], repeat_unknown=True).accepted == 1
+
+
+def test_service_that_answers_nobody_is_left_after_twenty(sending: Sending, emulator: Emulator) -> None:
+    """Where no row may be repeated, a service that is down does not make all rows unknown."""
+    emulator.set_faults("error_500=1")
+    progress = sending((planned(row) for row in range(1, 1_001)), repeat_unknown=False, max_in_flight=1)
+    assert isinstance(sending.stopped_by, RetryableError)
+    assert progress.calls == progress.states["unknown"] == SAME_FAILURES
+
+
 def test_throttling_after_a_long_wait_for_rows_does_not_end_it(sending: Sending, emulator: Emulator) -> None:
     """Time in which there was nothing to send is no time without an accepted call."""
+    clock = SimulatedClock()
 
     def contacts() -> Iterator[PlannedContact]:
         yield from (planned(row) for row in range(1, send.FIRST_BLOCK + 1))
         while len(emulator.contacts()) < send.FIRST_BLOCK:
-            time.sleep(0.01)
-        time.sleep(1.2)
+            clock.sleep(1)
+        clock.sleep(20)
         emulator.set_faults("CreateContact@1:throttle, CreateContact@2:throttle")
         yield planned(send.FIRST_BLOCK + 1)
 
-    progress = sending(contacts(), max_retry_time=1.0)
+    progress = sending(contacts(), max_retry_time=10, clock=clock)
     assert sending.stopped_by is None
     assert progress.accepted == send.FIRST_BLOCK + 1
     assert progress.throttled == 2
@@ -402,9 +512,7 @@ def test_stop_waits_for_what_is_in_flight(sending: Sending, emulator: Emulator) 
 
 @pytest.fixture
 def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Emulator, Sending]]:
-    """An instance that may have ten active contacts, and waits that are short."""
-    monkeypatch.setattr(send, "FIRST_QUOTA_WAIT", 0.05)
-    monkeypatch.setattr(send, "LONGEST_QUOTA_WAIT", 0.2)
+    """An instance that may have ten active contacts."""
     with Emulator(rate=None, active_contacts=10) as emulator:
         monkeypatch.setenv("AIRFLOW_CONN_AWS_FULL", aws_connection_json(emulator))
         yield emulator, Sending(ConnectHook("aws_full"), tmp_path / "results")
@@ -422,7 +530,7 @@ def test_quota_of_active_contacts_is_waited_for(full: tuple[Emulator, Sending]) 
                 emulator.accept(contact["id"])
                 emulator.complete(contact["id"])
 
-    progress = sending((planned(row) for row in range(1, 31)), on_progress=work)
+    progress = sending((planned(row) for row in range(1, 31)), on_progress=work, clock=SimulatedClock())
     assert progress.accepted == 30
     assert waited
     assert Counter(contact["name"] for contact in emulator.contacts()) == {f"Row {row}": 1 for row in range(1, 31)}
@@ -431,8 +539,9 @@ def test_quota_of_active_contacts_is_waited_for(full: tuple[Emulator, Sending]) 
 def test_quota_that_stays_used_up_ends_it(full: tuple[Emulator, Sending]) -> None:
     """After quota_timeout the sending ends with what is made on record; while it waits it hardly calls."""
     emulator, sending = full
-    progress = sending((planned(row) for row in range(1, 31)), quota_timeout=1.0)
+    progress = sending((planned(row) for row in range(1, 31)), quota_timeout=60.0, clock=SimulatedClock())
     assert isinstance(sending.stopped_by, QuotaError)
+    assert 60 <= progress.seconds < 65
     assert progress.accepted == 10
     assert {result["state"] for result in sending.results.values()} == {"created", "not_sent"}
     assert len(emulator.calls("CreateContact")) < 10 + 16 + 30
@@ -445,14 +554,16 @@ def test_throttling_after_a_long_wait_for_quota_does_not_end_it(full: tuple[Emul
 
     def work(progress: Progress) -> None:
         nonlocal throttled
-        if progress.seconds > 2.0 and not throttled:
+        if progress.seconds > 20.0 and not throttled:
             emulator.set_faults("CreateContact@1:throttle, CreateContact@2:throttle")
             for contact in emulator.contacts("CREATED", "QUEUED", "CONNECTED"):
                 emulator.accept(contact["id"])
                 emulator.complete(contact["id"])
         throttled = progress.throttled
 
-    progress = sending((planned(row) for row in range(1, 16)), on_progress=work, max_retry_time=1.5)
+    progress = sending(
+        (planned(row) for row in range(1, 16)), on_progress=work, max_retry_time=10, clock=SimulatedClock()
+    )
     assert sending.stopped_by is None
     assert progress.accepted == 15
     assert progress.throttled > 0

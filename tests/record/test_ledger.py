@@ -24,6 +24,7 @@ from airflow_connect.record.results import History, Known, contacts, first_attem
 from tests.record.fault_points import POINTS
 from tests.record.headers import HEADER, IDENTITY
 from tests.until import until
+from tools.simulation import StoppedClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,7 +78,7 @@ def lines(folder: Any) -> list[dict[str, Any]]:
 
 def test_lines(tmp_path: Path) -> None:
     """Each event is one line of JSON with its kind, the row and what is known, and nothing that is not."""
-    with Ledger(tmp_path, header=HEADER, clock=lambda: 1_800_000_000.25) as ledger:
+    with Ledger(tmp_path, header=HEADER, clock=StoppedClock(1_800_000_000.25)) as ledger:
         ledger.intend([(1, "order-1", "t1", "c1"), (2, None, "t2", "c2")])
         ledger.created(1, "contact-1", attempts=1, contact_arn="arn:1")
         ledger.failed(2, RequestError("No such queue."), attempts=1)
@@ -550,7 +551,7 @@ def test_when_the_first_attempt_began(folder: Any) -> None:
     """A retry knows when its task instance began; where nothing is on record, nothing is known."""
     assert first_attempt(folder) is None
     for attempt, began in ((2, 1_800_000_600.0), (1, 1_800_000_000.0)):
-        with Ledger(folder, header={**HEADER, "try_number": attempt}, clock=lambda began=began: began):
+        with Ledger(folder, header={**HEADER, "try_number": attempt}, clock=StoppedClock(began)):
             pass
     assert first_attempt(folder) == 1_800_000_000.0
 

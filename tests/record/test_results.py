@@ -15,6 +15,7 @@ from airflow_connect.record import results
 from airflow_connect.record.ledger import Ledger, run_folder
 from airflow_connect.record.results import COLUMNS, History, contacts, export_results, read_results
 from tests.record.headers import HEADER, IDENTITY
+from tools.simulation import StoppedClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ class Attempts:
         """
         self.number += 1
         header = self.header | {"try_number": self.number}
-        with Ledger(self.folder, header=header, clock=lambda: 1_800_000_000.0 + 3_600 * self.number) as ledger:
+        with Ledger(self.folder, header=header, clock=StoppedClock(1_800_000_000.0 + 3_600 * self.number)) as ledger:
             for row, token, what, *more in done:
                 if what in {"intent", "created", "failed", "unknown"}:
                     ledger.intend([(row, f"key-{token}", token, f"content-{token}")])
@@ -202,7 +203,7 @@ def shared(tmp_path: Path) -> Path:
         with Ledger(
             run_folder(root, **(IDENTITY | {"run_id": run_id})),
             header=header,
-            clock=lambda day=day: 1_800_000_000 + day,
+            clock=StoppedClock(1_800_000_000 + day),
         ) as ledger:
             if day == 0:
                 ledger.intend([(1, "k", "t", "c"), (2, "k2", "t2", "c")])
@@ -273,7 +274,7 @@ def test_outcomes_are_joined(attempts: Attempts) -> None:
     attempts.attempt((1, "a", "created", "contact-1"), (2, "b", "created", "contact-2"))
     attempts.attempt((1, "a", "already_made", "contact-1"))
     for hour, outcome in ((9, OUTCOME | {"state": "stopped"}), (1, OUTCOME), (2, OUTCOME | {"contact_id": "unheard"})):
-        with Ledger(attempts.folder, header=HEADER, clock=lambda at=hour: 1_900_000_000.0 + at) as sensor:
+        with Ledger(attempts.folder, header=HEADER, clock=StoppedClock(1_900_000_000.0 + hour)) as sensor:
             sensor.ended(outcome)
     names = list(COLUMNS)[list(COLUMNS).index("outcome") :]
     assert attempts.rows("row", *names) == [
