@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_connect.api.errors import RequestError, RetryableError
@@ -152,7 +152,6 @@ def expected_rows(noted: list[Noted]) -> list[tuple[Any, ...]]:
     return sorted(rows, key=str)
 
 
-@settings(deadline=None)
 @given(attempts)
 def test_every_reader_agrees(made: list[Attempt]) -> None:
     """Results, history of a task instance, history of a shared path, and contacts say what the rule says."""
@@ -191,7 +190,6 @@ def check_history(history: History, run: str, noted: list[Noted]) -> None:
             assert known.recorded_by["run_id"] == counts.run
 
 
-@settings(deadline=None)
 @given(attempts, st.sets(st.integers(0, ROWS - 1)))
 def test_contacts_that_the_input_no_longer_has(made: list[Attempt], still_there: set[int]) -> None:
     """A task instance counts its rows that have, or may have, a contact and are not in its input any more."""

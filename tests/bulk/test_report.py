@@ -1,0 +1,330 @@
+"""What is told of rows agrees everywhere, however an attempt ends; over HTTP, with faults."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_connect.api.errors import InputError, LedgerError
+from airflow_connect.bulk.report import FailedRows, Report, counted, in_words
+from airflow_connect.bulk.send import Progress, Sender
+from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID as INSTANCE
+from airflow_connect.emulator.server import Emulator
+from airflow_connect.hooks.connect import ConnectHook
+from airflow_connect.record.format import RowState, run_folder
+from airflow_connect.record.ledger import Ledger
+from airflow_connect.record.results import History, read_results
+from tests.bulk.planning import planned, rows_of
+from tests.bulk.sending import AtOnce
+from tests.conftest import aws_connection_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WHOSE = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
+CONTACT = {
+    "channel": "TASK",
+    "name": "Order {{ row.id }}",
+    "attributes": {"row": "{{ row.id }}"},
+    "related_contact_id": "{{ row.related }}",
+}
+NO_SUCH_CONTACT = "00000000-0000-4000-8000-000000000000"
+
+#: What happens to calls: nothing, what passes, what ends the task.
+FAULTS = (
+    "",
+    "throttle=0.3",
+    "error_500=0.2, cut_before=0.1",
+    "error_500_after=0.2, cut_after=0.2, truncated=0.1, cut_body=0.1",
+    "throttle=1",
+    "error_500=1",
+    "cut_after=1",
+    "CreateContact@6:expired_token, CreateContact@7:expired_token",
+    "expired_token=0.2",
+)
+
+
+class Attempt(NamedTuple):
+    """What happens in an attempt."""
+
+    faults: str
+    #: Where the sending is stopped: after so many calls.
+    stop_after: int | None
+    #: The line at which the record cannot be written any more, and whether that line still is.
+    unwritable_from: int | None
+    is_written: bool
+    #: The row at which the second reading breaks off.
+    breaks_off_at: int | None
+    on_invalid: str
+
+
+class Scene(NamedTuple):
+    """The rows, and the attempts over them."""
+
+    kinds: list[str]
+    has_key: bool
+    quota: int | None
+    attempts: list[Attempt]
+    seed: int
+
+
+attempts = st.builds(
+    Attempt,
+    faults=st.sampled_from(FAULTS),
+    stop_after=st.none() | st.integers(0, 30),
+    unwritable_from=st.none() | st.integers(1, 40),
+    is_written=st.booleans(),
+    breaks_off_at=st.none() | st.integers(1, 30),
+    on_invalid=st.sampled_from(["skip", "skip", "skip", "fail"]),
+)
+scenes = st.builds(
+    Scene,
+    kinds=st.lists(st.sampled_from(["good"] * 6 + ["invalid", "refused", "repeated"]), max_size=30),
+    has_key=st.booleans(),
+    quota=st.none() | st.integers(1, 20),
+    attempts=st.lists(attempts, min_size=1, max_size=3),
+    seed=st.integers(0, 1_000),
+)
+
+
+class Rows:
+    """Rows of which the second reading may break off."""
+
+    can_be_read_twice = True
+
+    def __init__(self, rows: list[dict[str, Any]], breaks_off_at: int | None) -> None:
+        self.rows = rows
+        self.breaks_off_at = breaks_off_at
+        self.readings = 0
+
+    def read(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        self.readings += 1
+        for number, row in enumerate(self.rows, 1):
+            if self.readings == 2 and number == self.breaks_off_at:
+                raise InputError("The input broke off.")
+            yield number, row
+
+
+class UnwritableLedger(Ledger):
+    """A record that cannot be written from a line on."""
+
+    def __init__(self, folder: Path, *, unwritable_from: int | None, is_written: bool, **options: Any) -> None:
+        super().__init__(folder, **options)
+        self._lines_left = unwritable_from
+        self._is_written = is_written
+
+    def _append(self, lines: bytes) -> None:
+        if self._lines_left is not None:
+            self._lines_left -= 1
+            if self._lines_left < 0:
+                if self._is_written and self._lines_left == -1:
+                    super()._append(lines)
+                raise LedgerError("The disk is full.")
+        super()._append(lines)
+
+
+class Ended(NamedTuple):
+    """What an attempt has told."""
+
+    states: Counter[RowState]
+    error: BaseException | None
+    failed_rows: list[dict[str, Any]] | None
+    readings: int
+
+
+def rows_of_scene(scene: Scene) -> list[dict[str, Any]]:
+    """Return the rows, with a number each; those that are repeated have the key of the first."""
+    return [
+        {
+            "id": "x" * 2_000 if kind == "invalid" else number,
+            "number": number,
+            "key": 1 if kind == "repeated" else number,
+            "related": NO_SUCH_CONTACT if kind == "refused" else None,
+        }
+        for number, kind in enumerate(scene.kinds, 1)
+    ]
+
+
+def run(scene: Scene, attempt: Attempt, number: int, folder: Path, hook: ConnectHook) -> Ended:
+    """Do what the operator does in an attempt."""
+    source = Rows(rows_of_scene(scene), attempt.breaks_off_at)
+    keeps = {RowState.INVALID, RowState.FAILED, *([RowState.UNKNOWN] if scene.has_key else [])}
+    log, metrics = logging.getLogger("report"), SimpleNamespace(**dict.fromkeys(("incr", "gauge", "timing"), nothing))
+    header = {**WHOSE, "try_number": number, "rows": len(source.rows)}
+    with (
+        planned(
+            source,
+            key="{{ row.key }}" if scene.has_key else None,
+            contact=CONTACT,
+            instance_id=INSTANCE,
+            on_duplicate="skip",
+        ) as plan,
+        Report(plan, folder, log=log, metrics=metrics, tags={}, keeps=keeps) as report,
+        History(folder, asked_by=WHOSE) as history,
+    ):
+        ledger = UnwritableLedger(
+            folder, header=header, unwritable_from=attempt.unwritable_from, is_written=attempt.is_written
+        )
+        done, error = Progress(), None
+        try:
+            report.record_faults(ledger)
+            if not (plan.invalid and attempt.on_invalid == "fail"):
+                done, error = send(attempt, plan, report, ledger, history, hook)
+        except LedgerError as unrecorded:
+            error = unrecorded
+        error = report.finish(done, ledger, history, error)
+        path = folder / "failed.jsonl"
+        path.unlink(missing_ok=True)
+        unwritten = report.write_failed_rows(str(path), done)
+        failed = None if unwritten else [json.loads(line) for line in path.read_text().splitlines()]
+        return Ended(report.states(done), error, failed, source.readings)
+
+
+def nothing(*_: object, **__: object) -> None:
+    """Take a metric."""
+
+
+def send(
+    attempt: Attempt, plan: Any, report: Report, ledger: Ledger, history: History, hook: ConnectHook
+) -> tuple[Progress, BaseException | None]:
+    sender = Sender(
+        plan.contacts(on_invalid=report.invalid),
+        lambda params: hook.call("CreateContact", params, max_retry_time=0),
+        operation="CreateContact",
+        pace=AtOnce(time.monotonic(), max_in_flight=4),
+        ledger=ledger,
+        history=history,
+        on_settled=report.settled,
+        max_in_flight=4,
+        max_retry_time=0.2,
+        quota_timeout=0.1,
+    )
+
+    def stop(progress: Progress) -> None:
+        report.tell(progress)
+        if attempt.stop_after is not None and progress.calls >= attempt.stop_after:
+            sender.stop()
+
+    return sender.run(stop, every=0.0), sender.stopped_by
+
+
+def check(scene: Scene, ended: Ended, folder: Path, emulator: Emulator) -> None:
+    """Compare everything that tells of the rows, and what arrived."""
+    count = len(scene.kinds)
+    results = list(read_results(folder))
+    # Each row is there once, and in one state everywhere.
+    assert [result["row"] for result in results] == list(range(1, count + 1))
+    assert ended.states.total() == count
+    assert +ended.states == Counter(RowState(result["state"]) for result in results)
+    assert sum(counted(ended.states).values()) == 2 * count
+    # What arrived is what is on record.
+    contacts = {contact["id"]: contact["attributes"]["row"] for contact in emulator.contacts()}
+    assert len(set(contacts.values())) == len(contacts), "a row has two contacts"
+    created = {result["contact_id"]: str(result["row"]) for result in results if result["state"] == "created"}
+    assert created.items() <= contacts.items()
+    may_exist = {str(result["row"]) for result in results if RowState(result["state"]).may_have_contact}
+    assert set(contacts.values()) <= may_exist
+    # The file of failed rows has those that are in such a state.
+    wanted = {"invalid", "failed", *(["unknown"] if scene.has_key else [])}
+    if ended.failed_rows is not None:
+        failed = [result["row"] for result in results if result["state"] in wanted]
+        assert [row["number"] for row in ended.failed_rows] == failed
+    else:
+        assert isinstance(ended.error, (InputError, LedgerError))
+    # Each attempt records one state of a row.
+    for segment in folder.glob("*-*.jsonl"):
+        lines = [json.loads(line) for line in segment.read_bytes().splitlines()]
+        counts = Counter(line["row"] for line in lines if line["kind"] in set(RowState))
+        assert set(counts.values()) <= {1}
+
+
+@settings(max_examples=20)
+@given(scenes)
+def test_counts_agree_in_every_ending(scene: Scene) -> None:
+    """Summary, results, record, failed rows and contacts agree after each attempt, and the last one sends the rest."""
+    with tempfile.TemporaryDirectory() as scratch, Emulator(active_contacts=scene.quota) as emulator:
+        hook = ConnectHook("aws_default", max_in_flight=8)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AIRFLOW_CONN_AWS_DEFAULT", aws_connection_json(emulator))
+            folder = run_folder(Path(scratch), **WHOSE)
+            for number, attempt in enumerate(scene.attempts, 1):
+                emulator.set_faults(attempt.faults, scene.seed)
+                ended = run(scene, attempt, number, folder, hook)
+                check(scene, ended, folder, emulator)
+                assert ended.readings <= 2 or isinstance(ended.error, (InputError, LedgerError))
+            emulator.set_faults("")
+            last = Attempt("", None, None, is_written=True, breaks_off_at=None, on_invalid="skip")
+            ended = run(scene, last, 9, folder, hook)
+            check(scene, ended, folder, emulator)
+            if scene.quota is None and ended.error is None:
+                # A row that is refused after an attempt whose answer is not on record stays unknown.
+                assert ended.states[RowState.UNKNOWN] <= scene.kinds.count("refused")
+                assert ended.states[RowState.NOT_SENT] == 0
+
+
+def test_counts_have_one_order() -> None:
+    """XCom, asset event, progress and dry run have the counts in the order of the states, and the log has them too."""
+    states = {RowState.NOT_SENT: 5, RowState.CREATED: 1_000, RowState.ALREADY_MADE: 2}
+    assert list(counted(states)) == ["rows", *RowState]
+    assert counted(states)["rows"] == 1_007
+    assert in_words(states) == "Of 1,007 rows: 1,000 created, 2 already made, 5 not sent."
+    assert in_words({}) == "Of 0 rows: 0 created."
+
+
+def test_failed_rows_leave_nothing_behind(tmp_path: Path) -> None:
+    """Rows that are kept have no name on the disk, do not fill the memory, and are written in their order."""
+    path = tmp_path / "failed.jsonl"
+    failed = FailedRows()
+    with planned(rows_of(*range(1, 2_001))) as plan:
+        for row in range(2_000, 1_000, -1):
+            failed.keep(row, {"id": row, "note": "x" * 2_000})
+        failed.want([500, 1])
+        files = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        assert [file for file in files if "etilqs" in file and file.endswith(" (deleted)")]
+        assert not [file for file in files if "etilqs" in file and not file.endswith(" (deleted)")]
+        assert failed.write(str(path), plan) == 1_002
+        written = [json.loads(line)["id"] for line in path.read_text().splitlines()]
+        assert written == [1, 500, *range(1_001, 2_001)]
+        failed.want([7], only=True)
+        assert failed.write(str(path), plan) == 1
+    failed.close()
+
+
+def test_row_that_cannot_be_kept_is_told_when_it_is_written(tmp_path: Path) -> None:
+    """What goes wrong while rows are sent ends no sending; the file is not written in part."""
+    failed = FailedRows()
+    failed.keep(1, {"id": 1})
+    failed._database.close()  # as a disk that is full
+    failed.keep(2, {"id": 2})
+    with planned(rows_of(1, 2)) as plan, pytest.raises(Exception, match="closed"):
+        failed.write(str(tmp_path / "failed.jsonl"), plan)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_of_an_input_that_changed_are_not_told_by_their_numbers(tmp_path: Path) -> None:
+    """Once the input has changed, a number may be another row's, so that the file of failed rows is not written."""
+
+    class Changing(Rows):
+        def read(self) -> Iterator[tuple[int, dict[str, Any]]]:
+            rows = list(super().read())
+            return iter(rows if self.readings == 1 else [(1, rows[1][1]), (2, rows[0][1])])
+
+    failed = FailedRows()
+    failed.want([2])
+    with planned(Changing(rows_of(1, 2), None)) as plan:
+        with pytest.raises(InputError, match="another row 1"):
+            list(plan.contacts())
+        with pytest.raises(InputError, match="another row 1"):
+            failed.write(str(tmp_path / "failed.jsonl"), plan)
+    failed.close()
+    assert list(tmp_path.iterdir()) == []
