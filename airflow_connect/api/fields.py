@@ -25,6 +25,9 @@ numpy, pandas scalar   as the Python value that it stands for
 
 ``None``, NaN, ``pandas.NA`` and ``NaT`` mean *not given*: the attribute, reference or parameter is left out.
 Lists, dicts, bytes, infinities and numbers of more than 4,000 digits are refused.
+
+**Numbers and booleans** are also taken as the text that a template makes of them: ``"30"``, ``"true"``. **Times** are
+taken as a date, a datetime, ISO 8601 text or epoch seconds; without a time zone they are UTC.
 """
 
 from __future__ import annotations
