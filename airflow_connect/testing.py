@@ -12,7 +12,7 @@ and in a test::
         (contact,) = amazon_connect.contacts()
         assert contact["name"] == "Check order 1042"
 
-It needs ``pip install "airflow-provider-amazon-connect[emulator]"``. Imports no Airflow, and the local Amazon Connect
+It needs ``pip install "airflow-provider-amazon-connect[testing]"``. Imports no Airflow, and the local Amazon Connect
 only when a test asks for it.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalConnect", "amazon_connect"]
 
-_EXTRA = 'pip install "airflow-provider-amazon-connect[emulator]"'
+_EXTRA = 'pip install "airflow-provider-amazon-connect[testing]"'
 #: How often the agent of :meth:`LocalConnect.agent` looks for contacts, seconds.
 _LOOKS = 0.02
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -129,3 +131,58 @@ def test_light_modules_import_nothing_heavy() -> None:
         [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+#: Where the name of a distribution is not that of the package that it brings.
+DISTRIBUTIONS: Final = {
+    "airflow": "apache-airflow",
+    "airflow.providers.amazon": "apache-airflow-providers-amazon",
+    "airflow.providers.common.compat": "apache-airflow-providers-common-compat",
+    "airflow.providers.openlineage": "apache-airflow-providers-openlineage",
+}
+#: What is declared in an extra, by the modules that may need it.
+EXTRAS: Final = {
+    "emulator/": "emulator",
+    "testing.py": "testing",
+    "assets/lineage.py": "openlineage",
+    "bulk/rows.py": "parquet",
+    "bulk/sources/": "parquet",
+    "record/results.py": "parquet",
+}
+
+
+def distribution(module: str) -> str:
+    """Return the name of the distribution that brings a module."""
+    parts = module.split(".")
+    depth = (4 if parts[2] == "common" else 3) if module.startswith("airflow.providers.") else 1
+    return DISTRIBUTIONS.get(".".join(parts[:depth]), parts[0])
+
+
+def third_party(file: Path) -> Iterator[str]:
+    """Yield the modules that a file imports from neither the package nor the standard library."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [str(node.module)]
+        known = {*sys.stdlib_module_names, PACKAGE.name}
+        yield from (name for name in names if name.partition(".")[0] not in known)
+
+
+def test_what_is_imported_is_declared() -> None:
+    """Nothing is there only because another distribution happens to need it."""
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    declared = {
+        extra: {re.split(r"[\[<>=]", line)[0] for line in lines}
+        for extra, lines in {"": project["dependencies"], **project["optional-dependencies"]}.items()
+    }
+    undeclared = set()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        name = file.relative_to(PACKAGE).as_posix()
+        extras = [extra for start, extra in EXTRAS.items() if name.startswith(start)]
+        allowed = set().union(declared[""], *(declared[extra] for extra in extras))
+        undeclared |= {
+            f"{name} imports {module}" for module in third_party(file) if distribution(module) not in allowed
+        }
+    assert undeclared == set()
+    # Airflow's next version is tried by whoever has it, and not refused by a number.
+    assert not [line for line in project["dependencies"] if "<" in line]
