@@ -172,7 +172,7 @@ def arguments_from_rows(operator: Any, map_index: int) -> dict[str, Any]:
     author's, and rendered by both.
     """
     mapped: Any = operator.dag.task_dict.get(operator.task_id) if operator.has_dag() else None
-    if not hasattr(mapped, "_get_specified_expand_input"):
+    if not hasattr(mapped, "partial_kwargs"):  # a task in a mapped task group is not mapped itself
         return {}
     rows = getattr(mapped._get_specified_expand_input(), "value", None)  # noqa: SLF001  # no public way leads there
     if isinstance(rows, Mapping) or (isinstance(rows, Sequence) and isinstance(rows[map_index], Mapping)):

@@ -214,7 +214,7 @@ class ContactNotifier(BaseNotifier):
         environment = notifier.get_template_env(dag=dag if hasattr(dag, "get_template_env") else None)
         for field in self.template_fields:
             try:
-                # Not by _do_render_template_fields, which logs a traceback that tells what it rendered.
+                # Not by the base class, which logs a traceback that tells what it rendered.
                 rendered = notifier.render_template(getattr(notifier, field), context, environment, set())
                 is_wrong = field in _MAPPINGS and not isinstance(rendered, (Mapping, type(None)))
                 wrong = f"it is {describe(rendered)}, and no dict" if is_wrong else ""
