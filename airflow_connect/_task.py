@@ -148,7 +148,8 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
 
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
+        single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``; Amazon Connect gets the
         true values
     """

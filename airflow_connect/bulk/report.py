@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from airflow_connect.api.errors import ConnectError, LedgerError
 from airflow_connect.bulk.rows import json_line
 from airflow_connect.bulk.send import Progress
+from airflow_connect.calls.clock import Clock
 from airflow_connect.record.format import RowState
 from airflow_connect.record.ledger import write_faults, write_progress
 from airflow_connect.record.results import read_results
@@ -285,7 +286,7 @@ class Report:
                 "rate": round(mean, 3),
                 "rate_now": round(rate, 3),
                 "seconds_left": None if time_left is None else round(time_left, 1),
-                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "at": datetime.fromtimestamp(Clock().epoch(), UTC).isoformat(timespec="seconds"),
             },
         )
 

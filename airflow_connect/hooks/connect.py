@@ -145,8 +145,8 @@ class ConnectHook(AwsBaseHook):
 
     :param instance_id: the ID or ARN of the instance. Default: ``service_config.connect.instance_id`` in the extra
         of the connection.
-    :param max_retry_time: seconds for which a call that was throttled or not answered is repeated; 0 for a single
-        attempt (default: 300)
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
+        single attempt (default: 300)
     :param max_in_flight: calls at once by threads that share the hook (default: 10, botocore's)
 
     Additional arguments (such as ``aws_conn_id``) may be specified and are passed down to the underlying

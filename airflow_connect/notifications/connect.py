@@ -94,7 +94,8 @@ class ContactNotifier(BaseNotifier):
     :param region_name: the region, instead of the connection's (templated)
     :param verify: whether and with what to verify certificates, instead of the connection's
     :param botocore_config: a dict of botocore's client options (default: 5 seconds to connect, 10 for an answer)
-    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 20)
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
+        single attempt (default: 20)
     :raises ValueError: if scope or action is another word, or the contact is routed in two ways
     """
 

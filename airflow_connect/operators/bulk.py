@@ -101,8 +101,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         either is exceeded; with neither, one failed row fails it.
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a row is sent again that is not answered or meets an error of the service
-        (default: 300)
+    :param max_retry_time: seconds for which a row is repeated after its first failure, throttling included; when
+        nothing was accepted for that long, the task ends. 0 for a single attempt each (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``. A list of rows is never
         shown.
     :return: ``rows``, and how many of them have each state: ``created``, ``already_made``, ``failed``, ``unknown``,

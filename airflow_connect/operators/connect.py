@@ -280,7 +280,8 @@ class CreateContactOperator(_MakeContactOperator):
     :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
+        single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
     :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
         ``outcome`` then (default: False)
@@ -375,7 +376,8 @@ class StartTaskContactOperator(_MakeContactOperator):
     :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
+        single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
     :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
         ``outcome`` then (default: False)
@@ -485,8 +487,8 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         within a second (default: False).
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call that is throttled, or finds no connection, is repeated (default:
-        300)
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included, if it is
+        sure that it was not made; 0 for a single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***`` (default:
         ``destination_phone_number``)
     :param wait_for_completion: whether to wait until the call has ended, however that is; its outcome is the XCom
@@ -602,7 +604,8 @@ class StopContactOperator(EachContactOperator):
     :param dry_run: count what would be done, and call nothing
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
+        nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :return: the contact's ID; for many ``{"contacts": …, "stopped": …, "ended_before": …, "failed": 0}``
     """
 
@@ -641,7 +644,8 @@ class UpdateContactAttributesOperator(EachContactOperator):
     :param dry_run: count what would be done, and call nothing
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
+        nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
     :return: the contact's ID; for many ``{"contacts": …, "updated": …, "ended_before": 0, "failed": 0}``
     """
@@ -688,7 +692,8 @@ class TagContactOperator(EachContactOperator):
     :param dry_run: count what would be done, and call nothing
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
+        nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :return: the contact's ID; for many ``{"contacts": …, "tagged": …, "ended_before": 0, "failed": 0}``
     """
 
@@ -737,7 +742,8 @@ class TransferContactOperator(EachContactOperator):
     :param dry_run: count what would be done, and call nothing
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
+        nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :return: the ID of the new contact; its ARN is the XCom ``contact_arn``. For many ``{"contacts": …, "transferred":
         …, "ended_before": …, "failed": 0}``, up to 100 with ``went_on_as``: ``{contact: new contact}``
     """
@@ -798,7 +804,8 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
         not count: an agent who types ``Approve`` means ``approve``.
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
+        single attempt (default: 300)
     :return: the task ID or IDs that follow
     """
 

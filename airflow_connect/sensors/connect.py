@@ -80,7 +80,8 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call that is throttled or not answered is repeated (default: 300)
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
+        nothing was accepted for that long, the poll ends. 0 for a single attempt (default: 300)
     :return: for one ID the outcome. For many ``{"contacts": …, "completed": …, "stopped": …, "expired": …,
         "transferred": …, "failed": …, "open": …, "timed_out": …}``, of calls also ``not_answered`` and ``busy`` where
         there are any, with ``outcomes`` and ``open_contacts`` (lists), or with ``results``: the folder, which

@@ -79,7 +79,8 @@ class ContactTrigger(BaseTrigger):
     :param wait_for: how many have to end: ``"all"``, ``"any"``, a number of contacts, or a share of them (``"80%"``)
     :param stop_on_kill: whether to stop what is open when somebody fails, clears or marks the deferred task
     :param instance_id: the ID or ARN of the instance; default: the connection's
-    :param max_retry_time: seconds for which a call that is not answered is repeated before the next poll
+    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
+        nothing was accepted for that long, the poll ends. 0 for a single attempt (default: 300)
     :param aws_conn_id: the connection
     :param region_name: the AWS region; default: the connection's
     :param verify: whether or how TLS certificates are verified; default: the connection's
