@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -75,6 +76,7 @@ __all__ = [
     "is_retry",
     "log_url",
     "storage_path",
+    "stored_connection",
     "task_decorator_factory",
     "task_state_store",
     "tasks_share_a_disk",
@@ -201,6 +203,25 @@ MAPPED_GROUPS_RUN_ALL_BRANCHES: Final = AIRFLOW_V_3_2_PLUS
 #: Since Airflow 3.3 a trigger has ``on_kill``, called when somebody acts on the deferred task. Until then a trigger is
 #: cancelled alike for that and for a triggerer that shuts down.
 TRIGGERS_ARE_TOLD_OF_KILLS: Final = hasattr(BaseTrigger, "on_kill")
+
+
+def stored_connection(conn_id: str) -> Any | None:
+    """
+    Return a connection of Airflow's database, ``None`` where there is none or the database is out of reach.
+
+    Since Airflow 3 the hooks of a process that is not one of Airflow's components look into environment variables and
+    secrets backends alone. A task's supervisor has looked into the database, which the task may not.
+
+    :param conn_id: the connection's ID
+    """
+    if hasattr(sys.modules.get("airflow.sdk.execution_time.task_runner"), "SUPERVISOR_COMMS"):
+        return None
+    try:
+        from airflow.secrets.metastore import MetastoreBackend
+
+        return MetastoreBackend().get_connection(conn_id)
+    except Exception:  # noqa: BLE001  # without a database, or without its driver, there are no connections in it
+        return None
 
 
 def is_deferred(ti: Any) -> bool:

@@ -25,6 +25,7 @@ own words, everything that the request holds is struck out, except what identifi
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -299,6 +300,19 @@ _BY_BOTOCORE_NAME: Final[Mapping[str, tuple[_Sorted, bool]]] = {
 }
 #: A certificate that does not verify, which ends the handshake before the request could leave.
 _UNTRUSTED: Final = _Sorted(SetupError, "Check verify, and the certificates that the worker trusts.")
+#: What the credentials come from, such as the role's STS, cannot be reached.
+_NO_CREDENTIALS_SERVICE: Final = _Sorted(
+    SetupError,
+    "What gives the credentials cannot be reached. Check role_arn, the network from this worker to AWS STS, and "
+    "service_config.sts.endpoint_url in the connection's extra.",
+)
+_UNKNOWN_HOST: Final = _Sorted(
+    SetupError, "The endpoint's name does not resolve. Check endpoint_url, region_name and the worker's DNS."
+)
+#: What the resolver says of a name that is not there; a resolver that does not answer says something else.
+_NO_SUCH_NAME: Final = frozenset(
+    getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)
+)
 #: Causes, of urllib3 and Python, with which a connection was not made: not to the service, nor to a proxy.
 _NOT_CONNECTED: Final = frozenset({"NewConnectionError", "NameResolutionError", "gaierror", "ConnectTimeoutError"})
 
@@ -312,12 +326,14 @@ class Exchange:
     :param status: the HTTP status of the last answer, ``None`` if none came to the last request
     :param headers: its headers, in lower case
     :param is_readable: whether its body can be an answer: empty, or one whole JSON object
+    :param answered_before: whether the client has had an answer before: what stands in the way now can pass
     """
 
     requests: int = 0
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     is_readable: bool = True
+    answered_before: bool = False
 
 
 def sort_error(
@@ -348,20 +364,23 @@ def sort_error(
     return found
 
 
-def client_missing(error: Exception, operation: type[Operation], params: Mapping[str, Any]) -> ConnectError:
+def client_missing(
+    error: Exception, operation: type[Operation], params: Mapping[str, Any], *, answered_before: bool = False
+) -> ConnectError:
     """
     Return the error for a client that cannot be made, so that nothing was sent.
 
     :param error: what stands in the way
     :param operation: the operation that was to be called
     :param params: the parameters of the call
+    :param answered_before: whether an earlier client of the hook was answered
     """
     if isinstance(error, ConnectError):
         return error
     if _is_of_botocore(error):  # also of the call that assumes a role
-        return sort_error(error, operation, params, Exchange())
+        return sort_error(error, operation, params, Exchange(answered_before=answered_before))
     name = type(error).__name__
-    message = f"{operation.name} was not called: there is no client ({name}). {_CONNECTION}"
+    message = f"Amazon Connect was not called: there is no client ({name}). {_CONNECTION}"
     return SetupError(message, operation=operation.name, code=name)
 
 
@@ -570,6 +589,12 @@ def _sort_no_answer(
         may_have_happened = False
         if _by_botocore_name(error) is None:  # a profile, an endpoint, a setting
             kind, advice = SetupError, _CONNECTION
+        elif issubclass(kind, RetryableError) and not exchange.answered_before:
+            kind, advice = _NO_CREDENTIALS_SERVICE
+    elif not exchange.answered_before and any(
+        isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_NAME for cause in _causes(error)
+    ):
+        kind, advice = _UNKNOWN_HOST
     causes = {type(cause).__name__ for cause in _causes(error)}
     if name == "SSLError" and ("CertificateError" in causes or _UNVERIFIED.search(str(error))):
         (kind, advice), may_have_happened = _UNTRUSTED, False
@@ -584,9 +609,12 @@ def _sort_no_answer(
         found_wrong = f"was not sent: botocore finds its parameters wrong ({parameters or 'it does not say which'})"
     else:
         found_wrong = f"got no answer ({name})"
+    found_wrong = f"{operation.name} {found_wrong}"
+    if not exchange.requests and not may_have_happened and name != "ParamValidationError":
+        found_wrong = f"Amazon Connect was not called ({name})"
     advice = advice.format(operation=operation.name, again=_again(operation, may_have_happened))
     return kind(
-        f"{operation.name} {found_wrong}. {advice}",
+        f"{found_wrong}. {advice}",
         operation=operation.name,
         code=name,
         may_have_happened=may_have_happened,

@@ -14,11 +14,12 @@ import re
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
-from airflow_connect._compat import AirflowNotFoundException
+from airflow_connect._compat import AirflowNotFoundException, stored_connection
 from airflow_connect.api.errors import (
     ConnectError,
     Exchange,
@@ -110,13 +111,15 @@ def _answer_arrives(response_dict: Mapping[str, Any], **_: Any) -> None:
         exchange.is_readable = not body or (body.startswith(b"{") and body.endswith(b"}"))
 
 
-def _exchange(client: Any, operation: type[Operation], params: Mapping[str, Any]) -> dict[str, Any]:
+def _exchange(
+    client: Any, operation: type[Operation], params: Mapping[str, Any], *, answered_before: bool
+) -> dict[str, Any]:
     """
     Call an operation once.
 
     :raises ConnectError: whatever the client raises, or if the answer is not one
     """
-    exchange = Exchange()
+    exchange = Exchange(answered_before=answered_before)
     response: dict[str, Any] = {}
     failure: ConnectError | None = None
     token = _under_way.set(exchange)
@@ -171,6 +174,25 @@ class ConnectHook(AwsBaseHook):
         self.max_retry_time = max_retry_time
         self.max_in_flight = max_in_flight
         self._lock = threading.RLock()
+        self._was_answered = False
+        self._has_connection = True
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Any:
+        """
+        Get a connection by its ID, from Airflow's database too.
+
+        Since Airflow 3 a process that is none of Airflow's own, such as a Python shell, does not look there.
+
+        :param conn_id: the connection's ID
+        :raises AirflowNotFoundException: if this process can see no such connection
+        """
+        try:
+            return super().get_connection(conn_id)
+        except AirflowNotFoundException:
+            if (stored := stored_connection(conn_id)) is None:
+                raise
+            return stored
 
     @cached_property
     def conn_config(self) -> AwsConnectionWrapper:
@@ -193,9 +215,11 @@ class ConnectHook(AwsBaseHook):
 
     def _check_extra(self, conn_id: str) -> None:
         """Airflow reads an extra that is no JSON as none at all; what follows would be an error about the Region."""
+        self._has_connection = True
         try:
             extra = self.get_connection(conn_id).extra
         except AirflowNotFoundException:
+            self._has_connection = False
             return
         try:
             parsed = json.loads(extra) if extra else {}
@@ -220,8 +244,8 @@ class ConnectHook(AwsBaseHook):
         instance: str | None = self._instance or self.service_config.get("instance_id")
         if not instance:
             raise SetupError(
-                "No Amazon Connect instance is named. Give instance_id to the task, or write the instance's ID or ARN "
-                f"into the extra of the connection {self.aws_conn_id!r}: {_INSTANCE_IN_EXTRA}.",
+                f"No Amazon Connect instance is named{self._no_connection}. Give instance_id to the task, or write the "
+                f"instance's ID or ARN into the extra of the connection {self.aws_conn_id!r}: {_INSTANCE_IN_EXTRA}.",
                 code="NoInstance",
             )
         instance_id = cut_instance_arn(instance.strip())
@@ -244,14 +268,50 @@ class ConnectHook(AwsBaseHook):
             merged = merged.merge(BotocoreConfig(max_pool_connections=self.max_in_flight))
         return merged
 
+    @property
+    def conn_region_name(self) -> str:
+        """The Region of the client."""
+        return str(self._connect.meta.region_name)
+
     @cached_property
     def _connect(self) -> Any:
         # Making a client is not safe in threads, using one is.
-        with self._lock:
-            for name in ("botocore.endpoint", "botocore.parsers"):
-                logging.getLogger(name).addFilter(_CONTENT_FILTER)
-            _watch(self.conn)
-            return self.conn
+        try:
+            with self._lock:
+                for name in ("botocore.endpoint", "botocore.parsers"):
+                    logging.getLogger(name).addFilter(_CONTENT_FILTER)
+                _watch(self.conn)
+                return self.conn
+        except Exception as error:  # noqa: BLE001  # a profile, a role, a secrets backend: anything can be in the way
+            failure = client_missing(error, DescribeInstance, {}, answered_before=self._was_answered)
+        self._say_what_was_used(failure)
+        # Out here, so that no traceback shows botocore's message, which quotes values.
+        raise failure
+
+    @property
+    def _no_connection(self) -> str:
+        if self._has_connection:
+            return ""
+        return f", and there is no connection {self.aws_conn_id!r} that this process can see"
+
+    def _say_what_was_used(self, error: ConnectError) -> None:
+        """Name the connection in a SetupError, and the options that lead to a service: what to correct."""
+        if not isinstance(error, SetupError) or "Used: " in str(error):
+            return
+        used = [f"connection {self.aws_conn_id!r}" if self.aws_conn_id else "boto3's own configuration"]
+        if not self._has_connection:
+            used = [f"boto3's own configuration, since there is no {used[0]} that this process can see"]
+        if (config := self.__dict__.get("conn_config")) is not None:
+            sts = config.get_service_endpoint_url("sts", sts_connection_assume=True) if config.role_arn else None
+            options = {
+                "region_name": config.region_name,
+                "profile_name": config.profile_name,
+                "role_arn": config.role_arn,
+                "endpoint_url": _without_secrets(config.get_service_endpoint_url("connect")),
+                "service_config.sts.endpoint_url": _without_secrets(sts),
+            }
+            used += [f"{option} {value}" for option, value in options.items() if value]
+        error.args = (f"{error} Used: {', '.join(used)}.",)
 
     def prepare(self) -> None:
         """
@@ -300,23 +360,25 @@ class ConnectHook(AwsBaseHook):
 
     def _call_once(self, operation: type[Operation], params: Mapping[str, Any]) -> dict[str, Any]:
         """Call an operation; once more if the credentials have expired and the connection may have others."""
-        client = self._client_for(operation, params)
+        client = self._connect
         try:
-            return _exchange(client, operation, params)
+            return self._exchange(client, operation, params)
         except SetupError as error:
             if error.code not in _EXPIRED:
                 raise
         # botocore renews what it assumes a role for; what a secrets backend rotates is in the connection.
         self._renew(client)
-        return _exchange(self._client_for(operation, params), operation, params)
+        return self._exchange(self._connect, operation, params)
 
-    def _client_for(self, operation: type[Operation], params: Mapping[str, Any]) -> Any:
+    def _exchange(self, client: Any, operation: type[Operation], params: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            return self._connect
-        except Exception as error:  # noqa: BLE001  # a profile, a role, a secrets backend: anything can be in the way
-            failure = client_missing(error, operation, params)
-        # Out here, so that no traceback shows botocore's message, which quotes values.
-        raise failure
+            response = _exchange(client, operation, params, answered_before=self._was_answered)
+        except ConnectError as error:
+            self._was_answered |= error.status is not None
+            self._say_what_was_used(error)
+            raise
+        self._was_answered = True
+        return response
 
     def create_contact(self, **arguments: Any) -> dict[str, Any]:
         """
@@ -603,14 +665,31 @@ class ConnectHook(AwsBaseHook):
         try:
             instance = self.describe_instance(max_retry_time=10.0)
         except ConnectError as error:
-            return False, str(error)
+            reached, message = False, str(error)
         except Exception as error:  # noqa: BLE001  # a test of a connection reports, whatever stands in the way
-            return False, f"{type(error).__name__}: {error}"
-        alias = instance.get("InstanceAlias", "no alias")
-        return True, (
-            f"Reached the Amazon Connect instance {instance['Id']} ({alias}, {instance.get('InstanceStatus')}) "
-            f"in {self.conn_region_name}."
-        )
+            reached, message = False, f"{type(error).__name__}: {error}"
+        else:
+            alias = instance.get("InstanceAlias", "no alias")
+            reached = True
+            message = (
+                f"Reached the Amazon Connect instance {instance['Id']} ({alias}, {instance.get('InstanceStatus')}) "
+                f"in {self.conn_region_name}."
+            )
+        if not self._has_connection and "there is no connection" not in message:
+            message = f"There is no connection {self.aws_conn_id!r} that this process can see. {message}"
+        return reached, message
+
+
+def _without_secrets(url: str | None) -> str | None:
+    """Return scheme, host and port of an address, which may hold a user's name and a password too."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "(not an address)"
+    return f"{parts.scheme}://{parts.hostname}{port}"
 
 
 def _seconds_of(period: Mapping[str, Any] | None) -> float:

@@ -257,11 +257,15 @@ def test_connection_that_breaks_off_may_have_happened(behind: Callable[..., Conn
     assert (type(error), error.may_have_happened) == (RetryableError, True)
 
 
-@pytest.mark.parametrize("endpoint_url", ["http://no-such-host.invalid", "http://127.0.0.1:9"])
-def test_what_did_not_connect_has_not_happened(behind: Callable[..., ConnectHook], endpoint_url: str) -> None:
+@pytest.mark.parametrize(
+    ("endpoint_url", "kind"), [("http://no-such-host.invalid", SetupError), ("http://127.0.0.1:9", RetryableError)]
+)
+def test_what_did_not_connect_has_not_happened(
+    behind: Callable[..., ConnectHook], endpoint_url: str, kind: type[ConnectError]
+) -> None:
     """A name that is not resolved and a connection that is refused are known to have come before the request."""
     error = refused_by(lambda: behind(http(200, b""), endpoint_url=endpoint_url).create_contact(**TASK))
-    assert (type(error), error.code, error.may_have_happened) == (RetryableError, "EndpointConnectionError", False)
+    assert (type(error), error.code, error.may_have_happened) == (kind, "EndpointConnectionError", False)
 
 
 def test_botocores_own_retries_hide_what_came_of_the_first(behind: Callable[..., ConnectHook]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE
 from airflow_connect.hooks.connect import ConnectHook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_connect.emulator.server import Emulator
 
@@ -326,6 +327,94 @@ def test_connection_says_which_permission_is_missing(monkeypatch: pytest.MonkeyP
         assert "connect:DescribeInstance" in message
         assert hook.instance_access_url is None
         assert hook.create_contact(**TASK)["ContactId"], "a missing link is no reason to fail"
+
+
+ROLE = "arn:aws:iam::444455556666:role/airflow-connect"
+NOWHERE = "http://nowhere.invalid"
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({}, ["NoRegionError", "Give region_name"]),
+        (
+            {
+                "region_name": "us-east-1",
+                "service_config": {"connect": {"endpoint_url": f"http://user:geheim7@{NOWHERE[7:]}"}},
+            },
+            ["does not resolve", "endpoint_url http://nowhere.invalid", "region_name us-east-1"],
+        ),
+        (
+            {
+                "region_name": "us-east-1",
+                "role_arn": ROLE,
+                "service_config": {"sts": {"endpoint_url": "http://127.0.0.1:1"}},
+            },
+            [
+                "What gives the credentials cannot be reached",
+                ROLE,
+                "service_config.sts.endpoint_url http://127.0.0.1:1",
+            ],
+        ),
+        (
+            {"region_name": "us-east-1", "role_arn": ROLE, "service_config": {"sts": {"endpoint_url": NOWHERE}}},
+            ["What gives the credentials cannot be reached", ROLE, f"service_config.sts.endpoint_url {NOWHERE}"],
+        ),
+    ],
+    ids=["region", "endpoint", "refused STS", "unknown STS"],
+)
+def test_what_keeps_every_call_from_the_service(
+    monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], said: list[str]
+) -> None:
+    """A setting that no retry mends is a SetupError at once, which names the connection and the options."""
+    connect = extra.setdefault("service_config", {}).setdefault("connect", {})
+    connect["instance_id"] = "b1000000-0000-4000-8000-000000000001"
+    parts = {"conn_type": "aws", "login": "local", "password": "local", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_WRONG", json.dumps(parts))
+    hook = ConnectHook("aws_wrong", max_retry_time=300)
+    asked: list[Callable[[], Any]] = [lambda: hook.create_contact(**TASK), hook.prepare, lambda: hook.conn_region_name]
+    if "role_arn" not in extra and extra.get("region_name"):  # a client is made without a call then
+        asked = asked[:1]
+    for ask in asked:
+        with pytest.raises(SetupError) as raised:
+            ask()
+        for words in ("connection 'aws_wrong'", *said):
+            assert words in str(raised.value)
+        assert "geheim7" not in str(raised.value)
+        assert not raised.value.may_have_happened
+    reached, message = hook.test_connection()
+    assert not reached
+    assert "connection 'aws_wrong'" in message
+
+
+def test_name_that_resolved_before_can_resolve_again(
+    hook: ConnectHook, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an answer, a name that does not resolve any more is a fault of the network, which passes."""
+
+    def resolve(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    hook.create_contact(**TASK)
+    hook._connect._endpoint.http_session.close()
+    # No resolver forgets a name at a test's word.
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(RetryableError):
+        hook.call("DescribeInstance", {"InstanceId": hook.instance_id}, max_retry_time=0)
+    monkeypatch.undo()
+    assert hook.create_contact(**TASK)["ContactId"]
+
+
+def test_connection_that_is_not_there(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test says so, and whether boto3's own configuration leads to the instance all the same."""
+    there_is_none = "here is no connection 'aws_missing' that this process can see"
+    reached, message = ConnectHook("aws_missing").test_connection()
+    assert (reached, there_is_none in message) == (False, True)
+    for name, value in (("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "x"), ("DEFAULT_REGION", "us-east-1")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CONNECT", emulator.url)
+    reached, message = ConnectHook("aws_missing", instance_id=emulator.instance_id).test_connection()
+    assert (reached, there_is_none in message) == (True, True)
 
 
 def test_alias_in_the_connection_saves_a_call(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
