@@ -55,6 +55,7 @@ __all__ = [
     "ThrottledError",
     "answer_cut_off",
     "answer_unreadable",
+    "called_otherwise",
     "client_missing",
     "content_changed",
     "record_elsewhere",
@@ -427,17 +428,22 @@ def answer_cut_off(operation: type[Operation], response: Mapping[str, Any]) -> R
     )
 
 
-def content_changed(operation: str, changed: Sequence[str] = ()) -> IdempotencyError:
+def content_changed(
+    operation: str, changed: Sequence[str] = (), *, recorded_by: Mapping[str, Any] | None = None, exists: bool = False
+) -> IdempotencyError:
     """
-    Return the error for a request that an earlier attempt may have carried out with other content.
+    Return the error for a request whose contact was, or may have been, made from other content.
 
     :param operation: the API operation that is not called
     :param changed: the fields that differ, as far as they are known
+    :param recorded_by: the task instance that called before: ``dag_id``, ``run_id``, ``task_id``, ``map_index``
+        (default: an earlier attempt of the same one)
+    :param exists: whether it is known that the contact was made
     """
     fields = f" Changed: {', '.join(changed)}." if changed else ""
+    what = "made a contact from other content" if exists else "may have made a contact from other content"
     return IdempotencyError(
-        f"An earlier attempt may have made a contact from other content; {operation} was not called.{fields} "
-        f"{_SAME_CONTENT}",
+        f"{_who_called(recorded_by)} {what}; {operation} was not called.{fields} {_SAME_CONTENT}",
         operation=operation,
         code="IdempotencyException",
     )
@@ -470,6 +476,33 @@ def record_elsewhere(path: str) -> RequestError:
         code="RecordElsewhere",
         may_have_happened=True,
     )
+
+
+def called_otherwise(operation: str, recorded_by: Mapping[str, Any], *, exists: bool) -> IdempotencyError:
+    """
+    Return the error for a key that was used with another operation or in another Region.
+
+    :param operation: the API operation that is not called
+    :param recorded_by: the task instance that used it, as for :func:`content_changed`, with ``operation`` and
+        ``region``
+    :param exists: whether it is known that the contact was made
+    """
+    return IdempotencyError(
+        f"{_who_called(recorded_by)} {'made' if exists else 'may have made'} a contact of this idempotency_key with "
+        f"{recorded_by.get('operation')} in {recorded_by.get('region')}; {operation} was not called. If a second "
+        "contact is wanted, give another idempotency_key.",
+        operation=operation,
+        code="IdempotencyException",
+    )
+
+
+def _who_called(recorded_by: Mapping[str, Any] | None) -> str:
+    if recorded_by is None:
+        return "An earlier attempt"
+    map_index = recorded_by.get("map_index", -1)
+    mapped = f", map index {map_index}" if map_index not in (-1, None) else ""
+    dag_id, run_id, task_id = map(recorded_by.get, ("dag_id", "run_id", "task_id"))
+    return f"Task {task_id!r}{mapped} of Dag {dag_id!r} in run {run_id!r}"
 
 
 def _again(operation: type[Operation], may_have_happened: bool) -> str:

@@ -30,6 +30,7 @@ from airflow_connect.api.errors import (
     RequestError,
     RetryableError,
     ThrottledError,
+    called_otherwise,
     content_changed,
 )
 from airflow_connect.bulk.outbox import Outbox, Row, Verdict
@@ -37,6 +38,7 @@ from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.pace import MAX_IN_FLIGHT, Answer
 from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.record.format import RowState
+from airflow_connect.record.results import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -58,6 +60,9 @@ LARGEST_BLOCK: Final = 256
 #: Errors on record after which another attempt may succeed.
 _PASSING: Final = frozenset({RetryableError.__name__, ThrottledError.__name__})
 
+#: States of a row that has no contact.
+_WITHOUT_CONTACT: Final = frozenset({RowState.FAILED, RowState.INVALID, RowState.SKIPPED, RowState.NOT_SENT})
+
 #: Seconds after which a thread that waits asks whether it should stop: a signal handler must not take a lock.
 POLL: Final = 0.25
 #: Seconds after which the thread that runs a sender asks whether all is done: it takes no lock, for a signal handler
@@ -71,6 +76,7 @@ class Progress:
     How far the sending is, at one moment.
 
     :param states: how many of the contacts that were taken have come to each state
+    :param changed: contacts that an earlier attempt made from other content, and that stay as they are
     :param refused: those that failed or are unknown, and that another attempt would not help
     :param calls: calls sent
     :param accepted: calls that created a contact
@@ -83,6 +89,7 @@ class Progress:
     """
 
     states: Mapping[RowState, int] = field(default_factory=dict)
+    changed: int = 0
     refused: int = 0
     calls: int = 0
     accepted: int = 0
@@ -135,6 +142,8 @@ class Intake:
         self._history = history
         self._retry_refused = retry_refused
         self._repeat_unknown = repeat_unknown
+        #: Contacts that an earlier attempt made from other content, and that stay as they are.
+        self.changed = 0
 
     def settled(self, row: Row) -> tuple[RowState, bool] | None:
         """
@@ -144,22 +153,36 @@ class Intake:
         """
         contact = row.contact
         known = row.known = self._history.get(contact.token)
+        error: ConnectError | None = None
+        is_refused = False
+        if known is None or known.state in _WITHOUT_CONTACT:
+            other = self._history.called_otherwise(contact.key)
+            if other is not None:
+                error, is_refused = called_otherwise(self._operation, other[0], exists=other[1]), True
+                known = Known(RowState.FAILED, contact.content)
         if known is None:
             return None
-        error = None
-        is_refused = False
         same = known.content == contact.content
         match known.state:
             case RowState.CREATED | RowState.ALREADY_MADE:
-                pass
+                if known.own:
+                    # What an earlier attempt created or found stays as it is, whatever the row renders now.
+                    self.changed += not same
+                elif not same:
+                    who = self._history.who_else(contact.token)
+                    error, is_refused = content_changed(self._operation, recorded_by=who, exists=True), True
+                    known = known._replace(state=RowState.FAILED, contact_id=None, contact_arn=None)
             case RowState.UNKNOWN:
                 row.may_have_happened = True
                 if same and self._repeat_unknown:
                     return None
-                error, is_refused = None if same else content_changed(self._operation), True
+                is_refused = True
+                if not same:
+                    who = None if known.own else self._history.who_else(contact.token)
+                    error = content_changed(self._operation, recorded_by=who)
             case RowState.FAILED:
                 # What another run was refused may be allowed since.
-                is_refused = known.own and known.error not in _PASSING and same and not self._retry_refused
+                is_refused |= known.own and known.error not in _PASSING and same and not self._retry_refused
                 if not is_refused:
                     return None
             case RowState.INVALID | RowState.SKIPPED | RowState.NOT_SENT:
@@ -292,6 +315,7 @@ class Sender:
         tally = self._tally
         return Progress(
             states=dict(tally.states),
+            changed=self._intake.changed,
             refused=tally.refused,
             calls=tally.calls,
             accepted=tally.accepted,

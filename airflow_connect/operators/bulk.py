@@ -243,7 +243,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                 )
             # Where the author gave the path, what all runs recorded there counts; else what this run did.
             known = root if given_text(self.results_path) else folder
-            history = stack.enter_context(History(known, asked_by=task_instance._asdict()))
+            history = stack.enter_context(
+                History(known, asked_by=task_instance._asdict(), called=self._called(options))
+            )
             if options.dry_run:
                 if error is not None:
                     raise error
@@ -323,14 +325,20 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         if self._killed:
             raise RowsFailedError(f"Stopped while the rows were checked, at row {rows:,}; nothing was sent.")
 
+    def _called(self, options: _Options) -> dict[str, Any]:
+        """Return what is called, a part of what identifies a contact."""
+        return {
+            "region": self.hook.conn_region_name,
+            "instance_id": self.hook.instance_id,
+            "operation": options.operation.name,
+        }
+
     def _header(self, context: Context, options: _Options, task_instance: TaskInstance, rows: int) -> dict[str, Any]:
         """Return what the ledger says of this attempt."""
         return {
             **task_instance._asdict(),
             "try_number": context["ti"].try_number,
-            "operation": options.operation.name,
-            "instance_id": self.hook.instance_id,
-            "region": self.hook.conn_region_name,
+            **self._called(options),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "rows": rows,
         }

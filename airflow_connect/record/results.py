@@ -23,7 +23,6 @@ from collections.abc import Mapping
 from contextlib import closing, nullcontext, suppress
 from datetime import datetime
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from airflow_connect.api.errors import LedgerError
@@ -118,7 +117,6 @@ class Known(NamedTuple):
     :param error: the class of the error that ended the last attempt, if one did
     :param message: its words
     :param own: whether the task instance that asks recorded it
-    :param recorded_by: the header of the record: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``operation`` …
     """
 
     state: RowState
@@ -129,7 +127,6 @@ class Known(NamedTuple):
     error: str | None = None
     message: str | None = None
     own: bool = False
-    recorded_by: Mapping[str, Any] = MappingProxyType({})
 
 
 class History:
@@ -139,12 +136,23 @@ class History:
     :param path: a ``results_path`` or a task instance's folder, ``pathlib.Path`` or ``ObjectStoragePath``; what is not
         there knows nothing
     :param asked_by: ``dag_id``, ``run_id``, ``task_id`` and ``map_index`` of the task instance that asks
+    :param called: the ``region``, ``instance_id`` and ``operation`` that it calls
     :raises LedgerError: if a segment is damaged, or cannot be read
     """
 
-    def __init__(self, path: Any, *, asked_by: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, path: Any, *, asked_by: Mapping[str, Any] | None = None, called: Mapping[str, Any] | None = None
+    ) -> None:
         self._records = _Records(Place(path), by_token=True, asked_by=asked_by)
         self._headers = dict(self._records.writers.values())
+        #: The writers that called the same instance in another Region, or another operation of it.
+        self._otherwise = [
+            writer
+            for writer, header in self._headers.items()
+            if called and header.get("instance_id") == called["instance_id"] and not called.items() <= header.items()
+        ]
+        if self._otherwise:
+            self._records.database.execute("CREATE INDEX by_key ON record (key)")
 
     @property
     def is_empty(self) -> bool:
@@ -166,12 +174,33 @@ class History:
             return None
         if len(found) > 1:
             found = query(_BEST_KNOWN, (token, own)).fetchall()
-        [(code, content, contact_id, contact_arn, attempts, error, message, writer, is_own)] = found
+        [(code, content, contact_id, contact_arn, attempts, error, message, is_own)] = found
         state = _STATES[code]
         if state is RowState.CREATED and not is_own:
             state = RowState.ALREADY_MADE
-        header = self._headers[writer]
-        return Known(state, content, contact_id, contact_arn, attempts or 0, error, message, bool(is_own), header)
+        return Known(state, content, contact_id, contact_arn, attempts or 0, error, message, bool(is_own))
+
+    def who_else(self, token: str) -> Mapping[str, Any] | None:
+        """
+        Return the header of the first record, of another task instance, of a contact that exists or may exist.
+
+        :param token: the contact's client token
+        """
+        for (writer,) in self._records.database.execute(_WHO_ELSE, (token,)):
+            return self._headers[writer]
+        return None
+
+    def called_otherwise(self, key: str | None) -> tuple[Mapping[str, Any], bool] | None:
+        """
+        Return the header of a record in which a key has, or may have, a contact of another operation or Region.
+
+        :param key: the key; ``None`` was never used
+        :return: the header, and whether the contact is known to exist; ``None`` if there is no such record
+        """
+        if not self._otherwise or key is None:
+            return None
+        found = self._records.database.execute(_OF_KEY % ",".join(map(str, self._otherwise)), (key,))
+        return next(((self._headers[writer], state >= _EXISTS) for writer, state in found), None)
 
     def count_missing(self, tokens: Iterable[str]) -> int:
         """
@@ -634,7 +663,7 @@ _BEST_FIRST: Final = f"""
 #: their number. Of a contact that may exist, the latest attempt has the news.
 _MERGED: Final = f"""
     SELECT
-        state, content, contact_id, contact_arn, attempts, writer, own, key, token,
+        state, content, contact_id, contact_arn, attempts, own, key, token,
         first_value(row) OVER latest_first AS row,
         iif(state >> 4 = {_MAY_EXIST >> 4}, first_value(error) OVER latest_first, error) AS error,
         iif(state >> 4 = {_MAY_EXIST >> 4}, first_value(message) OVER latest_first, message) AS message,
@@ -644,13 +673,21 @@ _MERGED: Final = f"""
     WINDOW latest_first AS (PARTITION BY coalesce(token, row) ORDER BY own DESC, position DESC)
 """  # noqa: S608  # numbers of ours
 _KNOWN: Final = """
-SELECT state, content, contact_id, contact_arn, attempts, error, message, writer, own
+SELECT state, content, contact_id, contact_arn, attempts, error, message, own
 FROM record JOIN writer USING (writer) WHERE token = ? AND own >= ?
 """
 _BEST_KNOWN: Final = f"""
-SELECT state, content, contact_id, contact_arn, attempts, error, message, writer, own
+SELECT state, content, contact_id, contact_arn, attempts, error, message, own
 FROM ({_MERGED % "token = ? AND own >= ?"}) WHERE place = 1
 """  # noqa: S608  # text of ours
+_WHO_ELSE: Final = f"""
+SELECT writer FROM record JOIN writer USING (writer)
+WHERE token = ? AND NOT own AND state >= {_MAY_EXIST} ORDER BY state >> 4 DESC, position LIMIT 1
+"""  # noqa: S608  # a number of ours
+_OF_KEY: Final = f"""
+SELECT writer, state FROM record JOIN writer USING (writer)
+WHERE key = ? AND writer IN (%s) AND state >= {_MAY_EXIST} ORDER BY state >> 4 DESC, position LIMIT 1
+"""  # noqa: S608  # a number of ours
 #: In the order of COLUMNS; several attempts are too much for it.
 _ROWS_OF_WRITER: Final = """
 SELECT row, key, token, state, record.contact_id, contact_arn, attempts, error, message, outcome

@@ -27,7 +27,7 @@ from airflow_connect.emulator.server import Emulator
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.record.ledger import Ledger
 from airflow_connect.record.results import History, read_results
-from tests.bulk.sending import AtOnce, planned
+from tests.bulk.sending import INSTANCE, REGION, AtOnce, planned
 from tests.conftest import aws_connection_json
 from tools.simulation import SimulatedClock
 
@@ -44,8 +44,9 @@ class Sending:
 
     def __init__(self, hook: ConnectHook, folder: Path) -> None:
         self.hook = hook
-        self.folder = folder
+        self.folder = self.records = folder
         self.whose = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
+        self.called = {"region": REGION, "instance_id": INSTANCE, "operation": "CreateContact"}
         self.attempts = 0
         self.sender: Sender | None = None
         #: What the last sending told of each row.
@@ -77,9 +78,10 @@ class Sending:
                 clock.sleep(call_time)
             return self.hook.call("CreateContact", params, max_retry_time=0)
 
+        header = {"try_number": self.attempts, **self.whose, **self.called}
         with (
-            History(self.folder, asked_by=self.whose) as history,
-            ledger or Ledger(self.folder, header={"try_number": self.attempts, **self.whose}) as ledger,
+            History(self.folder, asked_by=self.whose, called=self.called) as history,
+            ledger or Ledger(self.records, header=header) as ledger,
         ):
             self.sender = Sender(
                 contacts,
@@ -94,6 +96,11 @@ class Sending:
                 **options,
             )
             return self.sender.run(on_progress, every=0.05)
+
+    def become(self, **whose: str) -> None:
+        """Send as another task instance from now on."""
+        self.whose |= whose
+        self.records = self.folder / "-".join(map(str, self.whose.values()))
 
     @property
     def stopped_by(self) -> Exception | None:
@@ -249,6 +256,80 @@ def test_other_content_after_an_unknown_fate_is_not_sent(sending: Sending, emula
     assert (result["state"], "other content" in result["message"]) == ("unknown", True)
     assert sending([planned(1)]).accepted == 1
     assert len(emulator.contacts()) == 1
+
+
+def test_changed_content_of_an_earlier_attempt_is_adopted(sending: Sending, emulator: Emulator) -> None:
+    """What the task instance made itself stays as it is, and is counted."""
+    sending([planned(1), planned(2)])
+    progress = sending([planned(1, key="key 1", description="changed"), planned(2)])
+    assert (progress.states["created"], progress.changed, progress.calls) == (2, 1, 0)
+    assert len(emulator.contacts()) == 2
+
+
+def test_other_content_of_another_task_is_not_taken_for_done(sending: Sending, emulator: Emulator) -> None:
+    """A key that another task used for other content fails the row, at every attempt, and says whose it is."""
+    sending([planned(1), planned(2)])
+    sending.become(dag_id="other", run_id="s", task_id="u")
+    for _ in range(2):
+        progress = sending([planned(1, key="key 1", description="changed"), planned(2)])
+        assert (progress.states["failed"], progress.states["already_made"]) == (1, 1)
+        assert (progress.refused, progress.changed, progress.calls) == (1, 0, 0)
+    [failed] = [result for result in read_results(sending.folder) if result["state"] == "failed"]
+    assert failed["error"] == "IdempotencyError"
+    assert failed["contact_id"] is None
+    words = "Task 't' of Dag 'd' in run 'r' made a contact from other content; CreateContact was not called."
+    assert failed["message"].startswith(words)
+    assert "give another idempotency_key" in failed["message"]
+    assert len(emulator.contacts()) == 2
+
+
+def test_what_an_earlier_attempt_found_is_adopted(sending: Sending, emulator: Emulator) -> None:
+    """The contact of another task that an earlier attempt found with the same content stays the row's contact."""
+    sending([planned(1)])
+    sending.become(run_id="s")
+    assert sending([planned(1)]).states["already_made"] == 1
+    progress = sending([planned(1, key="key 1", description="changed")])
+    assert (progress.states["already_made"], progress.changed, progress.calls) == (1, 1, 0)
+    assert [result["state"] for result in read_results(sending.folder)] == ["created", "already_made"]
+
+
+def test_unknown_fate_of_another_task_is_named(sending: Sending, emulator: Emulator) -> None:
+    """Where another task may have made a contact from other content, nothing is sent, and the row says whose it is."""
+    emulator.set_faults("cut_after=1")
+    sending([planned(1)], max_retry_time=0.2)
+    emulator.set_faults("")
+    sending.become(run_id="s")
+    assert sending([planned(1, key="key 1", description="changed")]).calls == 0
+    [result] = list(read_results(sending.folder))[1:]
+    assert result["message"].startswith("Task 't' of Dag 'd' in run 'r' may have made a contact from other content")
+
+
+@pytest.mark.parametrize(
+    ("called", "words"),
+    [
+        ({"operation": "StartTaskContact"}, "with StartTaskContact in us-east-1"),
+        ({"region": "eu-central-1"}, "with CreateContact in eu-central-1"),
+        ({"instance_id": "another"}, None),
+    ],
+)
+@pytest.mark.parametrize("own", [True, False], ids=["own", "another's"])
+def test_key_of_another_operation_or_region_is_not_taken_for_done(
+    sending: Sending, emulator: Emulator, called: dict[str, str], words: str | None, *, own: bool
+) -> None:
+    """A key that has a contact of another operation or Region fails the row; in another instance it is another key."""
+    with Ledger(sending.folder, header={"try_number": 1, **sending.whose, **sending.called, **called}) as ledger:
+        ledger.intend([(1, "key 1", "another token", "c1")])
+        ledger.created(1, "contact-1", attempts=1)
+        ledger.intend([(2, "key 2", "a third token", "c2")])
+        ledger.failed(2, RequestError("No."), attempts=1)
+    sending.become(run_id="r" if own else "s")
+    for _ in range(2):
+        progress = sending([planned(1), planned(2)])
+        assert progress.states["failed"] == progress.refused == (words is not None)
+    assert len(emulator.contacts()) == (1 if words else 2)
+    if words:
+        [failed] = [found for found in read_results(sending.folder) if found["error"] == "IdempotencyError"]
+        assert f"Task 't' of Dag 'd' in run 'r' made a contact of this idempotency_key {words};" in failed["message"]
 
 
 def test_refusal_of_another_run_does_not_stand(sending: Sending, emulator: Emulator) -> None:

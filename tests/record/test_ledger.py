@@ -510,13 +510,12 @@ def test_known_after(folder: Any) -> None:
         ledger.intend([(1, None, "t1", "c1"), (2, None, "t2", "c2"), (3, None, "t3", "c3")])
         ledger.created(1, "contact-1", attempts=2, contact_arn="arn:1")
         ledger.failed(2, RequestError("No."), attempts=1)
-    header = lines(folder)[0]
     with History(folder) as history:
-        assert history.get("t1") == Known(RowState.CREATED, "c1", "contact-1", "arn:1", 2, own=True, recorded_by=header)
+        assert history.get("t1") == Known(RowState.CREATED, "c1", "contact-1", "arn:1", 2, own=True)
         assert history.get("t2") == Known(
-            RowState.FAILED, "c2", attempts=1, error="RequestError", message="No.", own=True, recorded_by=header
+            RowState.FAILED, "c2", attempts=1, error="RequestError", message="No.", own=True
         )
-        assert history.get("t3") == Known(RowState.UNKNOWN, "c3", own=True, recorded_by=header)
+        assert history.get("t3") == Known(RowState.UNKNOWN, "c3", own=True)
         assert history.get("t4") is None
 
 
