@@ -142,7 +142,7 @@ class IdempotencyError(RequestError):
 
 
 class InvalidRowsError(RequestError):
-    """Rows of a bulk task have faults; nothing was sent."""
+    """Rows of a bulk task have faults, or are not those that an earlier attempt sent; nothing was sent."""
 
 
 class RowsRefusedError(RequestError):

@@ -79,6 +79,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     :param on_invalid: ``fail`` (default) sends nothing if a row has a fault, ``skip`` sends the others (templated)
     :param on_duplicate: ``fail`` (default) takes a key that stands in two rows for a fault, ``skip`` makes it
         once (templated)
+    :param on_changed_rows: without an ``idempotency_key`` a row is identified by the contact that it renders. If an
+        earlier attempt of the task instance sent rows that the input does not have any more, ``fail`` (default) sends
+        nothing, and ``send`` sends the rows that are new: one that changed gets a second contact (templated).
     :param dry_run: stop after the check, and return what would be done, and how long it would take at the rate given or
         else at Amazon's default quota (templated)
     :param max_rate: calls per second at most (templated). Default: what the quota allows.
@@ -108,7 +111,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     :return: ``rows``, and how many of them have each state: ``created``, ``already_made``, ``failed``, ``unknown``,
         ``invalid``, ``skipped``, ``not_sent`` (see :class:`~airflow_connect.record.format.RowState`). With ``dry_run``
         these as if the task ended after the check, and ``estimated_seconds``; otherwise ``results`` (the folder of this
-        run's results, for :func:`~airflow_connect.record.results.read_results`), ``seconds``, ``rate`` (contacts per
+        run's results, for :func:`~airflow_connect.record.results.read_results`), ``changed`` (contacts that an earlier
+        attempt made from other content than the rows have now), ``seconds``, ``rate`` (contacts per
         second), ``throttled`` (calls), ``instance_access_url``. A task that fails has the same in its XCom ``summary``.
     :raises InvalidRowsError: if rows have faults; the first 20 are in the log, all of them in a file
     :raises RowsFailedError: if more rows failed than are tolerated, and another attempt may help
@@ -123,6 +127,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         "instance_id",
         "max_in_flight",
         "max_rate",
+        "on_changed_rows",
         "on_duplicate",
         "on_invalid",
         "operation",
@@ -145,6 +150,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         idempotency_key: str | None = None,
         on_invalid: str = "fail",
         on_duplicate: str = "fail",
+        on_changed_rows: str = "fail",
         dry_run: bool | str = False,
         max_rate: float | str | None = None,
         total_rate: float | str | None = None,
@@ -166,6 +172,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self.idempotency_key = idempotency_key
         self.on_invalid: Any = on_invalid
         self.on_duplicate: Any = on_duplicate
+        self.on_changed_rows: Any = on_changed_rows
         # Airflow's operators have a method dry_run.
         self.asked_for_dry_run: Any = dry_run
         self.max_rate = max_rate
@@ -246,6 +253,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             history = stack.enter_context(
                 History(known, asked_by=task_instance._asdict(), called=self._called(options))
             )
+            error = error or self._compare_with_record(plan, history, options)
             if options.dry_run:
                 if error is not None:
                     raise error
@@ -325,6 +333,32 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         if self._killed:
             raise RowsFailedError(f"Stopped while the rows were checked, at row {rows:,}; nothing was sent.")
 
+    def _compare_with_record(self, plan: Plan, history: History, options: _Options) -> ConnectError | None:
+        """Return the error of an input that lost rows that an earlier attempt of the task instance sent."""
+        with_key = self.idempotency_key is not None
+        missing = history.count_missing((token for _, _, token in plan.left()), with_key=with_key)
+        if not missing:
+            return None
+        if with_key:
+            what = (
+                f"{missing:,} rows were sent without an idempotency_key by an earlier attempt of this task. With a key "
+                "they are other rows, which get second contacts. Take the key out for this run"
+            )
+        else:
+            what = (
+                f"{missing:,} rows that an earlier attempt of this task sent are not in the input any more: they "
+                "changed, or they are gone. Without an idempotency_key a row that changed is another row, which gets a "
+                "second contact. Bring the input back, and give the task an idempotency_key for its next run"
+            )
+        if options.on_changed_rows == "send":
+            self.log.warning("%s. The rows that are new are sent (on_changed_rows='send').", what)
+            return None
+        return InvalidRowsError(
+            f"{what}; or send the rows that are new with on_changed_rows='send'. Nothing was sent.",
+            operation=options.operation.name,
+            code="ChangedRows",
+        )
+
     def _called(self, options: _Options) -> dict[str, Any]:
         """Return what is called, a part of what identifies a contact."""
         return {
@@ -382,6 +416,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     def _summary(self, report: Report, done: Progress, folder: Any) -> dict[str, Any]:
         return {
             **counted(report.states(done)),
+            "changed": done.changed,
             "results": str(folder),
             "seconds": round(done.seconds, 1),
             "rate": round(done.accepted / done.seconds, 2) if done.seconds else 0.0,
@@ -407,6 +442,12 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         """Tell log, XCom and the asset's event what came of the rows: a failed task returns nothing."""
         states = report.states(done)
         self.log.info("%s Results: %s", in_words(states), summary["results"])
+        if done.changed:
+            self.log.warning(
+                "%d rows render other content than an earlier attempt of this task sent. Their contacts stay as they "
+                "are; UpdateContactAttributesOperator changes them.",
+                done.changed,
+            )
         try:
             if summary["instance_access_url"]:
                 context["ti"].xcom_push(
@@ -455,8 +496,10 @@ class _Options:
         self.operation: type[Operation] = CreateContact if faults else operations[operator.operation]
         choice("on_invalid", _FAIL_OR_SKIP)
         choice("on_duplicate", _FAIL_OR_SKIP)
+        choice("on_changed_rows", ("fail", "send"))
         self.on_invalid: Any = operator.on_invalid
         self.on_duplicate: Any = operator.on_duplicate
+        self.on_changed_rows: Any = operator.on_changed_rows
         in_flight = str(operator.max_in_flight).strip()
         self.max_in_flight = int(in_flight) if in_flight.isascii() and in_flight.isdecimal() else 0
         if self.max_in_flight < 1:

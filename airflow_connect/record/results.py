@@ -202,11 +202,14 @@ class History:
         found = self._records.database.execute(_OF_KEY % ",".join(map(str, self._otherwise)), (key,))
         return next(((self._headers[writer], state >= _EXISTS) for writer, state in found), None)
 
-    def count_missing(self, tokens: Iterable[str]) -> int:
+    def count_missing(self, tokens: Iterable[str], *, with_key: bool) -> int:
         """
-        Return for how many client tokens that are not among these the asking task instance has, or may have, a contact.
+        Return how many contacts the asking task instance has, or may have, whose client tokens are not among these.
+
+        A row that has a key is known by its key: where the input has keys, only contacts without one are counted.
 
         :param tokens: those of all rows of the input; read only if the task instance has a record
+        :param with_key: whether the input has keys
         """
         query = self._records.database.execute
         if not query("SELECT 1 FROM writer WHERE own").fetchall():
@@ -215,7 +218,7 @@ class History:
         try:
             insert = "INSERT OR IGNORE INTO planned VALUES (?)"
             self._records.database.executemany(insert, ((token,) for token in tokens))
-            [(count,)] = query(_COUNT_MISSING)
+            [(count,)] = query(_COUNT_MISSING, (not with_key,))
         finally:
             query("DROP TABLE planned")
         return int(count)
@@ -702,9 +705,8 @@ WHERE place = 1 AND (state >= {_MAY_EXIST} OR is_latest) ORDER BY row
 """  # noqa: S608  # text of ours
 _COUNT_MISSING: Final = f"""
 SELECT count(DISTINCT token) FROM record JOIN writer USING (writer)
-WHERE own AND (state >> 4 = {_MAY_EXIST >> 4} OR state = {_CODES[RowState.CREATED]})
-    AND token NOT IN (SELECT token FROM planned)
-"""  # noqa: S608  # numbers of ours
+WHERE own AND state >= {_MAY_EXIST} AND (? OR key IS NULL) AND token NOT IN (SELECT token FROM planned)
+"""  # noqa: S608  # a number of ours
 _MADE: Final = """
 SELECT record.contact_id, max(state), outcome
 FROM record JOIN writer USING (writer) LEFT JOIN ended ON ended.contact_id = record.contact_id
