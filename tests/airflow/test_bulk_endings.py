@@ -1,0 +1,127 @@
+"""However a bulk task ends: its summary, its results, its file of failed rows and Amazon Connect say the same."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_connect.api.errors import LedgerError
+from airflow_connect.record.format import RowState
+from airflow_connect.record.ledger import Ledger
+from airflow_connect.record.results import read_results
+from tests.airflow.runs import new_dag, xcom
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from airflow_connect.emulator.server import Emulator
+
+ROWS = 40
+NO_SUCH_CONTACT = "00000000-0000-4000-8000-000000000000"
+CONTACT = {
+    "channel": "TASK",
+    "name": "Order {{ row.order }}",
+    "description": "{{ row.note or None }}",
+    "attributes": {"order": "{{ row.order }}"},
+    "related_contact_id": "{{ row.related }}",
+}
+
+
+def rows(*, invalid: int = 0, refused: int = 0) -> list[dict[str, Any]]:
+    """Return rows, of which the last ones are invalid, or refused by Amazon Connect."""
+    made: list[dict[str, Any]] = [{"order": number, "note": "", "related": None} for number in range(1, ROWS + 1)]
+    for row in made[ROWS - invalid :]:
+        row["note"] = "x" * 5_000
+    for row in made[ROWS - invalid - refused : ROWS - invalid]:
+        row["related"] = NO_SUCH_CONTACT
+    return made
+
+
+#: What is given, what happens, and the states that rows may be in afterwards.
+ENDINGS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
+    "all created": ({"rows": rows()}, "throttle=0.1, error_500=0.1, cut_after=0.1", {"created"}),
+    "some refused": ({"rows": rows(refused=3, invalid=2), "on_invalid": "skip"}, "", {"created", "failed", "invalid"}),
+    "rows with faults": ({"rows": rows(invalid=5)}, "", {"invalid", "not_sent"}),
+    "expired credentials": (
+        {"rows": rows()},
+        ", ".join(f"CreateContact@{call}:expired_token" for call in range(9, 40)),
+        {"created", "not_sent"},
+    ),
+    "all refused": ({"rows": rows(refused=ROWS)}, "", {"failed", "not_sent"}),
+    "throttled for ever": ({"rows": rows(), "max_retry_time": 1}, "throttle=1", {"failed", "not_sent"}),
+    "service is down": ({"rows": rows(), "max_retry_time": 0}, "error_500=1", {"unknown", "failed", "not_sent"}),
+    "answers are lost": ({"rows": rows(), "max_retry_time": 0}, "cut_after=1", {"unknown", "failed", "not_sent"}),
+    "timed out": (
+        {"rows": rows(), "execution_timeout": timedelta(seconds=3)},
+        "slow(1500)=1",
+        {"created", "unknown", "not_sent"},
+    ),
+    "record breaks off": ({"rows": rows()}, "", {"created", "unknown", "not_sent"}),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_everything_says_the_same(
+    ending: str,
+    run_dag: Callable[..., Any],
+    emulator: Emulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each row is counted in exactly one state, everywhere."""
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    options, faults, states = ENDINGS[ending]
+    emulator.set_faults(faults)
+    if ending == "record breaks off":
+        # A disk that is full in the middle cannot be had in this process: its limits would be Airflow's too.
+        monkeypatch.setattr(Ledger, "created", breaking_off(after=5))
+    failed = tmp_path / "failed.jsonl"
+    with new_dag("ending") as dag:
+        BulkCreateContactsOperator(
+            task_id="bulk",
+            contact=CONTACT,
+            idempotency_key="{{ row.order }}",
+            max_in_flight=4,
+            results_path=str(tmp_path / "results"),
+            failed_rows_path=str(failed),
+            **options,
+        )
+    run = run_dag(dag)
+    assert run.state == ("success" if ending == "all created" else "failed")
+    summary = xcom(run, "bulk", "summary")
+    results = list(read_results(summary))
+    assert [result["row"] for result in results] == list(range(1, ROWS + 1))
+    counts = Counter(result["state"] for result in results)
+    assert {state: summary[state] for state in RowState} == {state: counts[state] for state in RowState}
+    assert summary["rows"] == ROWS
+    assert set(counts) <= states
+    progress = json.loads(next(tmp_path.rglob("progress.json")).read_text()) if counts["not_sent"] < ROWS - 5 else None
+    if progress is not None:
+        assert {state: progress[state] for state in RowState} == {state: counts[state] for state in RowState}
+
+    contacts = Counter(int(contact["attributes"]["order"]) for contact in emulator.contacts())
+    of_state = {state: {row["row"] for row in results if row["state"] == state} for state in RowState}
+    assert set(contacts.values()) <= {1}
+    assert of_state[RowState.CREATED] <= contacts.keys() <= of_state[RowState.CREATED] | of_state[RowState.UNKNOWN]
+    given_on = [json.loads(line)["order"] for line in failed.read_text().splitlines()]
+    assert given_on == sorted(of_state[RowState.INVALID] | of_state[RowState.FAILED] | of_state[RowState.UNKNOWN])
+
+
+def breaking_off(*, after: int) -> Callable[..., None]:
+    """Return a method of a ledger that writes so many lines, and no more."""
+    written: list[int] = []
+    created = Ledger.created
+
+    def write(self: Ledger, row: int, *arguments: Any, **more: Any) -> None:
+        written.append(row)
+        if len(written) > after:
+            raise LedgerError("No space left on device.")
+        created(self, row, *arguments, **more)
+
+    return write
