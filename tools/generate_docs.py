@@ -146,6 +146,8 @@ def _errors() -> str:
         *errors._BY_CODE.items(),
         *((name, entry) for name, (entry, _) in errors._BY_BOTOCORE_NAME.items()),
         ("SSLError: certificate verify failed", errors._UNTRUSTED),
+        ("EndpointConnectionError: the name does not resolve, nothing was answered before", errors._UNKNOWN_HOST),
+        ("EndpointConnectionError: AWS STS, nothing was answered before", errors._NO_CREDENTIALS_SERVICE),
     ]
     for code, (kind, advice) in tables:
         again = errors._again(CreateContact, may_have_happened=True)
