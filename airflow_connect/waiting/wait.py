@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import math
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
@@ -79,7 +80,8 @@ class Wait:
         self._reads = reads
         self._clock = clock
         self._interval = interval
-        self._deadline = deadline
+        # By the clock that never goes back: a machine's clock that is set back prolongs no wait.
+        self._end = math.inf if deadline is None else clock.now() + deadline - clock.epoch()
 
     @property
     def ended(self) -> int:
@@ -94,13 +96,12 @@ class Wait:
     @property
     def is_late(self) -> bool:
         """Whether the time is up."""
-        return self._deadline is not None and self._clock.epoch() >= self._deadline
+        return self._clock.now() >= self._end
 
     @property
     def pause(self) -> float:
         """Seconds until the next poll, or until the time is up."""
-        left = self._interval if self._deadline is None else self._deadline - self._clock.epoch()
-        return max(0.0, min(self._interval, left))
+        return max(0.0, min(self._interval, self._end - self._clock.now()))
 
     async def poll(self) -> None:
         """
@@ -110,20 +111,10 @@ class Wait:
         """
         if self.is_met:
             return
-        left = None if self._deadline is None else max(0.0, self._deadline - self._clock.epoch()) + LAST_POLL
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with self._clock.timeout(left), contextlib.aclosing(self.watch.poll()) as outcomes:
-                    async for outcome in outcomes:
-                        self.awaited.add(outcome)
-                        if self.is_met:
-                            return
-        except ConnectError as error:
-            if not can_pass(error):
-                raise
-            log.warning("No contact could be read; another poll follows: %s", error)
-        finally:
-            await asyncio.to_thread(self.awaited.flush)
+        left = None if self._end == math.inf else max(0.0, self._end - self._clock.now()) + LAST_POLL
+        with contextlib.suppress(TimeoutError):
+            async with self._clock.timeout(left):
+                await self._poll(until_met=True)
 
     async def poll_until_over(self) -> None:
         """
@@ -163,19 +154,21 @@ class Wait:
         """
         Stop what is still open, each contact once, and keep what became of it.
 
-        :raises SetupError: if contacts cannot be stopped at all
+        What cannot be read is stopped as well.
+
+        :raises ConnectError: if contacts cannot be stopped at all
         """
-        await self._poll_all()
+        await self._poll()
         stopped = await self.stop()
         self.watch.describe_all_next()
-        await self._poll_all()
+        await self._poll()
         return stopped
 
     async def stop(self) -> Stopped:
         """
         Stop what the last poll left open, each contact once.
 
-        :raises SetupError: if contacts cannot be stopped at all
+        :raises ConnectError: if contacts cannot be stopped at all
         """
         return await stop_contacts(self.watch.open_now, self._reads, clock=self._clock)
 
@@ -183,16 +176,22 @@ class Wait:
         """
         Stop what the last poll left open, from wherever a signal found the process: a poll may be under way.
 
-        :raises SetupError: if contacts cannot be stopped at all
+        :raises ConnectError: if contacts cannot be stopped at all
         """
         # The thread that was interrupted may be in an event loop, which cannot run another.
         with ThreadPoolExecutor(1, thread_name_prefix="amazon-connect-stop") as thread:
             return thread.submit(asyncio.run, self.stop()).result()
 
-    async def _poll_all(self) -> None:
+    async def _poll(self, *, until_met: bool = False) -> None:
         try:
             async with contextlib.aclosing(self.watch.poll()) as outcomes:
                 async for outcome in outcomes:
                     self.awaited.add(outcome)
+                    if until_met and self.is_met:
+                        return
+        except ConnectError as error:
+            if not can_pass(error):
+                raise
+            log.warning("No contact could be read: %s", error)
         finally:
             await asyncio.to_thread(self.awaited.flush)

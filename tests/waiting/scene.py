@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_connect.emulator.resources import BILLING_QUEUE, TO_QUEUE_FLOW
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.waiting.act import stop_contacts
+from airflow_connect.waiting.awaited import InMemory
+from airflow_connect.waiting.wait import Wait
 from airflow_connect.waiting.watch import Reads, Watch
 from tools.simulation import SimulatedClock
 
@@ -92,6 +94,11 @@ class Scene:
     def stop(self, contact_ids: Iterable[str], **options: Any) -> Stopped:
         reads = Reads(self.hook, clock=self.clock, **options)
         return asyncio.run(stop_contacts(contact_ids, reads, clock=self.clock))
+
+    def wait(self, contact_ids: Iterable[str], *, seconds: float, **options: Any) -> Wait:
+        reads = Reads(self.hook, clock=self.clock)
+        deadline = self.clock.epoch() + seconds
+        return Wait(InMemory(contact_ids), reads, clock=self.clock, deadline=deadline, **options)
 
     def read(self, operation: str = "DescribeContact") -> int:
         return len(self.emulator.calls(operation))
