@@ -208,20 +208,14 @@ class History:
 
         A row that has a key is known by its key: where the input has keys, only contacts without one are counted.
 
-        :param tokens: those of all rows of the input; read only if the task instance has a record
+        :param tokens: those of all rows of the input, each once; read only if the task instance has such contacts
         :param with_key: whether the input has keys
         """
         query = self._records.database.execute
-        if not query("SELECT 1 FROM writer WHERE own").fetchall():
+        [(contacts,)] = query(_COUNT_OWN, (not with_key,))
+        if not contacts:
             return 0
-        query("CREATE TABLE planned (token TEXT PRIMARY KEY) WITHOUT ROWID")
-        try:
-            insert = "INSERT OR IGNORE INTO planned VALUES (?)"
-            self._records.database.executemany(insert, ((token,) for token in tokens))
-            [(count,)] = query(_COUNT_MISSING, (not with_key,))
-        finally:
-            query("DROP TABLE planned")
-        return int(count)
+        return int(contacts) - sum(query(_IS_OWN, (token, not with_key)).fetchone() is not None for token in tokens)
 
     def close(self) -> None:
         """Delete the temporary database."""
@@ -703,10 +697,9 @@ SELECT row, key, token, state, counts.contact_id, contact_arn, attempts, error, 
 FROM ({_MERGED % "run = ?"}) AS counts LEFT JOIN ended ON ended.contact_id = counts.contact_id
 WHERE place = 1 AND (state >= {_MAY_EXIST} OR is_latest) ORDER BY row
 """  # noqa: S608  # text of ours
-_COUNT_MISSING: Final = f"""
-SELECT count(DISTINCT token) FROM record JOIN writer USING (writer)
-WHERE own AND state >= {_MAY_EXIST} AND (? OR key IS NULL) AND token NOT IN (SELECT token FROM planned)
-"""  # noqa: S608  # a number of ours
+_OWN: Final = f"own AND state >= {_MAY_EXIST} AND (? OR key IS NULL)"
+_COUNT_OWN: Final = f"SELECT count(DISTINCT token) FROM record JOIN writer USING (writer) WHERE {_OWN}"  # noqa: S608
+_IS_OWN: Final = f"SELECT 1 FROM record JOIN writer USING (writer) WHERE token = ? AND {_OWN} LIMIT 1"  # noqa: S608
 _MADE: Final = """
 SELECT record.contact_id, max(state), outcome
 FROM record JOIN writer USING (writer) LEFT JOIN ended ON ended.contact_id = record.contact_id

@@ -15,6 +15,7 @@ from airflow_connect.record.format import RowState, run_folder
 from airflow_connect.record.ledger import Ledger
 from airflow_connect.record.results import History, contacts, made_contacts, read_results
 from tests.record.headers import IDENTITY
+from tools.simulation import StoppedClock
 
 ROWS = 4
 RUNS = ("monday", "tuesday")
@@ -68,7 +69,7 @@ def record(root: Path, made: list[Attempt]) -> list[Noted]:
         with Ledger(
             run_folder(root, **whose),
             header={**whose, "try_number": tries[attempt.run], "rows": ROWS},
-            clock=lambda number=number: 1_800_000_000.0 + 3_600 * number,
+            clock=StoppedClock(1_800_000_000.0 + 3_600 * number),
         ) as ledger:
             for row, contact in enumerate(attempt.order, 1):
                 token, what = f"token-{contact}", attempt.knows[contact]
