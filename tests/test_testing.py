@@ -105,7 +105,7 @@ def test_missing_extra_is_named(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(amazon_connect): pass")
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(['*needs starlette*pip install "airflow-provider-amazon-connect?emulator?"'])
+    result.stdout.fnmatch_lines(['*needs starlette*pip install "airflow-provider-amazon-connect?testing?"'])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 

@@ -177,6 +177,36 @@ def test_results_are_chosen_by_state(run_one: Any, make: Any, amazon_connect: Lo
     assert [call.contact_id for call in amazon_connect.calls("StopContact")] == ids[2:]
 
 
+def test_results_are_what_the_task_created(
+    run_dag: Callable[..., Any], run_one: Any, amazon_connect: LocalConnect, tmp_path: Path
+) -> None:
+    """What a task found, because another Dag had created it under the same key, is touched on the author's word only."""
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    told = {}
+    for dag_id, keys in (("theirs", ["1"]), ("ours", ["1", "2"])):
+        with new_dag(dag_id) as dag:
+            BulkCreateContactsOperator(
+                task_id="bulk",
+                rows=[{"key": key} for key in keys],
+                contact={"channel": "TASK", "name": "Order {{ row.key }}"},
+                idempotency_key="{{ row.key }}",
+                results_path=str(tmp_path),
+            )
+        told[dag_id] = xcom(run_dag(dag), "bulk")
+    assert (told["ours"]["created"], told["ours"]["already_made"]) == (1, 1)
+    [theirs, ours] = sorted(amazon_connect.contacts(), key=lambda contact: contact["name"])
+
+    assert run_one(TagContactOperator, results=told["ours"], tags={"a": "b"})[1]["contacts"] == 1
+    assert run_one(StopContactOperator, results=told["ours"])[1]["stopped"] == 1
+    assert amazon_connect.contact(ours["id"])["state"] == "ENDED"
+    assert amazon_connect.contact(theirs["id"])["state"] == "CREATED"
+    assert amazon_connect.contact(theirs["id"])["tags"] == {}
+
+    assert run_one(StopContactOperator, results=told["ours"], state="already_made")[1]["stopped"] == 1
+    assert amazon_connect.contact(theirs["id"])["state"] == "ENDED"
+
+
 @pytest.mark.parametrize(
     ("decision", "taken", "skipped"),
     [
