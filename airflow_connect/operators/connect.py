@@ -6,7 +6,7 @@ import asyncio
 import time
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
@@ -17,6 +17,7 @@ from airflow_connect._compat import (
     BaseBranchOperator,
     conf,
     default_results_path,
+    is_retry,
     task_state_store,
     tasks_share_a_disk,
 )
@@ -67,6 +68,10 @@ __all__ = [
 ]
 
 
+#: The entry of the task state store that says when the first attempt of a task began to wait for its contact.
+_WAITING_SINCE: Final = "amazon_connect_waiting_since"
+
+
 class _MakeContactOperator(ConnectBaseOperator):
     """
     What the operators that make a contact have in common: a request, a client token, a contact made once.
@@ -76,8 +81,9 @@ class _MakeContactOperator(ConnectBaseOperator):
     :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
     :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
         ``outcome`` then (default: False)
-    :param waiter_delay: seconds between two looks at it (default: 60)
-    :param waiter_max_attempts: how many looks until the task fails (default: 10,080, which is a week)
+    :param waiter_delay: seconds between two polls (default: 60)
+    :param waiter_max_attempts: how many polls until the task fails, over all its attempts; before Airflow 3.3 each
+        attempt counts anew (default: 10,080, which is a week)
     :param outcome_attributes: names of the attributes that the outcome tells, or ``"all"`` (default: none)
     :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
@@ -188,7 +194,7 @@ class _MakeContactOperator(ConnectBaseOperator):
         :param contact_id: the contact
         :raises AirflowSensorTimeout: if the contact has not ended in time
         """
-        deadline = time.time() + self.waiter_delay * self.waiter_max_attempts
+        deadline = self._waiting_since(context) + self.waiter_delay * self.waiter_max_attempts
         if self.deferrable:
             trigger = ContactTrigger(
                 contact_ids=[contact_id],
@@ -201,6 +207,16 @@ class _MakeContactOperator(ConnectBaseOperator):
         wait = self._wait = self._new_wait(InMemory([contact_id]), deadline)
         asyncio.run(wait.poll_until_over())
         self._tell(context, wait)
+
+    def _waiting_since(self, context: Context) -> float:
+        """Return when the first attempt began to wait (seconds since 1970); a task that is cleared begins anew."""
+        store, now = task_state_store(context), time.time()
+        if store is None:
+            return now
+        if is_retry(context["ti"], self.retries or 0) and isinstance(since := store.get(_WAITING_SINCE), float):
+            return since
+        store.set(_WAITING_SINCE, now)
+        return now
 
     @confidential
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
@@ -243,8 +259,8 @@ class _MakeContactOperator(ConnectBaseOperator):
             self.log.info("Contact %s: %s (%s)", outcome.contact_id, outcome.state, outcome.disconnect_reason)
             context["ti"].xcom_push(key="outcome", value=outcome.as_dict(self.outcome_attributes))
             return str(outcome.contact_id)
-        looks = f"{self.waiter_max_attempts} looks, {self.waiter_delay:g} seconds apart"
-        raise AirflowSensorTimeout(f"The contact has not ended after {looks} (waiter_max_attempts, waiter_delay).")
+        polls = f"{self.waiter_max_attempts} polls, {self.waiter_delay:g} seconds apart"
+        raise AirflowSensorTimeout(f"The contact has not ended after {polls} (waiter_max_attempts, waiter_delay).")
 
 
 class CreateContactOperator(_MakeContactOperator):
@@ -285,8 +301,9 @@ class CreateContactOperator(_MakeContactOperator):
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
     :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
         ``outcome`` then (default: False)
-    :param waiter_delay: seconds between two looks at it (default: 60)
-    :param waiter_max_attempts: how many looks until the task fails (default: 10,080, which is a week)
+    :param waiter_delay: seconds between two polls (default: 60)
+    :param waiter_max_attempts: how many polls until the task fails, over all its attempts; before Airflow 3.3 each
+        attempt counts anew (default: 10,080, which is a week)
     :param outcome_attributes: names of the attributes that the outcome tells, or ``"all"`` (default: none)
     :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
@@ -381,8 +398,9 @@ class StartTaskContactOperator(_MakeContactOperator):
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
     :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
         ``outcome`` then (default: False)
-    :param waiter_delay: seconds between two looks at it (default: 60)
-    :param waiter_max_attempts: how many looks until the task fails (default: 10,080, which is a week)
+    :param waiter_delay: seconds between two polls (default: 60)
+    :param waiter_max_attempts: how many polls until the task fails, over all its attempts; before Airflow 3.3 each
+        attempt counts anew (default: 10,080, which is a week)
     :param outcome_attributes: names of the attributes that the outcome tells, or ``"all"`` (default: none)
     :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
@@ -494,7 +512,8 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
     :param wait_for_completion: whether to wait until the call has ended, however that is; its outcome is the XCom
         ``outcome`` then, whose ``state`` may be ``not_answered`` or ``busy`` (default: False)
     :param waiter_delay: seconds between two polls (default: 60)
-    :param waiter_max_attempts: how many polls until the task fails (default: 10,080, which is a week)
+    :param waiter_max_attempts: how many polls until the task fails, over all its attempts; before Airflow 3.3 each
+        attempt counts anew (default: 10,080, which is a week)
     :param outcome_attributes: names of the attributes that the outcome tells, or ``"all"`` (default: none)
     :param stop_on_kill: whether to end the call when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.

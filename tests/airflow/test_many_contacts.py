@@ -180,7 +180,7 @@ def test_results_are_chosen_by_state(run_one: Any, make: Any, amazon_connect: Lo
 def test_results_are_what_the_task_created(
     run_dag: Callable[..., Any], run_one: Any, amazon_connect: LocalConnect, tmp_path: Path
 ) -> None:
-    """What a task found, because another Dag had created it under the same key, is touched on the author's word only."""
+    """What a task found, because another Dag had created it under its key, is touched on the author's word only."""
     from airflow_connect.operators.bulk import BulkCreateContactsOperator
 
     told = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,3 +79,32 @@ def test_too_long_a_wait_fails_for_good(
     [contact] = amazon_connect.contacts()
     assert (run.state, contact["state"]) == ("failed", "CREATED")
     assert [ti.try_number for ti in run.get_task_instances()] == [1]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_attempts_share_their_polls(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, way: dict[str, Any]
+) -> None:
+    """A retry does not wait for as long again, where Airflow has a store that outlives an attempt."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    with new_dag("shared") as dag:
+        CreateContactOperator(
+            task_id="ask",
+            channel="TASK",
+            name="Check",
+            retries=1,
+            retry_delay=timedelta(seconds=1),
+            wait_for_completion=True,
+            waiter_delay=0.1,
+            waiter_max_attempts=9,
+            **way,
+        )
+    amazon_connect.faults("DescribeContact@1:expired_token, DescribeContact@2:expired_token")
+    run = run_dag(dag)
+    [contact] = amazon_connect.contacts()
+    assert (run.state, contact["state"]) == ("failed", "CREATED")
+    [ti] = run.get_task_instances()
+    polls = len(amazon_connect.calls("DescribeContact")) - 2
+    assert ti.try_number == 2
+    assert (polls == 1) is (version("apache-airflow") >= "3.3")
