@@ -609,7 +609,7 @@ class StopContactOperator(EachContactOperator):
     """
     End a contact or many. One that has ended already is no error.
 
-    With ``results`` it takes back all that a run made and that is still open, also a run of yesterday.
+    With ``results`` it takes back all that a run created and that is still open, also a run of yesterday.
 
     .. seealso::
         For more information on how to use this operator, take a look at the guide:
@@ -619,8 +619,8 @@ class StopContactOperator(EachContactOperator):
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
         (templated)
     :param state: of the results, only contacts of these states; ``open`` (default) are those without an outcome on
-        record (templated)
-    :param dry_run: count what would be done, and call nothing
+        record, ``already_made`` those that another task had created under the same key (templated)
+    :param dry_run: count what would be done, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
@@ -659,8 +659,9 @@ class UpdateContactAttributesOperator(EachContactOperator):
     :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.api.operations.CreateContact` (templated)
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
         (templated)
-    :param state: of the results, only contacts of these states, such as ``open``; default: all (templated)
-    :param dry_run: count what would be done, and call nothing
+    :param state: of the results, only contacts of these states, such as ``open``, or ``already_made`` for those that
+        another task had created under the same key; default: all that the task created (templated)
+    :param dry_run: count what would be done, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
@@ -707,8 +708,9 @@ class TagContactOperator(EachContactOperator):
     :param tags: ``{key: value}``, at most 6 of a contact (templated)
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
         (templated)
-    :param state: of the results, only contacts of these states, such as ``open``; default: all (templated)
-    :param dry_run: count what would be done, and call nothing
+    :param state: of the results, only contacts of these states, such as ``open``, or ``already_made`` for those that
+        another task had created under the same key; default: all that the task created (templated)
+    :param dry_run: count what would be done, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
@@ -757,8 +759,8 @@ class TransferContactOperator(EachContactOperator):
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
         (templated)
     :param state: of the results, only contacts of these states; ``open`` (default) are those without an outcome on
-        record (templated)
-    :param dry_run: count what would be done, and call nothing
+        record, ``already_made`` those that another task had created under the same key (templated)
+    :param dry_run: count what would be done, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
