@@ -128,10 +128,12 @@ def _reference_types() -> str:
 
 
 def _policy(operator: str) -> str:
+    from airflow_connect.api.operations import operation_named
+
     instance = "arn:aws:connect:REGION:ACCOUNT:instance/INSTANCE_ID"
     statement = {
         "Effect": "Allow",
-        "Action": [f"connect:{action}" for action in POLICIES[operator]],
+        "Action": [f"connect:{operation_named(action).name}" for action in POLICIES[operator]],
         "Resource": [instance, f"{instance}/*"],
     }
     return f"```json\n{json.dumps({'Version': '2012-10-17', 'Statement': [statement]}, indent=2)}\n```"

@@ -355,7 +355,10 @@ def sort_error(
     exchange = exchange or Exchange(requests=1)
     response = getattr(error, "response", None)
     if isinstance(response, Mapping) and isinstance(response.get("Error"), Mapping):
-        found = _sort_answer(response, getattr(error, "operation_name", operation.name), operation, params)
+        if exchange.is_readable or _code(response) in _BY_CODE:
+            found = _sort_answer(response, getattr(error, "operation_name", operation.name), operation, params)
+        else:  # botocore takes a proxy's page for Amazon's words
+            found = answer_unreadable(operation, exchange)
     elif exchange.status is not None:
         found = answer_unreadable(operation, exchange, type(error).__name__)
     else:
@@ -514,48 +517,41 @@ def _again(operation: type[Operation], may_have_happened: bool) -> str:
     return "It can succeed if it is sent again."
 
 
+def _code(response: Mapping[str, Any]) -> str:
+    """Return the code of an error; "com.amazonaws.connect#ThrottlingException:http://…" is seen on the wire too."""
+    return str(response["Error"].get("Code", "")).rpartition("#")[2].partition(":")[0]
+
+
 def _sort_answer(
     response: Mapping[str, Any], called: str, operation: type[Operation], params: Mapping[str, Any]
 ) -> ConnectError:
-    error = response["Error"]
     metadata = response.get("ResponseMetadata", {})
     status = metadata.get("HTTPStatusCode")
-    contents = operation.contents(params)
-    # "Throttling" and "com.amazonaws.connect#ThrottlingException:http://…" are both seen on the wire.
-    code = str(error.get("Code", "")).rpartition("#")[2].partition(":")[0]
+    code = _code(response)
     may_have_happened = called == operation.name and (_may_have_happened(status) or code in _ABORTED)
-    kind: type[ConnectError]
-    if called != operation.name:
-        # A role is assumed before the call. What stands in its way, unless it passes, stands in every call's way.
-        kind, advice = _BY_CODE.get(code) or _by_status(status)
-        if issubclass(kind, RetryableError):
-            kind, advice = RetryableError, _AGAIN  # throttled or not, it says nothing about the operation's own rate
-        else:
-            kind, advice = SetupError, f"Check role_arn and what may assume it ({called})."
-    elif code == "ResourceNotFoundException":
-        named = [member for member in operation.identifying if member != "InstanceId" and params.get(member)]
-        kind, advice = (RequestError, _RESOURCE) if named else (SetupError, _INSTANCE)
-        advice = advice.replace("{resources}", ", ".join(named))
-    else:
-        kind, advice = _BY_CODE.get(code) or _by_status(status)
-        code_of_quota, quota = operation.quota
-        if code == code_of_quota:
-            kind, advice = QuotaError, _QUOTA.replace("active contacts", quota)
+    kind, advice = _by_code(code, status, called, operation, params)
     advice = advice.format(operation=operation.name, again=_again(operation, may_have_happened))
+
+    contents = operation.contents(params)
     if code not in _BY_CODE and (not _PLAIN_WORD.fullmatch(code) or contents.are_in(code)):
         code = code if code == str(status) else ""
     request_id = metadata.get("RequestId")
     if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id) or contents.are_in(request_id):
         request_id = None
-    words = contents.struck_from(str(error.get("Message") or response.get("Message") or ""))
     reason = _reason(response)
-    reason = None if reason is not None and contents.are_in(reason) else reason
-    with_code = code if _PLAIN_WORD.fullmatch(code) else "an error"
-    said = f' Amazon says: "{words}".' if words else ""
-    because = f" Reason: {reason}." if reason else ""
-    sorted_error = kind(
-        f"{called} failed with {with_code} (HTTP {status}).{said}{because} {advice}"
-        + (f" Request ID {request_id}." if request_id else ""),
+    if reason is not None and contents.are_in(reason):
+        reason = None
+    words = contents.struck_from(str(response["Error"].get("Message") or response.get("Message") or ""))
+
+    parts = [
+        f"{called} failed with {code if _PLAIN_WORD.fullmatch(code) else 'an error'} (HTTP {status}).",
+        f'Amazon says: "{words}".' if words else "",
+        f"Reason: {reason}." if reason else "",
+        advice,
+        f"Request ID {request_id}." if request_id else "",
+    ]
+    found = kind(
+        " ".join(filter(None, parts)),
         operation=operation.name,
         code=code,
         status=status,
@@ -563,9 +559,29 @@ def _sort_answer(
         retry_after=_retry_after(metadata.get("HTTPHeaders", {}).get("retry-after")),
         may_have_happened=may_have_happened,
     )
-    if isinstance(sorted_error, QuotaError):
-        sorted_error.reason = reason
-    return sorted_error
+    if isinstance(found, QuotaError):
+        found.reason = reason
+    return found
+
+
+def _by_code(
+    code: str, status: int | None, called: str, operation: type[Operation], params: Mapping[str, Any]
+) -> _Sorted:
+    found = _BY_CODE.get(code) or _by_status(status)
+    if called != operation.name:
+        # A role is assumed before the call. What stands in its way, unless it passes, stands in every call's way.
+        if issubclass(found.error, RetryableError):
+            return _Sorted(RetryableError, _AGAIN)  # throttled or not, it says nothing about the operation's own rate
+        return _Sorted(SetupError, f"Check role_arn and what may assume it ({called}).")
+    if code == "ResourceNotFoundException":
+        named = [member for member in operation.identifying if member != "InstanceId" and params.get(member)]
+        if not named:
+            return _Sorted(SetupError, _INSTANCE)
+        return _Sorted(RequestError, _RESOURCE.replace("{resources}", ", ".join(named)))
+    code_of_quota, quota = operation.quota
+    if code == code_of_quota:
+        return _Sorted(QuotaError, _QUOTA.replace("active contacts", quota))
+    return found
 
 
 #: What an error's code and a request's ID look like.

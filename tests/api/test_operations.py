@@ -99,6 +99,36 @@ def test_parameters_are_those_of_the_model(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.name)
+def test_facts_are_those_of_the_model(kind: Any) -> None:
+    """What a class says of its operation is in the model: its method, its answer, what identifies, and its token."""
+    session = Session()
+    model = session.get_service_model("connect").operation_model(kind.name)
+    client = session.create_client("connect", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    assert client.meta.method_to_api_mapping[kind.method()] == kind.name
+    assert kind.answer is None or kind.answer in model.output_shape.members
+    assert kind.answer is not None or not model.output_shape or set(model.output_shape.members) <= {"Attributes"}
+    assert set(kind.identifying) <= set(model.input_shape.members)
+    required = {member for member in model.input_shape.required_members if member.endswith("Id")}
+    assert required <= set(kind.identifying), "an ID that is always there can be quoted"
+    has_token = "ClientToken" in model.input_shape.members
+    assert has_token is (kind.promise is not request.Promise.REPEATABLE)
+    assert not kind.creates_contact or kind.answer == "ContactId"
+
+
+def test_operations_are_found_by_their_names() -> None:
+    """By the name in the API for a call, by the short name for a bulk task; an unknown name hears which there are."""
+    assert [request.operation_named(one.name) for one in REQUESTS] == list(REQUESTS)
+    by_short_name = {name: operation.name for name, operation in request.operations_for_rows().items()}
+    assert by_short_name == {
+        "create": "CreateContact",
+        "start_task": "StartTaskContact",
+        "start_outbound_voice": "StartOutboundVoiceContact",
+    }
+    with pytest.raises(ValueError, match=r"StartChatContact is not an operation .* CreateContact, StartTaskContact"):
+        request.operation_named("StartChatContact")
+
+
+@pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.name)
 def test_every_parameter_is_documented(kind: Any) -> None:
     """The class's docstring describes each parameter, and the page that has it."""
     assert [name for name in kind.parameters if f":param {name}:" not in kind.__doc__] == []
