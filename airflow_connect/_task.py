@@ -20,7 +20,7 @@ from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -37,6 +37,9 @@ _TRUTH: Final = {
     "none": False,
     "": False,
 }
+
+#: Methods that begin a task; after a deferral Airflow calls another one, in another process.
+_BEGINNING: Final = frozenset({"execute", "choose_branch"})
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -121,6 +124,8 @@ def confidential(
 
     @functools.wraps(method)
     def run(self: Task, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        if method.__name__ in _BEGINNING:
+            self.link_of_run = {}
         with self.true_fields():
             try:
                 return method(self, *args, **kwargs)
@@ -157,6 +162,9 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
     aws_hook_class = ConnectHook
     operator_extra_links: Collection[BaseOperatorLink] = (ContactLink(), InstanceLink())
     ui_color = "#eef6ff"
+
+    #: What the links of this run need, as far as this process knows: a task that was resumed has stored it before.
+    link_of_run: Mapping[str, Any] | None = None
 
     _fields_are_true = False
 
@@ -252,4 +260,5 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
             return "no link"
         stored = {"instance_access_url": url, **({"contact_id": contact_id} if contact_id else {})}
         context["ti"].xcom_push(key=ContactLink.xcom, value=stored)
+        self.link_of_run = stored
         return contact_url(url, contact_id) if contact_id else url

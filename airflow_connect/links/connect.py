@@ -53,7 +53,9 @@ class _ConnectLink(BaseOperatorLink):
         :param operator: the operator
         :param ti_key: the task instance
         """
-        stored = XCom.get_value(key=self.xcom, ti_key=ti_key)
+        # Airflow 3 asks in the worker, and logs an error where there is no XCom: a task may have failed before it.
+        if (stored := getattr(operator, "link_of_run", None)) is None:
+            stored = XCom.get_value(key=self.xcom, ti_key=ti_key)
         return self.format(stored) if isinstance(stored, dict) and website(stored.get("instance_access_url")) else ""
 
     def format(self, stored: Mapping[str, Any]) -> str:

@@ -449,10 +449,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                 done.changed,
             )
         try:
-            if summary["instance_access_url"]:
-                context["ti"].xcom_push(
-                    key=InstanceLink.xcom, value={"instance_access_url": summary["instance_access_url"]}
-                )
+            self.store_link(context)
             context["ti"].xcom_push(key="summary", value=summary)
             tell_outlets(context, self.hook.instance_id, counted(states))
         except Exception as untold:

@@ -313,3 +313,13 @@ def test_key_and_token_exclude_each_other(
     log = logged()
     assert "give idempotency_key or client_token" in log
     assert "every contact with an empty key would be the same one" in log
+
+
+def test_task_that_failed_has_no_link(run_dag: Callable[..., Any], logged: Callable[[], str]) -> None:
+    """A task that fails before it has a contact logs nothing about a link that is missing."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    with new_dag("no_link") as dag:
+        CreateContactOperator(task_id="create", channel="TASK", name="x" * 2000)
+    assert run_dag(dag).state == "failed"
+    assert "XCom not found" not in logged()
