@@ -91,7 +91,7 @@ class Contents:
     def are_in(self, text: str) -> bool:
         """Tell whether a text shows any of it, in any spelling; also if that cannot be decided."""
         spellings = _spellings(text)
-        return spellings is None or any(map(self._shown, spellings))
+        return spellings is None or any(map(self._shown, spellings)) or any(True for _ in self._found_words(text))
 
     def _shown(self, text: str) -> bool:
         text = _one_line(text)

@@ -261,10 +261,10 @@ def test_members_that_are_not_listed_are_struck_out(operation: Any, params: dict
     assert secret not in refused(operation, {"InstanceId": INSTANCE, **params}, f"It was {secret}, which is wrong")
 
 
-@pytest.mark.parametrize("code", [NAME, NUMBER, "Error 17", "<html>", "Mustermann", "x" * 101, ""])
+@pytest.mark.parametrize("code", [NAME, NUMBER, "Error 17", "<html>", "Mustermann", "Kim", "x" * 101, ""])
 def test_code_that_is_not_a_plain_word_is_not_told(code: str) -> None:
     """A code is printed if it is a word of letters that the request does not hold."""
-    params = {**PARAMS, "Description": "Mustermann"}
+    params = {**PARAMS, "Name": "Kim", "Description": "Mustermann"}
     told = refused(CreateContact, params, "", Code=code)
     assert told.startswith("CreateContact failed with an error (HTTP 400). ")
     assert not code or code not in told
