@@ -87,7 +87,13 @@ def _duration(seconds: float) -> str:
 
 
 def estimate(
-    plan: Plan, history: History, *, log: Any, max_rate: float | None, total_rate: float | None
+    plan: Plan,
+    history: History,
+    *,
+    log: Any,
+    max_rate: float | None,
+    total_rate: float | None,
+    repeats_unknown: bool = True,
 ) -> dict[str, Any]:
     """
     Return what a dry run returns: the counts, as if the task ended now, and how long the rest would take.
@@ -97,6 +103,7 @@ def estimate(
     :param log: a logger
     :param max_rate: calls per second at most, if they are limited
     :param total_rate: the quota in calls per second, if it is known
+    :param repeats_unknown: whether an attempt sends rows again of which a contact may exist
     """
     states = Counter({RowState.INVALID: plan.invalid, RowState.SKIPPED: plan.rows - plan.valid - plan.invalid})
     if history.is_empty:
@@ -108,7 +115,7 @@ def estimate(
     rates = {"max_rate": max_rate, "total_rate": total_rate}
     given = {whence: rate for whence, rate in rates.items() if rate}
     whence, rate = min(given.items(), key=lambda one: one[1], default=("Amazon's default quota", _DEFAULT_RATE))
-    to_send = states[RowState.NOT_SENT] + states[RowState.UNKNOWN]
+    to_send = states[RowState.NOT_SENT] + (states[RowState.UNKNOWN] if repeats_unknown else 0)
     seconds = to_send / rate
     log.info(
         "Dry run: %d rows would be sent, in about %s at %.3g a second (%s). Nothing was sent. %s",
@@ -145,6 +152,7 @@ class Report:
         https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/logging-monitoring/metrics.html
     :param tags: of the metrics
     :param keeps: the states whose rows are kept for :meth:`write_failed_rows`; empty if nobody asks for them
+    :param repeats_unknown: whether an attempt sends rows again of which a contact may exist
     """
 
     def __init__(
@@ -156,6 +164,7 @@ class Report:
         metrics: Metrics,
         tags: dict[str, str],
         keeps: Iterable[RowState] = (),
+        repeats_unknown: bool = True,
     ) -> None:
         self._plan = plan
         self._folder = folder
@@ -164,6 +173,9 @@ class Report:
         self._tags = tags
         self._keeps = frozenset(keeps)
         self._failed = FailedRows() if self._keeps else None
+        self._repeats_unknown = repeats_unknown
+        #: The numbers of rows that are unknown, and are not sent again.
+        self._unknown = array("Q")
         self._before = Progress()
         #: Rows that the sender has not come to and of which a contact exists or may exist.
         self._left: Counter[RowState] = Counter()
@@ -232,6 +244,8 @@ class Report:
         :param contact: the contact
         :param state: its state
         """
+        if state is RowState.UNKNOWN and not self._repeats_unknown:
+            self._unknown.append(contact.row)
         if self._failed is not None and state in self._keeps:
             self._failed.keep(contact.row, contact.values)
 
@@ -346,6 +360,8 @@ class Report:
             if known.state.may_have_contact:
                 ledger.not_again(row, key, token, known)
                 self._left[known.state] += 1
+                if known.state is RowState.UNKNOWN and not self._repeats_unknown:
+                    self._unknown.append(row)
                 self._want(known.state, [row])
             else:
                 # Otherwise it would still have the state of an attempt that came to it.
@@ -371,6 +387,19 @@ class Report:
         if self._failed is not None and state in self._keeps:
             self._failed.want(rows)
 
+    def unknown_in_words(self) -> str:
+        """Say which rows are unknown and are not sent again, by their numbers; nothing if there are none."""
+        if not self._unknown:
+            return ""
+        rows = sorted(self._unknown)
+        named = ", ".join(f"{row:,}" for row in rows[:_FAULTS_IN_LOG])
+        more = f" and {len(rows) - _FAULTS_IN_LOG:,} more" if len(rows) > _FAULTS_IN_LOG else ""
+        return (
+            f"{len(rows):,} rows are unknown: nobody knows whether these customers were called, and no attempt calls "
+            f"them again by itself. Rows: {named}{more}. Look for the contacts in Amazon Connect; repeat_unknown=True "
+            "calls these customers again, some of them a second time."
+        )
+
     def write_failed_rows(self, path: str | None, done: Progress) -> LedgerError | None:
         """
         Write the rows that are kept, in their order, and return what went wrong, which is no reason of its own.
@@ -392,12 +421,12 @@ class Report:
         self._log.info("%d rows that are invalid or failed: %s", written, path)
         unknown = self.states(done)[RowState.UNKNOWN]
         if unknown and RowState.UNKNOWN not in self._keeps:
-            self._log.warning(
-                "%d unknown rows are not in %s: without an idempotency_key another run would make them twice. Clear "
-                "this task to send them again.",
-                unknown,
-                path,
+            why = (
+                "without an idempotency_key another run would make them twice. Clear this task to send them again."
+                if self._repeats_unknown
+                else "another run would call again those who have been called."
             )
+            self._log.warning("%d unknown rows are not in %s: %s", unknown, path, why)
         return None
 
 

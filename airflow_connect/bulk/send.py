@@ -239,6 +239,8 @@ class Sender:
         self._pace = pace
         self._ledger = ledger
         self._repeat_unknown = repeat_unknown
+        #: How many rows are announced in the record ahead of their calls: those that a killed worker leaves unknown.
+        self._largest_block = LARGEST_BLOCK if repeat_unknown else 1
         self._max_in_flight = max_in_flight
         self._clock = clock or Clock()
         self._intake = Intake(
@@ -344,7 +346,7 @@ class Sender:
 
     def _blocks(self) -> Iterator[list[Row]]:
         """Yield what is to be sent, in blocks whose intents are recorded together."""
-        size, block = FIRST_BLOCK, list[Row]()
+        size, block = min(FIRST_BLOCK, self._largest_block), list[Row]()
         for contact in self._contacts:
             # On hold until the history and the ledger have answered: what fails there leaves it as it is.
             row = self._tally.open[contact.row] = Row(contact)
@@ -358,26 +360,29 @@ class Sender:
                 return
             if len(block) >= size:
                 yield block
-                size, block = min(2 * size, LARGEST_BLOCK), []
+                size, block = min(2 * size, self._largest_block), []
         if block:
             yield block
 
     def _offer(self, block: list[Row]) -> None:
         """Record the intents, then let the contacts be sent; wait while enough of them are ready."""
         with self._lock:
-            while self._outbox.fresh >= LARGEST_BLOCK and not self._stopping:
+            while self._outbox.fresh >= self._largest_block and not self._stopping:
                 self._clock.wait(self._room, POLL)
         if self._stopping:
             return
-        self._ledger.intend(
-            [(row.contact.row, row.contact.key, row.contact.token, row.contact.content) for row in block]
-        )
-        for row in block:
-            row.is_intended = True
+        self._intend(block)
         with self._lock:
             self._outbox.add(block)
             self._have_a_follower()
             self._news.notify()
+
+    def _intend(self, rows: list[Row]) -> None:
+        self._ledger.intend(
+            [(row.contact.row, row.contact.key, row.contact.token, row.contact.content) for row in rows]
+        )
+        for row in rows:
+            row.is_intended = True
 
     # --- The turn -------------------------------------------------------------------------------------------------
 
@@ -427,7 +432,7 @@ class Sender:
                 at = self._outbox.next_at(now, self._pace.send_at(now), self._in_flight)
                 if at <= now:
                     row = self._outbox.take(now)
-                    if self._outbox.fresh < LARGEST_BLOCK // 2:
+                    if self._outbox.fresh < max(1, self._largest_block // 2):
                         self._room.notify()
                     return row
                 self._wakes_at = at
@@ -452,6 +457,8 @@ class Sender:
 
     def _call(self, row: Row) -> Exception | None:
         """Call, and record a success before anybody counts it; return what failed. Holds no lock."""
+        if not row.is_intended:
+            self._intend([row])
         try:
             response = self._create(row.contact.params)
             self._ledger.created(
@@ -485,7 +492,7 @@ class Sender:
         verdict = self._outbox.failed(row, error, now)
         match verdict:
             case Verdict.AGAIN:
-                pass
+                self._call_off(row)
             case Verdict.GIVE_UP:
                 self._give_up(row, error)
             case Verdict.GIVE_UP_AND_END:
@@ -497,6 +504,16 @@ class Sender:
                 self._end(error)
             case _:
                 assert_never(verdict)
+
+    def _call_off(self, row: Row) -> None:
+        """
+        Take back what was announced of a row that is known not to have been carried out, while it waits for its turn.
+
+        Where what is unknown is not sent again, a worker that is killed meanwhile would leave it so for good.
+        """
+        if not self._repeat_unknown:
+            self._ledger.not_sent([(row.contact.row, row.contact.key, row.contact.token)])
+            row.is_intended = False
 
     def _give_up(self, row: Row, error: ConnectError) -> None:
         if row.may_have_happened:

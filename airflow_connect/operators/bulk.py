@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from airflow_connect._compat import Stats, XComArg, conf, default_results_path, is_retry
+from airflow_connect._compat import Stats, XComArg, conf, default_results_path, is_retry, tasks_share_a_disk
 from airflow_connect._task import Hidden, confidential, given_text, truth
 from airflow_connect.api.errors import (
     ConnectError,
@@ -20,6 +20,7 @@ from airflow_connect.api.errors import (
     InvalidRowsError,
     RowsFailedError,
     RowsRefusedError,
+    record_elsewhere,
 )
 from airflow_connect.api.fields import Fault, describe
 from airflow_connect.api.operations import CreateContact, operations_for_rows
@@ -32,7 +33,7 @@ from airflow_connect.links.connect import InstanceLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.record.format import RowState
 from airflow_connect.record.results import export_results, first_attempt, read_results
-from airflow_connect.record.storage import folder_of
+from airflow_connect.record.storage import Place, folder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -68,14 +69,19 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     :param rows: a list of dicts, the output of a task, :class:`~airflow_connect.bulk.rows.FileRows` or
         :class:`~airflow_connect.bulk.rows.SqlRows` (templated, but not what a row holds)
-    :param contact: the arguments of :class:`~airflow_connect.api.operations.CreateContact` (or, with
-        ``operation="start_task"``, of :class:`~airflow_connect.api.operations.StartTaskContact`), with templates
-        over ``row`` and Airflow's context: ``{"name": "Order {{ row.order_id }}"}``. Or a function that takes a row, a
-        dict, and returns them.
-    :param operation: ``create`` for CreateContact (default), ``start_task`` for StartTaskContact (templated)
+    :param contact: the arguments of :class:`~airflow_connect.api.operations.CreateContact`, or of the class of another
+        ``operation``, with templates over ``row`` and Airflow's context: ``{"name": "Order {{ row.order_id }}"}``. Or a
+        function that takes a row, a dict, and returns them.
+    :param operation: ``create`` for CreateContact (default), ``start_task`` for StartTaskContact,
+        ``start_outbound_voice`` for StartOutboundVoiceContact, which calls customers, each at most once (templated)
     :param idempotency_key: what identifies a row's contact (template over ``row``: ``"{{ row.order_id }}"``): the same
         key makes one contact over tasks, runs and Dags, for each Region, instance and operation. ``None``: the task
         instance and the rendered contact identify it; rows that render equal contacts make one each.
+    :param repeat_unknown: with ``operation="start_outbound_voice"``: call again also those who may have been called
+        already, since the answer was lost or the worker was killed (templated). These customers may be called twice:
+        Amazon may forget the client token of a call that has ended, and a line that is busy ends within a second. By
+        default such rows are ``unknown``, the task fails, and neither it nor its retry calls them (default: False).
+        The other operations always send such rows again, since their client token prevents a second contact.
     :param on_invalid: ``fail`` (default) sends nothing if a row has a fault, ``skip`` sends the others (templated)
     :param on_duplicate: ``fail`` (default) takes a key that stands in two rows for a fault, ``skip`` makes it
         once (templated)
@@ -97,8 +103,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         ``AIRFLOW_HOME``.
     :param failed_rows_path: a file (``.jsonl``) that gets the rows that are ``invalid`` or ``failed`` as they were
         read, the ``rows`` of another run (templated); with an ``idempotency_key`` also the ``unknown`` ones, which
-        another run without one would make twice. Each attempt replaces it. Default: none, since it holds what the rows
-        hold.
+        another run without one would make twice, but not those who may have been called. Each attempt replaces it.
+        Default: none, since it holds what the rows hold.
     :param tolerated_failures: failed rows with which the task still succeeds (templated)
     :param tolerated_failure_percent: the same in percent of all rows (templated). With both, the task fails when
         either is exceeded; with neither, one failed row fails it.
@@ -131,6 +137,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         "on_duplicate",
         "on_invalid",
         "operation",
+        "repeat_unknown",
         "results_path",
         "rows",
         "tolerated_failure_percent",
@@ -148,6 +155,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         contact: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]],
         operation: str = "create",
         idempotency_key: str | None = None,
+        repeat_unknown: bool | str = False,
         on_invalid: str = "fail",
         on_duplicate: str = "fail",
         on_changed_rows: str = "fail",
@@ -170,6 +178,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self.contact = contact
         self.operation = operation
         self.idempotency_key = idempotency_key
+        self.repeat_unknown = repeat_unknown
         self.on_invalid: Any = on_invalid
         self.on_duplicate: Any = on_duplicate
         self.on_changed_rows: Any = on_changed_rows
@@ -224,10 +233,13 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         options = _Options(self)
         ti = context["ti"]
         task_instance = TaskInstance(ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1))
-        root = self._results_root()
+        root = self._results_root(options)
         folder = run_folder(root, **task_instance._asdict())
         with ExitStack() as stack:
-            began = first_attempt(folder) or time.time()
+            began = first_attempt(folder)
+            if began is None and not options.repeats_unknown and not options.dry_run:
+                self._check_first_attempt(context, folder)
+            began = began or time.time()
             plan = stack.enter_context(self._plan(context, options, task_instance, now=began))
             report = stack.enter_context(
                 Report(
@@ -236,7 +248,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                     log=self.log,
                     metrics=Stats,
                     tags={"dag_id": self.dag_id, "task_id": self.task_id},
-                    keeps=self._kept_states(),
+                    keeps=self._kept_states(options),
+                    repeats_unknown=options.repeats_unknown,
                 )
             )
             error: BaseException | None = None
@@ -249,7 +262,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                     code="InvalidRows",
                 )
             # Where the author gave the path, what all runs recorded there counts; else what this run did.
-            known = root if given_text(self.results_path) else folder
+            known = root if self._shared_results_path(options) else folder
             history = stack.enter_context(
                 History(known, asked_by=task_instance._asdict(), called=self._called(options))
             )
@@ -257,7 +270,14 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             if options.dry_run:
                 if error is not None:
                     raise error
-                return estimate(plan, history, log=self.log, max_rate=options.max_rate, total_rate=options.total_rate)
+                return estimate(
+                    plan,
+                    history,
+                    log=self.log,
+                    max_rate=options.max_rate,
+                    total_rate=options.total_rate,
+                    repeats_unknown=options.repeats_unknown,
+                )
             ledger = stack.enter_context(
                 Ledger(folder, header=self._header(context, options, task_instance, plan.rows))
             )
@@ -274,7 +294,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             if error is None:
                 return summary
             if isinstance(error, ConnectError):
-                error.args = (f"{error} {in_words(report.states(done))} Results: {folder}",)
+                told = [str(error), report.unknown_in_words(), in_words(report.states(done)), f"Results: {folder}"]
+                error.args = (" ".join(filter(None, told)),)
             raise error
 
     def on_kill(self) -> None:
@@ -288,23 +309,56 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         """Return the instance as output and the file or tables of the rows as input; for OpenLineage."""
         return contacts_lineage(self.hook.instance_id, self.rows)
 
-    def _results_root(self) -> Any:
+    def _results_root(self, options: _Options) -> Any:
         """Return the folder below which results are recorded: the author's, the configuration's, or one of ours."""
         given = given_text(self.results_path)
         if not given and not conf.get("amazon_connect", "results_path", fallback=""):
+            retry = (
+                "asks for all contacts again, with the same client tokens, which makes none twice"
+                if options.repeats_unknown
+                else "calls nobody, since it does not know who has been called"
+            )
             self.log.info(
-                "Results are recorded on this worker's disk, which another worker does not see: there a retry asks for "
-                "all contacts again, with the same client tokens, which makes none twice. Name a results_path, or "
-                "configure [amazon_connect] results_path."
+                "Results are recorded on this worker's disk, which another worker does not see: there a retry %s. Name "
+                "a results_path, or configure [amazon_connect] results_path.",
+                retry,
             )
         return folder_of(given or default_results_path())
 
-    def _kept_states(self) -> set[RowState]:
+    def _shared_results_path(self, options: _Options) -> bool:
+        """
+        Return whether what all runs recorded in the same place counts.
+
+        :raises InvalidRequestError: if a key promises that, and Amazon does not keep the promise
+        """
+        if given_text(self.results_path):
+            return True
+        if self.idempotency_key is None or options.operation.promise.repeats_unknown:
+            return False
+        if not conf.get("amazon_connect", "results_path", fallback=""):
+            rule = (
+                "required with idempotency_key: Amazon may forget the token of a call that has ended, so that other "
+                "runs know of it by a record alone"
+            )
+            raise InvalidRequestError(options.operation.name, [Fault("results_path", rule, "nothing")])
+        return True
+
+    def _check_first_attempt(self, context: Context, folder: Any) -> None:
+        """
+        Check that no attempt has run before that may have left its record on another machine.
+
+        :raises RequestError: if one may have
+        """
+        if context["ti"].try_number > 1 and Place(folder).is_local and not tasks_share_a_disk():
+            raise record_elsewhere(str(folder))
+
+    def _kept_states(self, options: _Options) -> set[RowState]:
         """Return the states whose rows go into the file of failed rows."""
         if given_text(self.failed_rows_path) is None:
             return set()
-        # Another run would make those of unknown fate twice, unless a key says that they are the same.
-        return {RowState.INVALID, RowState.FAILED, *([RowState.UNKNOWN] if self.idempotency_key is not None else [])}
+        # Another run would make the unknown ones twice, unless a key says that they are the same and Amazon knows it.
+        with_unknown = self.idempotency_key is not None and options.repeats_unknown
+        return {RowState.INVALID, RowState.FAILED, *([RowState.UNKNOWN] if with_unknown else [])}
 
     def _plan(self, context: Context, options: _Options, task_instance: TaskInstance, *, now: float) -> Plan:
         """Read and check all rows."""
@@ -401,6 +455,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             max_in_flight=options.max_in_flight,
             max_retry_time=self.max_retry_time,
             quota_timeout=self.quota_timeout,
+            repeat_unknown=options.repeats_unknown,
         )
 
     def _send(self, sender: Sender, report: Report) -> tuple[Progress, BaseException | None]:
@@ -448,6 +503,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                 "are; UpdateContactAttributesOperator changes them.",
                 done.changed,
             )
+        if unknown := report.unknown_in_words():
+            self.log.warning("%s", unknown)
         try:
             self.store_link(context)
             context["ti"].xcom_push(key="summary", value=summary)
@@ -507,10 +564,18 @@ class _Options:
         self.total_rate = quota if asks else number("total_rate", zero=False)
         self._failures = number("tolerated_failures")
         self._percent = number("tolerated_failure_percent", 100)
-        try:
-            self.dry_run = truth("dry_run", operator.asked_for_dry_run)
-        except ValueError:
-            faults.append(Fault("dry_run", "must be true or false", describe(operator.asked_for_dry_run)))
+
+        def yes(name: str, value: object) -> bool:
+            try:
+                return truth(name, value)
+            except ValueError:
+                faults.append(Fault(name, "must be true or false", describe(value)))
+                return False
+
+        self.dry_run = yes("dry_run", operator.asked_for_dry_run)
+        repeat_unknown = yes("repeat_unknown", operator.repeat_unknown)
+        #: Whether a row is sent again of which a contact may exist.
+        self.repeats_unknown = self.operation.promise.repeats_unknown or repeat_unknown
         if faults:
             raise InvalidRequestError(self.operation.name, faults)
 

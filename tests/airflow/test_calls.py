@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -204,3 +205,138 @@ def test_record_on_another_workers_disk(
     assert store.get("token") is None
     store.set("token", {"state": "sent"})
     assert task.record_store(context).get("token") == {"state": "sent"}
+
+
+# --- Many calls ---------------------------------------------------------------------------------------------------
+
+
+def bulk_dag(dag_id: str, rows: int, **arguments: Any) -> Any:
+    """Return a Dag that calls a customer for each row."""
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    contact = {
+        "destination_phone_number": "+1206555{{ row.number }}",
+        "contact_flow_id": CALLS_FLOW.id,
+        "queue_id": CALLS_QUEUE.id,
+        "name": "Call {{ row.number }}",
+    }
+    with new_dag(dag_id) as dag:
+        BulkCreateContactsOperator(
+            task_id="call",
+            operation="start_outbound_voice",
+            rows=[{"number": f"{number:04}"} for number in range(1, rows + 1)],
+            **{"contact": contact} | arguments,
+        )
+    return dag
+
+
+def test_each_row_is_called(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
+    """Each row is a call, and how the calls ended is counted and recorded."""
+    from airflow_connect.operators.bulk import read_results
+    from airflow_connect.sensors.connect import ContactSensor
+
+    amazon_connect.phones("+=busy, +12065550001=answered, +12065550002=unreachable")
+    dag = bulk_dag("bulk_calls", 4)
+    with dag:
+        ContactSensor(task_id="ended", results=dag.get_task("call").output, poke_interval=0.2, timeout=60)
+    with amazon_connect.agent({}):
+        run = run_dag(dag)
+    assert run.state == "success"
+    ended = xcom(run, "ended")
+    assert {name: ended[name] for name in ("contacts", "completed", "not_answered", "busy", "open")} == {
+        "contacts": 4,
+        "completed": 1,
+        "not_answered": 1,
+        "busy": 2,
+        "open": 0,
+    }
+    outcomes = [row["outcome"] for row in read_results(xcom(run, "call")["results"])]
+    assert outcomes == ["completed", "not_answered", "busy", "busy"]
+
+
+def test_rows_of_lost_answers_are_unknown(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, tmp_path: Path, logged: Callable[[], str]
+) -> None:
+    """The task is red and says which rows are unknown; retries call nobody of them; the others are called once."""
+    from airflow_connect.operators.bulk import read_results
+
+    amazon_connect.phones("+=busy, +12065550009=not_allowed")
+    amazon_connect.faults(
+        "StartOutboundVoiceContact@2:cut_after, StartOutboundVoiceContact@4:error_500,"
+        "StartOutboundVoiceContact@5:throttle, StartOutboundVoiceContact@7:cut_body"
+    )
+    failed = tmp_path / "failed.jsonl"
+    run = run_dag(bulk_dag("bulk_lost", 10, max_in_flight=1, retries=2, failed_rows_path=str(failed)))
+    assert run.state == "failed"
+    summary = xcom(run, "call", "summary")
+    counts = {name: summary[name] for name in ("rows", "created", "unknown", "failed", "not_sent")}
+    assert counts == {"rows": 10, "created": 6, "unknown": 3, "failed": 1, "not_sent": 0}
+    unknown = [row["row"] for row in read_results(summary["results"], states={"unknown"})]
+    words = f"3 rows are unknown: nobody knows whether these customers were called, and no attempt calls them again by \
+itself. Rows: {', '.join(map(str, unknown))}."
+    assert words in logged()
+    assert [ti.try_number for ti in run.get_task_instances()] == [1], "another attempt would not help"
+    # Two of the three were called before the answer was lost; nobody was called twice.
+    names = [contact["name"] for contact in amazon_connect.contacts()]
+    assert len(names) == len(set(names)) == 8
+    assert [json.loads(line) for line in failed.read_text().splitlines()] == [{"number": "0009"}]
+
+
+def test_calls_of_a_run_are_stopped(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
+    """StopContact cancels the calls of a run that ring; it is told what was stopped."""
+    from airflow_connect.operators.connect import StopContactOperator
+
+    dag = bulk_dag("bulk_stopped", 3)
+    with dag:
+        StopContactOperator(task_id="stop", results=dag.get_task("call").output)
+    run = run_dag(dag)
+    assert (run.state, xcom(run, "stop")["stopped"]) == ("success", 3)
+    reasons = {contact["disconnect_reason"] for contact in amazon_connect.contacts("ENDED")}
+    assert reasons == {"TELECOM_ORIGINATOR_CANCEL"}
+
+
+def test_author_calls_unknown_rows_again(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
+    """With ``repeat_unknown`` a row is called again until there is an answer, some a second time."""
+    amazon_connect.phones("+=busy")
+    amazon_connect.faults("StartOutboundVoiceContact@2:cut_after")
+    run = run_dag(bulk_dag("bulk_again", 3, repeat_unknown="true"))
+    assert (run.state, xcom(run, "call")["created"]) == ("success", 3)
+    assert len(amazon_connect.contacts()) == 4
+
+
+def test_calls_wait_for_their_quota(run_dag: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full quota of active calls is waited for; it is not throttling, and no row fails of it."""
+    from airflow_connect.bulk import outbox
+    from airflow_connect.emulator.server import Emulator
+    from airflow_connect.testing import LocalConnect
+
+    monkeypatch.setattr(outbox, "FIRST_QUOTA_WAIT", 0.1)
+    with Emulator(active_calls=2, phones="+=answered") as emulator:
+        connect = LocalConnect(emulator)
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_FULL", json.dumps(connect.connection))
+        with connect.agent({}):
+            run = run_dag(bulk_dag("bulk_quota", 6, aws_conn_id="aws_full"))
+        assert (run.state, xcom(run, "call")["created"]) == ("success", 6)
+        assert len(connect.contacts()) == 6
+
+
+def test_key_of_rows_is_called_once_over_runs(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, tmp_path: Path, logged: Callable[[], str]
+) -> None:
+    """A key needs a record that runs share: then another Dag calls nobody again, not even who may have been called."""
+    amazon_connect.phones("+=busy")
+    key = {"idempotency_key": "{{ row.number }}"}
+    assert run_dag(bulk_dag("bulk_no_place", 2, **key)).state == "failed"
+    assert "results_path: required with idempotency_key" in logged()
+    assert calls(amazon_connect) == 0
+    shared = key | {"results_path": str(tmp_path)}
+    amazon_connect.faults("StartOutboundVoiceContact@1:cut_after")
+    assert run_dag(bulk_dag("bulk_first", 2, max_in_flight=1, **shared)).state == "failed"
+    second = run_dag(bulk_dag("bulk_second", 3, **shared))
+    summary = xcom(second, "call", "summary")
+    assert {name: summary[name] for name in ("created", "already_made", "unknown")} == {
+        "created": 1,
+        "already_made": 1,
+        "unknown": 1,
+    }
+    assert calls(amazon_connect) == 3

@@ -374,9 +374,36 @@ def test_bulk_s3_takes_a_bucket_of_its_author(run_example: Callable[..., Any], e
     assert emulator.contacts() == []
 
 
-def test_manager_is_called(run_example: Callable[..., Any], amazon_connect: LocalConnect) -> None:
-    """The call is placed, and whether it is answered does not stop the Dag."""
-    amazon_connect.phones("+=busy")
-    assert run_example("example_call_customers_back").state == "success"
-    [call] = amazon_connect.contacts()
-    assert call["name"] == "Calls to customers begin"
+@pytest.mark.usefixtures("results")
+def test_customers_are_called_back(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
+    """Each customer is called once, and who was not reached becomes a task for an agent."""
+    amazon_connect.phones("+=busy, +12065550121=answered, +12065550122=unreachable")
+    dag = read(EXAMPLES / "example_call_customers_back.py")["example_call_customers_back"]
+    dag.get_task("call_the_manager").waiter_delay = 0.2
+    dag.get_task("ended").poke_interval = 0.2
+
+    def take_calls() -> None:
+        # Agents take the calls, and leave the tasks.
+        while not done.wait(0.05):
+            for contact in amazon_connect.contacts("QUEUED"):
+                amazon_connect.complete(contact["id"])
+
+    done = threading.Event()
+    staff = threading.Thread(target=take_calls)
+    staff.start()
+    try:
+        run = run_dag(dag)
+    finally:
+        done.set()
+        staff.join()
+    assert run.state == "success"
+    calls = [contact["name"] for contact in amazon_connect.contacts() if contact["channel"] == "VOICE"]
+    assert sorted(calls) == [
+        "Call Ines back about a wrong invoice",
+        "Call Kim back about a late parcel",
+        "Call Tom back about a refund",
+        "Calls to customers begin",
+    ]
+    tasks = {contact["name"]: contact for contact in amazon_connect.contacts() if contact["channel"] == "TASK"}
+    assert sorted(tasks) == ["Reach Ines by e-mail", "Reach Tom by e-mail"]
+    assert tasks["Reach Tom by e-mail"]["attributes"] == {"request": "R-3", "customer": "Tom"}

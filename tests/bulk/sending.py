@@ -16,12 +16,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_connect.api.identity import CONTENT_DIGITS, request_digest, token_for_key
-from airflow_connect.api.operations import CreateContact
+from airflow_connect.api.operations import CreateContact, Operation, StartOutboundVoiceContact
 from airflow_connect.bulk.plan import Plan, PlannedContact, TaskInstance
 from airflow_connect.bulk.rows import FileRows
 from airflow_connect.bulk.send import Sender
 from airflow_connect.bulk.template import compile_contact
 from airflow_connect.calls.pace import Call, Pace
+from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE
 from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID as INSTANCE
 from airflow_connect.emulator.resources import DEFAULT_REGION as REGION
 from airflow_connect.record.ledger import Ledger
@@ -35,7 +36,15 @@ if TYPE_CHECKING:
     from airflow_connect.calls.pace import Answer
 
 ASKED_BY = TaskInstance("orders", "manual__2026-11-24", "call")
-CONTACT = {"channel": "TASK", "name": "{{ row.name }}", "attributes": {"order": "{{ row.order }}"}}
+CONTACTS: dict[type[Operation], dict[str, Any]] = {
+    CreateContact: {"channel": "TASK", "name": "{{ row.name }}", "attributes": {"order": "{{ row.order }}"}},
+    StartOutboundVoiceContact: {
+        "destination_phone_number": "+1206555{{ row.order }}",
+        "contact_flow_id": CALLS_FLOW.id,
+        "queue_id": CALLS_QUEUE.id,
+        "name": "{{ row.name }}",
+    },
+}
 
 _processes = multiprocessing.get_context("forkserver")
 # An attempt is a fork of a process that has imported all that it needs, as a task is one of Airflow's.
@@ -100,6 +109,7 @@ def attempt(
     rows: Path,
     folder: Path,
     *,
+    operation: type[Operation] = CreateContact,
     pace: type[Pace] = AtOnce,
     max_in_flight: int = 16,
     death: Death | None = None,
@@ -119,15 +129,15 @@ def attempt(
     hook = ConnectHook(instance_id=INSTANCE, max_in_flight=max_in_flight)
 
     def create(params: dict[str, Any]) -> dict[str, Any]:
-        return hook.call("CreateContact", params, max_retry_time=0)
+        return hook.call(operation.name, params, max_retry_time=0)
 
-    called = {"region": REGION, "instance_id": INSTANCE, "operation": "CreateContact"}
+    called = {"region": REGION, "instance_id": INSTANCE, "operation": operation.name}
     header = {**ASKED_BY._asdict(), **called, "try_number": 1}
-    contact = compile_contact(CONTACT, CreateContact, {})
+    contact = compile_contact(CONTACTS[operation], operation, {})
     with (
         Plan(
             FileRows(str(rows)),
-            CreateContact,
+            operation,
             contact,
             key=None,
             region=REGION,
@@ -141,7 +151,8 @@ def attempt(
         sender = Sender(
             plan.contacts(),
             death.before_sending(create) if death else create,
-            operation="CreateContact",
+            operation=operation.name,
+            repeat_unknown=operation.promise.repeats_unknown,
             pace=pace(time.monotonic(), max_in_flight=max_in_flight),
             ledger=ledger,
             history=history,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_connect.api.operations import StartOutboundVoiceContact
 from airflow_connect.record.results import read_results
 from tests.bulk.sending import AtOnce, start_attempt, write_rows
 from tests.record.fault_points import POINTS, Death
@@ -87,6 +88,38 @@ def test_killed_with_many_calls_in_flight(point: str, emulator: Emulator, rows: 
     assert made(emulator) == {f"Row {row}": 1 for row in range(1, ROWS + 1)}
     assert called_again(emulator) <= deaths * 16
     assert_recorded(emulator, folder)
+
+
+# --- At most once -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("in_flight", [1, 16])
+@pytest.mark.parametrize("point", POINTS)
+def test_nobody_is_called_twice(point: str, in_flight: int, emulator: Emulator, rows: Path, folder: Path) -> None:
+    """However many workers die, and wherever: nobody is called twice, and few rows are unknown, which are all named."""
+    emulator.set_phones("+=busy")  # so that client tokens are forgotten at once
+    emulator.set_faults("slow(20)=0.5, StartOutboundVoiceContact:throttle=0.1", seed=3)
+    calling: dict[str, Any] = {"operation": StartOutboundVoiceContact, "max_in_flight": in_flight}
+    deaths = 3
+    for number in range(deaths):
+        dying = start_attempt(emulator.url, rows, folder, death=Death(point, 15 + 5 * number), **calling)
+        dying.join()
+        assert dying.exitcode == -signal.SIGKILL
+    for _ in range(2):
+        last = start_attempt(emulator.url, rows, folder, **calling)
+        last.join()
+        assert last.exitcode == 0
+        results = list(read_results(folder))
+        states = Counter(result["state"] for result in results)
+        assert max(made(emulator).values()) == 1
+        assert set(states) <= {"created", "unknown"}
+        assert states.total() == ROWS
+        # In flight when a worker died, and one more that was announced.
+        assert states["unknown"] <= deaths * (in_flight + 2)
+        called = {contact["name"] for contact in emulator.contacts()}
+        recorded = {f"Row {result['row']}" for result in results if result["state"] == "created"}
+        unknown = {f"Row {result['row']}" for result in results if result["state"] == "unknown"}
+        assert recorded <= called <= recorded | unknown
 
 
 # --- Twins --------------------------------------------------------------------------------------------------------
