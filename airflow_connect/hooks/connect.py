@@ -24,6 +24,7 @@ from airflow_connect.api.errors import (
     ConnectError,
     Exchange,
     RequestError,
+    RetryableError,
     SetupError,
     answer_cut_off,
     answer_unreadable,
@@ -457,9 +458,8 @@ class ConnectHook(AwsBaseHook):
         while True:
             response = self.call(ListAssociatedContacts.name, params, max_retry_time=max_retry_time)
             found += response["ContactSummaryList"]
-            if not response.get("NextToken"):
+            if not _turn_page(ListAssociatedContacts.name, params, response):
                 return found
-            params["NextToken"] = response["NextToken"]
 
     def stop_contact(self, contact_id: str, *, max_retry_time: float | None = None) -> bool:
         """
@@ -581,9 +581,8 @@ class ConnectHook(AwsBaseHook):
         while True:
             response = self.call(SearchContacts.name, params)
             yield from response["Contacts"]
-            if not response.get("NextToken"):
+            if not _turn_page(SearchContacts.name, params, response):
                 return
-            params["NextToken"] = response["NextToken"]
 
     def describe_instance(self, *, max_retry_time: float | None = None) -> dict[str, Any]:
         """
@@ -690,6 +689,23 @@ def _without_secrets(url: str | None) -> str | None:
     except ValueError:
         return "(not an address)"
     return f"{parts.scheme}://{parts.hostname}{port}"
+
+
+def _turn_page(operation: str, params: dict[str, Any], response: Mapping[str, Any]) -> bool:
+    """
+    Let the parameters ask for the page after a response; return whether there is one.
+
+    :raises RetryableError: if the response names the page that it is as the next one, as botocore's paginators raise
+    """
+    token = response.get("NextToken")
+    if token and token == params.get("NextToken"):
+        raise RetryableError(
+            f"{operation} names the same page again as the next one, which has no end. Try again later.",
+            operation=operation,
+            code="SameNextToken",
+        )
+    params["NextToken"] = token
+    return bool(token)
 
 
 def _seconds_of(period: Mapping[str, Any] | None) -> float:

@@ -537,3 +537,14 @@ def test_role_that_may_not_read_quotas_fails_nothing(
     logged = caplog.text + "".join(capfd.readouterr())  # Airflow 2 through logging, Airflow 3 to stdout
     assert "AccessDeniedException" in logged
     assert "it is measured" in logged
+
+
+def test_pages_that_come_again_end(aws_connection: str) -> None:
+    """A service that names each page as the one after it is an error, and no loop."""
+    hook = ConnectHook(aws_connection)
+    page = {"Contacts": [], "ContactSummaryList": [], "NextToken": "again"}
+    hook.call = lambda *_, **__: page  # type: ignore[method-assign]  # no service is known to do that
+    with pytest.raises(RetryableError, match="same page"):
+        list(hook.search_contacts())
+    with pytest.raises(RetryableError, match="same page"):
+        hook.list_associated_contacts("4f2f2f6e-7f3f-4ef4-9bbd-7d3c4fd2a1ab")
