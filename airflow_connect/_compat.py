@@ -75,6 +75,7 @@ __all__ = [
     "is_deferred",
     "is_retry",
     "log_url",
+    "runs_all_branches",
     "storage_path",
     "stored_connection",
     "task_decorator_factory",
@@ -199,6 +200,12 @@ def is_retry(ti: Any, retries: int) -> bool:
 #: Since Airflow 3.2 the scheduler does not see what a branch in a mapped task group skips, and runs all that follows:
 #: https://github.com/apache/airflow/issues/67265
 MAPPED_GROUPS_RUN_ALL_BRANCHES: Final = AIRFLOW_V_3_2_PLUS
+
+
+def runs_all_branches(operator: BaseOperator) -> bool:
+    """Tell whether an operator that branches stands where Airflow runs the tasks of all branches."""
+    return MAPPED_GROUPS_RUN_ALL_BRANCHES and operator.get_closest_mapped_task_group() is not None
+
 
 #: Since Airflow 3.3 a trigger has ``on_kill``, called when somebody acts on the deferred task. Until then a trigger is
 #: cancelled alike for that and for a triggerer that shuts down.

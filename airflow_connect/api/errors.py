@@ -202,7 +202,10 @@ _REFUSED: Final = "Change what the message names; the same request will be refus
 _CREDENTIALS: Final = "Check the credentials of the Amazon Web Services connection, and whether they have expired."
 _DENIED: Final = "Allow connect:{operation} on the instance and its contacts to the role or user of the connection."
 _INSTANCE: Final = "Check instance_id and region_name: the instance is not there."
-_RESOURCE: Final = "Check that these belong to the instance: {resources}; and instance_id and region_name."
+_RESOURCE: Final = (
+    "Check that these belong to the instance, and that they are IDs or ARNs, and not names: {resources}. Check "
+    "instance_id and region_name."
+)
 _QUOTA: Final = (
     "Wait until contacts have ended, end some (StopContactOperator), or ask AWS for a higher quota of active contacts."
 )

@@ -269,10 +269,15 @@ def _text(value: Any, path: str, faults: list[Fault]) -> Any:
     return text
 
 
+#: Blanks inside of a text: flows, queues and users have names with some, and IDs without.
+_BLANK: Final = re.compile(r"\S\s+\S")
+
+
 def _string(shape: Shape) -> Converter:
     least: int = shape.metadata.get("min", 0)
     most: int | float = shape.metadata.get("max", math.inf)
     matches = _pattern(shape.metadata.get("pattern"))
+    is_id = shape.name.endswith("Id") and shape.name != "ContactId"  # a contact's name is not what anybody gives
     if shape.metadata.get("enum"):
         return choice(tuple(shape.metadata["enum"]))
 
@@ -287,6 +292,8 @@ def _string(shape: Shape) -> Converter:
             faults.append(Fault(path, f"at least {_characters(least)}", _characters(length)))
         elif matches is not None and not matches(text):
             faults.append(Fault(path, f"must match {shape.metadata['pattern']}", describe(text)))
+        elif is_id and _BLANK.search(text):
+            faults.append(Fault(path, "must be an ID or an ARN, and not a name", f"{describe(text)} with blanks"))
         return text
 
     return convert
@@ -321,7 +328,9 @@ def choice(choices: tuple[str, ...]) -> Converter:
         text = _text(value, path, faults)
         if text is ABSENT or text in choices:
             return text
-        faults.append(Fault(path, f"must be {', '.join(choices[:-1])} or {choices[-1]}", describe(value)))
+        # Shown when it is one of the choices in other letters: such a word is an author's, and tells of nobody.
+        given = repr(text) if text.upper() in choices else describe(value)
+        faults.append(Fault(path, f"must be {', '.join(choices[:-1])} or {choices[-1]}", given))
         return ABSENT
 
     return convert

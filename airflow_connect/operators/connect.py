@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import (
-    MAPPED_GROUPS_RUN_ALL_BRANCHES,
     AirflowFailException,
     AirflowSensorTimeout,
     BaseBranchOperator,
     conf,
     default_results_path,
     is_retry,
+    runs_all_branches,
     task_state_store,
     tasks_share_a_disk,
 )
@@ -851,7 +851,7 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
         self.branches = branches
         self.default = default
         self.exact = exact
-        if MAPPED_GROUPS_RUN_ALL_BRANCHES and self.get_closest_mapped_task_group():
+        if runs_all_branches(self):
             warnings.warn(
                 f"{self.task_id} is in a mapped task group, where this version of Airflow runs the tasks of all "
                 "branches (https://github.com/apache/airflow/issues/67265). Map the operator and the tasks that follow "

@@ -485,6 +485,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["segment_attributes.connect:ContactExpiry"],
     ),
     "segment attributes that are text": ({"segment_attributes": SECRET}, ["segment_attributes"]),
+    "name of a flow": ({"user_info": "Kim Example"}, ["user_info.UserId"]),
     "long related contact": ({"related_contact_id": "c" * 257}, ["related_contact_id"]),
     "previous contact of a task": ({"previous_contact_id": SECRET}, ["previous_contact_id"]),
     "unknown member of user_info": ({"user_info": {"UserID": SECRET}}, ["user_info.UserID"]),
@@ -1255,3 +1256,19 @@ def test_error_survives_pickling() -> None:
     assert str(copy) == str(caught.value)
     assert copy.faults == caught.value.faults
     assert all(isinstance(fault, Fault) for fault in copy.faults)
+
+
+@pytest.mark.parametrize("flow", ["Route billing", "Sample inbound flow (first contact experience)"])
+def test_name_of_a_flow_is_not_its_id(flow: str) -> None:
+    """A flow's name where its ID is wanted is said to be a name."""
+    with pytest.raises(InvalidRequestError) as raised:
+        StartTaskContact(instance_id="i", name="n", contact_flow_id=flow).params()
+    [fault] = raised.value.faults
+    assert (fault.field, fault.rule) == ("contact_flow_id", "must be an ID or an ARN, and not a name")
+    assert flow not in str(raised.value)
+
+
+def test_choice_in_other_letters_is_shown() -> None:
+    """A word that is one of the choices but for its case is shown: it is the author's, and tells of nobody."""
+    with pytest.raises(InvalidRequestError, match=r"channel: must be TASK, VOICE or EMAIL \(given: 'task'\)"):
+        CreateContact(instance_id="i", channel="task").params()
