@@ -6,16 +6,19 @@ Imports no Airflow, so that the tests of the parts without Airflow run in millis
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
 import random
 import shutil
+import sys
 import tempfile
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import botocore.loaders
 import hypothesis
 import pytest
 
@@ -69,6 +72,20 @@ def pytest_configure(config: pytest.Config) -> None:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_are_read_once() -> None:
+    """Each hook makes a session of botocore's, which reads the same megabytes of JSON: most of a short test's time."""
+    read = functools.cache(botocore.loaders.JSONFileLoader().load_file)
+    botocore.loaders.JSONFileLoader.load_file = lambda _loader, path: read(path)
+
+
+@pytest.fixture(autouse=True)
+def _hooks_search_no_caller() -> None:
+    """A hook tells Amazon which operator made it, and searches all modules for that: much of a short test's time."""
+    if provider := sys.modules.get("airflow.providers.amazon.aws.hooks.base_aws"):
+        provider.AwsGenericHook._get_caller = lambda _hook, *_: "Unknown"
 
 
 @pytest.fixture
