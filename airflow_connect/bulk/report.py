@@ -345,13 +345,12 @@ class Report:
             unrecorded = failure
         if unrecorded is not None:
             self._count_as_recorded()
-        if done.calls:
-            self.tell(done)
+        self.tell(done)
         return error or unrecorded
 
     def _count_left(self, ledger: Ledger, history: History) -> None:
         self._want(RowState.INVALID, (row for row in self._plan.invalid_rows() if row > self._plan.passed))
-        if history.is_empty:
+        if not history.has_own:
             return
         for row, key, token in self._plan.left():
             known = history.get(token, own=True)

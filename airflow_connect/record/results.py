@@ -159,6 +159,11 @@ class History:
         """Whether no attempt is on record."""
         return not self._headers
 
+    @property
+    def has_own(self) -> bool:
+        """Whether an attempt of the asking task instance is on record."""
+        return bool(self._records.database.execute("SELECT 1 FROM writer WHERE own LIMIT 1").fetchall())
+
     def get(self, token: str, *, own: bool = False) -> Known | None:
         """
         Return what is known of a client token, ``None`` if nothing is on record of it.
