@@ -141,6 +141,8 @@ def _windows(text: str, length: int = FRAGMENT) -> list[str]:
 
 def _one_line(text: str) -> str:
     """Return a text on one line, without what cannot be seen."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     text = "".join(" " if unicodedata.category(one) in {"Cc", "Zl", "Zp"} else one for one in text)
     return " ".join("".join(one for one in text if unicodedata.category(one) != "Cf").split())
 
