@@ -70,7 +70,11 @@ INSERT INTO repeated
 
 _REFUSE_REPEATED: Final = """
 INSERT INTO fault
-    SELECT number, 'idempotency_key', 'must differ from those of all other rows', 'the same as in row ' || first
+    SELECT
+        number,
+        'idempotency_key',
+        'must differ from those of all other rows; with on_duplicate="skip" the first of them makes the contact',
+        'the same as in row ' || first
     FROM repeated;
 UPDATE row SET content = NULL WHERE number IN (SELECT number FROM repeated);
 """

@@ -191,7 +191,7 @@ def _of_function(function: Callable[[dict[str, Any]], Mapping[str, Any]]) -> Con
             # Its message may hold what the row holds.
             inside = error.__traceback__.tb_next if error.__traceback__ else None
             given = type(error).__name__ + (f" in line {inside.tb_lineno}" if inside else "")
-            raise RowError(Fault("contact", rule, given)) from None
+            raise RowError(Fault("contact", "the function raised an error for this row", given)) from None
         if not isinstance(result, Mapping):
             raise RowError(Fault("contact", rule, describe(result)))
         for name in _NOT_OF_A_ROW:

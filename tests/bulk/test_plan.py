@@ -197,7 +197,7 @@ def test_a_repeated_key_is_a_fault_that_names_the_first_row() -> None:
     """The first row with a key makes the contact; each later one has a fault, and no key is told."""
     with planned(rows_of("a", "b", "a", "c", "a", "b"), key="{{ row.id }}") as plan:
         assert (plan.rows, plan.valid, plan.invalid, plan.duplicates) == (6, 3, 3, 3)
-        rule = "must differ from those of all other rows"
+        rule = 'must differ from those of all other rows; with on_duplicate="skip" the first of them makes the contact'
         assert list(plan.faults()) == [
             RowFault(3, "idempotency_key", rule, "the same as in row 1"),
             RowFault(5, "idempotency_key", rule, "the same as in row 1"),

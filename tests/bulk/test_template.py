@@ -511,6 +511,7 @@ def test_an_exception_of_a_function_is_the_rows_fault() -> None:
     [fault] = faults_of(lambda: compile_contact(failing, CreateContact, {})({"x": SECRET}))
     line = failing.__code__.co_firstlineno + 1
     assert (fault.field, fault.given) == ("contact", f"ValueError in line {line}")
+    assert fault.rule == "the function raised an error for this row"
     [fault] = faults_of(lambda: compile_contact(lambda: None, CreateContact, {})({}))  # type: ignore[arg-type,misc]
     assert fault.given == "TypeError"
 
