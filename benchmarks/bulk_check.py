@@ -54,7 +54,7 @@ def write_rows(path: Path, rows: int) -> None:
 def plan(path: Path, key: str | None) -> Plan:
     from airflow_connect.api.operations import CreateContact
     from airflow_connect.bulk.plan import Plan, TaskInstance
-    from airflow_connect.bulk.rows import FileRows
+    from airflow_connect.bulk.sources import FileRows
     from airflow_connect.bulk.template import compile_contact, compile_text
 
     return Plan(

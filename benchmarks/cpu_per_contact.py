@@ -144,8 +144,8 @@ def send_file(file: Path, folder: Path, hook: ConnectHook) -> int:
     """Do what the operator does with a file, and return the number of contacts made."""
     from airflow_connect.api.operations import CreateContact
     from airflow_connect.bulk.plan import Plan, TaskInstance
-    from airflow_connect.bulk.rows import FileRows
     from airflow_connect.bulk.send import Sender
+    from airflow_connect.bulk.sources import FileRows
     from airflow_connect.bulk.template import compile_contact
     from airflow_connect.calls.pace import Pace
     from airflow_connect.record.ledger import Ledger

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_connect.bulk.rows import FileRows
+from airflow_connect.bulk.sources import FileRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ FEW = 1_000
 PEAK = """
 import sys
 from pathlib import Path
-from airflow_connect.bulk.rows import FileRows
+from airflow_connect.bulk.sources import FileRows
 for _ in FileRows(sys.argv[1]).read():
     pass
 print(Path("/proc/self/status").read_text())

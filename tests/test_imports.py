@@ -145,8 +145,8 @@ EXTRAS: Final = {
     "emulator/": "emulator",
     "testing.py": "testing",
     "assets/lineage.py": "openlineage",
-    "bulk/rows.py": "parquet",
-    "bulk/sources/": "parquet",
+    "bulk/sources/parquet_files.py": "parquet",
+    "bulk/sources/sql.py": "openlineage",
     "record/results.py": "parquet",
 }
 

@@ -258,7 +258,9 @@ def _summary(path: str, name: str) -> str:
             summary = " ".join((ast.get_docstring(node) or "").strip().partition("\n\n")[0].split())
             return re.sub(r":\w+:`~?\.?([^`]+)`", r"`\1`", summary).replace("``", "`")
         if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
-            return _summary(f"{str(node.module).replace('.', '/')}.py", name)
+            module = str(node.module).replace(".", "/")
+            is_package = (CHECKOUT / module).is_dir()
+            return _summary(f"{module}/__init__.py" if is_package else f"{module}.py", name)
     raise ValueError(f"{path} does not define {name}")
 
 

@@ -20,14 +20,14 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 from airflow_connect.api.errors import InputError, InvalidRequestError, SetupError
 from airflow_connect.api.fields import Fault, describe, key_path
 from airflow_connect.api.identity import CONTENT_DIGITS, request_digest, token_for_key, token_for_row
-from airflow_connect.bulk.rows import InvalidRow
+from airflow_connect.bulk.sources import InvalidRow
 from airflow_connect.bulk.template import RowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from airflow_connect.api.operations import Operation
-    from airflow_connect.bulk.rows import RowSource, Values
+    from airflow_connect.bulk.sources import RowSource, Values
     from airflow_connect.bulk.template import ContactOf, TextOf
 
 __all__ = ["Plan", "PlannedContact", "RowFault", "Skipped", "TaskInstance"]

@@ -22,8 +22,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from airflow_connect.api.errors import ConnectError, LedgerError
-from airflow_connect.bulk.rows import json_line
 from airflow_connect.bulk.send import Progress
+from airflow_connect.bulk.sources import json_line
 from airflow_connect.calls.clock import Clock
 from airflow_connect.record.format import RowState
 from airflow_connect.record.ledger import write_faults, write_progress
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from airflow_connect.bulk.plan import Plan, PlannedContact
-    from airflow_connect.bulk.rows import Values
+    from airflow_connect.bulk.sources import Values
     from airflow_connect.record.ledger import Ledger
     from airflow_connect.record.results import History
 

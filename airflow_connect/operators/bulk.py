@@ -26,8 +26,8 @@ from airflow_connect.api.fields import Fault, describe
 from airflow_connect.api.operations import CreateContact, operations_for_rows
 from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
 from airflow_connect.bulk.report import Report, counted, estimate, in_words
-from airflow_connect.bulk.rows import FileRows, SqlRows, source_of
 from airflow_connect.bulk.send import QUOTA_TIMEOUT, Progress
+from airflow_connect.bulk.sources import FileRows, RowSource, SqlRows, json_line, source_of
 from airflow_connect.calls.pace import MAX_IN_FLIGHT
 from airflow_connect.links.connect import InstanceLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
@@ -47,7 +47,15 @@ if TYPE_CHECKING:
     from airflow_connect.record.ledger import Ledger
     from airflow_connect.record.results import History
 
-__all__ = ["BulkCreateContactsOperator", "FileRows", "SqlRows", "export_results", "read_results"]
+__all__ = [
+    "BulkCreateContactsOperator",
+    "FileRows",
+    "RowSource",
+    "SqlRows",
+    "export_results",
+    "json_line",
+    "read_results",
+]
 
 _FAIL_OR_SKIP: Final = ("fail", "skip")
 
@@ -67,8 +75,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         For more information on how to use this operator, take a look at the guide:
         :ref:`howto/operator:BulkCreateContactsOperator`
 
-    :param rows: a list of dicts, the output of a task, :class:`~airflow_connect.bulk.rows.FileRows` or
-        :class:`~airflow_connect.bulk.rows.SqlRows` (templated, but not what a row holds)
+    :param rows: a list of dicts, the output of a task, :class:`~airflow_connect.bulk.sources.FileRows`,
+        :class:`~airflow_connect.bulk.sources.SqlRows`, or a source of your own,
+        :class:`~airflow_connect.bulk.sources.RowSource` (templated, but not what a row holds)
     :param contact: the arguments of :class:`~airflow_connect.api.operations.CreateContact`, or of the class of another
         ``operation``, with templates over ``row`` and Airflow's context: ``{"name": "Order {{ row.order_id }}"}``. Or a
         function that takes a row, a dict, and returns them.
@@ -212,9 +221,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         return {*super().before_rendering(context), "contact", "idempotency_key", *data}
 
     def hide_fields(self) -> None:
-        """Hide the sensitive fields, and rows wherever they are not a source of rows."""
-        if not isinstance(self.rows, (FileRows, SqlRows, Hidden)):
-            self.rows = Hidden(self.rows, f"{len(self.rows):,} rows" if hasattr(self.rows, "__len__") else "rows")
+        """Hide the sensitive fields, and show of the rows what their source says."""
+        if not isinstance(self.rows, Hidden):
+            self.rows = Hidden(self.rows, _shown(self.rows))
         super().hide_fields()
 
     # --- Execution ------------------------------------------------------------------------------------------------
@@ -307,7 +316,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:
         """Return the instance as output and the file or tables of the rows as input; for OpenLineage."""
-        return contacts_lineage(self.hook.instance_id, self.rows)
+        with self.true_fields():
+            return contacts_lineage(self.hook.instance_id, self.rows)
 
     def _results_root(self, options: _Options) -> Any:
         """Return the folder below which results are recorded: the author's, the configuration's, or one of ours."""
@@ -514,6 +524,15 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                 raise
             # As where somebody has marked the task failed: Airflow takes no XCom of it any more.
             self.log.warning("The summary cannot be stored: %s", type(untold).__name__)
+
+
+def _shown(rows: Any) -> str:
+    """Return what Airflow's UI shows of rows."""
+    if hasattr(rows, "describe"):
+        return str(rows.describe())
+    if hasattr(rows, "__len__"):
+        return f"{len(rows):,} rows"
+    return f"rows of {type(rows).__name__}"
 
 
 class _Options:

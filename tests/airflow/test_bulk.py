@@ -13,10 +13,10 @@ import pytest
 
 from airflow_connect.emulator.resources import TASKS_FLOW
 from airflow_connect.record.format import RowState
-from tests.airflow.runs import new_dag, states, xcom
+from tests.airflow.runs import new_dag, rendered_fields, states, xcom
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from airflow_connect.emulator.server import Emulator
 
@@ -156,6 +156,78 @@ def test_rows_come_from_a_task(run_dag: Callable[..., Any], emulator: Emulator, 
     by_description = Counter(contact["description"] for contact in emulator.contacts())
     assert by_description == {"{{ 1 / 0 }}": 3, None: 5}
     assert "note" not in next(c for c in emulator.contacts() if c["name"] == "Order 12")["attributes"]
+
+
+class Tickets:
+    """A source of rows as an author may write one: not of any class of this package."""
+
+    template_fields = ("day",)
+    can_be_read_twice = False
+
+    def __init__(self, day: str) -> None:
+        self.day = day
+
+    def __str__(self) -> str:
+        return "tickets"
+
+    def read(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Return two rows of the day."""
+        yield 1, {"order": f"{self.day}/1", "note": MARKED}
+        yield 2, {"order": f"{self.day}/2", "note": MARKED}
+
+
+class NamedTickets(Tickets):
+    """The same, with what a source may have beyond reading."""
+
+    def describe(self) -> str:
+        """Return what the UI shows."""
+        return f"tickets of {self.day}"
+
+    def dataset(self) -> list[tuple[str, str]]:
+        """Return what is read."""
+        return [("https://helpdesk.example.com", f"tickets/{self.day}")]
+
+
+@pytest.mark.parametrize(
+    ("source", "shown", "inputs"),
+    [
+        (Tickets, "rows of Tickets", []),
+        (NamedTickets, "tickets of monday", [("https://helpdesk.example.com", "tickets/monday")]),
+    ],
+)
+def test_rows_of_a_source_of_the_authors_own(
+    run_dag: Callable[..., Any],
+    emulator: Emulator,
+    results: Path,
+    logged: Callable[[], str],
+    source: type[Tickets],
+    shown: str,
+    inputs: list[tuple[str, str]],
+) -> None:
+    """A source is what can be read: its fields are rendered, its rows sent once, and it says what is shown of it."""
+    from airflow.providers.common.compat.sdk import task
+
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    with new_dag("own_source") as dag:
+
+        @task
+        def day() -> str:
+            return "monday"
+
+        mine = source(day())
+        bulk = BulkCreateContactsOperator(task_id="bulk", rows=mine, contact=CONTACT)
+    assert bulk.upstream_task_ids == {"day"}
+    for _ in range(2):
+        run = run_dag(dag)
+        assert states(run) == {"day": "success", "bulk": "success"}
+        assert rendered_fields(run)["bulk", -1]["rows"] == shown
+    assert Counter(contact["attributes"]["order"] for contact in emulator.contacts()) == {"monday/1": 2, "monday/2": 2}
+    assert MARKED not in logged()
+    assert not isinstance(mine.day, str)  # what a run renders does not reach the Dag's own object
+    lineage = BulkCreateContactsOperator(task_id="bulk", rows=source("monday"), contact=CONTACT)
+    told = lineage.get_openlineage_facets_on_complete(None).inputs
+    assert [(dataset.namespace, dataset.name) for dataset in told] == inputs
 
 
 def test_source_knows_its_upstream_and_its_files(

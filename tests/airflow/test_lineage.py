@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import DAG
 from airflow.utils.state import TaskInstanceState
 
 from airflow_connect.assets.lineage import contacts_lineage
-from airflow_connect.bulk.rows import FileRows, SqlRows
+from airflow_connect.bulk.sources import FileRows, SqlRows
 from airflow_connect.operators.connect import CreateContactOperator
 
 if TYPE_CHECKING:

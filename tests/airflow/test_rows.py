@@ -9,7 +9,7 @@ import sqlite3
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_connect.bulk.rows import FileRows, SqlRows, source_of
+from airflow_connect.bulk.sources import FileRows, SqlRows, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_connect.api.operations import CreateContact
 from airflow_connect.bulk.plan import Plan, PlannedContact, TaskInstance
-from airflow_connect.bulk.rows import ListRows
+from airflow_connect.bulk.sources import ListRows
 from airflow_connect.bulk.template import compile_contact, compile_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_connect.bulk.rows import RowSource
+    from airflow_connect.bulk.sources import RowSource
 
 INSTANCE = "b1000000-0000-4000-8000-000000000001"
 REGION = "us-east-1"

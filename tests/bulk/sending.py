@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_connect.api.identity import CONTENT_DIGITS, request_digest, token_for_key
 from airflow_connect.api.operations import CreateContact, Operation, StartOutboundVoiceContact
 from airflow_connect.bulk.plan import Plan, PlannedContact, TaskInstance
-from airflow_connect.bulk.rows import FileRows
 from airflow_connect.bulk.send import Sender
+from airflow_connect.bulk.sources import FileRows
 from airflow_connect.bulk.template import compile_contact
 from airflow_connect.calls.pace import Call, Pace
 from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE

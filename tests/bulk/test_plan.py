@@ -20,7 +20,7 @@ from airflow_connect.api.errors import InputError, InvalidRequestError
 from airflow_connect.api.identity import CONTENT_DIGITS, request_digest, token_for_key, token_for_row
 from airflow_connect.api.operations import CreateContact, StartTaskContact
 from airflow_connect.bulk.plan import Plan, PlannedContact, RowFault, Skipped
-from airflow_connect.bulk.rows import FileRows, InvalidRow, ListRows
+from airflow_connect.bulk.sources import FileRows, InvalidRow, ListRows
 from airflow_connect.bulk.template import compile_contact
 from tests.bulk.planning import ASKED_BY, CALLED, INSTANCE, NOW, REGION, contacts_of, planned, rows_of
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
 
-    from airflow_connect.bulk.rows import Values
+    from airflow_connect.bulk.sources import Values
 
 SECRET = "Erika Mustermann"
 

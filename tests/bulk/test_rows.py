@@ -23,7 +23,7 @@ import pytest
 
 from airflow_connect._compat import database_hook
 from airflow_connect.api.errors import InputError
-from airflow_connect.bulk.rows import FileRows, InvalidRow, ListRows, RowSource, SqlRows, json_line, source_of
+from airflow_connect.bulk.sources import FileRows, InvalidRow, ListRows, RowSource, SqlRows, json_line, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -546,7 +546,7 @@ def test_import_is_cheap() -> None:
     """Importing the module imports no Airflow, no client and no Arrow; nothing is opened when a source is made."""
     program = (
         "import sys; before = set(sys.modules);"
-        "from airflow_connect.bulk.rows import FileRows, SqlRows;"
+        "from airflow_connect.bulk.sources import FileRows, SqlRows;"
         "FileRows('s3://bucket/*.csv', conn_id='x'); FileRows('/nowhere/a.parquet'); SqlRows('x', 'SELECT 1');"
         "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
     )
@@ -830,7 +830,7 @@ def test_postgresql_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path:
 PEAK = """
 import re, sys
 from pathlib import Path
-from airflow_connect.bulk.rows import FileRows, SqlRows
+from airflow_connect.bulk.sources import FileRows, SqlRows
 count = sum(1 for _ in eval(sys.argv[1]).read())
 # Not ru_maxrss, which holds what the parent had when it started the process.
 print(count, re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])

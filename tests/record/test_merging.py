@@ -14,7 +14,6 @@ from airflow_connect.api.errors import RequestError, RetryableError
 from airflow_connect.record.format import RowState, run_folder
 from airflow_connect.record.ledger import Ledger
 from airflow_connect.record.results import History, contacts, made_contacts, read_results
-from tools.simulation import StoppedClock
 from tests.record.headers import IDENTITY
 from tools.simulation import StoppedClock
 

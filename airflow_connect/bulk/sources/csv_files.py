@@ -1,0 +1,92 @@
+"""CSV: a header and lines of fields, each row as text by column."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from airflow_connect.api.errors import InputError
+from airflow_connect.bulk.sources.base import InvalidRow, Values, column_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["QUOTING", "Dialect", "rows_of_csv"]
+
+#: Characters of a CSV field: above a megabyte by far, and far below what a quote that is never closed would swallow.
+_FIELD_LIMIT: Final = 16 << 20
+
+#: How quotes are read: as they stand, or not at all. What a file holds stays text.
+QUOTING: Final = (csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE)
+
+
+class Dialect(NamedTuple):
+    """How a file is written, as for :func:`csv.reader`."""
+
+    delimiter: str
+    quotechar: str
+    escapechar: str | None
+    quoting: Literal[0, 1, 3]
+
+    def reader(self, lines: Iterable[str]) -> Any:
+        """
+        Return a reader of lines.
+
+        :raises TypeError: if an option is not what it must be; a ``ValueError`` from some versions of Python
+        """
+        return csv.reader(lines, strict=True, **self._asdict())
+
+
+def rows_of_csv(text: Iterable[str], name: str, dialect: Dialect) -> Iterator[Values | InvalidRow]:
+    """
+    Yield the rows of one file.
+
+    :param text: its lines, with their ends
+    :param name: what faults call it
+    :param dialect: how it is written
+    :raises InputError: if the header cannot be read, or a quote is never closed
+    """
+    # The limit is the process's. It is raised, and not lowered again: another thread may be reading too.
+    csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))
+    reader = dialect.reader(text)
+    try:
+        first: list[str] = next(filter(None, reader), [])
+    except csv.Error as error:
+        raise InputError(f"The header of {name} cannot be read: {_csv_rule(error)}.") from None
+    header = column_names(first, name)
+    width = len(header)
+    line = reader.line_num
+    while True:
+        try:
+            for cells in reader:
+                if len(cells) == width:
+                    yield dict(zip(header, cells))  # noqa: B905  # strict= costs a third, and they are as many
+                elif cells:  # a blank line is no row
+                    fields = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
+                    yield InvalidRow(f"has {fields}, and the header {width}", f"{name}, line {line + 1}")
+                line = reader.line_num
+        except csv.Error as error:
+            rule, where = _csv_rule(error), f"{name}, line {line + 1}"
+            if not _is_of_one_line(error):
+                raise InputError(f"{where}: {rule}.") from None
+            yield InvalidRow(rule, where)
+            # The reader goes on with the next line.
+            line = reader.line_num
+        else:
+            return
+
+
+_CSV_RULES: Final[Mapping[str, str]] = {
+    "unexpected end of data": "a quote is opened and never closed",
+    "field larger than field limit": f"a field has more than {_FIELD_LIMIT:,} characters, or a quote is never closed",
+    "expected after": "a field goes on after its closing quote; quote all of it, and double the quotes in it",
+}
+
+
+def _csv_rule(error: csv.Error) -> str:
+    return next((rule for words, rule in _CSV_RULES.items() if words in str(error)), f"is no CSV: {error}")
+
+
+def _is_of_one_line(error: csv.Error) -> bool:
+    """Tell whether the next line is a row again, which none is within a quote that is never closed."""
+    return "expected after" in str(error)

@@ -1,0 +1,322 @@
+"""Rows in files: which files, how each is opened, and in which format it is."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+import dataclasses
+import glob
+import gzip
+import io
+import os
+import re
+import zlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+
+from airflow_connect.api.errors import InputError
+from airflow_connect.bulk.sources.base import InvalidRow, Values, first_line, type_name
+from airflow_connect.bulk.sources.csv_files import QUOTING, Dialect, rows_of_csv
+from airflow_connect.bulk.sources.json_lines import rows_of_json_lines
+from airflow_connect.bulk.sources.parquet_files import rows_of_parquet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+__all__ = ["FileRows"]
+
+#: Bytes that are asked of a file at a time; of a store, each is a request.
+_BLOCK: Final = 1 << 18
+_STORE_BLOCK: Final = 4 << 20
+
+Format = Literal["csv", "jsonl", "parquet"]
+_FORMATS: Final[Mapping[str, Format]] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+}
+#: What the first bytes of a file tell, where a text is expected.
+_NO_TEXT: Final[Mapping[bytes, str]] = {
+    b"PK\x03\x04": "is a ZIP archive or an Excel workbook. Save it as CSV.",
+    b"PAR1": 'is a Parquet file. Give format="parquet".',
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd. Unpack it, or compress it with gzip.",
+    b"\xfd7zXZ\x00": "is compressed with xz. Unpack it, or compress it with gzip.",
+}
+
+
+_PATTERN: Final = re.compile(r"[*?[]")
+#: What keeps a path in a DAG file from being that of a file: a template, or a pattern.
+_NOT_FINAL: Final = re.compile(r"{{|{%|[*?[]")
+
+
+class _File(NamedTuple):
+    name: str
+    open: Callable[[], Any]
+
+
+@dataclass(repr=False)
+class FileRows:
+    """
+    Rows in files: CSV, JSON Lines or Parquet, plain or compressed with gzip, local or in a store.
+
+    Several files are read in the order of their names, each with a header of its own. What a value is, the format
+    says: text in CSV, also where a field is empty; JSON's types; Python's for those of Parquet.
+
+    :param path: a file, or a pattern with ``*``, ``?``, ``[…]`` or ``**`` for several; a local path, or one of any
+        store that Airflow's `ObjectStoragePath
+        <https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/objectstorage.html>`__ knows, as
+        ``s3://bucket/orders/*.csv`` (templated)
+    :param conn_id: Airflow's connection to the store (templated)
+    :param format: ``csv``, ``jsonl`` or ``parquet``; default: by the path's suffix, which ``.gz`` may follow
+    :param encoding: of CSV and JSON Lines, by Python's name; a byte order mark is skipped
+    :param delimiter: of CSV; default: a comma, and a tab for ``.tsv``
+    :param quotechar: of CSV
+    :param escapechar: of CSV, default: none; a quote within quotes is doubled
+    :param quoting: of CSV: ``csv.QUOTE_MINIMAL``, or ``csv.QUOTE_NONE`` where quotes mean nothing
+    :raises ValueError: if an option is none, or the path's suffix says no format
+    """
+
+    template_fields: ClassVar[Sequence[str]] = ("path", "conn_id")
+    can_be_read_twice: ClassVar[bool] = True
+
+    path: str
+    _: dataclasses.KW_ONLY
+    conn_id: str | None = None
+    format: Format | None = None
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+    quotechar: str = '"'
+    escapechar: str | None = None
+    quoting: Literal[0, 1, 3] = csv.QUOTE_MINIMAL
+
+    def __post_init__(self) -> None:
+        # An XComArg is rendered to a text later.
+        if isinstance(self.path, os.PathLike) or hasattr(self.path, "conn_id"):
+            self.conn_id = self.conn_id or getattr(self.path, "conn_id", None)
+            self.path = str(self.path)
+        if self.format not in (None, *_FORMATS.values()):
+            raise ValueError(f"format is {self.format!r}; give csv, jsonl or parquet.")
+        if self.quoting not in QUOTING:
+            raise ValueError(
+                "quoting is to be csv.QUOTE_MINIMAL, csv.QUOTE_ALL or csv.QUOTE_NONE: what a CSV file holds stays text."
+            )
+        try:
+            " ".encode(self.encoding)
+        except LookupError:
+            raise ValueError(f"encoding is {self.encoding!r}, which Python does not know for text.") from None
+        try:
+            self._dialect("").reader([])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"delimiter, quotechar or escapechar is wrong: {error}.") from None
+        if isinstance(self.path, str) and not _NOT_FINAL.search(self.path):
+            try:
+                self._format_of(self.path)
+            except InputError as error:
+                raise ValueError(str(error)) from None
+
+    def __repr__(self) -> str:
+        given = [
+            f"{field.name}={getattr(self, field.name)!r}"
+            for field in dataclasses.fields(self)[1:]
+            if getattr(self, field.name) != field.default
+        ]
+        return f"FileRows({', '.join([repr(self.path), *given])})"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def describe(self) -> str:
+        """Return what Airflow's UI shows: the path."""
+        return str(self)
+
+    def dataset(self) -> list[tuple[str, str]]:
+        """
+        Return OpenLineage's name of the files.
+
+        ``s3://conn_id@bucket/key`` is ``s3://bucket`` and ``key``: Airflow's connection is not part of the name.
+        """
+        scheme, separator, rest = str(self.path).partition("://")
+        if not separator or scheme == "file":
+            return [("file", str(Path(rest if separator else self.path).absolute()))]
+        authority, _, key = rest.partition("/")
+        return [(f"{scheme}://{authority.rpartition('@')[2]}", key or "/")]
+
+    def read(self) -> Iterator[tuple[int, Values | InvalidRow]]:
+        """
+        Open the files one after the other and return their rows, with their numbers from 1, through all files.
+
+        :raises InputError: if no file is there, or one cannot be read
+        """
+        with contextlib.closing(self._rows()) as rows:
+            yield from enumerate(rows, 1)
+
+    def _rows(self) -> Generator[Values | InvalidRow]:
+        for file in self._files():
+            try:
+                yield from self._rows_of(file)
+            except InputError:
+                raise
+            except Exception as error:  # each store raises its own
+                raise self._unreadable(file.name, error) from error
+
+    def _format_of(self, path: str) -> Format:
+        if self.format:
+            return self.format
+        suffixes = _suffixes(path)
+        if not suffixes or suffixes == [".parquet", ".gz"] or suffixes[0] not in _FORMATS:
+            raise InputError(
+                f"{path}: its suffix says no format. Give format=, which is csv, jsonl or parquet, or name files"
+                " *.csv, *.tsv, *.jsonl or *.ndjson, which .gz may follow, or *.parquet."
+            )
+        return _FORMATS[suffixes[0]]
+
+    # --- Which files ---
+
+    def _files(self) -> list[_File]:
+        path: Any = self.path
+        if not isinstance(path, str) or not path.strip():
+            raise InputError(f"The path of FileRows is {type_name(path) if path else 'empty'}; it is to be a text.")
+        scheme, separator, rest = path.partition("://")
+        try:
+            if separator and scheme != "file":
+                files, is_folder = self._files_of_store(scheme, rest)
+            else:
+                files, is_folder = _local_files(rest if separator else path)
+        except Exception as error:  # each store raises its own
+            raise self._unreadable(path, error) from error
+        if is_folder:
+            raise InputError(f"{path} is a folder. Name the files in it that are to be read: {path.rstrip('/')}/*.csv.")
+        if not files:
+            raise InputError(
+                f"No file matches {path}. Check the path{'' if separator else ', on the worker that runs the task'}."
+            )
+        return files
+
+    def _files_of_store(self, scheme: str, rest: str) -> tuple[list[_File], bool]:
+        from airflow_connect._compat import storage_path
+
+        root, _, key = rest.partition("/")
+        # The connection's ID may stand before the bucket, which not every version reads when none is given apart.
+        in_path, _, bucket = root.rpartition("@")
+        store = storage_path(f"{scheme}://{bucket}", self.conn_id or in_path or None).fs
+        path = store._strip_protocol(f"{scheme}://{bucket}/{key}")  # noqa: SLF001  # as fsspec's own functions do
+        # What this process listed before may be old.
+        store.invalidate_cache()
+        found = store.glob(path, detail=True) if _PATTERN.search(path) else {}
+        names = sorted(name for name, about in found.items() if about["type"] == "file")
+        if not found:
+            # isfile() would take a path without access for one without a file.
+            with contextlib.suppress(FileNotFoundError):
+                if store.info(path)["type"] == "directory":
+                    return [], True
+                names = [path]
+        return [
+            _File(store.unstrip_protocol(name), partial(store.open, name, "rb", block_size=_STORE_BLOCK))
+            for name in names
+        ], False
+
+    def _unreadable(self, name: str, error: Exception) -> InputError:
+        connection = f"the connection {self.conn_id}" if self.conn_id else "the worker"
+        is_store = "://" in name
+        if isinstance(error, FileNotFoundError):
+            return InputError(f"There is no {name}{'' if is_store else ' on the worker that runs the task'}.")
+        if isinstance(error, PermissionError):
+            listing = ", and to list it where the path is a pattern" if is_store else ""
+            return InputError(f"Access to {name} is denied. Allow {connection} to read it{listing}.")
+        if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
+            return InputError(f"{name} is compressed with gzip, and cut off or damaged. Write it anew.")
+        if isinstance(error, ImportError):
+            return InputError(f"{name} cannot be read: {first_line(error)}. Install it where the task runs.")
+        what = f"{type(error).__name__}: {first_line(error)}"
+        return InputError(f"{name} cannot be read ({what}). Check the path, and that {connection} can read it.")
+
+    # --- What is in a file ---
+
+    def _rows_of(self, file: _File) -> Iterator[Values | InvalidRow]:
+        format_ = self._format_of(file.name)
+        if format_ == "parquet":
+            with file.open() as plain:
+                yield from rows_of_parquet(plain, file.name)
+            return
+        with self._unpacked(file) as binary:
+            start = binary.peek(_BLOCK)
+            for magic, what in _NO_TEXT.items():
+                if start.startswith(magic):
+                    raise InputError(f"{file.name} {what}")
+            if self._codec == "utf-8-sig" and start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                raise InputError(f'{file.name} is UTF-16. Give encoding="utf-16".')
+            if format_ == "jsonl" and start.lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"["):
+                raise InputError(
+                    f"{file.name} is a JSON array. Write one object a line (JSON Lines), without brackets and commas"
+                    " around them."
+                )
+            text = io.TextIOWrapper(binary, self._codec, newline="")
+            rows = (
+                rows_of_csv(text, file.name, self._dialect(file.name))
+                if format_ == "csv"
+                else rows_of_json_lines(text, file.name)
+            )
+            try:
+                yield from rows
+            except UnicodeDecodeError:
+                raise self._undecodable(file) from None
+
+    @property
+    def _codec(self) -> str:
+        name = codecs.lookup(self.encoding).name
+        return "utf-8-sig" if name == "utf-8" else name
+
+    @contextlib.contextmanager
+    def _unpacked(self, file: _File) -> Iterator[io.BufferedReader[Any]]:
+        with contextlib.ExitStack() as stack:
+            plain = stack.enter_context(file.open())
+            # The files of most stores cannot peek, and are slow in small pieces.
+            binary = plain if isinstance(plain, io.BufferedReader) else io.BufferedReader(plain, _BLOCK)
+            if binary.peek(2).startswith(b"\x1f\x8b"):
+                unpacked: Any = stack.enter_context(gzip.GzipFile(fileobj=binary))
+                binary = io.BufferedReader(unpacked, _BLOCK)
+            yield binary
+
+    def _dialect(self, name: str) -> Dialect:
+        delimiter = self.delimiter or ("\t" if ".tsv" in _suffixes(name) else ",")
+        return Dialect(delimiter, self.quotechar, self.escapechar, self.quoting)
+
+    def _undecodable(self, file: _File) -> InputError:
+        """Return the error for a file in another encoding, with the place, which the text's reader does not know."""
+        decoder = codecs.getincrementaldecoder(self._codec)()
+        line, position = 1, 0
+        with self._unpacked(file) as binary:
+            while block := binary.read(_BLOCK):
+                pending = len(decoder.getstate()[0])
+                try:
+                    line += decoder.decode(block).count("\n")
+                except UnicodeDecodeError as error:
+                    good = max(0, error.start - pending)
+                    line += decoder.decode(block[:good]).count("\n")
+                    position += good
+                    break
+                position += len(block)
+        return InputError(
+            f"{file.name} is not {self.encoding}: line {line}, byte {position + 1:,} of the file. Give its encoding="
+            ' (files from Excel are often "cp1252"), or write it as UTF-8.'
+        )
+
+
+def _suffixes(path: str) -> list[str]:
+    """Return the last suffix of a path in small letters, with the one before ``.gz``."""
+    suffixes = [suffix.lower() for suffix in Path(path.rstrip("/")).suffixes]
+    return suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:]
+
+
+def _local_files(path: str) -> tuple[list[_File], bool]:
+    if Path(path).is_dir():
+        return [], True
+    names = [path]
+    if _PATTERN.search(path) and not Path(path).exists():
+        names = sorted(name for name in glob.iglob(path, recursive=True) if Path(name).is_file())  # noqa: PTH207
+    return [_File(name, partial(Path(name).open, "rb", _BLOCK)) for name in names], False

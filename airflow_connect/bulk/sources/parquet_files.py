@@ -1,0 +1,74 @@
+"""Parquet, batch by batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from airflow_connect.api.errors import InputError
+from airflow_connect.bulk.sources.base import BATCH, InvalidRow, Values, column_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["rows_of_parquet"]
+
+#: Bytes that are asked of a file at a time.
+_COLUMN_BLOCK: Final = 1 << 16
+
+
+def rows_of_parquet(binary: BinaryIO, name: str) -> Iterator[Values | InvalidRow]:
+    """
+    Yield the rows of one file.
+
+    :param binary: the file
+    :param name: what faults call it
+    :raises InputError: if pyarrow is not installed, or two columns have one name
+    """
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError(
+            f"{name} is Parquet, which needs pyarrow. Install airflow-provider-amazon-connect[parquet] where the task"
+            " runs."
+        ) from None
+    pool = pyarrow.default_memory_pool()
+    # Without a buffer, a column of a whole row group is read at once.
+    with pyarrow.parquet.ParquetFile(binary, buffer_size=_COLUMN_BLOCK, pre_buffer=False) as file:
+        names = column_names(file.schema_arrow.names, name)
+        for batch in file.iter_batches(BATCH, use_threads=False):
+            try:
+                columns = [_microseconds(column).to_pylist() for column in batch.columns]
+            except (ValueError, OverflowError):
+                yield from _one_by_one(batch, names, name)
+                continue
+            for values in zip(*columns, strict=True):
+                yield dict(zip(names, values))  # noqa: B905  # as above
+            # Arrow keeps pages that it has done with, some twenty megabytes of them.
+            pool.release_unused()
+
+
+def _one_by_one(batch: Any, names: list[str], name: str) -> Iterator[Values | InvalidRow]:
+    """Yield the rows of a batch in which a value is none that Python knows: a date after the year 9999, no UTF-8."""
+    columns = list(map(_microseconds, batch.columns))
+    for index in range(batch.num_rows):
+        values = {}
+        for column_name, column in zip(names, columns, strict=True):
+            try:
+                values[column_name] = column[index].as_py()
+            except (ValueError, OverflowError) as error:
+                rule = f"column {column_name!r} has a value that cannot be read ({type(error).__name__})"
+                yield InvalidRow(rule, name)
+                break
+        else:
+            yield values
+
+
+def _microseconds(column: Any) -> Any:
+    """Return a column of times as Python has them. What is finer would be pandas' types, where pandas is installed."""
+    import pyarrow as pa
+
+    if getattr(column.type, "unit", None) != "ns":
+        return column
+    if pa.types.is_timestamp(column.type):
+        return column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    return column.cast(pa.time64("us") if pa.types.is_time(column.type) else pa.duration("us"), safe=False)

@@ -1,0 +1,167 @@
+"""Rows that a database returns, through the hook of any SQL provider of Airflow."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from airflow_connect.api.errors import InputError
+from airflow_connect.bulk.sources.base import BATCH, InvalidRow, Values, column_names, first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+__all__ = ["SqlRows"]
+
+_log = logging.getLogger(__name__)
+
+#: ``%s``, ``%(name)s`` and ``:name``, but not a cast as in ``a::text``.
+_PLACEHOLDER: Final = re.compile(r"%(?:\(\w+\))?s|(?<![:\w]):[A-Za-z_]\w*")
+
+
+@dataclass(repr=False)
+class SqlRows:
+    """
+    Rows that a database returns, through the hook of any SQL provider of Airflow.
+
+    PostgreSQL and MySQL are read through a cursor on the server; others in batches, where it is for the driver to say
+    whether it holds the result. The query runs once: its rows are kept on local disk for the second reading. Nothing
+    is committed.
+
+    :param conn_id: Airflow's connection to the database (templated)
+    :param sql: a query, whose columns are named, each differently (templated)
+    :param parameters: values for the placeholders in the query, in the driver's style: ``%s`` for PostgreSQL and
+        MySQL, ``?`` for SQLite (templated)
+    """
+
+    template_fields: ClassVar[Sequence[str]] = ("conn_id", "sql", "parameters")
+    can_be_read_twice: ClassVar[bool] = False
+
+    conn_id: str
+    sql: str
+    parameters: Sequence[Any] | Mapping[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        parameters = "" if self.parameters is None else ", parameters=…"
+        return f"SqlRows({self.conn_id!r}, {self.sql!r}{parameters})"
+
+    def __str__(self) -> str:
+        return f"SQL on conn_id {self.conn_id}"
+
+    def describe(self) -> str:
+        """Return what Airflow's UI shows: the connection, and neither the query nor its parameters."""
+        return str(self)
+
+    def dataset(self) -> list[tuple[str, str]]:
+        """
+        Return OpenLineage's names of the tables that the query reads.
+
+        Nothing where OpenLineage is not installed, or where the hook does not know, or cannot find out, what its
+        database is named. The database is asked for nothing but its default schema, and not for what is in its tables.
+        """
+        try:
+            from airflow.providers.openlineage.sqlparser import SQLParser
+        except ImportError:
+            return []
+        from airflow_connect._compat import database_hook
+
+        hook = database_hook(self.conn_id)
+        connection = hook.get_connection(self.conn_id)
+        try:
+            database_info = hook.get_openlineage_database_info(connection)
+            parser = SQLParser(
+                dialect=hook.get_openlineage_database_dialect(connection),
+                default_schema=hook.get_openlineage_default_schema() if database_info else None,
+            )
+        except Exception as error:  # noqa: BLE001  # hooks ask their database, or are not made for this
+            _log.debug("The tables behind the connection %s have no names: %s", self.conn_id, type(error).__name__)
+            return []
+        if database_info is None:
+            return []
+        # The parser takes no placeholders of drivers.
+        sql = _PLACEHOLDER.sub("NULL", self.sql) if self.parameters is not None else self.sql
+        query = parser.generate_openlineage_metadata_from_sql(
+            sql=sql, hook=hook, database_info=database_info, use_connection=False
+        )
+        return [(table.namespace, table.name) for table in query.inputs]
+
+    def read(self) -> Iterator[tuple[int, Values | InvalidRow]]:
+        """
+        Run the query and return its rows one by one, with their numbers from 1.
+
+        :raises InputError: if the connection or the query fails, or two columns have one name
+        """
+        with contextlib.closing(self._rows()) as rows:
+            yield from enumerate(rows, 1)
+
+    def _rows(self) -> Generator[Values]:
+        try:
+            # The cursor goes with the connection: closed by itself, some read all that is left first.
+            with contextlib.closing(self._connect()) as connection:
+                cursor = _streaming_cursor(connection)
+                cursor.execute(*((self.sql,) if self.parameters is None else (self.sql, self.parameters)))
+                # psycopg2 knows the columns of a cursor on the server only after it has fetched.
+                batch = cursor.fetchmany(BATCH)
+                names = self._names(cursor)
+                while batch:
+                    for values in batch:
+                        yield dict(zip(names, map(_plain, values), strict=True))
+                    batch = cursor.fetchmany(BATCH)
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001  # each driver raises its own
+            raise self._failed(error) from None
+
+    def _connect(self) -> Any:
+        from airflow_connect._compat import database_hook
+
+        hook = database_hook(self.conn_id)
+        # As DbApiHook has it, which not every hook for a database is made of.
+        if not hasattr(hook, "get_records"):
+            raise InputError(
+                f"The connection {self.conn_id} leads to {type(hook).__name__}, which is no hook of a database with"
+                " SQL. Check conn_id."
+            )
+        return hook.get_conn()
+
+    def _names(self, cursor: Any) -> list[str]:
+        if not cursor.description:
+            raise InputError(f"The {self} returns no rows; it is to be a query.")
+        return column_names([column[0] for column in cursor.description], f"the result of {self}")
+
+    def _failed(self, error: Exception) -> InputError:
+        kinds = {kind.__name__ for kind in type(error).__mro__}
+        # SQLite quotes a text that is no UTF-8.
+        words = f": {first_line(error).partition(' with text ')[0]}" if kinds & _TELL_NO_VALUE else ""
+        return InputError(
+            f"{self} failed ({type(error).__name__}{words}). Check sql, parameters and the"
+            " connection, and that the provider of its type is installed."
+        )
+
+
+#: Errors of Airflow and of databases (PEP 249) that are about the query or the connection. Others quote values.
+_TELL_NO_VALUE: Final = {"AirflowException", "ImportError", "InterfaceError", "OperationalError", "ProgrammingError"}
+
+
+def _streaming_cursor(connection: Any) -> Any:
+    """Return a cursor that does not hold the whole result here, where the driver has one."""
+    name = "airflow_connect_rows"
+    # Airflow's connection may ask for cursors that give rows as dicts, of which two columns of one name make one.
+    match type(connection).__module__.partition(".")[0]:
+        case "psycopg":
+            return connection.cursor(name, row_factory=importlib.import_module("psycopg.rows").tuple_row)
+        case "psycopg2":
+            return connection.cursor(name, cursor_factory=importlib.import_module("psycopg2.extensions").cursor)
+        case "MySQLdb" | "pymysql" as driver:
+            return connection.cursor(importlib.import_module(f"{driver}.cursors").SSCursor)
+        case _:
+            return connection.cursor()
+
+
+def _plain(value: Any) -> Any:
+    """Return the bytes of a binary value, for which some drivers give a view of their memory."""
+    return bytes(value) if isinstance(value, memoryview | bytearray) else value
