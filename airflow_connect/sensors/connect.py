@@ -146,13 +146,13 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     @confidential
     def execute(self, context: Context) -> Any:
         """
-        Look, and wait here, between two schedulings, or in the triggerer.
+        Poll, and wait here, between two schedulings, or in the triggerer.
 
         :param context: the context of the task instance
         """
         self._check(context)
         if not self.deferrable:
-            self._wait, self._started = None, self._first_look(context)
+            self._wait, self._started = None, self._first_poll(context)
             return super().execute(context)
         self._started = time.time()
         wait = self._wait = self._new_wait(context, deadline=self._started + self.timeout)
@@ -176,7 +176,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     @confidential
     def poke(self, context: Context) -> PokeReturnValue | bool:
         """
-        Look once.
+        Poll once.
 
         :param context: the context of the task instance
         """
@@ -316,8 +316,8 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
             **connection_of(self),
         )
 
-    def _first_look(self, context: Context) -> float:
-        """Return when this attempt looked first, which is before a task that reschedules itself began."""
+    def _first_poll(self, context: Context) -> float:
+        """Return when this attempt polled first, which is before a task that reschedules itself began."""
         first = first_reschedule(context) if self.reschedule else None
         self._polled_before = first is not None
         return first.timestamp() if first is not None else time.time()

@@ -74,7 +74,7 @@ class ContactTrigger(BaseTrigger):
         outcomes are recorded as they are found
     :param results_conn_id: the connection to the object store of ``results``
     :param attributes: names of the attributes that are recorded with the results, or ``"all"``
-    :param poke_interval: seconds between two looks
+    :param poke_interval: seconds between two polls
     :param deadline: when the time is up (seconds since 1970), ``None`` for never
     :param wait_for: how many have to end: ``"all"``, ``"any"``, a number of contacts, or a share of them (``"80%"``)
     :param stop_on_kill: whether to stop what is open when somebody fails, clears or marks the deferred task
