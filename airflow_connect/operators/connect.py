@@ -23,7 +23,7 @@ from airflow_connect._compat import (
 )
 from airflow_connect._task import confidential, given_text, truth
 from airflow_connect.api.errors import ConnectError, InvalidRequestError, SetupError
-from airflow_connect.api.fields import Fault, text_of
+from airflow_connect.api.fields import Fault, describe, text_of
 from airflow_connect.api.identity import token_for_key
 from airflow_connect.api.operations import (
     CreateContact,
@@ -129,12 +129,16 @@ class _MakeContactOperator(ConnectBaseOperator):
         own = {name: getattr(self, name) for name in request.parameters}
         params = request(**{**own, **arguments, "instance_id": self.hook.instance_id, "client_token": token}).params()
 
-        repeat_unknown = truth("repeat_unknown", self.repeat_unknown)
+        repeat_unknown = self._may_repeat_unknown(request.name)
+        store = self.record_store(context)
+        ti = context["ti"]
+        asked_by = {name: getattr(ti, name, -1) for name in ("dag_id", "run_id", "task_id", "map_index")}
         record = ContactRecord(
-            self.record_store(context),
+            store,
             request.name,
             params,
             repeat_unknown=request.promise.repeats_unknown or repeat_unknown,
+            asked_by=asked_by if isinstance(store, FolderStore) else None,
         )
         contact = record.contact()
         if contact is not None:
@@ -158,6 +162,13 @@ class _MakeContactOperator(ConnectBaseOperator):
         self.log.info("Contact %s %s (%s); client token %.8s…, attempts: %d", contact_id, what, link, token, attempts)
         tell_outlets(context, self.hook.instance_id, {"contacts": 1})
         return contact_id
+
+    def _may_repeat_unknown(self, operation: str) -> bool:
+        try:
+            return truth("repeat_unknown", self.repeat_unknown)
+        except ValueError:
+            fault = Fault("repeat_unknown", "must be true or false", describe(self.repeat_unknown))
+        raise InvalidRequestError(operation, [fault])
 
     def record_store(self, context: Context) -> Store | None:
         """
@@ -600,7 +611,8 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         store = task_state_store(context)
         if store is not None and of_this_task and not given:
             return store
-        has_run_before = context["ti"].try_number > 1 and not truth("repeat_unknown", self.repeat_unknown)
+        repeats = self._may_repeat_unknown(StartOutboundVoiceContact.name)
+        has_run_before = context["ti"].try_number > 1 and not repeats
         folder = folder_of(path or default_results_path()) / "calls"
         return FolderStore(folder, may_miss=has_run_before and not tasks_share_a_disk())
 

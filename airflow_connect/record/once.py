@@ -101,22 +101,40 @@ class ContactRecord:
     :param operation: the API operation
     :param params: the request, with its client token
     :param repeat_unknown: whether a call that an earlier attempt may have made is made again
+    :param asked_by: ``dag_id``, ``run_id``, ``task_id`` and ``map_index`` of the task instance, where the store is not
+        its alone
     """
 
     def __init__(
-        self, store: Store | None, operation: str, params: Mapping[str, Any], *, repeat_unknown: bool = True
+        self,
+        store: Store | None,
+        operation: str,
+        params: Mapping[str, Any],
+        *,
+        repeat_unknown: bool = True,
+        asked_by: Mapping[str, Any] | None = None,
     ) -> None:
         self._store = store
         self._operation = operation
         self._repeat_unknown = repeat_unknown
+        self._asked_by = None if asked_by is None else dict(asked_by)
         self._key = f"amazon_connect_{params['ClientToken']}"[:128]
         self._content = content_digests(params["ClientToken"], params)
         found = store.get(self._key) if store is not None else None
         self._before: dict[str, Any] = found if isinstance(found, dict) else {}
 
     def contact(self) -> dict[str, Any] | None:
-        """Return the contact that an earlier attempt made, if that is known."""
-        return self._before if self._before.get("state") == "made" else None
+        """
+        Return the contact that an earlier attempt made, if that is known.
+
+        :raises IdempotencyError: if another task instance made it from other content
+        """
+        if self._before.get("state") != "made":
+            return None
+        made_by = self._before.get("recorded_by")
+        if made_by != self._asked_by and (changed := self.changed_fields()):
+            raise content_changed(self._operation, changed, recorded_by=made_by, exists=True)
+        return self._before
 
     def changed_fields(self) -> list[str]:
         """Return the fields that differ from the earlier attempt's."""
@@ -152,4 +170,5 @@ class ContactRecord:
 
     def _set(self, entry: Mapping[str, Any]) -> None:
         if self._store is not None:
-            self._store.set(self._key, dict(entry))
+            owner = {} if self._asked_by is None else {"recorded_by": self._asked_by}
+            self._store.set(self._key, {**entry, **owner})

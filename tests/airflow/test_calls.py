@@ -141,9 +141,9 @@ def test_what_did_not_happen_is_repeated(run_dag: Callable[..., Any], amazon_con
 
 
 def test_key_is_called_once_over_runs(
-    run_dag: Callable[..., Any], amazon_connect: LocalConnect, tmp_path: Path
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, tmp_path: Path, logged: Callable[[], str]
 ) -> None:
-    """The record in ``results_path`` keeps a key from being called again by another Dag, long after the call."""
+    """The record in ``results_path`` keeps a key from being called again by another Dag, or taken for another call."""
     amazon_connect.phones("+=busy")
     key = {"idempotency_key": "request-17", "results_path": str(tmp_path)}
     first = run_dag(call_dag("first", **key))
@@ -153,6 +153,10 @@ def test_key_is_called_once_over_runs(
     assert xcom(first, "call") == xcom(second, "call")
     assert calls(amazon_connect) == 1
     assert NUMBER not in "".join(file.read_text() for file in tmp_path.rglob("*") if file.is_file())
+
+    assert run_dag(call_dag("other_content", name="Somebody else", **key)).state == "failed"
+    assert "Task 'call' of Dag 'first'" in logged()
+    assert calls(amazon_connect) == 1
 
     amazon_connect.faults("StartOutboundVoiceContact@1:cut_after")
     assert run_dag(call_dag("lost", **key | {"idempotency_key": "request-18"})).state == "failed"
