@@ -265,7 +265,7 @@ class Report:
         throttled = now.throttled - before.throttled
         rate = created / seconds if seconds > 0 else 0.0
         mean = now.accepted / now.seconds if now.seconds else 0.0
-        time_left = left / (rate or mean) if rate or mean else None
+        time_left = left / rate if rate else None
         self._log.info(
             "%d of %d rows done: %.3g contacts a second, %.1f %% throttled, %d failed%s%s",
             done,

@@ -22,6 +22,7 @@ from jinja2.utils import missing, object_type_repr
 
 from airflow_connect.api.errors import InvalidRequestError
 from airflow_connect.api.fields import Fault, describe, is_absent, key_path, text_of
+from airflow_connect.api.identity import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -152,6 +153,9 @@ def compile_text(
         if not any(part.strip() for part, counts in zip(texts, of_row, strict=True) if counts):
             rule = "must not be empty: every contact with an empty key would be the same one"
             raise RowError(Fault(name, rule, "nothing from this row"))
+        if missing := [part for part, counts in zip(texts, of_row, strict=True) if counts and part.strip() in MISSING]:
+            rule = "must name something of the row: this is how Python writes a value that is missing"
+            raise RowError(Fault(name, rule, f"the text {missing[0].strip()}"))
         key = "".join(texts)
         if not key.isascii() and key != key.encode(errors="replace").decode():
             raise RowError(Fault(name, "must be Unicode text (no lone surrogates)", describe(key)))

@@ -24,7 +24,7 @@ from airflow_connect._compat import (
 from airflow_connect._task import confidential, given_text, truth
 from airflow_connect.api.errors import ConnectError, InvalidRequestError, SetupError
 from airflow_connect.api.fields import Fault, describe, text_of
-from airflow_connect.api.identity import token_for_key
+from airflow_connect.api.identity import MISSING, token_for_key
 from airflow_connect.api.operations import (
     CreateContact,
     Operation,
@@ -189,6 +189,9 @@ class _MakeContactOperator(ConnectBaseOperator):
         if not str(self.idempotency_key).strip():
             rule = "must not be empty: every contact with an empty key would be the same one"
             raise InvalidRequestError(operation, [Fault("idempotency_key", rule, "empty text")])
+        if str(self.idempotency_key).strip() in MISSING:
+            rule = "must name something: this is how Python writes a value that is missing, as in a template"
+            raise InvalidRequestError(operation, [Fault("idempotency_key", rule, str(self.idempotency_key).strip())])
         return token_for_key(self.hook.conn_region_name, self.hook.instance_id, operation, str(self.idempotency_key))
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:

@@ -308,11 +308,13 @@ def test_key_and_token_exclude_each_other(
     with new_dag("identity") as dag:
         CreateContactOperator(task_id="both", channel="TASK", idempotency_key="a", client_token="b")
         CreateContactOperator(task_id="empty", channel="TASK", idempotency_key="{{ '' }}")
-    assert states(run_dag(dag)) == {"both": "failed", "empty": "failed"}
+        CreateContactOperator(task_id="missing", channel="TASK", idempotency_key="{{ none }}")
+    assert states(run_dag(dag)) == {"both": "failed", "empty": "failed", "missing": "failed"}
     assert emulator.calls() == []
     log = logged()
     assert "give idempotency_key or client_token" in log
     assert "every contact with an empty key would be the same one" in log
+    assert "this is how Python writes a value that is missing" in log
 
 
 def test_task_that_failed_has_no_link(run_dag: Callable[..., Any], logged: Callable[[], str]) -> None:

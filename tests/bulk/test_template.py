@@ -502,6 +502,15 @@ def test_a_function_cannot_change_the_row() -> None:
     assert (contact(row), row) == ({"name": 1}, {"x": 1, "y": 2})
 
 
+@pytest.mark.parametrize("value", ["None", " nan ", "<NA>"])
+def test_a_key_of_a_missing_value_is_refused(value: str) -> None:
+    """The text that Python writes for what is missing would make one contact of all rows that miss it."""
+    key = compile_text("lead-{{ row.x }}", {})
+    [fault] = faults_of(lambda: key({"x": value}))
+    assert (fault.field, fault.given) == ("idempotency_key", f"the text {value.strip()}")
+    assert key({"x": "None of these"}) == "lead-None of these"
+
+
 def test_an_exception_of_a_function_is_the_rows_fault() -> None:
     """Its class and line are told, its message is not: it may hold what the row holds."""
 
