@@ -130,7 +130,7 @@ def content_digests(client_token: str, params: Mapping[str, Any]) -> dict[str, s
     Return a short digest of each field of a request, by the field's path.
 
     Attributes and references are told apart one by one. A digest has 32 bits and depends on the token: enough to
-    see that a field has changed, too little to tell what was in it.
+    see that a field has changed. It does not hide a value of which there are few: whoever reads it can test a guess.
 
     :param client_token: the token that the request is sent with
     :param params: the request, as botocore's client takes it

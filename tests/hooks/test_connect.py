@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,8 +114,7 @@ def test_no_instance_says_where_to_put_it(emulator: Emulator, monkeypatch: pytes
 )
 def test_malformed_extra_is_named(extra: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """An extra that cannot be read is one clear error that names the connection, and nothing is sent."""
-    from airflow import __version__ as airflow_version
-
+    airflow_version = metadata.version("apache-airflow")
     # Airflow 3.0 and 3.1 say themselves, in a warning, that they cannot find such a connection, and go on without.
     unread = airflow_version.startswith(("3.0", "3.1")) and extra in {"{not json", "[1]"}
     message = "NoCredentialsError" if unread else "'aws_broken'"

@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -205,3 +206,16 @@ def test_contacts_that_the_input_no_longer_has(made: list[Attempt], still_there:
         with History(Path(scratch), asked_by=IDENTITY | {"run_id": "monday"}) as history:
             tokens = [f"token-{contact}" for contact in still_there]
             assert history.count_missing(tokens, with_key=False) == len(gone)
+
+
+@pytest.mark.parametrize(("key", "missing"), [(None, 1), ("order-1", 0)])
+def test_row_that_was_sent_without_a_key_is_missed_where_there_are_keys(
+    tmp_path: Path, key: str | None, missing: int
+) -> None:
+    """Where the input has keys, what was sent without one is counted as missing, and what had one is not."""
+    with Ledger(run_folder(tmp_path, **IDENTITY), header=IDENTITY | {"try_number": 1, "rows": 1}) as ledger:
+        ledger.intend([(1, key, "token-1", "content")])
+        ledger.created(1, "contact-1", attempts=1)
+    with History(tmp_path, asked_by=IDENTITY) as history:
+        assert history.count_missing(["another-token"], with_key=True) == missing
+        assert history.count_missing(["another-token"], with_key=False) == 1

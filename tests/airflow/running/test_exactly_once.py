@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.until import until
+
 if TYPE_CHECKING:
     from airflow_connect.emulator.server import Emulator
     from tools.local_airflow import LocalAirflow
@@ -122,6 +124,36 @@ def test_killed_workers_make_one_contact_each(local_airflow: LocalAirflow, emula
     assert sum(count > 1 for count in repeated.values()) >= 8, "the kills did not fall between send and answer"
     made = {contact["id"] for contact in emulator.contacts()}
     assert {local_airflow.xcom("killed", run_id, "contact", number) for number in range(20)} == made
+
+
+def test_killed_worker_calls_nobody_again(local_airflow: LocalAirflow, emulator: Emulator) -> None:
+    """A worker dies of SIGKILL after the customer was called: neither its retry nor a clear calls a second time."""
+    emulator.set_phones("+=busy")  # so that the client token is forgotten at once
+    emulator.set_faults("StartOutboundVoiceContact:slow(60000)=1", seed=1)
+    run_id = local_airflow.trigger("called")
+    until(emulator.contacts)
+    local_airflow.kill("called", run_id, "call")
+    assert local_airflow.wait("called", run_id, timeout=240) == "failed"
+    emulator.set_faults("")
+
+    local_airflow.clear("called", run_id, "call")
+    assert local_airflow.wait("called", run_id, timeout=120) == "failed"
+    tries = local_airflow.task_instance("called", run_id, "call").try_number
+    assert tries == (2 if local_airflow.release == NO_RETRY_AFTER_A_KILL else 3)
+    assert "An earlier attempt may have called" in local_airflow.logs("called", run_id, "call", try_number=tries)
+    assert len(emulator.contacts()) == len(emulator.calls("StartOutboundVoiceContact")) == 1
+    assert local_airflow.rendered_fields("called", run_id, "call")["destination_phone_number"] == "***"
+
+
+def test_cleared_call_is_not_made_again(local_airflow: LocalAirflow, emulator: Emulator) -> None:
+    """A call that was made is on record: a clear returns its contact, and calls nobody."""
+    emulator.set_phones("+=busy")
+    run_id = local_airflow.run("called", timeout=120)
+    before = local_airflow.xcom("called", run_id, "call")
+    local_airflow.clear("called", run_id, "call")
+    assert local_airflow.wait("called", run_id, timeout=120) == "success"
+    assert local_airflow.xcom("called", run_id, "call") == before
+    assert len(emulator.calls("StartOutboundVoiceContact")) == 1
 
 
 def test_template_that_changes_is_told(local_airflow: LocalAirflow, emulator: Emulator) -> None:
