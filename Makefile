@@ -31,7 +31,7 @@ venv: python ## Install the newest Airflow, this checkout and the tools of a dev
 	$(PYTHON) .ci/install.py $(VENV)
 
 test: venv chromium postgresql npm ## Run all tests on the newest Airflow, in two processes side by side
-	$(IN_VENV) -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(IN_VENV) -m pytest -n 2 $(ARGS)
 
 check: venv ## Lint, check the format and the types
 	$(IN_VENV) -m ruff check .

@@ -15,8 +15,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import botocore.loaders
 import hypothesis
@@ -35,7 +34,7 @@ hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tests")
 
 #: Folders whose tests share something that costs more than a test: one process runs all of them, one after the other.
-SHARING: Final = ("airflow/running", "airflow", "browser")
+SHARING: Final = ("tests/airflow/running", "tests/airflow", "tests/browser")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,14 +42,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="the seed of tests that draw by chance; default: another one each time")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together in one process what shares an Airflow, its database or a browser."""
-    here = Path(__file__).parent
-    for item in items:
-        folder = item.path.parent.relative_to(here).as_posix()
-        for sharing in SHARING:
-            if folder == sharing:
-                item.add_marker(pytest.mark.xdist_group(sharing))
+# Not the marker xdist_group: pytest-xdist 3.8 writes it into a node's ID, which pytest makes anew since 9.2.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give what shares an Airflow, its database or a browser to one process, other tests to the next that is free."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Sharing(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder = nodeid.partition("::")[0].rpartition("/")[0]
+            return folder if folder in SHARING else nodeid
+
+    return Sharing(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:
