@@ -15,7 +15,8 @@ from airflow_connect.api.errors import ConnectError, RequestError, RetryableErro
 from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.each import Paced
 from airflow_connect.calls.pace import LONGEST_GAP, Pace
-from tests.waiting.scene import CountingHook, EmulatorTime
+from airflow_connect.hooks.connect import ConnectHook
+from tests.waiting.scene import EmulatorTime
 from tools.simulation import SimulatedClock
 
 if TYPE_CHECKING:
@@ -243,8 +244,8 @@ def test_short_looks_are_not_throttled_each_time(amazon_connect: LocalConnect) -
         InstanceId=amazon_connect.instance_id, Channel="TASK", InitiationMethod="API"
     )["ContactId"]
     emulator.set_rate(20, 5)
-    hook = CountingHook()
-    clock = EmulatorTime(emulator, hook)
+    hook = ConnectHook()
+    clock = EmulatorTime(emulator, lambda: calls.pace.in_flight > 0)
     calls = Paced(lambda _item: hook.describe_contact(contact_id, max_retry_time=0), clock=clock)
 
     async def looks() -> list[int]:

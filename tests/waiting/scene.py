@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakSet
 
+from airflow_connect.calls.pace import Pace
 from airflow_connect.emulator.resources import BILLING_QUEUE, TO_QUEUE_FLOW
-from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.waiting.act import stop_contacts
 from airflow_connect.waiting.awaited import InMemory
 from airflow_connect.waiting.wait import Wait
@@ -15,38 +15,35 @@ from airflow_connect.waiting.watch import Reads, Watch
 from tools.simulation import SimulatedClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from airflow_connect.api.outcome import Outcome
     from airflow_connect.emulator.server import Emulator
+    from airflow_connect.hooks.connect import ConnectHook
     from airflow_connect.waiting.act import Stopped
 
 TASK = {"channel": "TASK", "name": "Call back"}
 
 
-class CountingHook(ConnectHook):
-    """Knows how many calls are under way."""
+class CountedPace(Pace):
+    """A pace that knows of all its like: from when a call leaves until its answer is seen, in the event loop itself."""
 
-    under_way = 0
-    _counting = threading.Lock()
+    _all: ClassVar[WeakSet[CountedPace]] = WeakSet()
 
-    def call(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        self._count(1)
-        try:
-            return super().call(*args, **kwargs)
-        finally:
-            self._count(-1)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._all.add(self)
 
-    def _count(self, change: int) -> None:
-        with self._counting:
-            self.under_way += change
+    @classmethod
+    def is_any_in_flight(cls) -> bool:
+        return any(pace.in_flight for pace in list(cls._all))
 
 
 class EmulatorTime(SimulatedClock):
     """The emulator's time, which goes on when everybody waits and all calls are answered."""
 
-    def __init__(self, emulator: Emulator, hook: CountingHook) -> None:
-        super().__init__(lambda: hook.under_way > 0)
+    def __init__(self, emulator: Emulator, is_busy: Callable[[], bool]) -> None:
+        super().__init__(is_busy)
         self._clock = emulator.clock
         #: Seconds by which the worker's clock is wrong.
         self.epoch_ahead = 0.0
@@ -60,18 +57,14 @@ class EmulatorTime(SimulatedClock):
     def advance(self, seconds: float) -> None:
         self._clock.advance(seconds)
 
-    async def async_sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0.001)  # a call that has just left is in a queue of threads, where nobody counts it
-        await super().async_sleep(seconds)
-
 
 class Scene:
     """An emulator, a hook that reaches it, and what a test does with contacts."""
 
-    def __init__(self, emulator: Emulator, hook: CountingHook) -> None:
+    def __init__(self, emulator: Emulator, hook: ConnectHook) -> None:
         self.emulator = emulator
         self.hook = hook
-        self.clock = EmulatorTime(emulator, hook)
+        self.clock = EmulatorTime(emulator, CountedPace.is_any_in_flight)
 
     def make(self, count: int) -> list[str]:
         return [self.hook.create_contact(**TASK)["ContactId"] for _ in range(count)]

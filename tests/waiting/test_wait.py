@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_connect.api.errors import ConnectError, SetupError
-from tests.waiting.scene import CountingHook, Scene
+from airflow_connect.hooks.connect import ConnectHook
+from tests.waiting.scene import Scene
 
 if TYPE_CHECKING:
     from airflow_connect.emulator.server import Emulator
@@ -19,7 +20,7 @@ OTHER_INSTANCE = "b1000000-0000-4000-8000-0000000000ff"
 
 @pytest.fixture
 def scene(emulator: Emulator, aws_connection: str) -> Scene:
-    return Scene(emulator, CountingHook(aws_connection))
+    return Scene(emulator, ConnectHook(aws_connection))
 
 
 @pytest.mark.parametrize("fault", ["throttle=1", "throttle(86400)=1", "error_500=1", "cut_after=1"])
@@ -97,6 +98,6 @@ def test_contacts_are_stopped_although_they_cannot_be_read(scene: Scene) -> None
 def test_wrong_instance_ends_the_wait(scene: Scene) -> None:
     """What no poll could survive is an error at once."""
     ids = scene.make(1)
-    scene = Scene(scene.emulator, CountingHook(scene.hook.aws_conn_id, instance_id=OTHER_INSTANCE))
+    scene = Scene(scene.emulator, ConnectHook(scene.hook.aws_conn_id, instance_id=OTHER_INSTANCE))
     with pytest.raises(SetupError):
         asyncio.run(scene.wait(ids, seconds=60).poll_until_over())

@@ -11,9 +11,10 @@ import pytest
 from airflow_connect.api.errors import RetryableError, SetupError, ThrottledError
 from airflow_connect.emulator.resources import TO_QUEUE_FLOW
 from airflow_connect.emulator.server import Emulator
+from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.testing import LocalConnect
 from airflow_connect.waiting.watch import FEW, INDEX_LAG, contacts_needed
-from tests.waiting.scene import TASK, CountingHook, Scene
+from tests.waiting.scene import TASK, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def scene(emulator: Emulator, aws_connection: str) -> Scene:
-    return Scene(emulator, CountingHook(aws_connection))
+    return Scene(emulator, ConnectHook(aws_connection))
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def scene_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Emulator], Scene]:
         import json
 
         monkeypatch.setenv("AIRFLOW_CONN_AWS_OWN", json.dumps(LocalConnect(emulator).connection))
-        return Scene(emulator, CountingHook("aws_own"))
+        return Scene(emulator, ConnectHook("aws_own"))
 
     return scene
 
@@ -190,7 +191,7 @@ def test_transfer_that_cannot_be_followed_now_is_followed_later(scene: Scene) ->
 def test_wrong_instance_is_an_error(scene: Scene) -> None:
     """Where the instance is not there, its contacts have not failed."""
     ids = scene.make(1)
-    scene.hook = CountingHook(scene.hook.aws_conn_id, instance_id="b1000000-0000-4000-8000-0000000000ff")
+    scene.hook = ConnectHook(scene.hook.aws_conn_id, instance_id="b1000000-0000-4000-8000-0000000000ff")
     watch = scene.watch(ids)
     with pytest.raises(SetupError, match="instance_id"):
         scene.poll(watch)
