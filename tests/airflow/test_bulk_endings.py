@@ -80,6 +80,8 @@ def test_everything_says_the_same(
         # A disk that is full in the middle cannot be had in this process: its limits would be Airflow's too.
         monkeypatch.setattr(Ledger, "created", breaking_off(after=5))
     if ending == "timed out":
+        if not issubclass(AirflowTaskTimeout, Exception):
+            pytest.skip("dag.test() of Airflow 2 does not catch a time-out; CI runs this on Airflow 3")
         # Airflow raises it by a signal in the thread that executes; here it comes while calls are under way for sure.
         monkeypatch.setattr(bulk, "_PROGRESS_EVERY", 0.1)
         monkeypatch.setattr(Report, "tell", timing_out())
