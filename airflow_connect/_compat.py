@@ -109,7 +109,7 @@ def task_state_store(context: Mapping[str, Any]) -> TaskStateStore | None:
     """
     Return the store of the running task instance.
 
-    ``None`` before Airflow 3.3: XComs are no substitute, since a retry deletes them.
+    ``None`` before Airflow 3.3: XComs cannot replace it, since a retry deletes them.
     """
     store = context.get("task_state_store")
     return TaskStateStore(store) if store is not None else None
@@ -214,7 +214,7 @@ TRIGGERS_ARE_TOLD_OF_KILLS: Final = hasattr(BaseTrigger, "on_kill")
 
 def stored_connection(conn_id: str) -> Any | None:
     """
-    Return a connection of Airflow's database, ``None`` where there is none or the database is out of reach.
+    Return a connection of Airflow's database, ``None`` where it does not exist or the database is out of reach.
 
     Since Airflow 3 the hooks of a process that is not one of Airflow's components look into environment variables and
     secrets backends alone. A task's supervisor has looked into the database, which the task may not.

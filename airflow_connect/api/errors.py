@@ -155,7 +155,7 @@ class SetupError(ConnectError):
 
 class QuotaError(ConnectError):
     """
-    A quota of the instance that is no rate is used up: active contacts, linked contacts, attached files.
+    A quota of the instance that is not a rate is used up: active contacts, linked contacts, attached files.
 
     The service's reason is in the message and, where Amazon gives one, in :attr:`reason`.
     """
@@ -168,7 +168,7 @@ class InputError(ConnectError):
     """
     The rows to make contacts of cannot be read: no such file, no access, another encoding, an SQL error.
 
-    Nothing was sent because of it. One bad row among good ones is no ``InputError`` but that row's fault.
+    Nothing was sent because of it. One bad row among good ones is not an ``InputError`` but that row's fault.
     """
 
 

@@ -99,7 +99,7 @@ class Contents:
             for length in self._lengths:
                 if not self._fragments.isdisjoint(_windows(read, length)):
                     return True
-        # A letter or two turn up in any text that was decoded and is none.
+        # A letter or two turn up in any bytes that are decoded and are not text.
         return any(end - start >= _LEAST_LETTERS for start, end in self._found_words(text))
 
     def _found(self, text: str) -> Iterator[tuple[int, int]]:

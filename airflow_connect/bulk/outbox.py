@@ -188,7 +188,7 @@ class _QuotaWait:
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        #: Since when, ``None`` if there is no wait.
+        #: Since when, ``None`` if nobody waits.
         self.since: float | None = None
         #: When the next call finds out whether there is room again.
         self.until = -math.inf

@@ -401,7 +401,7 @@ class Report:
 
     def write_failed_rows(self, path: str | None, done: Progress) -> LedgerError | None:
         """
-        Write the rows that are kept, in their order, and return what went wrong, which is no reason of its own.
+        Write the rows that are kept, in order, and return what went wrong: it fails a task that nothing else fails.
 
         :param path: the file, which is replaced; ``None`` for none
         :param done: the sender's progress
