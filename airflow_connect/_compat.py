@@ -6,6 +6,7 @@ Each name says since when it is there, and why.
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import sys
@@ -38,6 +39,8 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS, AIRFLOW_V_3_2_PLUS
 from airflow.triggers.base import BaseTrigger
 
+from airflow_connect._templates import join, keeping_text, keeps_text
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -51,11 +54,11 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseBranchOperator",
-    "BaseNotifier",
     "BaseOperator",
     "BaseOperatorLink",
     "DecoratedOperator",
     "PokeReturnValue",
+    "RenderedNotifier",
     "RenderedTask",
     "Stats",
     "TaskDecorator",
@@ -81,6 +84,7 @@ __all__ = [
     "task_decorator_factory",
     "task_state_store",
     "tasks_share_a_disk",
+    "text_environment",
 ]
 
 
@@ -127,6 +131,36 @@ def tasks_share_a_disk() -> bool:
     return names <= {"LocalExecutor", "SequentialExecutor"}
 
 
+def text_environment(owner: Any, environment: Any, dag: Any) -> Any:
+    """
+    Return the environment to render with, in which text stays text where Airflow renders native objects.
+
+    :param owner: the operator or notifier
+    :param environment: Airflow's
+    :param dag: the Dag, ``None`` without one
+    """
+    # Since Airflow 3.3 an operator has the option as well, and goes before its Dag.
+    own = getattr(owner, "render_template_as_native_obj", None)
+    native = getattr(dag, "render_template_as_native_obj", False) if own is None else own
+    return keeping_text(environment) if native and not keeps_text(environment) else environment
+
+
+def _render_text(template: Any, context: Any) -> Any:
+    # Not template.render(), for which Airflow would compute all of its context.
+    names = copy.copy(context)
+    names.update((name, value) for name, value in template.globals.items() if name not in names)
+    return join(template.root_render_func(template.new_context(names, shared=True)))
+
+
+class RenderedNotifier(BaseNotifier):
+    """A notifier that renders with :func:`text_environment`. Airflow (2.11 to 3.3) renders by ``_render``."""
+
+    def _render(self, template: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
+        if keeps_text(template.environment):
+            return _render_text(template, context)
+        return super()._render(template, context, *args, **kwargs)
+
+
 class RenderedTask(BaseOperator):
     """
     A task that has a say before and after its template fields are rendered.
@@ -147,9 +181,16 @@ class RenderedTask(BaseOperator):
     def after_rendering(self) -> None:
         """Check or hide what was rendered; Airflow stores the fields next."""
 
+    def _render(self, template: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
+        # No mixin shares this with the notifier: Airflow's metaclass would take its lack of an __init__ for one.
+        if keeps_text(template.environment):
+            return _render_text(template, context)
+        return super()._render(template, context, *args, **kwargs)
+
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
     ) -> None:
+        jinja_env = text_environment(self, jinja_env, self.get_dag())
         if parent is not self:
             super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
             return

@@ -69,6 +69,7 @@ class _CreateContactDecoratedOperator(DecoratedOperator, CreateContactOperator):
         own = {*CreateContact.parameters, "idempotency_key"}
         for name in own & returned.keys():
             setattr(self, name, returned[name])
+        self._identified_by |= {"idempotency_key", "client_token"} & returned.keys()
         # What is not an argument of a contact is reported with all other faults.
         unknown = {name: value for name, value in returned.items() if name not in own}
         contact_id = self.make(context, CreateContact, **unknown)

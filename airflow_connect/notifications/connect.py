@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import TemplateError
 
-from airflow_connect._compat import BaseNotifier, dag_run_url, failed_tasks, log_url
+from airflow_connect._compat import RenderedNotifier, dag_run_url, failed_tasks, log_url, text_environment
 from airflow_connect.api.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError
-from airflow_connect.api.fields import EXPIRY_ATTRIBUTE, describe
+from airflow_connect.api.fields import EXPIRY_ATTRIBUTE, describe, text_of
 from airflow_connect.api.identity import token_for_key
 from airflow_connect.api.operations import CreateContact, StartTaskContact
 from airflow_connect.hooks.connect import ConnectHook
@@ -58,7 +58,7 @@ _CLOCKS_DIFFER: Final = timedelta(days=1) / 2
 _SLA_MISS: Final = ("dag", "task_list", "blocking_task_list", "slas", "blocking_tis")
 
 
-class ContactNotifier(BaseNotifier):
+class ContactNotifier(RenderedNotifier):
     """
     Open a TASK contact when a DAG or task fails or misses a deadline, and end it when it succeeds.
 
@@ -213,6 +213,7 @@ class ContactNotifier(BaseNotifier):
         dag = context.get("dag")
         # dag.test() of Airflow 3.2 and later gives the DAG as it is stored, which renders nothing.
         environment = notifier.get_template_env(dag=dag if hasattr(dag, "get_template_env") else None)
+        environment = text_environment(notifier, environment, dag)
         for field in self.template_fields:
             try:
                 # Not by the base class, which logs a traceback that tells what it rendered.
@@ -256,7 +257,7 @@ class ContactNotifier(BaseNotifier):
         :raises ConnectError: if Amazon Connect could not be asked to
         """
         origin = _Origin.of(context)
-        incident = str(self.incident or origin.incident)
+        incident = text_of(self.incident) or origin.incident
         # Not the number of the clear: what a run opened is ended by what follows from its clear.
         parts = [self.scope, incident, *origin.parts(self.scope)]
         if self.action == "end":

@@ -23,7 +23,7 @@ from airflow_connect._compat import (
 )
 from airflow_connect._task import confidential, given_text, truth
 from airflow_connect.api.errors import ConnectError, InvalidRequestError, SetupError
-from airflow_connect.api.fields import Fault, describe, text_of
+from airflow_connect.api.fields import Fault, describe, is_absent, text_of
 from airflow_connect.api.identity import MISSING, token_for_key
 from airflow_connect.api.operations import (
     CreateContact,
@@ -49,7 +49,7 @@ from airflow_connect.waiting.wait import Wait
 from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
@@ -91,6 +91,8 @@ class _MakeContactOperator(ConnectBaseOperator):
 
     #: Whether a call that may have been made is repeated although the operation does not promise that this is safe.
     repeat_unknown: bool | str = False
+    #: Which of its arguments are to identify the contact, also where their templates give nothing.
+    _identified_by: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -115,6 +117,16 @@ class _MakeContactOperator(ConnectBaseOperator):
         self.stop_on_kill = stop_on_kill
         self.deferrable = deferrable
         self._wait: Wait | None = None
+
+    def before_rendering(self, context: Context) -> Collection[str]:
+        """
+        Keep in mind what is to identify the contact: where nothing comes of it, the task instance must not do so.
+
+        :param context: the context of the task instance
+        """
+        names = ("idempotency_key", "client_token")
+        self._identified_by = frozenset(name for name in names if getattr(self, name) is not None)
+        return super().before_rendering(context)
 
     def make(self, context: Context, request: type[Operation], **arguments: Any) -> str:
         """
@@ -179,20 +191,33 @@ class _MakeContactOperator(ConnectBaseOperator):
         return task_state_store(context)
 
     def _token(self, context: Context, operation: str) -> str:
-        if self.client_token is not None and self.idempotency_key is not None:
+        given = {name: getattr(self, name) for name in ("idempotency_key", "client_token")}
+        given = {name: value for name, value in given.items() if value is not None or name in self._identified_by}
+        if len(given) > 1:
             rule = "give idempotency_key or client_token: each says what identifies the contact"
             raise InvalidRequestError(operation, [Fault("idempotency_key", rule, "both")])
-        if self.client_token is not None:
-            return str(self.client_token)
-        if self.idempotency_key is None:
-            return self.token_for_task(context, operation)
-        if not str(self.idempotency_key).strip():
-            rule = "must not be empty: every contact with an empty key would be the same one"
-            raise InvalidRequestError(operation, [Fault("idempotency_key", rule, "empty text")])
-        if str(self.idempotency_key).strip() in MISSING:
+        for name, value in given.items():
+            text = self._identity(operation, name, value)
+            if name == "client_token":
+                return text
+            return token_for_key(self.hook.conn_region_name, self.hook.instance_id, operation, text)
+        return self.token_for_task(context, operation)
+
+    @staticmethod
+    def _identity(operation: str, name: str, value: Any) -> str:
+        """Return what identifies the contact as text: in the same form as in an attribute, so in every process."""
+        text = text_of(value)
+        if text is None:
+            lacks = "its template or the upstream task gave nothing" if is_absent(value) else describe(value)
+            rule, given = "must be a text, a number, a boolean or a date, which identifies the contact", lacks
+        elif not text.strip():
+            rule, given = "must not be empty: every contact with an empty key would be the same one", "empty text"
+        elif text.strip() in MISSING:
             rule = "must name something: this is how Python writes a value that is missing, as in a template"
-            raise InvalidRequestError(operation, [Fault("idempotency_key", rule, str(self.idempotency_key).strip())])
-        return token_for_key(self.hook.conn_region_name, self.hook.instance_id, operation, str(self.idempotency_key))
+            given = text.strip()
+        else:
+            return text
+        raise InvalidRequestError(operation, [Fault(name, rule, given)])
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:
         """Return the instance's contacts as the output, for OpenLineage."""

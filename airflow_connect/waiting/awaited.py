@@ -260,8 +260,7 @@ def contact_ids_of(given: object) -> list[str]:
     if not all(isinstance(one, str) and _CONTACT_ID.fullmatch(one) and one != "None" for one in ids):
         raise ValueError(
             "contact_id has something in it that is no contact's ID: an empty text, no text, or the text of a list or "
-            "of None, as a template gives it. Give the task's output itself (XComArg), or let the DAG have "
-            "render_template_as_native_obj=True."
+            "of None, as a template gives it. Give the output of the task itself: contact_id=create.output."
         )
     return list(dict.fromkeys(ids))
 

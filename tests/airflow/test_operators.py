@@ -213,12 +213,17 @@ def test_decorated_function_returns_the_arguments(
         def nothing() -> None:
             return None
 
+        @task.create_contact(channel="TASK")
+        def no_key() -> dict[str, Any]:
+            return {"name": MARKED, "idempotency_key": {}.get("id")}
+
         good()
+        no_key()
         unknown()
         nothing()
     run = run_dag(dag)
 
-    assert states(run) == {"good": "success", "unknown": "failed", "nothing": "failed"}
+    assert states(run) == {"good": "success", "unknown": "failed", "nothing": "failed", "no_key": "failed"}
     [contact] = emulator.contacts()
     assert (contact["name"], contact["description"]) == ("From the function", "kept")
     assert contact["client_token"] == token_for_key("us-east-1", emulator.instance_id, "CreateContact", "k")

@@ -1,0 +1,247 @@
+"""A Dag with ``render_template_as_native_obj=True``: text arrives as text, other values as what they are."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import date
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jinja2 import Undefined, UndefinedError
+
+from airflow_connect.api.errors import RequestError
+from airflow_connect.notifications.connect import ContactNotifier
+from airflow_connect.operators.bulk import BulkCreateContactsOperator, FileRows, SqlRows
+from airflow_connect.operators.connect import (
+    ContactBranchOperator,
+    CreateContactOperator,
+    StartOutboundVoiceContactOperator,
+    StartTaskContactOperator,
+    StopContactOperator,
+    TagContactOperator,
+    TransferContactOperator,
+    UpdateContactAttributesOperator,
+)
+from airflow_connect.sensors.connect import ContactSensor
+from tests.airflow.runs import new_dag, states, xcom
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from airflow_connect.emulator import Emulator
+    from airflow_connect.testing import LocalConnect
+
+#: Texts that Python reads as something else.
+TEXTS = ("+41791234567", "12.50", "1_000", "0x1F", "1e3", "True", "None", "[1, 2]", "{'a': 1}", "'quoted'", "1,")
+#: What each operator and sensor cannot do without.
+TASKS: dict[type[Any], dict[str, Any]] = {
+    BulkCreateContactsOperator: {"rows": [], "contact": {}},
+    ContactBranchOperator: {"contact_id": "c", "attribute": "a", "branches": {}},
+    ContactSensor: {},
+    CreateContactOperator: {},
+    StartOutboundVoiceContactOperator: {"destination_phone_number": "+41", "contact_flow_id": "f"},
+    StartTaskContactOperator: {},
+    StopContactOperator: {},
+    TagContactOperator: {"tags": {}},
+    TransferContactOperator: {"contact_flow_id": "f"},
+    UpdateContactAttributesOperator: {"attributes": {}},
+}
+#: What the bulk operator renders itself, for each row.
+OF_ROWS = {"contact", "idempotency_key", "rows"}
+
+
+def native_dag(dag_id: str = "native", **options: Any) -> Any:
+    """Return an empty Dag that renders native objects."""
+    return new_dag(dag_id, render_template_as_native_obj=True, **options)
+
+
+def render(task: Any, **context: Any) -> None:
+    """Render a task's fields as Airflow's task runner does."""
+    task.render_template_fields({"ti": SimpleNamespace(map_index=-1), **context}, task.dag.get_template_env())
+
+
+def template(source: Any, *, dag: Any = None, **context: Any) -> Any:
+    """Return what a template gives in an argument of an operator."""
+    with dag or native_dag():
+        task = CreateContactOperator(task_id="task", attributes=source)
+    render(task, **context)
+    return task.attributes
+
+
+@pytest.mark.parametrize("kind", TASKS, ids=lambda kind: kind.__name__)
+def test_every_field_of_every_task_keeps_text(kind: type[Any]) -> None:
+    """What the author or an upstream task wrote as text is text, in each field that Airflow renders."""
+    names = {*kind.template_fields} - (OF_ROWS if kind is BulkCreateContactsOperator else set())
+    with native_dag():
+        task = kind(task_id="task", sensitive_fields=(), **TASKS[kind])
+    for text in TEXTS:
+        for name in names:
+            setattr(
+                task,
+                name,
+                [text, {"upstream": "{{ value }}"}, "{{ value }}{{ '' }}", ("{% if 1 %}{{ value }}{% endif %}",)],
+            )
+        render(task, value=text)
+        for name in names:
+            assert getattr(task, name) == [text, {"upstream": text}, text, (text,)], name
+
+
+@pytest.mark.parametrize("value", [17, 12.5, True, None, date(2026, 11, 28), ["a", 1], {"order": 17}, b"Kim", (1, 2)])
+@pytest.mark.parametrize("source", ["{{ value }}", "\n  {{ value }} \n", "{% set x = value %}\n{{ x }}"])
+def test_the_value_of_one_expression_stays_what_it_is(value: Any, source: str) -> None:
+    """An XCom or a param that is no text stays what it is where nothing but blanks is around it."""
+    found = template({"field": source}, value=value)["field"]
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("{{ 17 }}", 17),
+        ("{{ {'order': [1, '2']} }}", {"order": [1, "2"]}),
+        ("{{ '0017' }}", "0017"),
+        ("{{ 1 }}{{ 2 }}", "12"),
+        ("+{{ 41 }}", "+41"),
+        (" +41 ", " +41 "),
+        ("{% macro m(x) %}{{ x }}{% endmacro %}{{ m('1e3') }}", "1e3"),
+        ("{% set x %}1_000{% endset %}{{ x }}", "1_000"),
+        ("{% for x in [1, 2] %}{{ x }}{% endfor %}", "12"),
+        ("{% filter trim %} 0x1F {% endfilter %}", "0x1F"),
+        ("{{ of_dag('1.0') }}", "1.0"),
+        ("{{ '1.0' | shout }}", "1.0!"),
+        ("{{ ds }}", "2026-11-28"),
+    ],
+)
+def test_what_templates_give(source: str, found: Any) -> None:
+    """Constants, macros, blocks, filters and the Dag's own names: a number only where a number is meant."""
+    dag = native_dag(
+        user_defined_macros={"of_dag": lambda text: text}, user_defined_filters={"shout": lambda text: f"{text}!"}
+    )
+    assert template({"field": source}, dag=dag, ds="2026-11-28") == {"field": found}
+
+
+def test_undefined_names() -> None:
+    """What is not defined is an error, and text in a Dag that allows it: never an object of Jinja's."""
+    with pytest.raises(UndefinedError, match="nothing"):
+        template({"field": "{{ nothing }}"})
+    assert template({"field": "{{ nothing }}"}, dag=native_dag(template_undefined=Undefined)) == {"field": ""}
+
+
+def test_sources_of_rows_keep_text() -> None:
+    """The parameters of a query, the query itself and a path are rendered alike."""
+    with native_dag():
+        sql = BulkCreateContactsOperator(
+            task_id="sql",
+            contact={},
+            rows=SqlRows("db", "1_000", parameters=["{{ value }}", "0017", "{{ number }}"]),
+        )
+        files = BulkCreateContactsOperator(task_id="files", contact={}, rows=FileRows("{{ value }}", format="csv"))
+    render(sql, value="+41791234567", number=12.5)
+    render(files, value="1e3")
+    with sql.true_fields(), files.true_fields():
+        assert sql.rows.parameters == ["+41791234567", "0017", 12.5]
+        assert (sql.rows.conn_id, sql.rows.sql) == ("db", "1_000")
+        assert files.rows.path == "1e3"
+
+
+def test_the_notifier_keeps_text() -> None:
+    """A callback's contact has the words that were written."""
+    dag = native_dag()
+    texts: dict[str, Any] = {"name": "0017", "description": "{{ run_id }}", "attributes": {"phone": "+41791234567"}}
+    notifier = ContactNotifier(**texts, incident="1e3", user_info="{{ user }}")
+    found = notifier._rendered({"dag": dag, "run_id": "12.50", "user": {"UserId": "u"}})
+    assert (found.name, found.description, found.incident) == ("0017", "12.50", "1e3")
+    assert (found.attributes, found.user_info) == ({"phone": "+41791234567"}, {"UserId": "u"})
+
+
+def test_what_arrives(
+    run_dag: Callable[..., Any], emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through Airflow and over the wire: names, attributes, references, keys, tags, parameters, function, update."""
+    from airflow.providers.common.compat.sdk import task
+
+    database = tmp_path / "people.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE people (phone TEXT)")
+        connection.executemany("INSERT INTO people VALUES (?)", [("+41791234567",), ("41791234567",)])
+    monkeypatch.setenv("AIRFLOW_CONN_PEOPLE", json.dumps({"conn_type": "sqlite", "host": str(database)}))
+    with native_dag(params={"phone": "+41791234567", "orders": [17, "0018"]}) as dag:
+
+        @task
+        def upstream() -> str:
+            return "12.50"
+
+        @task.create_contact(channel="TASK", description="1_000")
+        def decorated(phone: Any, number: Any) -> dict[str, Any]:
+            return {"name": "decorated", "attributes": {"phone": f"{phone!r}", "number": f"{number!r}"}}
+
+        created = CreateContactOperator(
+            task_id="create",
+            channel="TASK",
+            name="0017",
+            idempotency_key="1e3",
+            attributes={"phone": "{{ params.phone }}", "amount": "{{ ti.xcom_pull('upstream') }}", "hex": "0x1F"},
+            references={"Amount": {"Type": "NUMBER", "Value": "12.50"}, "Order": "{{ params.orders[0] }}"},
+        )
+        other_key = CreateContactOperator(task_id="other_key", channel="TASK", name="other", idempotency_key="1000.0")
+        upstream() >> created >> other_key >> decorated("{{ params.phone }}", "{{ params.orders }}")
+        tag = TagContactOperator(task_id="tag", contact_id="{{ ti.xcom_pull('create') }}", tags={"code": "0017"})
+        update = UpdateContactAttributesOperator(
+            task_id="update", contact_id=["{{ ti.xcom_pull('create') }}"], attributes={"pin": "1_000"}
+        )
+        query = SqlRows("people", "SELECT phone FROM people WHERE phone = ?", parameters=["{{ params.phone }}"])
+        bulk = BulkCreateContactsOperator(
+            task_id="bulk",
+            rows=query,
+            contact={"channel": "TASK", "name": "{{ row.phone }}"},
+            results_path=str(tmp_path),
+        )
+        other_key >> tag >> update >> bulk
+    run = run_dag(dag)
+
+    assert run.state == "success", states(run)
+    contacts = {contact["name"]: contact for contact in emulator.contacts()}
+    assert set(contacts) == {"0017", "other", "decorated", "+41791234567"}
+    made = contacts["0017"]
+    assert made["attributes"] == {"phone": "+41791234567", "amount": "12.50", "hex": "0x1F", "pin": "1_000"}
+    assert made["references"]["Amount"] == {"Type": "NUMBER", "Value": "12.50"}
+    assert made["references"]["Order"] == {"Type": "NUMBER", "Value": "17"}
+    assert made["tags"]["code"] == "0017"
+    assert contacts["decorated"]["description"] == "1_000"
+    assert contacts["decorated"]["attributes"] == {"phone": "'+41791234567'", "number": "[17, '0018']"}
+    assert xcom(run, "create") != xcom(run, "other_key")
+
+
+@pytest.mark.parametrize("name", ["idempotency_key", "client_token"])
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, "the upstream task gave nothing"),
+        (float("nan"), "the upstream task gave nothing"),
+        ({"id": 7}, "dict of 1 items"),
+        (object(), "a value of type object"),
+        (" ", "must not be empty"),
+        ("None", "how Python writes a value that is missing"),
+    ],
+)
+def test_what_identifies_no_contact(name: str, value: Any, told: str) -> None:
+    """A key that gives nothing is refused, rather than replaced by the task instance; so is an object."""
+    with native_dag():
+        task = CreateContactOperator(task_id="create", channel="TASK", name="x", **{name: "{{ value }}"})
+    render(task, value=value)
+    with pytest.raises(RequestError, match=told):
+        task._token({}, "CreateContact")
+
+
+def test_a_key_has_the_form_of_an_attribute(amazon_connect: LocalConnect) -> None:
+    """A number, a boolean or a date is the same key as its text, so that every process asks for the same contact."""
+    tokens = set()
+    for value in (1000, 1000.0, "1000"):
+        with native_dag():
+            task = CreateContactOperator(task_id="create", channel="TASK", name="x", idempotency_key="{{ value }}")
+        render(task, value=value)
+        tokens.add(task._token({}, "CreateContact"))
+    assert len(tokens) == 1
