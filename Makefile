@@ -50,9 +50,13 @@ matrix-%: python
 constraints: python ## Write .ci/constraints anew; UPGRADE=--upgrade takes the newest versions
 	$(PYTHON) .ci/constraints.py $(UPGRADE)
 
-docs: venv ## Rewrite the snippets, tables and pictures of the pages from the code
-	$(IN_VENV) -m tools.generate_docs
+docs: python ## Rewrite what the pages take from the code, and build the site into build/docs
+	$(PYTHON) .ci/install.py $(VENV) --extra docs
 	$(IN_VENV) -m tools.draw_pace
+	$(IN_VENV) -m tools.draw_sequences
+	$(IN_VENV) -m tools.generate_docs
+	$(IN_VENV) -m sphinx --fail-on-warning --keep-going --quiet --fresh-env docs build/docs
+	$(IN_VENV) -m tools.check_site build/docs
 
 clean: down ## Remove all that the other targets made
 	rm -rf $(VENV) .demo .matrix .sdks .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from airflow.providers.common.compat.sdk import DAG, task
 
+from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.operators.connect import ContactBranchOperator, CreateContactOperator
 from airflow_connect.sensors.connect import ContactSensor
 
@@ -42,9 +43,13 @@ with DAG(
     )
     # [END howto_approval]
 
+    # [START howto_hook]
     @task
-    def pay_out() -> str:
+    def pay_out(contact_id: str) -> str:
+        ConnectHook().update_contact(contact_id, name="Refund 420 € for order 1042: paid")
         return "420 € are on their way"
+
+    # [END howto_hook]
 
     @task
     def refuse() -> str:
@@ -54,4 +59,4 @@ with DAG(
     def ask_somebody_else() -> str:
         return "Expired, or no clear answer"
 
-    decide >> [pay_out(), refuse(), ask_somebody_else()]
+    decide >> [pay_out(ask.output), refuse(), ask_somebody_else()]

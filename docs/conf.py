@@ -1,41 +1,59 @@
-"""Sphinx: ``pip install -r docs/requirements.txt && sphinx-build docs build/docs``."""
+"""
+The site of the documentation: ``make docs`` builds it into ``build/docs``.
+
+The pages are Markdown that GitHub shows as well. So what only Sphinx needs stands in comments, and is put in its place
+here. The theme is furo: it has search, a dark mode and a layout for phones of its own, loads nothing from other
+servers, and needs no JavaScript framework. pydata-sphinx-theme is made for large sites with a bar of sections, and
+brings Bootstrap; these pages are one tree.
+"""
 
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 project = "Amazon Connect for Apache Airflow"
 author = "The airflow-provider-amazon-connect developers"
-extensions = ["myst_parser", "sphinxcontrib.mermaid", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
+extensions = ["myst_parser", "sphinx_copybutton"]
 root_doc = "index"
-myst_heading_anchors = 3
-myst_fence_as_directive = ["mermaid"]
-intersphinx_mapping = {
-    "airflow": ("https://airflow.apache.org/docs/apache-airflow/stable/", None),
-    "amazon": ("https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/", None),
-    "boto3": ("https://boto3.amazonaws.com/v1/documentation/api/latest/", None),
-}
+exclude_patterns = ["images"]
+html_theme = "furo"
+html_title = project
+html_copy_source = False
+html_show_copyright = False
+html_theme_options = {"navigation_with_keys": True}
+copybutton_exclude = ".linenos, .gp"
+myst_heading_anchors = 4
 
 #: By comment, what Sphinx reads instead.
 _COMMENTS = {
     r"label: (\S+)": r"(\1)=",
-    r"automodule: (\S+)": "```{eval-rst}\n.. automodule:: \\1\n   :members:\n```",
-    r"toctree: (\S+)": "```{toctree}\n:hidden:\n:glob:\n\\1\n```",
+    r"include: (\S+)": "```{include} \\1\n```",
 }
 
 
-def _comments(_app: Sphinx, _page: str, source: list[str]) -> None:
+def _comments(_app: Sphinx, page: str, source: list[str]) -> None:
     """Make labels and directives of comments: Sphinx needs them, and GitHub would show them as text."""
+    text = source[0]
     for comment, directive in _COMMENTS.items():
-        source[0] = re.sub(rf"^<!-- {comment} -->$", directive, source[0], flags=re.MULTILINE)
+        text = re.sub(rf"^<!-- {comment} -->$", directive, text, flags=re.MULTILINE)
+    changelog = r"\1" if page == "changelog" else r"[\1](changelog.md)"
+    text = re.sub(r"\[([^\]]+)\]\((?:\.\./)+CHANGELOG\.md\)", changelog, text)
+    source[0] = _with_toctrees(text) if page == root_doc or page.endswith("/index") else text
+
+
+def _with_toctrees(text: str) -> str:
+    """Return an index with the pages that each of its sections links to in the site's navigation."""
+    index, mark, pages = text.partition("<!-- toctrees -->\n")
+    sections = re.split(r"^## (.+)$", pages, flags=re.MULTILINE)
+    for caption, section in zip(sections[1::2], sections[2::2], strict=True):
+        found = re.findall(r"\]\(([\w./-]+)\.md\)", section)
+        lines = [f":caption: {caption}", ":hidden:", "", *dict.fromkeys(found)]
+        index += f"## {caption}\n{section.rstrip()}\n\n```{{toctree}}\n" + "\n".join(lines) + "\n```\n\n"
+    return index if mark else text
 
 
 def setup(app: Sphinx) -> None:

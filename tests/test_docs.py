@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import airflow_connect
-from tools import generate_docs
+from airflow_connect.provider_info import get_provider_info
+from tools import check_site, draw_sequences, generate_docs
 
 CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "airflow_connect"
@@ -20,7 +21,7 @@ LABEL = re.compile(r"^<!-- label: (\S+) -->\n#+ .+", re.MULTILINE)
 
 
 def _name(page: Path) -> str:
-    return page.name
+    return page.relative_to(CHECKOUT).as_posix()
 
 
 def _anchors(page: Path) -> set[str]:
@@ -73,32 +74,62 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in _anchors(other), target
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "operators/connect.py",
-        "sensors/connect.py",
-        "decorators/connect.py",
-        "hooks/connect.py",
-        "notifications/connect.py",
-    ],
-)
-def test_docstrings_refer_to_a_label(module: str) -> None:
-    """Each public operator, sensor, decorator, hook and notifier refers to a label that stands above an example."""
-    labels = {label: page for page in PAGES for label in LABEL.findall(page.read_text(encoding="utf-8"))}
-    tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
-    public = generate_docs.public_names(f"airflow_connect/{module}")
-    found = {}
-    for node in tree.body:
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name in public:
-            found[node.name] = re.findall(r":ref:`(howto/[^`]+)`", ast.get_docstring(node) or "")
-    assert sorted(found) == sorted(public)
-    for name, references in found.items():
-        assert references, name
-        for label in references:
-            assert label in labels, label
-            section = labels[label].read_text(encoding="utf-8").partition(f"<!-- label: {label} -->\n")[2]
-            assert "```" in section.partition("<!-- label: ")[0], label
+def _section(label: str) -> tuple[Path, str]:
+    """The page that a label stands on, and what follows it up to the next label."""
+    for page in PAGES:
+        _, found, after = page.read_text(encoding="utf-8").partition(f"<!-- label: {label} -->\n")
+        if found:
+            return page, after.partition("<!-- label: ")[0]
+    raise AssertionError(f"no page has the label {label}")
+
+
+def _public_classes() -> list[tuple[str, str]]:
+    """What authors of Dags use, as module and name: all that Airflow knows of the provider, and the sources of rows."""
+    info = get_provider_info()
+    modules = [
+        module for kind in ("operators", "sensors", "hooks") for one in info[kind] for module in one["python-modules"]
+    ]
+    found = [
+        (module, name) for module in modules for name in generate_docs.public_names(module.replace(".", "/") + ".py")
+    ]
+    found += [(*one.rpartition(".")[::2],) for one in info["notifications"]]
+    found += [(*one["class-name"].rpartition(".")[::2],) for one in info["task-decorators"]]
+    return [
+        (module, name)
+        for module, name in found
+        if name.endswith("_task") or (name[0].isupper() and name != "RowSource")
+    ]
+
+
+@pytest.mark.parametrize(("module", "name"), _public_classes(), ids=lambda part: part.rpartition(".")[2])
+def test_every_public_class_has_its_place(module: str, name: str) -> None:
+    """Its docstring names a page; that has an import line, a snippet of an example that is run, and its arguments."""
+    tree = ast.parse((PACKAGE.parent / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    own = [node for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name]
+    labels = (
+        re.findall(r":ref:`(howto/[^`]+)`", ast.get_docstring(own[0]) or "") if own else [f"howto/bulk-input:{name}"]
+    )
+    assert labels
+    page, section = _section(labels[0])
+    if name.endswith("_task"):
+        assert "import task" in section
+        assert "### Arguments" in section
+    else:
+        assert f"<!-- BEGIN import {module}:{name} -->" in section
+        assert re.search(rf"<!-- BEGIN arguments {module}:{name}( \d)? -->\n(?s:.*?)\| `", section)
+    assert re.search(r"<!-- BEGIN snippet dags/\w+\.py", section), page
+
+
+def test_every_label_that_a_docstring_names_is_there() -> None:
+    """No docstring refers to a page that does not exist."""
+    labels = {label for page in PAGES for label in LABEL.findall(page.read_text(encoding="utf-8"))}
+    named = {
+        label
+        for file in PACKAGE.rglob("*.py")
+        for label in re.findall(r":ref:`(howto/[^`]+)`", file.read_text(encoding="utf-8"))
+    }
+    assert len(named) >= 12
+    assert named - labels == set()
 
 
 def test_every_public_name_is_on_the_reference_page() -> None:
@@ -108,8 +139,35 @@ def test_every_public_name_is_on_the_reference_page() -> None:
     assert len(modules) >= 10
     for module in modules:
         path = module.relative_to(CHECKOUT)
-        names = generate_docs.public_names(str(path))
-        assert [name for name in names if f"[`{name}`](../{path})" not in page] == [], path
+        dotted = ".".join(path.with_suffix("").parts)
+        for name in generate_docs.public_names(str(path)):
+            row = re.search(rf"^\| \[?`{name}`.*\| `{re.escape(dotted)}` \|", page, re.MULTILINE)
+            assert row or f"from {dotted} import {name}\n" in page, name
+
+
+@pytest.mark.parametrize("source", sorted(draw_sequences.SOURCES.glob("*.txt")), ids=lambda path: path.stem)
+def test_drawings_are_drawn_and_shown(source: Path) -> None:
+    """Each drawing is what its description says, and stands on a page."""
+    picture = draw_sequences.PICTURES / f"{source.stem}.svg"
+    assert picture.read_text(encoding="utf-8") == draw_sequences.drawing(source.read_text(encoding="utf-8"))
+    assert any(f"images/{picture.name})" in page.read_text(encoding="utf-8") for page in PAGES)
+
+
+def test_check_of_the_site_finds_what_is_broken(tmp_path: Path) -> None:
+    """A missing page, heading and picture, a bare http address and a foreign script are found, and nothing else is."""
+    (tmp_path / "other.html").write_text("<h1 id='there'>There</h1>")
+    (tmp_path / "index.html").write_text(
+        "<a href='other.html#there'>1</a><a href='#'>2</a><a href='https://airflow.apache.org/'>3</a>"
+        "<a href='other.html#gone'>a</a><a href='gone.html'>b</a><img src='gone.svg'>"
+        "<a href='http://example.com/'>c</a><script src='https://cdn.example.com/x.js'></script>"
+    )
+    assert [fault.split(": ", 1)[1] for fault in check_site.faults(tmp_path)] == [
+        "other.html#gone: leads to no heading",
+        "gone.html: leads to no file",
+        "gone.svg: leads to no file",
+        "http://example.com/: is not a whole https address",
+        "https://cdn.example.com/x.js: is loaded from another site",
+    ]
 
 
 def test_messages_on_the_page_are_raised() -> None:

@@ -8,6 +8,8 @@ example that a test runs; a table is made from the table in the code.
 from __future__ import annotations
 
 import ast
+import enum
+import inspect
 import json
 import re
 import sys
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+sys.path.insert(0, str(CHECKOUT))
+
+from tools import docstrings  # noqa: E402  # the checkout is on the path now
+
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"(<!-- BEGIN ([\w-]+)(?: ([^\n]*?))? -->\n).*?(<!-- END -->)", re.DOTALL)
 
 #: The actions that a role needs for an operator; DescribeInstance is for the link alone.
@@ -39,6 +45,61 @@ POLICIES = {
     "ContactSensor": ["DescribeContact", "ListAssociatedContacts", "SearchContacts", "DescribeInstance"],
     "ContactNotifier": ["CreateContact", "StartTaskContact", "SearchContacts", "DescribeContact", "StopContact"],
 }
+
+_TO_WAIT = {
+    "DescribeContact": "`wait_for_completion=True`",
+    "ListAssociatedContacts": "`wait_for_completion=True`: to follow a contact that is transferred",
+    "GetContactAttributes": "`outcome_attributes=…`",
+    "StopContact": "`stop_on_kill=True`",
+}
+#: What some arguments need besides, and why.
+OPTIONAL = {
+    "BulkCreateContactsOperator": {
+        "StartTaskContact": '`operation="start_task"`, in place of CreateContact',
+        "StartOutboundVoiceContact": '`operation="start_outbound_voice"`, in place of CreateContact',
+    },
+    "CreateContactOperator": _TO_WAIT,
+    "StartTaskContactOperator": _TO_WAIT,
+    "StartOutboundVoiceContactOperator": _TO_WAIT,
+    "ContactSensor": {
+        "GetContactAttributes": "`attributes=…`, or conditions on attributes",
+        "StopContact": '`on_timeout="stop"` or `stop_on_kill=True`',
+    },
+}
+#: When an action of :data:`POLICIES` is used, where that is not always.
+_LINK = "for the links alone: not needed with `instance_alias` in the connection; the task works without it"
+WHEN = {
+    ("StopContactOperator", "DescribeContact"): "the contact was transferred",
+    ("StopContactOperator", "ListAssociatedContacts"): "the contact was transferred",
+    ("ContactSensor", "ListAssociatedContacts"): "to follow a contact that is transferred; the wait works without it",
+    ("ContactSensor", "SearchContacts"): "more than 10 contacts are open; the wait works without it",
+    ("ContactNotifier", "CreateContact"): "no flow, task template or quick connect is named",
+    ("ContactNotifier", "StartTaskContact"): "a flow, a task template or a quick connect is named",
+    ("ContactNotifier", "SearchContacts"): '`scope="dag"` or `action="end"`',
+    ("ContactNotifier", "DescribeContact"): '`scope="dag"` or `action="end"`',
+    ("ContactNotifier", "StopContact"): '`action="end"`',
+}
+
+#: What arguments are about, in the order of the tables. What is not named here is the contact's, or of no group.
+GROUPS = {
+    "Input": ["rows", "contact", "operation"],
+    "Identity": ["idempotency_key", "client_token", "repeat_unknown"],
+    "Checks": ["on_invalid", "on_duplicate", "on_changed_rows", "dry_run"],
+    "Pace": ["max_rate", "total_rate", "max_in_flight", "quota_timeout", "max_retry_time"],
+    "Results": ["results_path", "failed_rows_path"],
+    "Failure": ["tolerated_failures", "tolerated_failure_percent"],
+    "Waiting": [
+        "wait_for_completion",
+        "waiter_delay",
+        "waiter_max_attempts",
+        "outcome_attributes",
+        "stop_on_kill",
+        "deferrable",
+    ],
+    "Instance and privacy": ["instance_id", "sensitive_fields"],
+}
+#: Arguments that a table may have without groups.
+UNGROUPED = 12
 
 
 def fill(text: str) -> str:
@@ -127,13 +188,132 @@ def _reference_types() -> str:
     return _table(["Given", "Type", "Value on the wire"], rows)
 
 
+def _import(path: str) -> str:
+    """Return the line that imports a public name."""
+    module, _, name = path.partition(":")
+    docstrings.named(path)
+    return f"```python\nfrom {module} import {name}\n```"
+
+
+def _arguments(path: str, level: str = "4") -> str:
+    """Return the arguments of a class or function as tables with headings, and what it returns and raises."""
+    found = docstrings.named(path)
+    if inspect.isclass(found) and issubclass(found, enum.Enum):
+        return f"One of {', '.join(f'`{one.value}`' for one in found)}."
+    arguments = docstrings.arguments_of(found)
+    parts = []
+    if len(arguments) <= UNGROUPED:
+        parts.append(_argument_table(arguments))
+    else:
+        group_of = {name: group for group, names in GROUPS.items() for name in names}
+        own = "Other" if "rows" in {one.name for one in arguments} else "Contact"
+        for group in [own, *GROUPS] if own == "Contact" else [*GROUPS, own]:
+            members = [one for one in arguments if group_of.get(one.name, own) == group]
+            if members:
+                parts.append(f"{'#' * int(level)} {group}\n\n{_argument_table(members)}")
+    returned, raised = docstrings.outcome_of(found)
+    if returned:
+        parts.append(f"Returns {returned.rstrip('.')}.")
+    if raised:
+        parts.append("\n".join(f"- Raises `{error}` {when.rstrip('.')}." for error, when in raised))
+    return "\n\n".join(filter(None, parts))
+
+
+def _argument_table(arguments: list[docstrings.Argument]) -> str:
+    with_templates = any(one.templated for one in arguments)
+    head = ["Argument", "Type", "Default", *(["Templated"] if with_templates else []), "What it does"]
+    rows = []
+    for one in arguments:
+        kind = f"`{one.type}`" if one.type else ""
+        templated = ["yes" if one.templated else ""] if with_templates else []
+        rows.append([f"`{one.name}`", kind, one.default, *templated, one.text])
+    return _table(head, rows) if rows else ""
+
+
+def _api(path: str, *names: str) -> str:
+    """Return each public name of a module: import line, what it is, what it takes."""
+    module = path.removesuffix(".py").replace("/", ".")
+    parts = []
+    for name in names or public_names(path):
+        full = f"{module}:{name}"
+        parts += [f"### {name}", docstrings.summary_of(docstrings.named(full)), _import(full), _arguments(full)]
+    return "\n\n".join(filter(None, parts))
+
+
+def _methods(path: str) -> str:
+    """Return the public methods of a class as a table."""
+    found = docstrings.named(path)
+    rows = []
+    for name, member in vars(found).items():
+        function = getattr(member, "__func__", member)
+        if not name.startswith("_") and inspect.isfunction(function) and inspect.getdoc(function):
+            arguments = ", ".join(str(one).split(":")[0] for one in inspect.signature(function).parameters.values())
+            arguments = arguments.removeprefix("self").removeprefix("cls").removeprefix(", ").replace("*, ", "")
+            rows.append([f"`{name}({arguments})`", docstrings.summary_of(function)])
+    return _table(["Method", "What it does"], rows)
+
+
+def _configuration() -> str:
+    """Return the options of Airflow's configuration, as the provider declares them."""
+    from airflow_connect.provider_info import get_provider_info
+
+    rows = []
+    for section, content in get_provider_info()["config"].items():
+        for name, option in content["options"].items():
+            variable = f"AIRFLOW__{section.upper()}__{name.upper()}"
+            default = f"`{option['default']}`" if option["default"] not in (None, "") else ""
+            rows.append([f"`{name}`", option["type"], default, f"`{variable}`", option["description"]])
+    return _table(["Option", "Type", "Default", "Environment variable", "What it does"], rows)
+
+
+#: By parameter of a call, what it names, as in the ARN.
+_RESOURCES = {
+    "ContactId": "contact",
+    "InitialContactId": "contact",
+    "PreviousContactId": "contact",
+    "RelatedContactId": "contact",
+    "ContactFlowId": "contact-flow",
+    "QueueId": "queue",
+    "UserId": "agent",
+    "UserInfo": "agent",
+    "QuickConnectId": "transfer-destination",
+    "TaskTemplateId": "task-template",
+}
+
+
+def _permissions() -> str:
+    """Return for each operator the actions that its calls need, and what the calls name."""
+    from airflow_connect.api.operations import operation_named
+
+    rows = []
+    for operator, actions in POLICIES.items():
+        when = {action: WHEN.get((operator, action), "always") for action in actions}
+        if "DescribeInstance" in when:
+            when["DescribeInstance"] = _LINK
+        for action, reason in {**when, **OPTIONAL.get(operator, {})}.items():
+            called = operation_named(action)
+            below = [_RESOURCES[member] for member in called.identifying if member in _RESOURCES]
+            resources = ", ".join(["the instance", *(f"`{one}`" for one in dict.fromkeys(below))])
+            rows.append([f"`{operator}`", f"`connect:{called.name}`", resources, reason])
+    return _table(["Used by", "Action", "The call names", "When"], rows)
+
+
+def _policy_for_all() -> str:
+    used = [*POLICIES.values(), *OPTIONAL.values()]
+    return _policy_of(sorted({action for actions in used for action in actions}))
+
+
 def _policy(operator: str) -> str:
+    return _policy_of(POLICIES[operator])
+
+
+def _policy_of(actions: list[str]) -> str:
     from airflow_connect.api.operations import operation_named
 
     instance = "arn:aws:connect:REGION:ACCOUNT:instance/INSTANCE_ID"
     statement = {
         "Effect": "Allow",
-        "Action": [f"connect:{operation_named(action).name}" for action in POLICIES[operator]],
+        "Action": [f"connect:{operation_named(action).name}" for action in actions],
         "Resource": [instance, f"{instance}/*"],
     }
     return f"```json\n{json.dumps({'Version': '2012-10-17', 'Statement': [statement]}, indent=2)}\n```"
@@ -248,8 +428,20 @@ def _reference(*modules: str) -> str:
         path, _, end = argument.partition(":")
         module = path.removesuffix(".py").replace("/", ".")
         names = [name for name in public_names(path) if name.endswith(end)]
-        rows += [[f"[`{name}`](../{path})", f"`{module}`", _summary(path, name)] for name in names]
+        rows += [[_linked(f"{module}:{name}"), f"`{module}`", _summary(path, name)] for name in names]
     return _table(["Name", "Import it from", "What it is"], rows)
+
+
+def _linked(path: str) -> str:
+    """Return a public name with a link to the page that has its arguments, if another page has them."""
+    name = path.partition(":")[2]
+    for page in PAGES:
+        before, found, _ = page.read_text(encoding="utf-8").partition(f"<!-- BEGIN arguments {path} ")
+        if found:
+            heading = re.findall(r"^#+ (.+)$", before.rpartition(f"<!-- BEGIN import {path} -->")[0], re.MULTILINE)[-1]
+            anchor = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+            return f"[`{name}`]({page.relative_to(CHECKOUT / 'docs').as_posix()}#{anchor})"
+    return f"`{name}`"
 
 
 def _summary(path: str, name: str) -> str:
@@ -279,6 +471,13 @@ _BLOCKS: dict[str, Callable[..., str]] = {
     "text-forms": _text_forms,
     "reference-types": _reference_types,
     "policy": _policy,
+    "policy-for-all": _policy_for_all,
+    "permissions": _permissions,
+    "configuration": _configuration,
+    "import": _import,
+    "arguments": _arguments,
+    "api": _api,
+    "methods": _methods,
     "errors": _errors,
     "kinds": _kinds,
     "cli": _cli,

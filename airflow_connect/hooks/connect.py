@@ -158,6 +158,7 @@ class ConnectHook(AwsBaseHook):
 
     .. seealso::
         - :class:`airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`
+        - :ref:`howto/hook:ConnectHook`
         - :ref:`howto/connection:connect`
     """
 

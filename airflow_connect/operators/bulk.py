@@ -77,7 +77,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     :param rows: a list of dicts, the output of a task, :class:`~airflow_connect.bulk.sources.FileRows`,
         :class:`~airflow_connect.bulk.sources.SqlRows`, or a source of your own,
-        :class:`~airflow_connect.bulk.sources.RowSource` (templated, but not what a row holds)
+        :class:`~airflow_connect.bulk.sources.RowSource` (templated). What a row holds is data, never a template.
     :param contact: the arguments of :class:`~airflow_connect.api.operations.CreateContact`, or of the class of another
         ``operation``, with templates over ``row`` and Airflow's context: ``{"name": "Order {{ row.order_id }}"}``. Or a
         function that takes a row, a dict, and returns them.

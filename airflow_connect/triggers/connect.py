@@ -44,7 +44,11 @@ _unfinished: set[asyncio.Task[None]] = set()
 
 
 def connection_of(task: Any) -> dict[str, Any]:
-    """Return what leads a trigger to the instance that an operator or a sensor of this provider uses."""
+    """
+    Return what leads a trigger to the instance that an operator or a sensor of this provider uses.
+
+    :param task: the operator or the sensor
+    """
     names = ("aws_conn_id", "region_name", "verify", "botocore_config", "instance_id", "max_retry_time")
     return {name: getattr(task, name) for name in names}
 

@@ -246,6 +246,8 @@ def test_approval_goes_on_as_decided(
     assert ends.pop(taken) == "success"
     skipped = {name for name, state in ends.items() if state == "skipped"}
     assert skipped == {"pay_out", "refuse", "ask_somebody_else"} - {taken}
+    [contact] = amazon_connect.contacts()
+    assert contact["name"].endswith("paid") == (taken == "pay_out")
 
 
 def test_escalation_moves_and_stops_what_nobody_took(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
