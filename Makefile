@@ -10,7 +10,7 @@ VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down test check bench matrix constraints docs chromium postgresql npm python clean
+.PHONY: help venv demo up down test check bench matrix constraints docs chromium postgresql mariadb npm python clean
 .SILENT:
 
 help: ## Show this list
@@ -30,7 +30,7 @@ down: python ## End what `make up` started
 venv: python ## Install the newest Airflow, this checkout and the tools of a developer into .venv
 	$(PYTHON) .ci/install.py $(VENV)
 
-test: venv chromium postgresql npm ## Run all tests on the newest Airflow, in two processes side by side
+test: venv chromium postgresql mariadb npm ## Run all tests on the newest Airflow, in two processes side by side
 	$(IN_VENV) -m pytest -n 2 $(ARGS)
 
 check: venv ## Lint, check the format and the types
@@ -66,35 +66,26 @@ python:
 		echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python …"; exit 1; \
 	fi
 
-chromium:
-	if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then :; \
+# $(call needed,whether it is there,its name,its packages,what needs it): install a program of the system.
+define needed
+	if $(1); then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing Chromium for tests/browser …"; \
+		echo "Installing $(2) for $(4) …"; \
 		log=$$(mktemp); { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-			chromium fonts-dejavu-core; } >"$$log" 2>&1 \
-			|| { tail -20 "$$log"; echo "Chromium could not be installed."; exit 1; }; \
+			$(3); } >"$$log" 2>&1 || { tail -20 "$$log"; echo "$(2) could not be installed."; exit 1; }; \
 	else \
-		echo "There is no chromium here: the tests in tests/browser are skipped. Install it to run them."; \
+		echo "There is no $(2) here: $(4) are skipped. Install it to run them."; \
 	fi
+endef
+
+chromium:
+	$(call needed,command -v chromium >/dev/null || command -v chromium-browser >/dev/null,Chromium,chromium fonts-dejavu-core,the tests in tests/browser)
 
 postgresql:
-	if command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing PostgreSQL for tests/bulk …"; \
-		log=$$(mktemp); { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-			postgresql; } >"$$log" 2>&1 \
-			|| { tail -20 "$$log"; echo "PostgreSQL could not be installed."; exit 1; }; \
-	else \
-		echo "There is no PostgreSQL server here: its tests in tests/bulk are skipped. Install it to run them."; \
-	fi
+	$(call needed,command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1,PostgreSQL,postgresql,its tests in tests/bulk)
+
+mariadb:
+	$(call needed,command -v mariadbd >/dev/null || ls /usr/sbin/mariadbd >/dev/null 2>&1,MariaDB,mariadb-server-core,its tests in tests/bulk)
 
 npm:
-	if command -v npm >/dev/null; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing npm for tests/emulator …"; \
-		log=$$(mktemp); { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-			npm; } >"$$log" 2>&1 \
-			|| { tail -20 "$$log"; echo "npm could not be installed."; exit 1; }; \
-	else \
-		echo "There is no npm here: the test with the AWS SDK for JavaScript is skipped. Install it to run that test."; \
-	fi
+	$(call needed,command -v npm >/dev/null,npm,npm,the tests with the AWS SDK for JavaScript)

@@ -1,4 +1,4 @@
-"""A PostgreSQL to read from: a server of its own, started once for the session."""
+"""A PostgreSQL and a MariaDB to read from: servers of their own, started once for the session."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import pytest
 
+from tests.until import until
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_ENGINES: Final = ("storage-engine", "tmp-storage-engine")
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +25,7 @@ def postgres() -> Iterator[str]:
     """The folder with the socket of an empty PostgreSQL: its ``host``; user and database are ``postgres``."""
     programs = _programs()
     if programs is None:
-        message = "there is no PostgreSQL server; install it (as root, make postgresql does) to run these tests"
-        # Where tests have to run, none is left out in silence.
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        _without("PostgreSQL", "postgresql")
     # A socket's path may have some hundred characters, which those of pytest's folders can exceed.
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     as_user = {}
@@ -52,6 +54,36 @@ def postgres() -> Iterator[str]:
     yield str(folder)
     run("pg_ctl", "stop", "--mode=immediate")
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    """The socket of a MariaDB that lets everybody in; its database ``shop`` is empty."""
+    server = shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if server is None:
+        _without("MariaDB", "mariadb")
+    folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
+    (folder / "shop").mkdir()
+    socket = folder / "socket"
+    options = ["--no-defaults", f"--datadir={folder}", f"--socket={socket}", "--skip-networking"]
+    # Without tables for users, which another program would have to make, nor the engine that makes large files.
+    options += ["--skip-grant-tables", "--skip-innodb", *[f"--default-{kind}=Aria" for kind in _ENGINES]]
+    if os.geteuid() == 0:
+        options.append("--user=root")
+    with (folder / "out").open("wb") as out:
+        running = subprocess.Popen([server, *options], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    until(lambda: socket.exists() or running.poll() is not None)
+    assert running.poll() is None, (folder / "out").read_text()
+    yield str(socket)
+    running.kill()
+    running.wait()
+    shutil.rmtree(folder)
+
+
+def _without(server: str, target: str) -> NoReturn:
+    message = f"there is no {server} server; install it (as root, make {target} does) to run these tests"
+    # Where tests have to run, none is left out in silence.
+    pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
 
 
 def _programs() -> Path | None:

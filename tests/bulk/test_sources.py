@@ -792,8 +792,8 @@ def test_postgresql(warehouse: str) -> None:
     [
         ("SELECT 1 AS a, 2 AS a", "have the same name"),
         ("SELECT * FROM customers", '(UndefinedTable: relation "customers" does not exist)'),
-        ("SELECT 'Zaphod'::int", "(InvalidTextRepresentation). Check"),
-        ("SELECT 1 / (4000 - n) AS a FROM generate_series(1, 5000) AS n", "(DivisionByZero). Check"),
+        ("SELECT 'Zaphod'::int", "(InvalidTextRepresentation, SQLSTATE 22P02). Check"),
+        ("SELECT 1 / (4000 - n) AS a FROM generate_series(1, 5000) AS n", "(DivisionByZero, SQLSTATE 22012). Check"),
         ("SELECT pg_terminate_backend(pg_backend_pid())", "failed ("),
         ("CREATE TABLE orders (name text)", "(SyntaxError: syntax error at or near"),
     ],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow_connect.api.errors import InputError
 from airflow_connect.bulk.sources.base import BATCH, InvalidRow, Values, column_names, first_line
+from airflow_connect.bulk.sources.database_words import database_words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -44,6 +45,10 @@ class SqlRows:
     conn_id: str
     sql: str
     parameters: Sequence[Any] | Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        #: The query before it is rendered, which holds nobody's values.
+        self._written = str(self.sql)
 
     def __repr__(self) -> str:
         parameters = "" if self.parameters is None else ", parameters=…"
@@ -99,10 +104,9 @@ class SqlRows:
             yield from enumerate(rows, 1)
 
     def _rows(self) -> Generator[Values]:
+        hook = self._hook()
         try:
-            # The cursor goes with the connection: closed by itself, some read all that is left first.
-            with contextlib.closing(self._connect()) as connection:
-                cursor = _streaming_cursor(connection)
+            with contextlib.closing(hook.get_conn()) as connection, _streaming_cursor(connection) as cursor:
                 cursor.execute(*((self.sql,) if self.parameters is None else (self.sql, self.parameters)))
                 # psycopg2 knows the columns of a cursor on the server only after it has fetched.
                 batch = cursor.fetchmany(BATCH)
@@ -111,55 +115,61 @@ class SqlRows:
                     for values in batch:
                         yield dict(zip(names, map(_plain, values), strict=True))
                     batch = cursor.fetchmany(BATCH)
+                return
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001  # each driver raises its own
-            raise self._failed(error) from None
+            failure = self._failed(database_words(error, query=self.sql, written=self._written))
+        # Out here the driver's error, which holds values of the query, is not a part of this one.
+        raise failure
 
-    def _connect(self) -> Any:
+    def _hook(self) -> Any:
         from airflow_connect._compat import database_hook
 
-        hook = database_hook(self.conn_id)
-        # As DbApiHook has it, which not every hook for a database is made of.
-        if not hasattr(hook, "get_records"):
-            raise InputError(
+        try:
+            hook = database_hook(self.conn_id)
+        except Exception as error:  # noqa: BLE001  # as where the provider of its type cannot be imported
+            # Airflow's words name the connection or the module; those of others may quote the connection's extra.
+            named = {"AirflowException", "ImportError"} & {kind.__name__ for kind in type(error).__mro__}
+            failure = self._failed(f"{type(error).__name__}{f': {first_line(error)}' if named else ''}")
+        else:
+            # As DbApiHook has it, which not every hook for a database is made of.
+            if hasattr(hook, "get_records"):
+                return hook
+            failure = InputError(
                 f"The connection {self.conn_id} leads to {type(hook).__name__}, which is no hook of a database with"
                 " SQL. Check conn_id."
             )
-        return hook.get_conn()
+        raise failure
 
     def _names(self, cursor: Any) -> list[str]:
         if not cursor.description:
             raise InputError(f"The {self} returns no rows; it is to be a query.")
         return column_names([column[0] for column in cursor.description], f"the result of {self}")
 
-    def _failed(self, error: Exception) -> InputError:
-        kinds = {kind.__name__ for kind in type(error).__mro__}
-        # SQLite quotes a text that is no UTF-8.
-        words = f": {first_line(error).partition(' with text ')[0]}" if kinds & _TELL_NO_VALUE else ""
+    def _failed(self, why: str) -> InputError:
         return InputError(
-            f"{self} failed ({type(error).__name__}{words}). Check sql, parameters and the"
-            " connection, and that the provider of its type is installed."
+            f"{self} failed ({why}). Check sql, parameters and the connection, and that the provider of its type is"
+            " installed."
         )
 
 
-#: Errors of Airflow and of databases (PEP 249) that are about the query or the connection. Others quote values.
-_TELL_NO_VALUE: Final = {"AirflowException", "ImportError", "InterfaceError", "OperationalError", "ProgrammingError"}
-
-
-def _streaming_cursor(connection: Any) -> Any:
-    """Return a cursor that does not hold the whole result here, where the driver has one."""
+def _streaming_cursor(connection: Any) -> contextlib.AbstractContextManager[Any]:
+    """Return a cursor that does not hold the whole result here, where the driver has one, and closes itself."""
     name = "airflow_connect_rows"
     # Airflow's connection may ask for cursors that give rows as dicts, of which two columns of one name make one.
     match type(connection).__module__.partition(".")[0]:
         case "psycopg":
-            return connection.cursor(name, row_factory=importlib.import_module("psycopg.rows").tuple_row)
+            tuples = importlib.import_module("psycopg.rows").tuple_row
+            return contextlib.closing(connection.cursor(name, row_factory=tuples))
         case "psycopg2":
-            return connection.cursor(name, cursor_factory=importlib.import_module("psycopg2.extensions").cursor)
+            tuples = importlib.import_module("psycopg2.extensions").cursor
+            return contextlib.closing(connection.cursor(name, cursor_factory=tuples))
         case "MySQLdb" | "pymysql" as driver:
-            return connection.cursor(importlib.import_module(f"{driver}.cursors").SSCursor)
+            # Left to its connection: closed by itself, it reads all that is left first.
+            return contextlib.nullcontext(connection.cursor(importlib.import_module(f"{driver}.cursors").SSCursor))
         case _:
-            return connection.cursor()
+            return contextlib.closing(connection.cursor())
 
 
 def _plain(value: Any) -> Any:
