@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +23,17 @@ def airflow_db() -> None:
     initdb()
 
 
+@pytest.fixture(scope="session")
+def _execution_api_is_built_once() -> None:
+    """Airflow 3.0 to 3.2 builds its task execution API for each task of ``dag.test()``, in seconds; 3.3 once."""
+    if importlib.util.find_spec("airflow.sdk"):
+        from airflow.sdk.execution_time import supervisor
+
+        supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
+
+
 @pytest.fixture
-def run_dag(airflow_db: None, aws_connection: str) -> Callable[..., Any]:
+def run_dag(airflow_db: None, _execution_api_is_built_once: None, aws_connection: str) -> Callable[..., Any]:
     """
     A function that runs a DAG in this process, without a scheduler, and returns the DAG run.
 
