@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 from airflow_connect.api.errors import InputError, InvalidRequestError, SetupError
 from airflow_connect.api.fields import Fault, describe, key_path
 from airflow_connect.api.identity import CONTENT_DIGITS, request_digest, token_for_key, token_for_row
-from airflow_connect.bulk.sources import InvalidRow
+from airflow_connect.bulk.sources import InvalidRow, Origin, json_line, origin_of, without_failed_columns
 from airflow_connect.bulk.template import RowError
 
 if TYPE_CHECKING:
@@ -44,9 +44,12 @@ CREATE TABLE row (
     -- What tells it from other rows: its key, or the digest of its request. NULL where nobody asks.
     identity TEXT,
     -- The digest of its request. NULL for a row that has faults.
-    content TEXT
+    content TEXT,
+    -- Where it stands: the number of its file, and of the line in it.
+    file INTEGER,
+    place INTEGER
 );
-CREATE TABLE fault (number INTEGER, field TEXT, rule TEXT, given TEXT);
+CREATE TABLE fault (number INTEGER, field TEXT, rule TEXT, given TEXT, file INTEGER, place INTEGER);
 -- Rows with the identity of an earlier one.
 CREATE TABLE repeated (number INTEGER PRIMARY KEY, repetition INTEGER, first INTEGER);
 BEGIN;
@@ -74,8 +77,10 @@ INSERT INTO fault
         number,
         'idempotency_key',
         'must differ from those of all other rows; with on_duplicate="skip" the first of them makes the contact',
-        'the same as in row ' || first
-    FROM repeated;
+        'the same as in row ' || first,
+        file,
+        place
+    FROM repeated JOIN row USING (number);
 UPDATE row SET content = NULL WHERE number IN (SELECT number FROM repeated);
 """
 
@@ -101,19 +106,35 @@ class RowFault(NamedTuple):
     One thing that is wrong with a row.
 
     :param row: the row's number, from 1
-    :param field: the contact's field as a path, or the file and line where the row itself cannot be read
+    :param field: the contact's field as a path; where the row itself cannot be read, the place that the source names
+        and that is not a file, else empty
     :param rule: what is asked for there
     :param given: what was found instead, never the content; empty where the rule says it all
+    :param origin: the file and line, ``None`` where the source does not tell them
     """
 
     row: int
     field: str
     rule: str
     given: str
+    origin: Origin | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fault as JSON can have it."""
+        file, line = (self.origin.file, self.origin.line) if self.origin else (None, None)
+        told = {"row": self.row, "file": file, "line": line}
+        return {**told, "field": self.field, "rule": self.rule, "given": self.given}
+
+    @property
+    def words(self) -> str:
+        """What is wrong, without the row."""
+        field = f"{self.field}: " if self.field else ""
+        given = f" (given: {self.given})" if self.given else ""
+        return f"{field}{self.rule}{given}"
 
     def __str__(self) -> str:
-        given = f" (given: {self.given})" if self.given else ""
-        return f"row {self.row:,}, {self.field}: {self.rule}{given}"
+        place = f" ({self.origin})" if self.origin else ""
+        return f"row {self.row:,}{place}{', ' if self.field else ': '}{self.words}"
 
 
 class Skipped(NamedTuple):
@@ -210,6 +231,8 @@ class Plan:
         # different threads, one at a time.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._spool: IO[bytes] | None = None
+        #: The files that rows stand in, in the order in which they are read.
+        self._files: list[str] = []
         #: The second reading, as far as it has come.
         self._reading: Iterator[tuple[int, Values | InvalidRow]] = iter(())
         self._broken: InputError | None = None
@@ -246,13 +269,13 @@ class Plan:
 
     def _read(self, on_progress: Callable[[int], None]) -> None:
         database = self._database
-        rows = self._source.read()
+        rows = self._given()
         if not self._source.can_be_read_twice:
             self._spool = tempfile.TemporaryFile(buffering=1 << 20)  # noqa: SIM115  # close() does
             rows = _keep(rows, self._spool)
         with _disk():
             database.executescript(_SCHEMA)
-            database.executemany("INSERT INTO row VALUES (?, ?, ?)", self._check(rows, on_progress))
+            database.executemany("INSERT INTO row VALUES (?, ?, ?, ?, ?)", self._check(rows, on_progress))
             database.executescript(_FIND_REPEATED)
             if self._key is not None:
                 [(self.duplicates,)] = database.execute("SELECT count(*) FROM repeated")
@@ -266,25 +289,36 @@ class Plan:
 
     def _check(
         self, rows: Iterator[tuple[int, Values | InvalidRow]], on_progress: Callable[[int], None]
-    ) -> Iterator[tuple[int, str | None, str | None]]:
+    ) -> Iterator[tuple[int, str | None, str | None, int | None, int | None]]:
         """Yield what is remembered of each row, and record its faults."""
         for count, (number, row) in enumerate(rows, 1):
             identity, _, content, faults = self._make(row)
+            place = self._place(row)
             if not faults:
-                yield number, identity, content
+                yield number, identity, content, *place
             else:
                 self._database.executemany(
-                    "INSERT INTO fault VALUES (?, ?, ?, ?)", [(number, *map(_utf8, fault)) for fault in faults]
+                    "INSERT INTO fault VALUES (?, ?, ?, ?, ?, ?)",
+                    [(number, *map(_utf8, fault), *place) for fault in faults],
                 )
                 # It makes no contact. But where keys must differ, they differ from those of faulty rows too.
-                yield number, None if self._key is None or self._skips else identity, None
+                yield number, None if self._key is None or self._skips else identity, None, *place
             if count % PROGRESS_EVERY == 0:
                 on_progress(count)
+
+    def _place(self, row: Values | InvalidRow) -> tuple[int | None, int | None]:
+        """Return the number of a row's file, and of the line or row in it."""
+        origin = origin_of(row)
+        if origin is None:
+            return None, None
+        if self._files[-1:] != [origin.file]:
+            self._files.append(origin.file)
+        return len(self._files) - 1, origin.line if origin.line is not None else -(origin.row or 0)
 
     def _make(self, row: Values | InvalidRow) -> tuple[str | None, dict[str, Any], str, list[Fault]]:
         """Return what identifies a row, its request without a client token, the request's digest, and all faults."""
         if isinstance(row, InvalidRow):
-            return None, {}, "", [Fault(row.where, row.rule, "")]
+            return None, {}, "", [Fault("" if origin_of(row) else row.where, row.rule, "")]
         identity: str | None = None
         faults: list[Fault] = []
         if self._key is not None:
@@ -313,7 +347,12 @@ class Plan:
         :param limit: how many at most (default: all)
         """
         found = self._database.execute("SELECT * FROM fault ORDER BY number, rowid LIMIT ?", (limit,))
-        return (RowFault(*fault) for fault in found)
+        for number, field, rule, given, file, place in found:
+            origin = None
+            if file is not None:
+                line = place if place > 0 else None
+                origin = Origin(_utf8(self._files[file]), line, row=None if place >= 0 else -place)
+            yield RowFault(number, field, rule, given, origin)
 
     def invalid_rows(self) -> Iterator[int]:
         """Yield the numbers of the rows that have faults, in ascending order."""
@@ -346,12 +385,12 @@ class Plan:
     # --- The second reading -----------------------------------------------------------------------------------
 
     def contacts(
-        self, on_invalid: Callable[[int, Values], None] = lambda _number, _values: None
+        self, on_invalid: Callable[[int, Values | InvalidRow], None] = lambda _number, _row: None
     ) -> Iterator[PlannedContact]:
         """
         Read the rows again and yield the contacts to be made, by row number; one reading at a time.
 
-        :param on_invalid: called with the number of a row that has faults, and the row as it was read
+        :param on_invalid: called with the number of a row that has faults, and what was read in its place
         :raises InputError: if a row is not what it was when it was checked, or rows were added or are gone
         """
         self.passed = 0
@@ -363,7 +402,7 @@ class Plan:
             number, identity, content, repetition = before
             values = row[1]
             if content is None or (repetition and self._skips):
-                if content is None and not isinstance(values, InvalidRow):
+                if content is None:
                     on_invalid(number, values)
                 self.passed = number
                 continue
@@ -374,9 +413,9 @@ class Plan:
             self.passed = number
             yield PlannedContact(number, None if self._key is None else identity, token, content, params, values)
 
-    def rows_again(self, numbers: Iterable[int]) -> Iterator[tuple[int, Values]]:
+    def rows_again(self, numbers: Iterable[int]) -> Iterator[tuple[int, Values | InvalidRow]]:
         """
-        Yield some of the rows with their numbers; what cannot be read as a row is left out.
+        Yield some of the rows with their numbers.
 
         Goes on with the reading of :meth:`contacts`, which then is over, or starts another one if a row stands before.
 
@@ -392,14 +431,18 @@ class Plan:
                 rows = self._read_again()
             for passed, row in rows:
                 if passed == wanted:
-                    if not isinstance(row, InvalidRow):
-                        yield passed, row
+                    yield passed, row
                     break
             else:
                 raise self._changed("fewer rows than when they were checked")
 
     def _read_again(self) -> Iterator[tuple[int, Values | InvalidRow]]:
-        return self._source.read() if self._spool is None else _kept(self._spool)
+        return self._given() if self._spool is None else _kept(self._spool)
+
+    def _given(self) -> Iterator[tuple[int, Values | InvalidRow]]:
+        """Yield the rows as the source has them, without what a file of failed rows tells of them."""
+        for number, row in self._source.read():
+            yield number, without_failed_columns(row)
 
     def _changed(self, what: str) -> InputError:
         self._broken = InputError(
@@ -458,7 +501,7 @@ def _keep(
         except Exception:  # noqa: BLE001  # a value of any type may raise anything
             assert not isinstance(row, InvalidRow)
             [fault, *_] = _faulty_columns(row, "must be plain data that can be written to disk", _pickle)
-            row = InvalidRow(f"{fault.rule} (given: {fault.given})", fault.field)
+            row = InvalidRow(f"{fault.rule} (given: {fault.given})", fault.field, json_line(row).decode().rstrip())
             kept = _pickle((number, row))
         try:
             spool.write(kept)

@@ -15,6 +15,7 @@ Airflow and no client.
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 from array import array
 from collections import Counter
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from airflow_connect.api.errors import ConnectError, LedgerError
 from airflow_connect.bulk.send import Progress
-from airflow_connect.bulk.sources import json_line
+from airflow_connect.bulk.sources import FailedColumn, InvalidRow, json_line, origin_of
 from airflow_connect.calls.clock import Clock
 from airflow_connect.record.format import RowState
 from airflow_connect.record.ledger import write_faults, write_progress
@@ -55,7 +56,9 @@ _SCHEMA: Final = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -1000;
-CREATE TABLE failed (row INTEGER PRIMARY KEY, wanted INTEGER, line BLOB);
+CREATE TABLE failed (
+    row INTEGER PRIMARY KEY, wanted INTEGER, state TEXT, fault TEXT, file TEXT, line INTEGER, content BLOB
+);
 """
 
 
@@ -209,7 +212,7 @@ class Report:
             return None
         for fault in plan.faults(_FAULTS_IN_LOG):
             self._log.error("%s", fault)
-        path = write_faults(self._folder, plan.faults())
+        path = write_faults(self._folder, (fault.as_dict() for fault in plan.faults()))
         self._log.error("All faults: %s", path)
         return path
 
@@ -227,27 +230,28 @@ class Report:
 
     # --- While it runs --------------------------------------------------------------------------------------------
 
-    def invalid(self, row: int, values: Values) -> None:
+    def invalid(self, row: int, values: Values | InvalidRow) -> None:
         """
         Take a row that has faults, as the second reading comes to it. Any thread may call this.
 
         :param row: its number
-        :param values: the row as it was read
+        :param values: what was read in its place
         """
         if self._failed is not None and RowState.INVALID in self._keeps:
-            self._failed.keep(row, values)
+            self._failed.keep(row, values, RowState.INVALID)
 
-    def settled(self, contact: PlannedContact, state: RowState) -> None:
+    def settled(self, contact: PlannedContact, state: RowState, fault: str | None) -> None:
         """
         Take a contact that has come to a state. Any thread may call this.
 
         :param contact: the contact
         :param state: its state
+        :param fault: why it was not created, or why that is unknown
         """
         if state is RowState.UNKNOWN and not self._repeats_unknown:
             self._unknown.append(contact.row)
         if self._failed is not None and state in self._keeps:
-            self._failed.keep(contact.row, contact.values)
+            self._failed.keep(contact.row, contact.values, state, fault)
 
     def tell(self, now: Progress) -> None:
         """
@@ -349,7 +353,7 @@ class Report:
         return error or unrecorded
 
     def _count_left(self, ledger: Ledger, history: History) -> None:
-        self._want(RowState.INVALID, (row for row in self._plan.invalid_rows() if row > self._plan.passed))
+        self._want(RowState.INVALID, ((row, None) for row in self._plan.invalid_rows() if row > self._plan.passed))
         if not history.has_own:
             return
         for row, key, token in self._plan.left():
@@ -361,20 +365,20 @@ class Report:
                 self._left[known.state] += 1
                 if known.state is RowState.UNKNOWN and not self._repeats_unknown:
                     self._unknown.append(row)
-                self._want(known.state, [row])
+                self._want(known.state, [(row, known.message)])
             else:
                 # Otherwise it would still have the state of an attempt that came to it.
                 ledger.not_sent([(row, key, token)])
 
     def _count_as_recorded(self) -> None:
         states: Counter[RowState] = Counter()
-        wanted = array("Q")
+        wanted: list[tuple[int, RowState, str | None]] = []
         try:
             for result in read_results(self._folder):
                 state = RowState(result["state"])
                 states[state] += 1
                 if state in self._keeps:
-                    wanted.append(result["row"])
+                    wanted.append((result["row"], state, result["message"]))
         except LedgerError as error:
             self._log.warning("The counts are what the task knows, and the record may have others: %s", error)
             return
@@ -382,9 +386,9 @@ class Report:
         if self._failed is not None:
             self._failed.want(wanted, only=True)
 
-    def _want(self, state: RowState, rows: Iterable[int]) -> None:
+    def _want(self, state: RowState, rows: Iterable[tuple[int, str | None]]) -> None:
         if self._failed is not None and state in self._keeps:
-            self._failed.want(rows)
+            self._failed.want((row, state, fault) for row, fault in rows)
 
     def unknown_in_words(self) -> str:
         """Say which rows are unknown and are not sent again, by their numbers; nothing if there are none."""
@@ -417,8 +421,12 @@ class Report:
             )
             self._log.error("%s", failure)  # a traceback would show the row
             return failure
-        self._log.info("%d rows that are invalid or failed: %s", written, path)
-        unknown = self.states(done)[RowState.UNKNOWN]
+        states = self.states(done)
+        told = ", ".join(f"{count:,} {state.words}" for state in RowState if (count := written.get(state, 0)))
+        self._log.info("%d rows are in %s%s", written.total(), path, f": {told}" if told else "")
+        if left := states[RowState.NOT_SENT]:
+            self._log.warning("%d rows that were not sent are not in %s. Clear this task to send them.", left, path)
+        unknown = states[RowState.UNKNOWN]
         if unknown and RowState.UNKNOWN not in self._keeps:
             why = (
                 "without an idempotency_key another run would make them twice. Clear this task to send them again."
@@ -449,40 +457,47 @@ class FailedRows:
         self._database.executescript(_SCHEMA)
         self._error: Exception | None = None
 
-    def keep(self, row: int, values: Values) -> None:
+    def keep(
+        self, row: int, values: Values | InvalidRow, state: RowState | None = None, fault: str | None = None
+    ) -> None:
         """
         Keep a row. What goes wrong is told by :meth:`write`: it must not end the sending.
 
         :param row: its number
-        :param values: the row as it was read
+        :param values: what was read in its place
+        :param state: its state (default: what :meth:`want` said)
+        :param fault: what is wrong; of an invalid row, the plan knows it
         """
         try:
+            origin = origin_of(values)
+            place = (origin.file, origin.line) if origin else (None, None)
+            content = json_line({FailedColumn.TEXT: values.text} if isinstance(values, InvalidRow) else values)
             with self._lock:
-                self._database.execute(_KEEP, (row, json_line(values)))
+                self._database.execute(_KEEP, (row, state, fault, *place, content))
         except Exception as error:  # noqa: BLE001  # a full disk, or a value of any type
             self._error = error
 
-    def want(self, rows: Iterable[int], *, only: bool = False) -> None:
+    def want(self, rows: Iterable[tuple[int, RowState, str | None]], *, only: bool = False) -> None:
         """
-        Say that rows are to be written whose values are not kept.
+        Say that rows are to be written whose values may not be kept yet.
 
-        :param rows: their numbers
+        :param rows: their numbers, their states, and what is wrong with them
         :param only: whether no other row is to be written
         """
         try:
             with self._lock:
                 if only:
                     self._database.execute("UPDATE failed SET wanted = 0")
-                self._database.executemany(_WANT, ((row,) for row in rows))
+                self._database.executemany(_WANT, rows)
         except Exception as error:  # noqa: BLE001  # a full disk
             self._error = error
 
-    def write(self, path: str, plan: Plan) -> int:
+    def write(self, path: str, plan: Plan) -> Counter[RowState]:
         """
-        Write the rows in their order, and return how many.
+        Write the rows in their order, and return how many have which state.
 
         :param path: the file
-        :param plan: is asked to read rows again whose values are not kept
+        :param plan: is asked to read rows again whose values are not kept, and for the faults of invalid rows
         :raises Exception: whatever a store raises, and what went wrong while rows were kept
         """
         if self._error is not None:
@@ -492,11 +507,22 @@ class FailedRows:
             self.keep(row, values)
         if self._error is not None:
             raise self._error
-        written = 0
+        with self._lock:
+            self._database.executemany(
+                _FAULT,
+                (
+                    ("; ".join(fault.words for fault in faults), row)
+                    for row, faults in itertools.groupby(plan.faults(), key=lambda fault: fault.row)
+                ),
+            )
+        written: Counter[RowState] = Counter()
         with place_of(path).writing() as file:
-            for (line,) in self._database.execute(_LINES):
-                file.write(line)
-                written += 1
+            for content, *told in self._database.execute(_LINES, (_NO_ANSWER,)):
+                columns = dict(zip(_COLUMNS, told, strict=True))
+                # The row is JSON already: its columns, and then those of ours.
+                own, ours = content.rstrip()[1:-1], json.dumps(columns).encode()[1:]
+                file.write(b"{%b%b%b\n" % (own, b", " if own else b"", ours))
+                written[RowState(columns[FailedColumn.STATE])] += 1
         return written
 
     def close(self) -> None:
@@ -505,9 +531,18 @@ class FailedRows:
 
 
 _KEEP: Final = """
-INSERT INTO failed VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET wanted = 1, line = excluded.line
+INSERT INTO failed VALUES (?, 1, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    wanted = 1, state = coalesce(excluded.state, state), fault = coalesce(excluded.fault, fault),
+    file = excluded.file, line = excluded.line, content = excluded.content
 """
-_WANT: Final = "INSERT INTO failed VALUES (?, 1, NULL) ON CONFLICT DO UPDATE SET wanted = 1"
-_MISSING: Final = "SELECT row FROM failed WHERE wanted AND line IS NULL ORDER BY row"
-#: What cannot be read as a row has no line.
-_LINES: Final = "SELECT line FROM failed WHERE wanted AND line IS NOT NULL ORDER BY row"
+_WANT: Final = """
+INSERT INTO failed VALUES (?, 1, ?, ?, NULL, NULL, NULL) ON CONFLICT DO UPDATE SET
+    wanted = 1, state = excluded.state, fault = excluded.fault
+"""
+_FAULT: Final = f"UPDATE failed SET fault = ? WHERE row = ? AND state = '{RowState.INVALID}'"  # noqa: S608  # a word of ours
+_MISSING: Final = "SELECT row FROM failed WHERE wanted AND content IS NULL ORDER BY row"
+_LINES: Final = "SELECT content, row, file, line, state, coalesce(fault, ?) FROM failed WHERE wanted ORDER BY row"
+#: In the order of :data:`_LINES`.
+_COLUMNS: Final = (FailedColumn.ROW, FailedColumn.FILE, FailedColumn.LINE, FailedColumn.STATE, FailedColumn.FAULT)
+#: What is wrong with a row that was sent and of which nothing more is known.
+_NO_ANSWER: Final = "No answer is on record: a contact may have been created."

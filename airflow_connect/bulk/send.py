@@ -105,22 +105,24 @@ class Tally:
     """
     How many contacts have come to which state, and how many calls that took.
 
-    :param on_settled: is told each contact that has come to a state, once
+    :param on_settled: is told each contact that has come to a state, once, and what is wrong with it
     """
 
-    def __init__(self, on_settled: Callable[[PlannedContact, RowState], None]) -> None:
+    def __init__(self, on_settled: Callable[[PlannedContact, RowState, str | None], None]) -> None:
         self._on_settled = on_settled
         self.states = dict.fromkeys(RowState, 0)
         self.refused = self.calls = self.accepted = self.throttled = 0
         #: What was taken and has come to no state yet, by the number of its row.
         self.open: dict[int, Row] = {}
 
-    def settle(self, contact: PlannedContact, state: RowState, *, is_refused: bool = False) -> None:
+    def settle(
+        self, contact: PlannedContact, state: RowState, *, fault: str | None = None, is_refused: bool = False
+    ) -> None:
         """Count a contact that has come to its state."""
         self.open.pop(contact.row, None)
         self.states[state] += 1
         self.refused += is_refused
-        self._on_settled(contact, state)
+        self._on_settled(contact, state, fault)
 
 
 class Intake:
@@ -145,9 +147,9 @@ class Intake:
         #: Contacts that an earlier attempt made from other content, and that stay as they are.
         self.changed = 0
 
-    def settled(self, row: Row) -> tuple[RowState, bool] | None:
+    def settled(self, row: Row) -> tuple[RowState, str | None, bool] | None:
         """
-        Return the state of a contact that needs no call, and whether another attempt of the task would not help.
+        Return the state of a contact that needs no call, why, and whether another attempt of the task would not help.
 
         :return: ``None`` if it is to be sent
         """
@@ -190,7 +192,7 @@ class Intake:
             case _:
                 assert_never(known.state)
         self._ledger.not_again(contact.row, contact.key, contact.token, known, error)
-        return known.state, is_refused
+        return known.state, known.message if error is None else str(error), is_refused
 
 
 class Sender:
@@ -206,7 +208,8 @@ class Sender:
     :param operation: the API operation, for messages
     :param ledger: where intents and outcomes are recorded
     :param history: what earlier attempts and runs recorded
-    :param on_settled: is told each contact that has come to a state, once; one at a time, by any thread, which waits
+    :param on_settled: is told each contact that has come to a state, once, and what is wrong with it; one at a time, by
+        any thread, which waits
     :param retry_refused: whether a request that an earlier attempt recorded as refused is sent again unchanged
     :param repeat_unknown: whether a contact that may have been created is asked for again; its client token must keep
         it from being created twice
@@ -226,7 +229,7 @@ class Sender:
         pace: Pace,
         ledger: Ledger,
         history: History,
-        on_settled: Callable[[PlannedContact, RowState], None] = lambda _contact, _state: None,
+        on_settled: Callable[[PlannedContact, RowState, str | None], None] = lambda _contact, _state, _fault: None,
         retry_refused: bool = True,
         repeat_unknown: bool = True,
         max_in_flight: int = MAX_IN_FLIGHT,
@@ -354,8 +357,9 @@ class Sender:
             if settled is None:
                 block.append(row)
             else:
+                state, fault, is_refused = settled
                 with self._lock:
-                    self._tally.settle(contact, settled[0], is_refused=settled[1])
+                    self._tally.settle(contact, state, fault=fault, is_refused=is_refused)
             if self._stopping:
                 return
             if len(block) >= size:
@@ -519,11 +523,11 @@ class Sender:
         if row.may_have_happened:
             # Also where the last answer is a refusal: what an earlier one did stays unknown.
             self._ledger.unknown(row.contact.row, error, attempts=row.count)
-            self._tally.settle(row.contact, RowState.UNKNOWN, is_refused=not self._repeat_unknown)
+            self._tally.settle(row.contact, RowState.UNKNOWN, fault=str(error), is_refused=not self._repeat_unknown)
         else:
             self._ledger.failed(row.contact.row, error, attempts=row.count)
             is_refused = isinstance(error, (RequestError, QuotaError))
-            self._tally.settle(row.contact, RowState.FAILED, is_refused=is_refused)
+            self._tally.settle(row.contact, RowState.FAILED, fault=str(error), is_refused=is_refused)
 
     def _end(self, error: Exception) -> None:
         """Stop everything: the first reason is the one that is told."""

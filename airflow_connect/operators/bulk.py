@@ -110,10 +110,10 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         ``idempotency_key`` for as long as it is kept; Amazon does not say how long it remembers a client token.
         Default: a folder for each run below ``[amazon_connect] results_path`` of Airflow's configuration, else below
         ``AIRFLOW_HOME``.
-    :param failed_rows_path: a file (``.jsonl``) that gets the rows that are ``invalid`` or ``failed`` as they were
-        read, the ``rows`` of another run (templated); with an ``idempotency_key`` also the ``unknown`` ones, which
-        another run without one would make twice, but not those who may have been called. Each attempt replaces it.
-        Default: none, since it holds what the rows hold.
+    :param failed_rows_path: a file (``.jsonl``) that gets every row that is ``invalid`` or ``failed`` as it was read,
+        with its number, file, line, state and fault: the ``rows`` of another run (templated). With an
+        ``idempotency_key`` also the ``unknown`` ones, which another run without one would make twice, but not those who
+        may have been called. Each attempt replaces it. Default: none, since it holds what the rows hold.
     :param tolerated_failures: failed rows with which the task still succeeds (templated)
     :param tolerated_failure_percent: the same in percent of all rows (templated). With both, the task fails when
         either is exceeded; with neither, one failed row fails it.

@@ -419,18 +419,19 @@ def write_progress(folder: Any, progress: Mapping[str, Any]) -> None:
         log.warning("The progress cannot be written to %s: %s", folder, one_line(error))
 
 
-def write_faults(folder: Any, faults: Iterable[tuple[int, str, str, str]]) -> str:
+def write_faults(folder: Any, faults: Iterable[Mapping[str, Any]]) -> str:
     """
     Replace ``faults.jsonl``, which tells what is wrong with rows; return its path.
 
     :param folder: of the task instance
-    :param faults: the rows' numbers, the field, what is asked for there, and what was found instead (never the content)
+    :param faults: ``row``, ``file``, ``line``, ``field``, ``rule`` (what is asked for there) and ``given`` (what was
+        found instead, never the content) of each
     :raises LedgerError: if it cannot be written
     """
     place = Place(folder)
     try:
         with place.writing("faults.jsonl") as file:
-            file.writelines(_line(dict(zip(("row", "field", "rule", "given"), fault, strict=True))) for fault in faults)
+            file.writelines(map(_line, faults))
     except Exception as error:
         raise LedgerError(
             f"The faults of the rows cannot be written to {folder} ({one_line(error)}); nothing was sent. Make room or "

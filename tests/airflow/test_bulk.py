@@ -382,7 +382,12 @@ def test_invalid_rows_can_be_left_out(run_bulk: Callable[..., Any], emulator: Em
     assert xcom(run, "bulk")["invalid"] == 2
     assert len(emulator.contacts()) == 3
     assert [result["state"] for result in read(run)] == ["created"] * 3 + ["invalid"] * 2
-    assert [json.loads(line) for line in failed.read_text().splitlines()] == rows[3:]
+    written = [json.loads(line) for line in failed.read_text().splitlines()]
+    assert [row | known for row, known in zip(written, rows[3:], strict=True)] == written
+    assert [(row["airflow_connect_row"], row["airflow_connect_state"]) for row in written] == [
+        (4, "invalid"),
+        (5, "invalid"),
+    ]
 
     contact = CONTACT | {"attributes": {"order": "{{ row.order }}"}}
     assert run_bulk(rows=FileRows(str(failed)), contact=contact).state == "success"

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from airflow_connect.api.errors import InputError, LedgerError
 from airflow_connect.bulk.report import FailedRows, Report, counted, in_words
 from airflow_connect.bulk.send import Progress, Sender
+from airflow_connect.bulk.sources import FileRows, InvalidRow, Origin
 from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID as INSTANCE
 from airflow_connect.emulator.server import Emulator
 from airflow_connect.hooks.connect import ConnectHook
@@ -38,6 +39,8 @@ CONTACT = {
     "attributes": {"row": "{{ row.id }}"},
     "related_contact_id": "{{ row.related }}",
 }
+TOO_LONG = "n" * 300
+UNREADABLE = '{"id": 17'
 NO_SUCH_CONTACT = "00000000-0000-4000-8000-000000000000"
 
 #: What happens to calls: nothing, what passes, what ends the task.
@@ -89,7 +92,7 @@ attempts = st.builds(
 )
 scenes = st.builds(
     Scene,
-    kinds=st.lists(st.sampled_from(["good"] * 6 + ["invalid", "refused", "repeated"]), max_size=30),
+    kinds=st.lists(st.sampled_from(["good"] * 6 + ["invalid", "refused", "repeated", "unreadable"]), max_size=30),
     has_key=st.booleans(),
     quota=st.none() | st.integers(1, 20),
     attempts=st.lists(attempts, min_size=1, max_size=3),
@@ -102,12 +105,12 @@ class Rows:
 
     can_be_read_twice = True
 
-    def __init__(self, rows: list[dict[str, Any]], breaks_off_at: int | None) -> None:
+    def __init__(self, rows: list[Any], breaks_off_at: int | None) -> None:
         self.rows = rows
         self.breaks_off_at = breaks_off_at
         self.readings = 0
 
-    def read(self) -> Iterator[tuple[int, dict[str, Any]]]:
+    def read(self) -> Iterator[tuple[int, Any]]:
         self.readings += 1
         for number, row in enumerate(self.rows, 1):
             if self.readings == 2 and number == self.breaks_off_at:
@@ -142,10 +145,12 @@ class Ended(NamedTuple):
     readings: int
 
 
-def rows_of_scene(scene: Scene) -> list[dict[str, Any]]:
+def rows_of_scene(scene: Scene) -> list[dict[str, Any] | InvalidRow]:
     """Return the rows, with a number each; those that are repeated have the key of the first."""
     return [
-        {
+        InvalidRow("is no JSON", Origin("orders.jsonl", number), UNREADABLE)
+        if kind == "unreadable"
+        else {
             "id": "x" * 2_000 if kind == "invalid" else number,
             "number": number,
             "key": 1 if kind == "repeated" else number,
@@ -237,8 +242,15 @@ def check(scene: Scene, ended: Ended, folder: Path, emulator: Emulator) -> None:
     # The file of failed rows has those that are in such a state.
     wanted = {"invalid", "failed", *(["unknown"] if scene.has_key else [])}
     if ended.failed_rows is not None:
-        failed = [result["row"] for result in results if result["state"] in wanted]
-        assert [row["number"] for row in ended.failed_rows] == failed
+        failed = [(result["row"], result["state"]) for result in results if result["state"] in wanted]
+        told = [(row["airflow_connect_row"], row["airflow_connect_state"]) for row in ended.failed_rows]
+        assert told == failed
+        assert all(row["airflow_connect_fault"] for row in ended.failed_rows)
+        assert [row.get("number") for row in ended.failed_rows] == [
+            None if scene.kinds[row - 1] == "unreadable" else row for row, _ in failed
+        ]
+        kept = {row.get("airflow_connect_text") for row in ended.failed_rows if "number" not in row}
+        assert kept <= {UNREADABLE}
     else:
         assert isinstance(ended.error, (InputError, LedgerError))
     # Each attempt records one state of a row.
@@ -287,25 +299,25 @@ def test_failed_rows_leave_nothing_behind(tmp_path: Path) -> None:
     failed = FailedRows()
     with planned(rows_of(*range(1, 2_001))) as plan:
         for row in range(2_000, 1_000, -1):
-            failed.keep(row, {"id": row, "note": "x" * 2_000})
-        failed.want([500, 1])
+            failed.keep(row, {"id": row, "note": "x" * 2_000}, RowState.FAILED)
+        failed.want([(500, RowState.FAILED, None), (1, RowState.FAILED, None)])
         files = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
         assert [file for file in files if "etilqs" in file and file.endswith(" (deleted)")]
         assert not [file for file in files if "etilqs" in file and not file.endswith(" (deleted)")]
-        assert failed.write(str(path), plan) == 1_002
+        assert failed.write(str(path), plan) == {RowState.FAILED: 1_002}
         written = [json.loads(line)["id"] for line in path.read_text().splitlines()]
         assert written == [1, 500, *range(1_001, 2_001)]
-        failed.want([7], only=True)
-        assert failed.write(str(path), plan) == 1
+        failed.want([(7, RowState.UNKNOWN, None)], only=True)
+        assert failed.write(str(path), plan) == {RowState.UNKNOWN: 1}
     failed.close()
 
 
 def test_row_that_cannot_be_kept_is_told_when_it_is_written(tmp_path: Path) -> None:
     """What goes wrong while rows are sent ends no sending; the file is not written in part."""
     failed = FailedRows()
-    failed.keep(1, {"id": 1})
+    failed.keep(1, {"id": 1}, RowState.FAILED)
     failed._database.close()  # as a disk that is full
-    failed.keep(2, {"id": 2})
+    failed.keep(2, {"id": 2}, RowState.FAILED)
     with planned(rows_of(1, 2)) as plan, pytest.raises(Exception, match="closed"):
         failed.write(str(tmp_path / "failed.jsonl"), plan)
     assert list(tmp_path.iterdir()) == []
@@ -315,12 +327,12 @@ def test_rows_of_an_input_that_changed_are_not_told_by_their_numbers(tmp_path: P
     """Once the input has changed, a number may be another row's, so that the file of failed rows is not written."""
 
     class Changing(Rows):
-        def read(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        def read(self) -> Iterator[tuple[int, Any]]:
             rows = list(super().read())
             return iter(rows if self.readings == 1 else [(1, rows[1][1]), (2, rows[0][1])])
 
     failed = FailedRows()
-    failed.want([2])
+    failed.want([(2, RowState.FAILED, None)])
     with planned(Changing(rows_of(1, 2), None)) as plan:
         with pytest.raises(InputError, match="another row 1"):
             list(plan.contacts())
@@ -328,3 +340,98 @@ def test_rows_of_an_input_that_changed_are_not_told_by_their_numbers(tmp_path: P
             failed.write(str(tmp_path / "failed.jsonl"), plan)
     failed.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def failed_rows(source: Any, folder: Path, caplog: pytest.LogCaptureFixture) -> tuple[list[dict[str, Any]], str]:
+    """Return what a file of failed rows holds where invalid rows end the task, and what the log says of it."""
+    silent = SimpleNamespace(**dict.fromkeys(("incr", "gauge", "timing"), nothing))
+    path = folder / "failed.jsonl"
+    caplog.set_level("INFO")
+    with (
+        planned(source, contact=CONTACT) as plan,
+        Report(plan, folder, log=logging.getLogger(), metrics=silent, tags={}, keeps={RowState.INVALID}) as report,
+        History(folder, asked_by=WHOSE) as history,
+    ):
+        report.tell_faults()
+        ledger = Ledger(folder, header={**WHOSE, "try_number": 1, "rows": plan.rows})
+        report.record_faults(ledger)
+        assert report.finish(Progress(), ledger, history, None) is None
+        assert report.write_failed_rows(str(path), Progress()) is None
+    return [json.loads(line) for line in path.read_text().splitlines()], caplog.text
+
+
+def test_failed_rows_of_many_files_tell_file_line_and_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Every row that is invalid or unreadable is there, with its place and its fault; so do log and file of faults."""
+    one, two, three = (tmp_path / f"{name}.csv" for name in ("1", "2", "3"))
+    one.write_text(f'id,related\nA-1,{NO_SUCH_CONTACT}\n"A\n-2",{TOO_LONG}\n\nA-3\n')
+    two.write_text(f'id,related\n"A-4"x,\nA-5,{NO_SUCH_CONTACT}\n')
+    three.write_text("id\nA-6\n")
+    rows, log = failed_rows(FileRows(str(tmp_path / "*.csv")), tmp_path / "results", caplog)
+    place = [tuple(row[f"airflow_connect_{name}"] for name in ("row", "file", "line", "state")) for row in rows]
+    assert place == [
+        (2, str(one), 3, "invalid"),
+        (3, str(one), 6, "invalid"),
+        (4, str(two), 2, "invalid"),
+        (6, str(three), 2, "invalid"),
+    ]
+    assert [(row.get("id"), row.get("airflow_connect_text")) for row in rows] == [
+        ("A\n-2", None),
+        (None, "A-3"),
+        (None, '"A-4"x,'),
+        ("A-6", None),
+    ]
+    faults = [json.loads(line) for line in (tmp_path / "results" / "faults.jsonl").read_text().splitlines()]
+    assert {(fault["row"], fault["file"], fault["line"]) for fault in faults} == {
+        (row, file, line) for row, file, line, _ in place
+    }
+    for (row, file, line, _), told in zip(place, rows, strict=True):
+        assert f"row {row} ({file}, line {line})" in log
+        assert told["airflow_connect_fault"]
+    assert rows[1]["airflow_connect_fault"] == "has 1 field, and the header 2"
+    assert rows[3]["airflow_connect_fault"].startswith("related_contact_id: ")
+    assert "4 rows are in" in log
+    assert "2 rows that were not sent are not in" in log
+
+
+def test_failed_rows_are_an_input_without_what_was_added(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A rerun reads the rows as they were, and does not lose the line that nobody corrected."""
+    first = tmp_path / "first.jsonl"
+    first.write_text(f'{{"id": "A-1", "related": "{TOO_LONG}"}}\n{{"id": \n')
+    rows, _ = failed_rows(FileRows(str(first)), tmp_path / "1", caplog)
+    again = FileRows(str(tmp_path / "1" / "failed.jsonl"))
+    seen: list[dict[str, Any]] = []
+
+    def contact(row: dict[str, Any]) -> dict[str, Any]:
+        seen.append(row)
+        return {"channel": "TASK", "name": "Order"}
+
+    with planned(again, contact=contact) as plan:
+        assert seen == [{"id": "A-1", "related": TOO_LONG}]
+        assert (plan.rows, plan.valid) == (2, 1)
+        assert "airflow_connect_text" in str(next(plan.faults()))
+    rows_again, _ = failed_rows(again, tmp_path / "2", caplog)
+    assert [row.get("airflow_connect_text") for row in rows_again] == [None, '{"id":']
+    assert [row.get("id") for row in rows_again] == [row.get("id") for row in rows] == ["A-1", None]
+
+
+def test_failed_rows_of_parquet_and_lists_are_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What cannot be read as a row is there in words, whatever the rows come from."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "orders.parquet"
+    broken = _text(b"A-1", b"\xffA-2")
+    pq.write_table(pa.table({"id": broken, "related": pa.array([None, None], pa.string())}), path)
+    [row], _ = failed_rows(FileRows(str(path)), tmp_path / "1", caplog)
+    assert (row["airflow_connect_row"], row["airflow_connect_file"]) == (2, str(path))
+    assert "A-2" in row["airflow_connect_text"]
+    rows, _ = failed_rows([{"id": 1, "related": None}, "A-2", {3: "A-3"}], tmp_path / "2", caplog)
+    assert [row["airflow_connect_text"] for row in rows] == ["A-2", '{"3": "A-3"}']
+
+
+def _text(*values: bytes) -> Any:
+    """Return a column of text that is not UTF-8, as some writers of Parquet make it."""
+    import pyarrow as pa
+
+    binary = pa.array(values, pa.binary())
+    return pa.Array.from_buffers(pa.string(), len(values), binary.buffers())

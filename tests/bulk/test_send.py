@@ -69,7 +69,7 @@ class Sending:
         self.attempts += 1
         self.settled = {}
 
-        def settle(contact: PlannedContact, state: RowState) -> None:
+        def settle(contact: PlannedContact, state: RowState, _fault: str | None) -> None:
             assert contact.row not in self.settled
             self.settled[contact.row] = state
 

@@ -600,9 +600,9 @@ def test_list_of_rows() -> None:
     assert rows_of(ListRows(rows)) == [
         {"a": 1},
         {"a": 2},
-        InvalidRow("is of type str; a row is a dict of values by column", "row 3"),
-        InvalidRow("is None; a row is a dict of values by column", "row 4"),
-        InvalidRow("has a column whose name is of type int; names are text", "row 5"),
+        InvalidRow("is of type str; a row is a dict of values by column"),
+        InvalidRow("is None; a row is a dict of values by column"),
+        InvalidRow("has a column whose name is of type int; names are text"),
         {"a": None},
     ]
     assert rows_of(ListRows([])) == []

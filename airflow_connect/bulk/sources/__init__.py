@@ -16,13 +16,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_connect.api.errors import InputError
-from airflow_connect.bulk.sources.base import InvalidRow, RowSource, Values, type_name
+from airflow_connect.bulk.sources.base import (
+    FailedColumn,
+    InvalidRow,
+    Origin,
+    RowSource,
+    Values,
+    origin_of,
+    type_name,
+    without_failed_columns,
+)
 from airflow_connect.bulk.sources.files import FileRows
 from airflow_connect.bulk.sources.json_lines import json_line
 from airflow_connect.bulk.sources.lists import ListRows
 from airflow_connect.bulk.sources.sql import SqlRows
 
-__all__ = ["FileRows", "InvalidRow", "ListRows", "RowSource", "SqlRows", "Values", "json_line", "source_of"]
+__all__ = [
+    "FailedColumn",
+    "FileRows",
+    "InvalidRow",
+    "ListRows",
+    "Origin",
+    "RowSource",
+    "SqlRows",
+    "Values",
+    "json_line",
+    "origin_of",
+    "source_of",
+    "without_failed_columns",
+]
 
 
 def source_of(value: Any) -> RowSource:

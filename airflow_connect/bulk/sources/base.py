@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import enum
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from airflow_connect.api.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Self
 
-__all__ = ["BATCH", "InvalidRow", "RowSource", "Values", "column_names", "first_line", "type_name"]
+__all__ = [
+    "BATCH",
+    "FailedColumn",
+    "InvalidRow",
+    "LocatedRow",
+    "Origin",
+    "RowSource",
+    "Values",
+    "column_names",
+    "first_line",
+    "origin_of",
+    "type_name",
+    "without_failed_columns",
+]
 
 #: A row: its values by column.
 Values = dict[str, Any]
@@ -19,17 +34,98 @@ Values = dict[str, Any]
 BATCH: Final = 2_000
 
 
+class FailedColumn(enum.StrEnum):
+    """What a file of failed rows tells of each row besides its own columns; as an input it is read without these."""
+
+    #: The row's number in the input that it failed in.
+    ROW = "airflow_connect_row"
+    FILE = "airflow_connect_file"
+    LINE = "airflow_connect_line"
+    STATE = "airflow_connect_state"
+    #: Why the row made no contact.
+    FAULT = "airflow_connect_fault"
+    #: What stood in the place of a row that could not be read, which has no columns of its own.
+    TEXT = "airflow_connect_text"
+
+
+class Origin(str):
+    """
+    Where a row stands, which is a text as in ``orders.csv, line 18``.
+
+    :param file: the file
+    :param line: the line in it, from 1; ``None`` in a format without lines
+    :param row: the row in it, from 1, in a format without lines
+    """
+
+    __slots__ = ("file", "line", "row")
+
+    file: str
+    line: int | None
+    row: int | None
+
+    def __new__(cls, file: str, line: int | None = None, *, row: int | None = None) -> Self:
+        """Return the text."""
+        place = f", line {line}" if line is not None else f", row {row}" if row is not None else ""
+        origin = super().__new__(cls, f"{file}{place}")
+        origin.file, origin.line, origin.row = file, line, row
+        return origin
+
+
+class LocatedRow(Values):
+    """A row that knows where it stands: a dict like any other."""
+
+    __slots__ = ("origin",)
+
+    origin: tuple[str, int | None, int | None]
+
+    @classmethod
+    def at(cls, values: Iterable[tuple[str, Any]], file: str, line: int | None = None, row: int | None = None) -> Self:
+        """Return a row, with what an :class:`Origin` is made of."""
+        located = cls(values)
+        located.origin = file, line, row
+        return located
+
+
+def without_failed_columns(row: Values | InvalidRow) -> Values | InvalidRow:
+    """Return a row as it was before a file of failed rows had it."""
+    if isinstance(row, InvalidRow) or FailedColumn.ROW not in row:
+        return row
+    text = row.get(FailedColumn.TEXT)
+    if text:
+        rule = (
+            f"could not be read before, and its text was not corrected. Give the columns of the row instead of "
+            f"{FailedColumn.TEXT}, or remove the line"
+        )
+        return InvalidRow(rule, origin_of(row) or "", str(text))
+    values = [(name, value) for name, value in row.items() if name not in _FAILED_COLUMNS]
+    return LocatedRow.at(values, *row.origin) if isinstance(row, LocatedRow) else dict(values)
+
+
+_FAILED_COLUMNS: Final = frozenset(FailedColumn)
+
+
+def origin_of(row: Values | InvalidRow) -> Origin | None:
+    """Return the file and line of a row, ``None`` where its source does not tell them."""
+    if isinstance(row, LocatedRow):
+        file, line, number = row.origin
+        return Origin(file, line, row=number)
+    where = getattr(row, "where", None)
+    return where if isinstance(where, Origin) else None
+
+
 @dataclass(frozen=True, slots=True)
 class InvalidRow:
     """
     A row that cannot be read, in its place among the others.
 
     :param rule: what is wrong; never a value
-    :param where: the file and line, as in ``orders.csv, line 18``
+    :param where: the file and line as an :class:`Origin`, or in words; empty where the row's number says it all
+    :param text: what stands there instead of a row, for the file of failed rows alone; no message shows it
     """
 
     rule: str
-    where: str
+    where: str = ""
+    text: str | None = field(default=None, repr=False, compare=False)
 
 
 @runtime_checkable

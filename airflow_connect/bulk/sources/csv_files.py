@@ -6,7 +6,7 @@ import csv
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from airflow_connect.api.errors import InputError
-from airflow_connect.bulk.sources.base import InvalidRow, Values, column_names
+from airflow_connect.bulk.sources.base import InvalidRow, LocatedRow, Origin, Values, column_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -48,7 +48,9 @@ def rows_of_csv(text: Iterable[str], name: str, dialect: Dialect) -> Iterator[Va
     """
     # The limit is the process's. It is raised, and not lowered again: another thread may be reading too.
     csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))
-    reader = dialect.reader(text)
+    #: The lines of the row that is read.
+    recent: list[str] = []
+    reader = dialect.reader(_remembered(text, recent))
     try:
         first: list[str] = next(filter(None, reader), [])
     except csv.Error as error:
@@ -56,24 +58,41 @@ def rows_of_csv(text: Iterable[str], name: str, dialect: Dialect) -> Iterator[Va
     header = column_names(first, name)
     width = len(header)
     line = reader.line_num
+    recent.clear()
     while True:
         try:
             for cells in reader:
                 if len(cells) == width:
-                    yield dict(zip(header, cells))  # noqa: B905  # strict= costs a third, and they are as many
+                    # strict= costs a third, and they are as many.
+                    yield LocatedRow.at(zip(header, cells), name, line + 1)  # noqa: B905
                 elif cells:  # a blank line is no row
                     fields = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
-                    yield InvalidRow(f"has {fields}, and the header {width}", f"{name}, line {line + 1}")
+                    yield InvalidRow(
+                        f"has {fields}, and the header {width}", Origin(name, line + 1), _without_end(recent)
+                    )
                 line = reader.line_num
+                recent.clear()
         except csv.Error as error:
-            rule, where = _csv_rule(error), f"{name}, line {line + 1}"
+            rule, where = _csv_rule(error), Origin(name, line + 1)
             if not _is_of_one_line(error):
                 raise InputError(f"{where}: {rule}.") from None
-            yield InvalidRow(rule, where)
+            yield InvalidRow(rule, where, _without_end(recent))
             # The reader goes on with the next line.
             line = reader.line_num
+            recent.clear()
         else:
             return
+
+
+def _remembered(text: Iterable[str], recent: list[str]) -> Iterator[str]:
+    """Yield lines, and keep them: of a row that cannot be read, they are all that there is."""
+    for line in text:
+        recent.append(line)
+        yield line
+
+
+def _without_end(lines: list[str]) -> str:
+    return "".join(lines).rstrip("\r\n")
 
 
 _CSV_RULES: Final[Mapping[str, str]] = {

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from airflow_connect.api.fields import is_absent, text_of
-from airflow_connect.bulk.sources.base import InvalidRow, Values, type_name
+from airflow_connect.bulk.sources.base import InvalidRow, LocatedRow, Origin, Values, type_name
 
 __all__ = ["json_line", "rows_of_json_lines"]
 
 
-def json_line(values: Values) -> bytes:
+def json_line(values: Any) -> bytes:
     """
     Return a row as a line that :class:`FileRows` reads back as a row that makes the same contact.
 
-    :param values: the row, of which times and other values that JSON does not have are written as they would be sent
+    :param values: the row, a dict: times and other values that JSON does not have are written as they would be sent
     """
     return f"{json.dumps(_jsonable(values))}\n".encode()
 
@@ -66,12 +66,12 @@ def rows_of_json_lines(text: Iterable[str], name: str) -> Iterator[Values | Inva
             values = decode(content)
         except (ValueError, RecursionError) as error:
             if content:  # a blank line is no row
-                yield InvalidRow(_json_rule(error), f"{name}, line {line}")
+                yield InvalidRow(_json_rule(error), Origin(name, line), content)
             continue
         if type(values) is dict:
-            yield values
+            yield LocatedRow.at(values, name, line)
         else:
-            yield InvalidRow(f"is {type_name(values)}, and no JSON object", f"{name}, line {line}")
+            yield InvalidRow(f"is {type_name(values)}, and no JSON object", Origin(name, line), content)
 
 
 def _json_rule(error: ValueError | RecursionError) -> str:

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, Final
 
 from airflow_connect.bulk.sources.base import InvalidRow, Values, type_name
+from airflow_connect.bulk.sources.json_lines import json_line
 
 __all__ = ["ListRows"]
 
@@ -56,7 +57,7 @@ class ListRows:
         for item in self._items():
             for row in item if isinstance(item, list | tuple) else (item,):
                 number += 1
-                yield number, _from_mapping(row, number)
+                yield number, _from_mapping(row)
 
     def _items(self) -> Iterable[Any]:
         if isinstance(self.rows, list | tuple | Iterator):
@@ -66,11 +67,19 @@ class ListRows:
         return chain.from_iterable(self.rows[start : start + _XCOM_BATCH] for start in starts)
 
 
-def _from_mapping(row: Any, number: int) -> Values | InvalidRow:
+def _from_mapping(row: Any) -> Values | InvalidRow:
     if not isinstance(row, Mapping):
-        return InvalidRow(f"is {type_name(row)}; a row is a dict of values by column", f"row {number}")
+        return InvalidRow(f"is {type_name(row)}; a row is a dict of values by column", text=_in_words(row))
     values = row if type(row) is dict else dict(row)
     for name in values:
         if not isinstance(name, str):
-            return InvalidRow(f"has a column whose name is {type_name(name)}; names are text", f"row {number}")
+            rule = f"has a column whose name is {type_name(name)}; names are text"
+            return InvalidRow(rule, text=_in_words(values))
     return values
+
+
+def _in_words(row: Any) -> str | None:
+    try:
+        return row if isinstance(row, str) else json_line(row).decode().rstrip()
+    except Exception:  # noqa: BLE001  # a value of any type may raise anything
+        return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from airflow_connect.api.errors import InputError
-from airflow_connect.bulk.sources.base import BATCH, InvalidRow, Values, column_names
+from airflow_connect.bulk.sources.base import BATCH, InvalidRow, LocatedRow, Origin, Values, column_names
+from airflow_connect.bulk.sources.json_lines import json_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,32 +36,50 @@ def rows_of_parquet(binary: BinaryIO, name: str) -> Iterator[Values | InvalidRow
     # Without a buffer, a column of a whole row group is read at once.
     with pyarrow.parquet.ParquetFile(binary, buffer_size=_COLUMN_BLOCK, pre_buffer=False) as file:
         names = column_names(file.schema_arrow.names, name)
+        first = 1
         for batch in file.iter_batches(BATCH, use_threads=False):
             try:
                 columns = [_microseconds(column).to_pylist() for column in batch.columns]
             except (ValueError, OverflowError):
-                yield from _one_by_one(batch, names, name)
+                yield from _one_by_one(batch, names, name, first)
+                first += batch.num_rows
                 continue
-            for values in zip(*columns, strict=True):
-                yield dict(zip(names, values))  # noqa: B905  # as above
+            for number, values in enumerate(zip(*columns, strict=True), first):
+                yield LocatedRow.at(zip(names, values), name, row=number)  # noqa: B905  # as above
+            first += batch.num_rows
             # Arrow keeps pages that it has done with, some twenty megabytes of them.
             pool.release_unused()
 
 
-def _one_by_one(batch: Any, names: list[str], name: str) -> Iterator[Values | InvalidRow]:
+def _one_by_one(batch: Any, names: list[str], name: str, first: int) -> Iterator[Values | InvalidRow]:
     """Yield the rows of a batch in which a value is none that Python knows: a date after the year 9999, no UTF-8."""
     columns = list(map(_microseconds, batch.columns))
     for index in range(batch.num_rows):
-        values = {}
+        values: Values = {}
+        faults = []
         for column_name, column in zip(names, columns, strict=True):
             try:
                 values[column_name] = column[index].as_py()
             except (ValueError, OverflowError) as error:
-                rule = f"column {column_name!r} has a value that cannot be read ({type(error).__name__})"
-                yield InvalidRow(rule, name)
-                break
+                faults.append(f"column {column_name!r} has a value that cannot be read ({type(error).__name__})")
+                values[column_name] = _in_words(column[index])
+        if faults:
+            text = json_line(values).decode().rstrip()
+            yield InvalidRow("; ".join(faults), Origin(name, row=first + index), text)
         else:
-            yield values
+            yield LocatedRow.at(values.items(), name, row=first + index)
+
+
+def _in_words(scalar: Any) -> str | None:
+    """Return a value that Python does not know, as far as Arrow can write it."""
+    import pyarrow as pa
+
+    try:
+        if pa.types.is_string(scalar.type) or pa.types.is_large_string(scalar.type):
+            return bytes(scalar.as_buffer()).decode(errors="backslashreplace")
+        return str(scalar.cast(pa.string()).as_py())
+    except (pa.ArrowException, ValueError):
+        return None
 
 
 def _microseconds(column: Any) -> Any:
