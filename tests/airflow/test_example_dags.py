@@ -409,3 +409,58 @@ def test_customers_are_called_back(run_dag: Callable[..., Any], amazon_connect: 
     tasks = {contact["name"]: contact for contact in amazon_connect.contacts() if contact["channel"] == "TASK"}
     assert sorted(tasks) == ["Reach Ines by e-mail", "Reach Tom by e-mail"]
     assert tasks["Reach Tom by e-mail"]["attributes"] == {"request": "R-3", "customer": "Tom"}
+
+
+def test_an_agent_gets_a_draft(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """The contact is an outbound e-mail of the agent, with the customer's address beside it."""
+    assert run_example("example_email_draft").state == "success"
+    [contact] = emulator.contacts()
+    assert (contact["channel"], contact["initiation_method"]) == ("EMAIL", "OUTBOUND")
+    assert contact["references"]["Customer"] == {"Type": "EMAIL", "Value": "kim@example.com"}
+
+
+@pytest.mark.usefixtures("results")
+def test_what_stays_open_goes_to_the_second_line(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
+    """Of 15 passengers, ten are rebooked in time, four by the second line, and one is stopped; each is told once."""
+    dag = read(EXAMPLES / "example_rebook_passengers.py")["example_rebook_passengers"]
+    for name in ("first_line", "second_line"):
+        dag.get_task(name).timeout = 2
+        dag.get_task(name).poke_interval = 0.2
+    with ROWS.open(encoding="utf-8", newline="") as file:
+        bookings = [row["booking"] for row in csv.DictReader(file)]
+
+    def work() -> None:
+        while not done.wait(0.05):
+            for contact in amazon_connect.contacts("QUEUED"):
+                booking = contact["name"].split()[1]
+                second_line = bool(contact["previous_contact_id"])
+                if booking in bookings[:10] or (second_line and booking in bookings[10:14]):
+                    amazon_connect.complete(contact["id"])
+
+    done = threading.Event()
+    staff = threading.Thread(target=work)
+    staff.start()
+    try:
+        run = run_dag(dag)
+    finally:
+        done.set()
+        staff.join()
+    assert run.state == "success"
+    assert run.get_task_instances()[0].xcom_pull(task_ids="report") == {"completed": 14, "stopped": 1}
+    assert len(amazon_connect.calls("TransferContact")) == 5
+    assert len(amazon_connect.contacts()) == 20
+
+
+@pytest.mark.usefixtures("results")
+def test_what_a_run_created_is_taken_back(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """The open contacts of a run are counted first, and stopped when somebody says so; another run's stay."""
+    run = run_example("example_bulk")
+    [bulk] = [ti for ti in run.get_task_instances() if ti.task_id == "rebook"]
+    results = bulk.xcom_pull(task_ids="rebook")["results"]
+    run_example("example_call_back")
+    assert run_example("example_take_back", results=results).state == "success"
+    assert emulator.calls("StopContact") == []
+    assert run_example("example_take_back", results=results, dry_run=False).state == "success"
+    assert [contact["name"] for contact in emulator.contacts() if contact["state"] != "ENDED"] == [
+        "Call back about order 1042"
+    ]
