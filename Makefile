@@ -10,7 +10,7 @@ VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down test check bench matrix constraints docs chromium postgresql mariadb npm python clean
+.PHONY: help venv demo up down test check bench matrix constraints docs wheel chromium postgresql mariadb npm python clean
 .SILENT:
 
 help: ## Show this list
@@ -40,6 +40,9 @@ check: venv ## Lint, check the format and the types
 
 bench: venv ## Run the benchmarks; each prints its table
 	set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(IN_VENV) "$$file"; done
+
+wheel: venv ## Install the wheel into clean environments, on the oldest and the newest Airflow
+	$(IN_VENV) .ci/wheel.py
 
 matrix: python ## Run the tests in a real Airflow on every version that is supported, and print a table
 	$(PYTHON) .ci/matrix.py -- $(ARGS)
