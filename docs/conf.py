@@ -51,8 +51,10 @@ def _with_toctrees(text: str) -> str:
     sections = re.split(r"^## (.+)$", pages, flags=re.MULTILINE)
     for caption, section in zip(sections[1::2], sections[2::2], strict=True):
         found = re.findall(r"\]\(([\w./-]+)\.md\)", section)
-        lines = [f":caption: {caption}", ":hidden:", "", *dict.fromkeys(found)]
-        index += f"## {caption}\n{section.rstrip()}\n\n```{{toctree}}\n" + "\n".join(lines) + "\n```\n\n"
+        index += f"## {caption}\n{section.rstrip()}\n\n"
+        if found:
+            lines = [f":caption: {caption}", ":hidden:", "", *dict.fromkeys(found)]
+            index += "```{toctree}\n" + "\n".join(lines) + "\n```\n\n"
     return index if mark else text
 
 
