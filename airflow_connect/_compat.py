@@ -39,6 +39,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, AIRFLOW_V_3_1_PLUS, AIRFLOW_V_3_2_PLUS
 from airflow.triggers.base import BaseTrigger
 
+from airflow_connect._frames import forget_variables
 from airflow_connect._templates import join, keeping_text, keeps_text
 
 if TYPE_CHECKING:
@@ -194,12 +195,20 @@ class RenderedTask(BaseOperator):
         if parent is not self:
             super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
             return
+        try:
+            self._render_fields(template_fields, context, jinja_env, seen_oids)
+        except BaseException as error:
+            # Jinja's variables are those of the template, which may be what an upstream task gave.
+            forget_variables(error)
+            raise
+
+    def _render_fields(self, names: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]) -> None:
         left = self.before_rendering(context)
         map_index = getattr(context["ti"], "map_index", -1)
         data = arguments_from_rows(self, map_index) if map_index >= 0 else {}
         super()._do_render_template_fields(
             self,
-            [name for name in template_fields if name not in left],
+            [name for name in names if name not in left],
             context,
             jinja_env,
             seen_oids | {id(value) for value in data.values()},

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 from airflow.providers.amazon.aws.utils.mixins import AwsBaseHookMixin
 
 from airflow_connect._compat import AirflowFailException, BaseOperatorLink, RenderedTask
-from airflow_connect.api.errors import ConnectError, RequestError
+from airflow_connect._frames import forget_variables
+from airflow_connect.api.errors import RequestError
 from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
@@ -114,10 +115,9 @@ def confidential(
     """
     Decorate a method that Airflow calls to run a task (``execute``, ``execute_complete``, ``poke``).
 
-    In the method, hidden fields have their true values; afterwards they are hidden again. A
-    :class:`~airflow_connect.api.errors.ConnectError` leaves it without the frames that it came through, since some of
-    Airflow's formatters print the variables of every frame, which hold the request; the message says all that helps. A
-    request that was refused fails the task for good, since another attempt would be refused alike.
+    In the method, hidden fields have their true values; afterwards they are hidden again. An exception leaves it
+    without the variables of the functions that it came through, which hold what a contact holds. A request that was
+    refused fails the task for good, since another attempt would be refused alike.
 
     :param method: the method of a :class:`ConnectTask`
     """
@@ -129,22 +129,16 @@ def confidential(
         with self.true_fields():
             try:
                 return method(self, *args, **kwargs)
-            except ConnectError as error:
+            except BaseException as error:  # noqa: BLE001  # a time-out too; it is raised below
                 failure = error
-        # Raised out here, where it gets no context that has frames.
-        _forget_frames(failure)
+        # Raised out here, where it gets no context.
+        forget_variables(failure)
+        del args, kwargs
         if isinstance(failure, RequestError):
             raise AirflowFailException(str(failure))
         raise failure
 
     return run
-
-
-def _forget_frames(error: BaseException) -> None:
-    one: BaseException | None = error
-    while one is not None:
-        one.__traceback__ = None
-        one = one.__cause__ or one.__context__
 
 
 class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):

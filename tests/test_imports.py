@@ -17,7 +17,8 @@ PACKAGE: Final = Path(__file__).parents[1] / "airflow_connect"
 
 #: A module or a folder of the package, and what it may import of the others: this is the order of the house.
 CORE: Final = {
-    "_compat": {"_templates"},
+    "_compat": {"_frames", "_templates"},
+    "_frames": {"api"},
     "_templates": set(),
     "api": set(),
     "calls": {"api"},

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import TemplateError
 
 from airflow_connect._compat import RenderedNotifier, dag_run_url, failed_tasks, log_url, text_environment
+from airflow_connect._frames import forget_variables
 from airflow_connect.api.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError
 from airflow_connect.api.fields import EXPIRY_ATTRIBUTE, describe, text_of
 from airflow_connect.api.identity import token_for_key
@@ -234,9 +235,9 @@ class ContactNotifier(RenderedNotifier):
     def _report(self, failure: Exception, context: Any) -> None:
         _log.error("ContactNotifier could not %s a contact: %s", self.action, _reason(failure))
         if "deadline" in context:
-            # Airflow keeps the state of a deadline's callback, and the run goes on. No traceback: some formatters
-            # print the variables of every frame, which hold what the contact holds.
-            raise failure.with_traceback(None)
+            # Airflow keeps the state of a deadline's callback, and the run goes on.
+            forget_variables(failure)
+            raise failure
 
     async def async_notify(self, context: Context) -> None:
         """

@@ -314,10 +314,10 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         if self._sender is not None:
             self._sender.stop()
 
+    @confidential
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:
         """Return the instance as output and the file or tables of the rows as input; for OpenLineage."""
-        with self.true_fields():
-            return contacts_lineage(self.hook.instance_id, self.rows)
+        return contacts_lineage(self.hook.instance_id, self.rows)
 
     def _results_root(self, options: _Options) -> Any:
         """Return the folder below which results are recorded: the author's, the configuration's, or one of ours."""

@@ -16,6 +16,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_connect._compat import TRIGGERS_ARE_TOLD_OF_KILLS, is_deferred
+from airflow_connect._frames import forget_variables
 from airflow_connect.api.errors import ConnectError
 from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.retry import MAX_RETRY_TIME
@@ -151,7 +152,11 @@ class ContactTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look again and again, and fire once."""
-        event = await self._until_over()
+        try:
+            event = await self._until_over()
+        except BaseException as error:
+            forget_variables(error)
+            raise
         self._is_over = True
         await self._close()
         yield event

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import traceback
 from datetime import datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -228,10 +229,14 @@ def test_deadline_that_cannot_be_told_is_a_failed_callback(amazon_connect: Local
     async def alert() -> None:
         await notify
 
-    with pytest.raises(Exception, match="ResourceNotFoundException"):
+    with pytest.raises(Exception, match="ResourceNotFoundException") as awaited:
         asyncio.run(alert())
-    with pytest.raises(Exception, match="ResourceNotFoundException"):
+    with pytest.raises(Exception, match="ResourceNotFoundException") as called:
         notify(of_deadline())
+    for error in (awaited.value, called.value):
+        # Neither what it came of nor the functions that hold what the contact holds.
+        assert error.__cause__ is error.__context__ is None
+        assert {frame.name for frame in traceback.extract_tb(error.__traceback__)}.isdisjoint({"notify", "call"})
 
 
 def test_missed_sla_of_airflow_2(amazon_connect: LocalConnect) -> None:
