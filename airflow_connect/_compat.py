@@ -6,9 +6,11 @@ Each name says since when it is there, and why.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import re
+import socket
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -67,6 +69,7 @@ __all__ = [
     "XCom",
     "XComArg",
     "arguments_from_rows",
+    "begin_attempt",
     "conf",
     "context_merge",
     "dag_run_url",
@@ -77,6 +80,7 @@ __all__ = [
     "first_reschedule",
     "is_deferral_timeout",
     "is_deferred",
+    "is_replaced",
     "is_retry",
     "log_url",
     "runs_all_branches",
@@ -118,6 +122,58 @@ def task_state_store(context: Mapping[str, Any]) -> TaskStateStore | None:
     """
     store = context.get("task_state_store")
     return TaskStateStore(store) if store is not None else None
+
+
+#: What the latest attempt of a task instance says of itself, in the task state store.
+_ATTEMPT: Final = "amazon_connect_attempt"
+
+
+def begin_attempt(context: Mapping[str, Any], **facts: Any) -> Mapping[str, Any] | None:
+    """
+    Note in the task state store that this attempt has begun, and return what the attempt before it noted.
+
+    :param context: the context of the task instance
+    :param facts: what the next attempt should know, as JSON can have it
+    :return: ``try_number``, ``host`` and those facts; ``None`` for the first attempt, and before Airflow 3.3
+    """
+    store = task_state_store(context)
+    if store is None:
+        return None
+    before = store.get(_ATTEMPT)
+    store.set(_ATTEMPT, {"try_number": context["ti"].try_number, "host": socket.gethostname(), **facts})
+    return before if isinstance(before, Mapping) else None
+
+
+def is_replaced(context: Mapping[str, Any]) -> bool:
+    """
+    Return whether Airflow is known to have begun a later attempt of the task instance, so that this one is over.
+
+    Airflow takes a worker for dead that sends no heartbeat for some time, and refuses the heartbeats of one that wakes
+    up; its XComs it takes (2.11 to 3.3). On 3.3 the task state store is asked, which does not know the task instance
+    of an attempt that is over; on 2.11 the database. Between these Airflow has nothing that a task may ask.
+    """
+    ti = context["ti"]
+    if AIRFLOW_V_3_0_PLUS:
+        store = task_state_store(context)
+        if store is None:
+            return False
+        # An API that does not answer tells nothing.
+        with contextlib.suppress(Exception):
+            latest = store.get(_ATTEMPT)
+            if latest is None:
+                # Somebody has emptied the store, or there is no such task instance any more, which takes nothing.
+                with contextlib.suppress(Exception):
+                    store.set(_ATTEMPT, {"try_number": ti.try_number, "host": socket.gethostname()})
+                latest = store.get(_ATTEMPT)
+            return latest is None or bool(latest["try_number"] > ti.try_number)
+        return False
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        key = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": ti.map_index}
+        latest = session.query(TaskInstance.try_number).filter_by(**key).scalar()
+    return latest is not None and latest > ti.try_number
 
 
 def tasks_share_a_disk() -> bool:

@@ -55,6 +55,7 @@ __all__ = [
     "ThrottledError",
     "answer_cut_off",
     "answer_unreadable",
+    "attempt_is_over",
     "called_otherwise",
     "client_missing",
     "content_changed",
@@ -481,6 +482,20 @@ def record_elsewhere(path: str) -> RequestError:
         "folder that all workers share, such as one in an object store; repeat_unknown=True calls nevertheless.",
         code="RecordElsewhere",
         may_have_happened=True,
+    )
+
+
+def attempt_is_over(later: Mapping[str, Any] | None = None) -> LedgerError:
+    """
+    Return the error for an attempt of a task instance that a later one has replaced.
+
+    :param later: the header of the later attempt's record, ``None`` where it is not known
+    """
+    which = "A later attempt" if later is None else f"Attempt {later.get('try_number')}"
+    return LedgerError(
+        f"{which} of this task instance has begun since: Airflow took this worker for dead. This attempt sends nothing "
+        "more, and leaves the summary, the progress and the file of failed rows to the later one.",
+        code="AttemptIsOver",
     )
 
 

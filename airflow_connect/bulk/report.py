@@ -27,7 +27,7 @@ from airflow_connect.bulk.send import Progress
 from airflow_connect.bulk.sources import FailedColumn, InvalidRow, json_line, origin_of
 from airflow_connect.calls.clock import Clock
 from airflow_connect.record.format import RowState
-from airflow_connect.record.ledger import write_faults, write_progress
+from airflow_connect.record.ledger import write_faults
 from airflow_connect.record.results import read_results
 from airflow_connect.record.storage import one_line, place_of
 
@@ -180,6 +180,7 @@ class Report:
         #: The numbers of rows that are unknown, and are not sent again.
         self._unknown = array("Q")
         self._before = Progress()
+        self._ledger: Ledger | None = None
         #: Rows that the sender has not come to and of which a contact exists or may exist.
         self._left: Counter[RowState] = Counter()
         self._recorded: Counter[RowState] | None = None
@@ -220,9 +221,10 @@ class Report:
         """
         Record the rows that are not to be sent: those that have faults, and those whose key an earlier row has.
 
-        :param ledger: the attempt's
+        :param ledger: the attempt's; the progress goes there too
         :raises LedgerError: if they cannot be recorded
         """
+        self._ledger = ledger
         for skipped in self._plan.skipped():
             ledger.skipped(skipped.row, skipped.key, skipped.first)
         for row, faults in itertools.groupby(self._plan.faults(), key=lambda fault: fault.row):
@@ -288,8 +290,9 @@ class Report:
             self._metrics.incr(f"amazon_connect.contacts.{name}", count, tags=self._tags)
         self._metrics.gauge("amazon_connect.contacts.rate", round(rate, 3), tags=self._tags)
         self._metrics.timing("amazon_connect.contacts.latency", now.latency * 1_000, tags=self._tags)
-        write_progress(
-            self._folder,
+        if self._ledger is None:
+            return
+        self._ledger.tell_progress(
             {
                 **counted(states),
                 "done": done,
@@ -326,7 +329,13 @@ class Report:
         return states
 
     def finish(
-        self, done: Progress, ledger: Ledger, history: History, error: BaseException | None
+        self,
+        done: Progress,
+        ledger: Ledger | None,
+        history: History | None,
+        error: BaseException | None,
+        *,
+        may_have_sent: bool = False,
     ) -> BaseException | None:
         """
         Count the rows that the sender has not come to, close the ledger, and tell the last progress.
@@ -336,15 +345,20 @@ class Report:
         be read: it is what the next attempt and ``read_results`` see.
 
         :param done: the sender's progress; of a sender that has not run, one without counts
-        :param ledger: the attempt's
-        :param history: what is on record
+        :param ledger: the attempt's, ``None`` if it cannot be opened
+        :param history: what is on record, ``None`` if it cannot be read
         :param error: what ended the attempt early
+        :param may_have_sent: whether an attempt has run before, of which nothing is known without a history
         :return: that error, or else what went wrong with the record
         """
         unrecorded = error if isinstance(error, LedgerError) else None
         try:
-            self._count_left(ledger, history)
-            ledger.close()
+            if history is not None:
+                self._count_left(ledger, history)
+            elif may_have_sent:
+                self._left[RowState.UNKNOWN] = self._plan.valid
+            if ledger is not None:
+                ledger.close()
         except LedgerError as failure:
             unrecorded = failure
         if unrecorded is not None:
@@ -352,7 +366,7 @@ class Report:
         self.tell(done)
         return error or unrecorded
 
-    def _count_left(self, ledger: Ledger, history: History) -> None:
+    def _count_left(self, ledger: Ledger | None, history: History) -> None:
         self._want(RowState.INVALID, ((row, None) for row in self._plan.invalid_rows() if row > self._plan.passed))
         if not history.has_own:
             return
@@ -361,12 +375,13 @@ class Report:
             if known is None:
                 continue
             if known.state.may_have_contact:
-                ledger.not_again(row, key, token, known)
+                if ledger is not None:
+                    ledger.not_again(row, key, token, known)
                 self._left[known.state] += 1
                 if known.state is RowState.UNKNOWN and not self._repeats_unknown:
                     self._unknown.append(row)
                 self._want(known.state, [(row, known.message)])
-            else:
+            elif ledger is not None:
                 # Otherwise it would still have the state of an attempt that came to it.
                 ledger.not_sent([(row, key, token)])
 

@@ -461,14 +461,19 @@ class Sender:
 
     def _call(self, row: Row) -> Exception | None:
         """Call, and record a success before anybody counts it; return what failed. Holds no lock."""
-        if not row.is_intended:
-            self._intend([row])
+        try:
+            if not row.is_intended:
+                self._intend([row])
+            self._ledger.check()
+        except LedgerError as error:
+            return error
         try:
             response = self._create(row.contact.params)
             self._ledger.created(
                 row.contact.row, response["ContactId"], attempts=row.count, contact_arn=response.get("ContactArn")
             )
         except Exception as error:  # noqa: BLE001  # sorted by the caller
+            row.may_have_happened |= not isinstance(error, ConnectError) or isinstance(error, LedgerError)
             return error
         return None
 
@@ -485,9 +490,8 @@ class Sender:
             self._tally.throttled += answer is Answer.THROTTLED
             self._fail(row, error, now)
         else:
-            # A mistake of ours, or an answer that cannot be recorded.
+            # A mistake of ours, or a record that cannot be written, or is not there any more.
             self._pace.answered(call, now, Answer.SAYS_NOTHING)
-            row.may_have_happened = True
             self._end(error)
         if was_waiting or self._pace.send_at(now) < self._wakes_at or self._over():
             self._news.notify()

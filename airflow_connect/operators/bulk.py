@@ -12,14 +12,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from airflow_connect._compat import Stats, XComArg, conf, default_results_path, is_retry, tasks_share_a_disk
+from airflow_connect._compat import (
+    Stats,
+    XComArg,
+    begin_attempt,
+    conf,
+    default_results_path,
+    is_replaced,
+    is_retry,
+    tasks_share_a_disk,
+)
 from airflow_connect._task import Hidden, confidential, given_text, truth
 from airflow_connect.api.errors import (
     ConnectError,
     InvalidRequestError,
     InvalidRowsError,
+    LedgerError,
     RowsFailedError,
     RowsRefusedError,
+    attempt_is_over,
     record_elsewhere,
 )
 from airflow_connect.api.fields import Fault, describe
@@ -244,6 +255,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         task_instance = TaskInstance(ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1))
         root = self._results_root(options)
         folder = run_folder(root, **task_instance._asdict())
+        begin_attempt(context, results=str(folder))
         with ExitStack() as stack:
             began = first_attempt(folder)
             if began is None and not options.repeats_unknown and not options.dry_run:
@@ -261,41 +273,50 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                     repeats_unknown=options.repeats_unknown,
                 )
             )
+            # Whatever ends the attempt from here on, it leaves its summary.
+            history: History | None = None
+            ledger: Ledger | None = None
             error: BaseException | None = None
-            faults = report.tell_faults()
-            if faults is not None and options.on_invalid == "fail":
-                error = InvalidRowsError(
-                    f"{plan.invalid:,} of {plan.rows:,} rows have faults, and nothing was sent. The first are in the "
-                    f"log, all are in {faults}. Correct them, or leave these rows out with on_invalid='skip'.",
-                    operation=options.operation.name,
-                    code="InvalidRows",
-                )
-            # Where the author gave the path, what all runs recorded there counts; else what this run did.
-            known = root if self._shared_results_path(options) else folder
-            history = stack.enter_context(
-                History(known, asked_by=task_instance._asdict(), called=self._called(options))
-            )
-            error = error or self._compare_with_record(plan, history, options)
-            if options.dry_run:
-                if error is not None:
-                    raise error
-                return estimate(
-                    plan,
-                    history,
-                    log=self.log,
-                    max_rate=options.max_rate,
-                    total_rate=options.total_rate,
-                    repeats_unknown=options.repeats_unknown,
-                )
-            ledger = stack.enter_context(
-                Ledger(folder, header=self._header(context, options, task_instance, plan.rows))
-            )
-            report.record_faults(ledger)
             done = Progress()
-            if error is None:
-                self._sender = self._new_sender(context, options, plan, report, ledger, history)
-                done, error = self._send(self._sender, report)
-            error = report.finish(done, ledger, history, error)
+            try:
+                error = self._tell_faults(plan, report, options)
+                # Where the author gave the path, what all runs recorded there counts; else what this run did.
+                known = root if self._shared_results_path(options) else folder
+                history = stack.enter_context(
+                    History(known, asked_by=task_instance._asdict(), called=self._called(options))
+                )
+                error = error or self._compare_with_record(plan, history, options)
+                if options.dry_run:
+                    if error is not None:
+                        raise error
+                    return estimate(
+                        plan,
+                        history,
+                        log=self.log,
+                        max_rate=options.max_rate,
+                        total_rate=options.total_rate,
+                        repeats_unknown=options.repeats_unknown,
+                    )
+                ledger = stack.enter_context(
+                    Ledger(folder, header=self._header(context, options, task_instance, plan.rows))
+                )
+                report.record_faults(ledger)
+                if error is None:
+                    self._sender = self._new_sender(context, options, plan, report, ledger, history)
+                    done, error = self._send(self._sender, report)
+            except LedgerError as unusable:
+                if options.dry_run:
+                    raise
+                error = unusable
+            try:
+                has_run = context["ti"].try_number > 1
+                error = report.finish(done, ledger, history, error, may_have_sent=has_run)
+            except BaseException as interrupted:  # noqa: BLE001  # a time-out while the store does not answer
+                error = error or interrupted
+            later = None if ledger is None else ledger.later
+            if later or is_replaced(context):
+                # What is told of the task is told by the later attempt.
+                raise attempt_is_over(later)
             summary = self._summary(report, done, folder)
             unwritten = report.write_failed_rows(given_text(self.failed_rows_path), done)
             error = error or self._failure(report, done, options) or unwritten
@@ -423,6 +444,21 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             code="ChangedRows",
         )
 
+    def _tell_faults(self, plan: Plan, report: Report, options: _Options) -> ConnectError | None:
+        """Tell what is wrong with rows, and return the error if nothing is to be sent for it."""
+        faults = report.tell_faults()
+        if faults is None or (options.on_invalid == "skip" and plan.valid):
+            return None
+        cure = "Correct them, or leave these rows out with on_invalid='skip'."
+        if options.on_invalid == "skip":
+            cure = "on_invalid='skip' leaves no row to send: correct the rows or the template."
+        return InvalidRowsError(
+            f"{plan.invalid:,} of {plan.rows:,} rows have faults, and nothing was sent. The first are in the log, all "
+            f"are in {faults}. {cure}",
+            operation=options.operation.name,
+            code="InvalidRows",
+        )
+
     def _called(self, options: _Options) -> dict[str, Any]:
         """Return what is called, a part of what identifies a contact."""
         return {
@@ -515,15 +551,18 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             )
         if unknown := report.unknown_in_words():
             self.log.warning("%s", unknown)
-        try:
-            self.store_link(context)
-            context["ti"].xcom_push(key="summary", value=summary)
-            tell_outlets(context, self.hook.instance_id, counted(states))
-        except Exception as untold:
-            if error is None:
-                raise
-            # As where somebody has marked the task failed: Airflow takes no XCom of it any more.
-            self.log.warning("The summary cannot be stored: %s", type(untold).__name__)
+        for tell in (
+            lambda: context["ti"].xcom_push(key="summary", value=summary),
+            lambda: self.store_link(context),
+            lambda: tell_outlets(context, self.hook.instance_id, counted(states)),
+        ):
+            try:
+                tell()
+            except Exception as untold:
+                if error is None:
+                    raise
+                # As where somebody has marked the task failed: Airflow takes no XCom of it any more.
+                self.log.warning("The summary cannot be stored: %s", type(untold).__name__)
 
 
 def _shown(rows: Any) -> str:

@@ -25,11 +25,11 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import LedgerError, attempt_is_over
 from airflow_connect.calls.clock import Clock
-from airflow_connect.record.format import FORMAT, Kind, RowState, run_folder
+from airflow_connect.record.format import FORMAT, Kind, RowState, Segment, run_folder
 from airflow_connect.record.storage import Place, one_line
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from airflow_connect.api.errors import ConnectError
     from airflow_connect.record.results import Known
 
-__all__ = ["Ledger", "run_folder", "write_faults", "write_progress"]
+__all__ = ["Ledger", "run_folder", "write_faults"]
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,9 @@ class Ledger:
     On the worker's disk a line is written when the method returns, and survives SIGKILL. An object store cannot append:
     there a segment is put whole, again and again until it is full, by a thread of the ledger; only :meth:`intend` and
     :meth:`flush` wait for it. All methods but those and :meth:`close` return at once.
+
+    A record that is removed, moved or replaced while it is written is an error from then on: :meth:`check` finds it at
+    once on the worker's disk, and within about a second in an object store.
 
     :param folder: of the task instance, see :func:`run_folder`; a ``pathlib.Path`` or an ``ObjectStoragePath``. It is
         made if it is not there
@@ -84,12 +87,20 @@ class Ledger:
         self._place = Place(folder)
         writer = f"{int(header.get('try_number') or 0)}-{secrets.token_hex(4)}"
         first = {"kind": Kind.HEADER, "format": FORMAT, "writer": writer, "started": self._now(), **header}
+        self._guard = _Guard(self._place, writer, first)
         try:
-            self._segments = (_File if self._place.is_local else _Objects)(self._place, writer, _line(first))
-        except Exception as error:
-            raise self._failure(error) from error
+            self._guard.look()
+            self._segments = (_File if self._place.is_local else _Objects)(
+                self._place, writer, _line(first), self._guard
+            )
+        except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
+            self._fail(error)
         #: What the last sync failed with.
         self._error: Exception | None = None
+        #: Since when a sync is under way, ``None`` if none is.
+        self._syncing_since: float | None = None
+        #: The latest progress that is not written yet.
+        self._progress: Mapping[str, Any] | None = None
         self._closed = self._ended = False
         #: Whom the thread is to answer after its next sync. Nothing here takes a lock that the thread needs, and this
         #: queue can be entered again: a signal handler closes the ledger while its thread is in one of these methods.
@@ -228,6 +239,50 @@ class Ledger:
 
     # --- Keeping --------------------------------------------------------------------------------------------------
 
+    @property
+    def later(self) -> Mapping[str, Any] | None:
+        """
+        The header of a later attempt of the same task instance, ``None`` if none has begun to record: this one is over.
+
+        Airflow takes a worker for dead that does not send heartbeats, and starts another attempt; a worker that was
+        only suspended goes on when it wakes up.
+        """
+        return self._guard.later
+
+    @property
+    def waiting(self) -> float:
+        """Seconds since which what was recorded is being stored, 0 if nothing is."""
+        since = self._syncing_since
+        return 0.0 if since is None else self._clock.now() - since
+
+    def check(self) -> None:
+        """
+        Check that what was recorded is still there, and that this attempt still counts. Call it before each request.
+
+        :raises LedgerError: if a file of the record was removed, moved or replaced, or a later attempt of the task
+            instance has begun
+        """
+        try:
+            self._segments.check()
+        except OSError as error:
+            self._fail(error)
+        self._fail(self._guard.lost or self._error)
+        if self._guard.later is not None:
+            raise attempt_is_over(self._guard.later)
+
+    def tell_progress(self, progress: Mapping[str, Any]) -> None:
+        """
+        Let ``progress.json`` be replaced by the ledger's thread; return at once. What cannot be written is logged.
+
+        After :meth:`close` it is replaced when this returns. An attempt that is over, or whose record is lost, replaces
+        nothing.
+
+        :param progress: numbers and short texts, as JSON can have them
+        """
+        self._progress = progress
+        if self._ended:
+            self._write_progress()
+
     def flush(self) -> None:
         """Wait until all that was recorded outlasts the machine, and in an object store is seen by others."""
         answer: SimpleQueue[Exception | None] = SimpleQueue()
@@ -235,8 +290,7 @@ class Ledger:
         while not self._ended:
             with contextlib.suppress(Empty):
                 error = self._clock.get(answer, 1)
-                if error:
-                    raise self._failure(error) from error
+                self._fail(error)
                 return
 
     def close(self) -> None:
@@ -249,8 +303,7 @@ class Ledger:
         self._requests.put(SimpleQueue())
         while not self._ended:
             self._clock.sleep(0.002)
-        if self._error:
-            raise self._failure(self._error) from self._error
+        self._fail(self._error)
 
     def __enter__(self) -> Self:
         return self
@@ -273,12 +326,11 @@ class Ledger:
                 raise ValueError  # noqa: TRY301  # as the file does, if it is closed a moment later
             self._segments.append(lines)
         except OSError as error:
-            raise self._failure(error) from error
+            self._fail(error)
         except ValueError:  # as from a file that a signal handler closed a moment ago
             words = f"The results in {self._place} were closed: nothing more can be recorded."
             raise LedgerError(words) from None
-        if self._error:
-            raise self._failure(self._error) from self._error
+        self._fail(self._guard.lost or self._error)
 
     def _keep_syncing(self) -> None:
         while not self._ended:
@@ -288,36 +340,130 @@ class Ledger:
                 while True:
                     waiting.append(self._requests.get_nowait())
             closed = self._closed  # before the last sync, which then has all
+            self._syncing_since = self._clock.now()
             try:
                 self._segments.sync()
                 self._error = None
             except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
                 self._error = error
+            self._syncing_since = None
             for answer in waiting:
                 answer.put(self._error)
+            self._write_progress()
             if closed:
                 self._segments.close()
                 self._ended = True
 
+    def _write_progress(self) -> None:
+        progress, self._progress = self._progress, None
+        if progress is None or self._guard.later or self._guard.lost:
+            return
+        try:
+            self._place.put("progress.json", _line(progress))
+        except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
+            # What it is for is to be seen meanwhile: it fails nothing.
+            log.warning("The progress cannot be written to %s: %s", self._place, one_line(error))
+
     def _now(self) -> str:
         return datetime.fromtimestamp(self._clock.epoch(), UTC).isoformat(timespec="milliseconds")
 
-    def _failure(self, error: Exception) -> LedgerError:
-        return LedgerError(
+    def _fail(self, error: Exception | None) -> None:
+        """Raise what went wrong with the record, if anything did."""
+        if error is None:
+            return
+        if isinstance(error, LedgerError):
+            raise error
+        raise LedgerError(
             f"The results cannot be written to {self._place} ({one_line(error)}). Nothing was sent that is not on "
             "record. Contacts whose answer is not on record count as unknown: they are sent again with the same client "
             "tokens, which makes no second contact. Make room or give access there, then clear the task."
+        ) from error
+
+
+class _Guard:
+    """
+    Looks at a task instance's folder: whether the record is still there, and whether a later attempt writes to it.
+
+    :param place: the folder
+    :param writer: the name of the writer that is guarded
+    :param header: of its segments
+    """
+
+    def __init__(self, place: Place, writer: str, header: Mapping[str, Any]) -> None:
+        self._place = place
+        self._writer = writer
+        self._header = header
+        #: The sizes that segments have at least, by name.
+        self._sizes: dict[str, int] = {}
+        #: What is wrong with the record, for good.
+        self.lost: LedgerError | None = None
+        #: The header of a later attempt of the task instance, ``None`` if there is none.
+        self.later: Mapping[str, Any] | None = None
+
+    def look(self, own: Mapping[str, int] | None = None) -> None:
+        """
+        Look at the folder, on the disk or in the store.
+
+        :param own: the sizes that the writer's own segments have at least, by name
+        :raises LedgerError: if a segment that was there is not there any more, or is shorter
+        """
+        if self.lost is not None:
+            raise self.lost
+        found = {name: size for name, size in self._place.sizes().items() if Segment.at(name)}
+        for name, size in {**self._sizes, **(own or {})}.items():
+            if found.get(name, -1) < size:
+                self.lose(name)
+        self._sizes = {name: size for name, size in found.items() if name in self._sizes or self._meet(name)}
+
+    def lose(self, name: str) -> NoReturn:
+        """
+        Note for good that the record is not what it was.
+
+        :raises LedgerError: always
+        """
+        self.lost = LedgerError(
+            f"The record of this task is not complete any more: {self._place}/{name} was removed, moved or replaced "
+            "while the task was running. Nothing more was sent. Bring the file back before the next attempt, which "
+            "otherwise does not know what was sent. Keep clean-up jobs away from results_path while tasks are running.",
+            code="RecordLost",
         )
+        raise self.lost
+
+    def _meet(self, name: str) -> bool:
+        """Find out whether a segment that was not there before is a later attempt's; return whether that is known."""
+        segment = Segment.at(name)
+        if segment is None or segment.writer == self._writer or segment.number > 1:
+            return True
+        line = self._place.first_line(name)
+        if not line.endswith(b"\n"):
+            return False  # it is being written
+        with contextlib.suppress(ValueError, AttributeError):  # who reads the record tells what is damaged
+            header = json.loads(line)
+            if _identity(header) == _identity(self._header) and _order(header) > _order(self._header):
+                self.later = header
+        return True
+
+
+def _identity(header: Mapping[str, Any]) -> list[Any]:
+    return [header.get(name) for name in ("dag_id", "run_id", "task_id", "map_index")]
+
+
+def _order(header: Mapping[str, Any]) -> tuple[int, str]:
+    number = header.get("try_number")
+    return (number if isinstance(number, int) else 0, str(header.get("started")))
 
 
 class _Segments(Protocol):
-    """Where a writer's lines go. ``append`` is called by any thread, the rest by one."""
+    """Where a writer's lines go. ``append`` and ``check`` are called by any thread, the rest by one."""
 
     #: Whether a line outlasts the process when ``append`` returns.
     lasting: bool
 
     def append(self, lines: bytes) -> None:
         """Add whole lines."""
+
+    def check(self) -> None:
+        """Raise if the record is known not to be what it was. Returns at once."""
 
     def sync(self) -> None:
         """Make what was added until now last."""
@@ -331,12 +477,20 @@ class _File:
 
     lasting = True
 
-    def __init__(self, place: Place, writer: str, header: bytes) -> None:
-        path = Path(place.path)
-        path.mkdir(mode=0o750, parents=True, exist_ok=True)
+    def __init__(self, place: Place, writer: str, header: bytes, guard: _Guard) -> None:
+        folder = Path(place.path)
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._guard = guard
+        self._name = f"{writer}-1.jsonl"
+        self._folder, self._path = str(folder), str(folder / self._name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-        descriptor = os.open(path / f"{writer}-1.jsonl", flags, 0o640)
+        descriptor = os.open(self._path, flags, 0o640)
         self._file = os.fdopen(descriptor, "wb", buffering=0)
+        status = os.fstat(descriptor)
+        self._inode = (status.st_dev, status.st_ino)
+        self._size = 0
+        #: When the folder had changed last as the guard looked at it.
+        self._changed = 0
         self._broken: OSError | None = None
         self._unsynced = False
         self.append(header)
@@ -349,11 +503,27 @@ class _File:
         if self._file.write(lines) != len(lines):
             self._broken = OSError(errno.ENOSPC, "No space for the whole of a line")
             raise self._broken
+        self._size += len(lines)  # of two threads at once one may not be counted: no more than this is there
         self._unsynced = True
+
+    def check(self) -> None:
+        size = self._size
+        try:
+            status = os.stat(self._path)  # noqa: PTH116  # before each request: a Path costs more than the call
+            changed = os.stat(self._folder).st_mtime_ns  # noqa: PTH116
+        except FileNotFoundError:
+            self._guard.lose(self._name)
+        if (status.st_dev, status.st_ino) != self._inode or status.st_size < size:
+            self._guard.lose(self._name)
+        if changed != self._changed:
+            self._guard.look()
+            self._changed = changed
 
     def sync(self) -> None:
         if self._broken:
             raise self._broken
+        self.check()
+        self._guard.look()
         if self._unsynced:
             self._unsynced = False
             try:
@@ -371,10 +541,15 @@ class _Objects:
 
     lasting = False
 
-    def __init__(self, place: Place, writer: str, header: bytes) -> None:
+    def __init__(self, place: Place, writer: str, header: bytes, guard: _Guard) -> None:
         self._place = place
         self._writer = writer
         self._header = header
+        self._guard = guard
+        #: Whether somebody relies on the record since the last look at it.
+        self._asked = False
+        #: The sizes of what was put, by name.
+        self._sizes: dict[str, int] = {}
         self._number = 1
         self._open = bytearray(header)
         self._stored = 0
@@ -383,11 +558,18 @@ class _Objects:
     def append(self, lines: bytes) -> None:
         self._open.extend(lines)
 
+    def check(self) -> None:
+        self._asked = True
+
     def sync(self) -> None:
         lines = bytes(self._open)
+        if self._asked or len(lines) > self._stored:
+            self._asked = False
+            self._guard.look(self._sizes)
         if len(lines) > self._stored:
-            self._place.put(f"{self._writer}-{self._number}.jsonl", lines)
-            self._stored = len(lines)
+            name = f"{self._writer}-{self._number}.jsonl"
+            self._place.put(name, lines)
+            self._stored = self._sizes[name] = len(lines)
         if len(lines) >= SEGMENT_BYTES:
             self._number += 1
             self._open[: len(lines)] = self._header  # what was appended meanwhile stays behind it
@@ -402,21 +584,6 @@ def _line(event: Mapping[str, Any]) -> bytes:
 
 
 # --- Beside the segments ------------------------------------------------------------------------------------------
-
-
-def write_progress(folder: Any, progress: Mapping[str, Any]) -> None:
-    """
-    Replace ``progress.json``, which tells how far the running attempt is.
-
-    Never fails: what it is for is to be seen meanwhile. A failure is logged.
-
-    :param folder: of the task instance
-    :param progress: numbers and short texts, as JSON can have them
-    """
-    try:
-        Place(folder).put("progress.json", _line(progress))
-    except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
-        log.warning("The progress cannot be written to %s: %s", folder, one_line(error))
 
 
 def write_faults(folder: Any, faults: Iterable[Mapping[str, Any]]) -> str:

@@ -51,6 +51,29 @@ class Place:
             return []
         return found
 
+    def sizes(self) -> dict[str, int]:
+        """Return the sizes in bytes of the files in the folder, by name; empty where there is no such folder."""
+        sizes: dict[str, int] = {}
+        if self.is_local:
+            with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):  # a temporary file of somebody's
+                        if entry.is_file():
+                            sizes[entry.name] = entry.stat().st_size
+            return sizes
+        self.fs.invalidate_cache(self.path)  # others write here
+        try:
+            found = self.fs.ls(self.path, detail=True)
+        except FileNotFoundError:
+            return sizes
+        return {file["name"].rpartition("/")[2]: file["size"] for file in found if file["type"] == "file"}
+
+    def first_line(self, name: str) -> bytes:
+        """Return the first line of a file of the folder; it ends with a line break, unless it breaks off."""
+        with self.fs.open(f"{self.path}/{name}", "rb") as file:
+            line: bytes = file.readline()
+        return line
+
     def read(self, name: str) -> bytes | None:
         """Return a small file of the folder, ``None`` where it is not there."""
         self.fs.invalidate_cache(self.path)  # others write here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,107 @@ def test_everything_says_the_same(
     assert of_state[RowState.CREATED] <= contacts.keys() <= of_state[RowState.CREATED] | of_state[RowState.UNKNOWN]
     given_on = [json.loads(line)["order"] for line in failed.read_text().splitlines()]
     assert given_on == sorted(of_state[RowState.INVALID] | of_state[RowState.FAILED] | of_state[RowState.UNKNOWN])
+
+
+# --- The record, and the attempt after this one -------------------------------------------------------------------
+
+
+def bulk_dag(path: Path, **options: Any) -> Any:
+    """Return a Dag of one bulk task, whose results and failed rows are below a path."""
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    with new_dag("ending") as dag:
+        BulkCreateContactsOperator(
+            task_id="bulk",
+            contact=CONTACT,
+            rows=rows(),
+            idempotency_key="{{ row.order }}",
+            max_in_flight=2,
+            results_path=str(path / "results"),
+            failed_rows_path=str(path / "failed.jsonl"),
+            **options,
+        )
+    return dag
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[Path], None]) -> None:
+    """Let something happen to the folder of the record while contacts are sent: when progress is told first."""
+    from airflow_connect.operators import bulk
+
+    happened: list[Report] = []
+    tell = Report.tell
+
+    def interrupt(self: Report, now: Progress) -> None:
+        if not happened:
+            happened.append(self)
+            happens(self._folder)
+        tell(self, now)
+
+    monkeypatch.setattr(bulk, "_PROGRESS_EVERY", 0.05)
+    monkeypatch.setattr(Report, "tell", interrupt)
+
+
+def test_record_that_is_removed_ends_the_task(
+    run_dag: Callable[..., Any],
+    emulator: Emulator,
+    logged: Callable[[], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A clean-up job removes the results of a running task: it sends nothing more, is red, and leaves its summary."""
+    emulator.set_faults("slow(50)=1")
+    meanwhile(monkeypatch, shutil.rmtree)
+    run = run_dag(bulk_dag(tmp_path))
+    assert run.state == "failed"
+    assert "was removed, moved or replaced while the task was running" in logged()
+    summary = xcom(run, "bulk", "summary")
+    calls = len(emulator.calls("CreateContact"))
+    assert 0 < calls < ROWS
+    assert (summary["created"], summary["not_sent"], summary["rows"]) == (calls, ROWS - calls, ROWS)
+    assert not list(tmp_path.rglob("progress.json"))
+
+
+def test_record_that_cannot_be_read_leaves_a_summary(
+    run_dag: Callable[..., Any], emulator: Emulator, tmp_path: Path
+) -> None:
+    """Also a task that cannot know what earlier runs did says how many rows it has, and where the results are."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "1-0123abcd-1.jsonl").write_text("no line of results\n")
+    run = run_dag(bulk_dag(tmp_path))
+    assert run.state == "failed"
+    summary = xcom(run, "bulk", "summary")
+    assert (summary["rows"], summary["not_sent"], summary["created"]) == (ROWS, ROWS, 0)
+    assert summary["results"].startswith(str(tmp_path))
+    assert emulator.calls("CreateContact") == []
+
+
+def test_attempt_that_is_over_leaves_everything_to_the_later_one(
+    run_dag: Callable[..., Any],
+    emulator: Emulator,
+    logged: Callable[[], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker that was believed dead wakes up: neither summary, nor progress, nor failed rows are its any more."""
+    emulator.set_faults("slow(50)=1")
+    (tmp_path / "failed.jsonl").write_text("of attempt 9\n")
+
+    def later_attempt(folder: Path) -> None:
+        [segment] = folder.glob("*-1.jsonl")
+        header = json.loads(segment.read_text().partition("\n")[0])
+        del header["started"], header["writer"]
+        with Ledger(folder, header=header | {"try_number": 9}) as ledger:
+            ledger.tell_progress({"rows": "of attempt 9"})
+
+    meanwhile(monkeypatch, later_attempt)
+    run = run_dag(bulk_dag(tmp_path))
+    assert run.state == "failed"
+    assert "Attempt 9 of this task instance has begun since" in logged()
+    assert 0 < len(emulator.calls("CreateContact")) < ROWS
+    assert xcom(run, "bulk", "summary") is xcom(run, "bulk") is None
+    assert (tmp_path / "failed.jsonl").read_text() == "of attempt 9\n"
+    [progress] = tmp_path.rglob("progress.json")
+    assert json.loads(progress.read_text()) == {"rows": "of attempt 9"}
 
 
 def breaking_off(*, after: int) -> Callable[..., None]:

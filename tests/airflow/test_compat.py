@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import socket
+import uuid
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 import airflow_connect
+from tests.airflow.runs import new_dag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 AIRFLOW: Final = tuple(int(part) for part in version("apache-airflow").split(".")[:2])
 RENDERING: Final = ("parent", "template_fields", "context", "jinja_env", "seen_oids")
@@ -102,3 +109,39 @@ def test_private_names_are_used_in_one_module() -> None:
         if name in file.read_text(encoding="utf-8")
     ]
     assert wrong == []
+
+
+def test_attempt_that_airflow_has_replaced_is_known(run_dag: Callable[..., Any]) -> None:
+    """The attempt that runs is not replaced; one whose task instance has gone on to another try is."""
+    from airflow.providers.common.compat.sdk import task
+
+    from airflow_connect._compat import begin_attempt, is_replaced
+
+    found: dict[str, Any] = {}
+
+    with new_dag("attempts") as dag:
+
+        @task(retries=1)
+        def attempt(**context: Any) -> None:
+            found["before"] = begin_attempt(context, results="here")
+            found["now"] = is_replaced(context)
+            ti = context["ti"]
+            if AIRFLOW >= (3, 3):
+                from airflow.sdk.execution_time.context import TaskStateStoreAccessor
+
+                # On another try Airflow gives the task instance another ID.
+                scope = context["task_state_store"]._scope
+                earlier = {"ti": ti, "task_state_store": TaskStateStoreAccessor(uuid.uuid4(), scope)}
+            else:
+                whose = {name: getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
+                earlier = {"ti": SimpleNamespace(**whose, try_number=ti.try_number - 1)}
+            found["then"] = is_replaced(earlier)
+            if found["before"] is None and AIRFLOW >= (3, 3):
+                raise ValueError
+
+        attempt()
+    assert run_dag(dag).state == "success"
+    assert found["now"] is False
+    assert found["then"] is (AIRFLOW >= (3, 3) or AIRFLOW < (3, 0))
+    if AIRFLOW >= (3, 3):
+        assert found["before"] == {"try_number": 1, "host": socket.gethostname(), "results": "here"}

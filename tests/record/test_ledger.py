@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -17,10 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_connect.api.errors import LedgerError, RequestError, RetryableError
+from airflow_connect.calls.clock import Clock
 from airflow_connect.record import ledger as ledger_module
 from airflow_connect.record.format import FORMAT, Kind, RowState
-from airflow_connect.record.ledger import Ledger, run_folder, write_faults, write_progress
+from airflow_connect.record.ledger import Ledger, run_folder, write_faults
 from airflow_connect.record.results import History, Known, contacts, first_attempt, read_results
+from airflow_connect.record.storage import Place
 from tests.record.fault_points import POINTS
 from tests.record.headers import HEADER, IDENTITY
 from tests.until import until
@@ -380,36 +385,47 @@ def test_full_disk(tmp_path: Path) -> None:
     assert list(contacts(tmp_path)) == [f"contact-{row}" for row in range(1, recorded + 1)]
 
 
-def test_store_that_fails_for_a_while(s3: Any, bucket: str, local_aws_connection: str) -> None:
-    """What a store did not take is told at the next call, and put when it takes it again: nothing is lost."""
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+class Outage:
+    """A store that takes nothing for a while. The local S3 cannot be told to refuse, so that the call to it is cut."""
 
-    hook = S3Hook(local_aws_connection)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_on = False
+        put = Place.put
+
+        def failing(place: Place, name: str, data: bytes) -> None:
+            if self.is_on:
+                raise OSError(errno.EBUSY, "Please reduce your request rate.")
+            put(place, name, data)
+
+        monkeypatch.setattr(Place, "put", failing)
+
+
+def test_store_that_fails_for_a_while(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a store did not take is told at the next call, and put when it takes it again: nothing is lost."""
+    outage = Outage(monkeypatch)
     folder = run_folder(s3, **IDENTITY)
     ledger = Ledger(folder, header=HEADER, sync_every=3_600)
     ledger.intend([(1, None, "t1", "c1"), (2, None, "t2", "c2")])
     ledger.created(1, "contact-1", attempts=1)
-    hook.delete_bucket(bucket, force_delete=True)
+    outage.is_on = True
     with pytest.raises(LedgerError, match="cannot be written to s3://"):
         ledger.intend([(3, None, "t3", "c3")])
     with pytest.raises(LedgerError, match="cannot be written to s3://"):
         ledger.created(2, "contact-2", attempts=1)
-    hook.create_bucket(bucket)
+    outage.is_on = False
     ledger.close()
     assert list(contacts(folder)) == ["contact-1", "contact-2"]
 
 
-def test_store_that_fails_at_the_end(s3: Any, bucket: str, local_aws_connection: str) -> None:
+def test_store_that_fails_at_the_end(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outcomes that cannot be stored at the end are an error of the task, unless it ends with another one already."""
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    outage = Outage(monkeypatch)
 
     def run(error: Exception | None) -> None:
-        hook = S3Hook(local_aws_connection)
-        if not hook.check_for_bucket(bucket):
-            hook.create_bucket(bucket)
+        outage.is_on = False
         with Ledger(run_folder(s3, **IDENTITY), header=HEADER, sync_every=3_600) as ledger:
             ledger.created(1, "contact-1", attempts=1)
-            hook.delete_bucket(bucket, force_delete=True)
+            outage.is_on = True
             if error:
                 raise error
 
@@ -417,6 +433,127 @@ def test_store_that_fails_at_the_end(s3: Any, bucket: str, local_aws_connection:
         run(None)
     with pytest.raises(RequestError, match="the first"):
         run(RequestError("the first"))
+
+
+# --- Clean-up jobs ------------------------------------------------------------------------------------------------
+
+
+def _remove(place: Place) -> None:
+    place.fs.rm(place.path, recursive=True)
+
+
+def _remove_its_files(place: Place) -> None:
+    for path in place.find():
+        place.fs.rm_file(path)
+
+
+def _remove_an_earlier_attempt(place: Place) -> None:
+    place.fs.rm_file(next(path for path in place.find() if "/1-" in path))
+
+
+def _move(place: Place) -> None:
+    for path in place.find():
+        place.fs.mv(path, f"{path}-archived")
+
+
+def _replace(place: Place) -> None:
+    for path in place.find():
+        place.fs.pipe_file(path, b"{}\n")
+
+
+CLEAN_UPS = (_remove, _remove_its_files, _remove_an_earlier_attempt, _move, _replace)
+
+
+@pytest.mark.parametrize(
+    ("store", "clean_up"), [*itertools.product(["tmp_path", "memory"], CLEAN_UPS), ("s3", _remove), ("s3", _replace)]
+)
+def test_record_that_is_cleaned_up_is_an_error(
+    request: pytest.FixtureRequest, store: str, clean_up: Callable[[Place], None]
+) -> None:
+    """Nothing may be sent, and nothing counts as recorded, once files of the record are not there any more."""
+    folder = run_folder(request.getfixturevalue(store), **IDENTITY)
+    with Ledger(folder, header=HEADER) as earlier:
+        earlier.intend([(1, None, "t1", "c1")])
+    ledger = Ledger(folder, header=HEADER | {"try_number": 2}, sync_every=3_600)
+    ledger.intend([(2, None, "t2", "c2")])
+    ledger.check()
+    ledger.flush()
+    clean_up(Place(folder))
+    with pytest.raises(LedgerError, match="removed, moved or replaced") as caught:
+        _ask(ledger)
+    assert caught.value.code == "RecordLost"
+    assert not caught.value.may_have_happened
+    for use in (ledger.check, lambda: ledger.intend([(3, None, "t3", "c3")]), ledger.flush, ledger.close):
+        with pytest.raises(LedgerError, match="removed, moved or replaced"):
+            use()
+
+
+def _ask(ledger: Ledger) -> None:
+    """Do what a sender does before each request; an object store is looked at by the next sync."""
+    ledger.check()
+    ledger.flush()
+
+
+def test_clean_up_is_seen_on_disk_before_the_next_request(tmp_path: Path) -> None:
+    """On the worker's disk no time passes between a clean-up and the error."""
+    with pytest.raises(LedgerError, match="removed"), Ledger(tmp_path / "run", header=HEADER) as ledger:  # noqa: PT012
+        ledger.intend([(1, None, "t1", "c1")])
+        ledger.check()
+        shutil.rmtree(tmp_path / "run")
+        ledger.check()
+
+
+def test_record_in_a_store_is_looked_at_while_somebody_sends(memory: Any) -> None:
+    """An object store is asked about once a second, by the ledger's thread; nobody waits for it."""
+    folder = run_folder(memory, **IDENTITY)
+    ledger = Ledger(folder, header=HEADER, sync_every=0.01)
+    ledger.intend([(1, None, "t1", "c1")])
+    _remove(Place(folder))
+
+    def fails() -> bool:
+        try:
+            ledger.check()
+        except LedgerError:
+            return True
+        return False
+
+    until(fails)
+    with pytest.raises(LedgerError, match="removed"):
+        ledger.close()
+
+
+# --- An attempt that is over --------------------------------------------------------------------------------------
+
+
+def test_later_attempt_ends_the_one_before(folder: Any) -> None:
+    """A worker that was believed dead learns from the record that another attempt has begun, and sends nothing more."""
+    with Ledger(folder, header=HEADER) as first:
+        _ask(first)
+        with Ledger(folder, header=HEADER | {"try_number": 2}) as second:
+            with pytest.raises(LedgerError, match="Attempt 2 of this task instance has begun since") as caught:  # noqa: PT012
+                _ask(first)
+                first.check()
+            assert caught.value.code == "AttemptIsOver"
+            assert first.later
+            assert first.later["try_number"] == 2
+            _ask(second)
+            assert second.later is None
+            first.tell_progress({"rows": 1})
+    assert not (folder / "progress.json").exists()
+
+
+def test_worker_that_wakes_up_before_it_records_is_over(folder: Any) -> None:
+    """Also an attempt that was suspended while it read its rows finds the later one."""
+    with Ledger(folder, header=HEADER | {"try_number": 2}), Ledger(folder, header=HEADER) as first:
+        assert first.later
+
+
+@pytest.mark.parametrize("other", [{"try_number": 0}, {"try_number": 9, "task_id": "other"}], ids=["sensor", "task"])
+def test_others_that_write_there_end_no_attempt(folder: Any, other: dict[str, Any]) -> None:
+    """A sensor writes outcomes to the run's folder."""
+    with Ledger(folder, header=HEADER) as ledger, Ledger(folder, header=HEADER | other):
+        _ask(ledger)
+        assert ledger.later is None
 
 
 # --- Folders ------------------------------------------------------------------------------------------------------
@@ -455,17 +592,52 @@ def test_folder_can_be_read() -> None:
 
 def test_progress_is_replaced(folder: Any) -> None:
     """The progress is the latest one, in one small file, and no segment for those who read results."""
-    with Ledger(folder, header=HEADER):
-        write_progress(folder, {"rows": 100, "created": 1})
-        write_progress(folder, {"rows": 100, "created": 2})
+    with Ledger(folder, header=HEADER, sync_every=0.01) as ledger:
+        ledger.tell_progress({"rows": 100, "created": 1})
+        until((folder / "progress.json").exists)
+        ledger.tell_progress({"rows": 100, "created": 2})
     assert json.loads((folder / "progress.json").read_bytes()) == {"rows": 100, "created": 2}
+    ledger.tell_progress({"rows": 100, "created": 3})
+    assert json.loads((folder / "progress.json").read_bytes()) == {"rows": 100, "created": 3}
     assert list(read_results(folder)) == []
 
 
-def test_progress_never_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_progress_waits_for_no_store(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a store does not answer, whoever tells the progress goes on, and can say how long that has been."""
+    answers = threading.Event()
+    put = Place.put
+
+    def slow(place: Place, name: str, data: bytes) -> None:
+        answers.wait()
+        put(place, name, data)
+
+    class Stepping(Clock):
+        seconds = 0.0
+
+        def now(self) -> float:
+            return self.seconds
+
+    clock = Stepping()
+    with Ledger(memory, header=HEADER, clock=clock) as ledger:
+        assert ledger.waiting == 0
+        monkeypatch.setattr(Place, "put", slow)
+        threading.Thread(target=ledger.intend, args=([(1, None, "t1", "c1")],)).start()
+        until(lambda: ledger._syncing_since is not None)
+        clock.seconds = 30
+        ledger.tell_progress({"rows": 100, "created": 1})
+        assert ledger.waiting == 30
+        answers.set()
+    assert ledger.waiting == 0
+    assert json.loads((memory / "progress.json").read_bytes()) == {"rows": 100, "created": 1}
+
+
+def test_progress_never_fails(memory: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Progress that cannot be written is a line in the log."""
-    (tmp_path / "file").touch()
-    write_progress(tmp_path / "file" / "run", {"rows": 100})
+    outage = Outage(monkeypatch)
+    with Ledger(memory, header=HEADER) as ledger:
+        pass
+    outage.is_on = True
+    ledger.tell_progress({"rows": 100})
     assert "The progress cannot be written" in caplog.text
 
 
