@@ -62,11 +62,13 @@ class Row(Attempts):
     :param contact: the contact
     """
 
-    __slots__ = ("contact", "is_intended", "known")
+    __slots__ = ("contact", "is_intended", "known", "made_before")
 
-    def __init__(self, contact: PlannedContact) -> None:
+    def __init__(self, contact: PlannedContact, made_before: int = 0) -> None:
         super().__init__()
         self.contact = contact
+        #: How many rows before it in the input need no call, since their contacts exist.
+        self.made_before = made_before
         #: What was on record before this attempt of the task.
         self.known: Known | None = None
         #: Whether this attempt of the task has recorded that it is about to be sent.
@@ -90,7 +92,7 @@ class Outbox:
         self._quota = _QuotaWait(quota_timeout)
         #: Rows are given up after one attempt, whatever it was that it failed with.
         self._tries_once = max_retry_time <= 0 or not repeat_unknown
-        self._same_failures: tuple[str, int] = ("", 0)
+        self._same_failures: tuple[str, int, int] = ("", 0, 0)
 
     def __len__(self) -> int:
         """Return how many rows wait."""
@@ -140,7 +142,7 @@ class Outbox:
     def accepted(self, now: float) -> None:
         """Note that a contact was created."""
         self._retries.accepted(now)
-        self._same_failures = ("", 0)
+        self._same_failures = ("", 0, 0)
         if self._quota.since is not None:
             self._quota.end()
             # Nobody could send meanwhile, so that no row's time ran.
@@ -161,7 +163,7 @@ class Outbox:
                 self._repeat(row, at)
                 return Verdict.AGAIN
             case Over.THIS:
-                return Verdict.GIVE_UP_AND_END if self._is_one_of_many(error) else Verdict.GIVE_UP
+                return Verdict.GIVE_UP_AND_END if self._is_one_of_many(row, error) else Verdict.GIVE_UP
             case Over.ALL if not can_pass(error):
                 return Verdict.END
             case Over.ALL:
@@ -170,12 +172,18 @@ class Outbox:
     def _repeat(self, row: Row, at: float) -> None:
         heapq.heappush(self._again, (at, next(self._order), row))
 
-    def _is_one_of_many(self, error: ConnectError) -> bool:
-        """Count a row that is given up, and tell whether so many have failed like it that all would."""
+    def _is_one_of_many(self, row: Row, error: ConnectError) -> bool:
+        """
+        Count a row that is given up, and tell whether so many have failed like it that all would.
+
+        A contact that is on record counts as a success where its row stands in the input: a later attempt, in which
+        only the rows are left that fail, must not end where the first one went on.
+        """
         if can_pass(error) and not self._tries_once:
             return False
-        code, count = self._same_failures
-        self._same_failures = (error.code, count + 1 if code == error.code else 1)
+        code, count, made_before = self._same_failures
+        alike = code == error.code and made_before == row.made_before
+        self._same_failures = (error.code, count + 1 if alike else 1, row.made_before)
         return self._same_failures[1] >= SAME_FAILURES
 
 

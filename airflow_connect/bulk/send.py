@@ -36,7 +36,7 @@ from airflow_connect.api.errors import (
 from airflow_connect.bulk.outbox import Outbox, Row, Verdict
 from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.pace import MAX_IN_FLIGHT, Answer
-from airflow_connect.calls.retry import MAX_RETRY_TIME
+from airflow_connect.calls.retry import MAX_RETRY_TIME, can_pass
 from airflow_connect.record.format import RowState
 from airflow_connect.record.results import Known
 
@@ -62,6 +62,9 @@ _PASSING: Final = frozenset({RetryableError.__name__, ThrottledError.__name__})
 
 #: States of a row that has no contact.
 _WITHOUT_CONTACT: Final = frozenset({RowState.FAILED, RowState.INVALID, RowState.SKIPPED, RowState.NOT_SENT})
+
+#: States of a row whose contact exists.
+_WITH_CONTACT: Final = frozenset({RowState.CREATED, RowState.ALREADY_MADE})
 
 #: Seconds after which a thread that waits asks whether it should stop: a signal handler must not take a lock.
 POLL: Final = 0.25
@@ -213,6 +216,8 @@ class Sender:
     :param retry_refused: whether a request that an earlier attempt recorded as refused is sent again unchanged
     :param repeat_unknown: whether a contact that may have been created is asked for again; its client token must keep
         it from being created twice
+    :param tolerates: whether the task succeeds with so many rows that failed or are unknown: while it does, and
+        contacts of the task exist, rows that fail do not end it
     :param max_in_flight: threads at most
     :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
         nothing was accepted for that long, the sending ends. 0 for a single attempt each
@@ -232,6 +237,7 @@ class Sender:
         on_settled: Callable[[PlannedContact, RowState, str | None], None] = lambda _contact, _state, _fault: None,
         retry_refused: bool = True,
         repeat_unknown: bool = True,
+        tolerates: Callable[[int], bool] = lambda failed: not failed,
         max_in_flight: int = MAX_IN_FLIGHT,
         max_retry_time: float = MAX_RETRY_TIME,
         quota_timeout: float = QUOTA_TIMEOUT,
@@ -242,6 +248,7 @@ class Sender:
         self._pace = pace
         self._ledger = ledger
         self._repeat_unknown = repeat_unknown
+        self._tolerates = tolerates
         #: How many rows are announced in the record ahead of their calls: those that a killed worker leaves unknown.
         self._largest_block = LARGEST_BLOCK if repeat_unknown else 1
         self._max_in_flight = max_in_flight
@@ -349,15 +356,16 @@ class Sender:
 
     def _blocks(self) -> Iterator[list[Row]]:
         """Yield what is to be sent, in blocks whose intents are recorded together."""
-        size, block = min(FIRST_BLOCK, self._largest_block), list[Row]()
+        size, block, made = min(FIRST_BLOCK, self._largest_block), list[Row](), 0
         for contact in self._contacts:
             # On hold until the history and the ledger have answered: what fails there leaves it as it is.
-            row = self._tally.open[contact.row] = Row(contact)
+            row = self._tally.open[contact.row] = Row(contact, made)
             settled = self._intake.settled(row)
             if settled is None:
                 block.append(row)
             else:
                 state, fault, is_refused = settled
+                made += state in _WITH_CONTACT
                 with self._lock:
                     self._tally.settle(contact, state, fault=fault, is_refused=is_refused)
             if self._stopping:
@@ -505,13 +513,24 @@ class Sender:
                 self._give_up(row, error)
             case Verdict.GIVE_UP_AND_END:
                 self._give_up(row, error)
-                # What a service answers to the last row with an internal error says nothing of the others.
-                if isinstance(error, (ThrottledError, RequestError)) or self._outbox or not self._fed:
+                if not self._is_tolerated(error):
                     self._end(error)
             case Verdict.END:
                 self._end(error)
             case _:
                 assert_never(verdict)
+
+    def _is_tolerated(self, error: ConnectError) -> bool:
+        """Return whether the task goes on although an error says that all rows would fail."""
+        states = self._tally.states
+        if self._fed and not self._outbox and not isinstance(error, (ThrottledError, RequestError)):
+            return True  # what a service answers to the last row with an internal error says nothing of the others
+        failed = states[RowState.FAILED] + states[RowState.UNKNOWN]
+        if can_pass(error):
+            # Each of the rows that are left takes as long as this one.
+            failed += len(self._tally.open)
+        has_contacts = any(states[state] for state in _WITH_CONTACT)
+        return has_contacts and (self._fed or not can_pass(error)) and self._tolerates(failed)
 
     def _call_off(self, row: Row) -> None:
         """

@@ -102,7 +102,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         Amazon may forget the client token of a call that has ended, and a line that is busy ends within a second. By
         default such rows are ``unknown``, the task fails, and neither it nor its retry calls them (default: False).
         The other operations always send such rows again, since their client token prevents a second contact.
-    :param on_invalid: ``fail`` (default) sends nothing if a row has a fault, ``skip`` sends the others (templated)
+    :param on_invalid: ``fail`` (default) sends nothing if a row has a fault, ``skip`` sends the others; the task fails
+        if there are none (templated)
     :param on_duplicate: ``fail`` (default) takes a key that stands in two rows for a fault, ``skip`` makes it
         once (templated)
     :param on_changed_rows: without an ``idempotency_key`` a row is identified by the contact that it renders. If an
@@ -125,7 +126,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         with its number, file, line, state and fault: the ``rows`` of another run (templated). With an
         ``idempotency_key`` also the ``unknown`` ones, which another run without one would make twice, but not those who
         may have been called. Each attempt replaces it. Default: none, since it holds what the rows hold.
-    :param tolerated_failures: failed rows with which the task still succeeds (templated)
+    :param tolerated_failures: failed rows with which the task still succeeds; all rows of the input count, also those
+        that an earlier attempt tried (templated)
     :param tolerated_failure_percent: the same in percent of all rows (templated). With both, the task fails when
         either is exceeded; with neither, one failed row fails it.
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
@@ -502,6 +504,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             max_retry_time=self.max_retry_time,
             quota_timeout=self.quota_timeout,
             repeat_unknown=options.repeats_unknown,
+            tolerates=lambda failed: options.tolerates(failed, plan.rows),
         )
 
     def _send(self, sender: Sender, report: Report) -> tuple[Progress, BaseException | None]:

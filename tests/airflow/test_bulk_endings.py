@@ -50,6 +50,7 @@ def rows(*, invalid: int = 0, refused: int = 0) -> list[dict[str, Any]]:
 ENDINGS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
     "all created": ({"rows": rows()}, "throttle=0.1, error_500=0.1, cut_after=0.1", {"created"}),
     "some refused": ({"rows": rows(refused=3, invalid=2), "on_invalid": "skip"}, "", {"created", "failed", "invalid"}),
+    "nothing valid is left": ({"rows": rows(invalid=ROWS), "on_invalid": "skip"}, "", {"invalid"}),
     "rows with faults": ({"rows": rows(invalid=5)}, "", {"invalid", "not_sent"}),
     "expired credentials": (
         {"rows": rows()},

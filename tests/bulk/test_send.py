@@ -436,6 +436,61 @@ def test_throttled_for_ever_ends(sending: Sending, emulator: Emulator, rows: int
     assert set(sending.settled.values()) <= {"failed", "not_sent"} | ({"unknown"} if "503" in fault else set())
 
 
+WRONG = {"related_contact_id": "00000000-0000-4000-8000-000000000000"}
+
+
+@pytest.mark.parametrize(
+    ("is_wrong", "tolerated"),
+    [
+        pytest.param(lambda row: row % 3 == 0, 0, id="between others"),
+        pytest.param(lambda row: row > 60, 30, id="all at the end, and tolerated"),
+    ],
+)
+def test_rows_that_fail_mean_the_same_on_every_attempt(
+    sending: Sending, emulator: Emulator, is_wrong: Callable[[int], bool], tolerated: int
+) -> None:
+    """A later attempt has only the rows that fail: those that succeeded are on record, and count between them."""
+    told = []
+    for whose in ({}, {}, {"run_id": "another"}):
+        sending.become(**whose)
+        contacts = [planned(row, **(WRONG if is_wrong(row) else {})) for row in range(1, 91)]
+        progress = sending(contacts, max_in_flight=1, tolerates=lambda failed: failed <= tolerated)
+        assert sending.stopped_by is None
+        told.append((progress.states["failed"], progress.states["created"] + progress.states["already_made"]))
+    assert told == [(30, 60)] * 3
+    assert len(emulator.contacts()) == 60
+
+
+def test_failures_beyond_what_is_tolerated_end_all(sending: Sending, emulator: Emulator) -> None:
+    """Where no contact was created, or more rows fail alike than are tolerated, the rest is not tried."""
+    for tolerated, contacts, calls in (
+        (1_000, [planned(row, **WRONG) for row in range(1, 101)], 20),
+        (30, [planned(0), *(planned(row, **WRONG) for row in range(1, 101))], 32),
+    ):
+        progress = sending(contacts, max_in_flight=1, tolerates=lambda failed, most=tolerated: failed <= most)
+        assert isinstance(sending.stopped_by, RequestError)
+        assert progress.calls == calls
+
+
+@pytest.mark.parametrize("tolerated", [2, 3])
+def test_rows_that_the_service_never_answers_are_tolerated_by_a_later_attempt(
+    sending: Sending, emulator: Emulator, tolerated: int
+) -> None:
+    """Three rows fail whenever they are tried: on the attempt that has nothing else they count as on the first."""
+    sending(planned(row) for row in range(1, 11))
+    emulator.set_faults("error_500=1")
+    progress = sending(
+        (planned(row) for row in range(1, 14)),
+        clock=SimulatedClock(),
+        max_in_flight=1,
+        max_retry_time=20,
+        tolerates=lambda failed: failed <= tolerated,
+    )
+    assert isinstance(sending.stopped_by, RetryableError) == (tolerated < 3)
+    assert progress.states["created"] == 10
+    assert sum(progress.states[state] for state in ("failed", "unknown")) == 3 or tolerated < 3
+
+
 def test_one_row_that_is_told_to_wait_for_a_day_delays_no_other(sending: Sending, emulator: Emulator) -> None:
     """What the service asks for one row is that row's, and honoured up to what is left of its time."""
     emulator.set_faults("CreateContact@3:throttle(86400)")
