@@ -12,7 +12,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -83,6 +83,7 @@ __all__ = [
     "is_replaced",
     "is_retry",
     "log_url",
+    "map_of_output",
     "runs_all_branches",
     "storage_path",
     "stored_connection",
@@ -292,6 +293,16 @@ def arguments_from_rows(operator: Any, map_index: int) -> dict[str, Any]:
     else:
         given = {name: getattr(operator, name) for name in operator.template_fields}
     return {name: value for name, value in given.items() if name not in partial}
+
+
+def map_of_output(output: Any) -> tuple[Any, Sequence[Callable[[Any], Any]]]:
+    """
+    Return what an output consists of that ``XComArg.map()`` changes, and the functions that change each item of it.
+
+    Any other output comes back without functions. Airflow (2.11 to 3.3) calls the functions while an item is fetched.
+    """
+    functions = getattr(output, "callables", None)
+    return (output, ()) if functions is None else (output.value, functions)
 
 
 def is_retry(ti: Any, retries: int) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -21,11 +23,11 @@ from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from airflow.sdk import Context
 
-__all__ = ["ConnectTask", "Hidden", "choice", "confidential", "given_text", "truth"]
+__all__ = ["ConnectTask", "Hidden", "choice", "confidential", "given_text", "named", "truth"]
 
 #: What the UI's forms and templates write for a truth value.
 _TRUTH: Final = {
@@ -58,17 +60,66 @@ class Hidden:
     :param shown: what Airflow stores and shows instead
     """
 
-    def __init__(self, value: Any, shown: str = "***") -> None:
+    def __init__(self, value: Any, shown: Any = "***") -> None:
         self.value = value
         self._shown = shown
 
     def __repr__(self) -> str:
         """Return what may be shown."""
-        return self._shown
+        return str(self._shown)
 
-    def serialize(self) -> str:
+    def serialize(self) -> Any:
         """Return what Airflow stores."""
         return self._shown
+
+
+def named(value: Any) -> Any:
+    """
+    Return an argument as the Dag has it: a function behind its name, and everything else as it is.
+
+    Airflow 2.11 and 3.0 store a function's address, another one whenever they read the Dag file: each is a new version
+    of the Dag for 3.0.
+
+    :param value: what the author gave
+    """
+    if not callable(value):
+        return value
+    name = getattr(value, "__qualname__", None) or type(value).__qualname__
+    return Hidden(value, f"<function {name}>")
+
+
+def _storable(value: Any) -> Any:
+    """
+    Return a rendered value as Airflow can store it: the value itself if it can.
+
+    Airflow fails a task whose rendered fields hold a number that is not finite, as pandas gives it, one of more than 64
+    bits, or text that UTF-8 cannot express (3.3), or its database does (PostgreSQL).
+    """
+    match value:
+        case bool():
+            return value
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case int():
+            return value if -(2**63) <= value < 2**63 else str(value)
+        case str():
+            return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_storable(key): _storable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_storable(item) for item in value]
+    return value
+
+
+def _can_be_stored(value: Any) -> bool:
+    match value:
+        case dict():
+            return all(map(_can_be_stored, value)) and all(map(_can_be_stored, value.values()))
+        case list() | tuple():
+            return all(map(_can_be_stored, value))
+        case bool() | float() | int() | str():
+            return bool(_storable(value) == value)
+    return True
 
 
 def given_text(value: object) -> str | None:
@@ -141,6 +192,44 @@ def confidential(
     return run
 
 
+class _Partial:
+    """
+    A task that is to be mapped.
+
+    :param task: the operator's class
+    :param given: the arguments that all instances have
+    :param partial: Airflow's
+    """
+
+    def __init__(self, task: type[ConnectTask], given: Mapping[str, Any], partial: Any) -> None:
+        self._task = task
+        self._given = given
+        self._partial = partial
+
+    def expand(self, **mapped: Any) -> Any:
+        """Map over the values of arguments, as Airflow's operators do."""
+        lists = {name: values for name, values in mapped.items() if isinstance(values, list | tuple)}
+        in_dag = {name: [self._task.in_dag(name, value) for value in values] for name, values in lists.items()}
+        each = [(name, value) for name, values in lists.items() for value in values]
+        return self._follow(self._partial.expand(**{**mapped, **in_dag}), each)
+
+    def expand_kwargs(self, kwargs: Any, **options: Any) -> Any:
+        """Map over dicts of arguments, as Airflow's operators do."""
+        if not isinstance(kwargs, list | tuple):
+            return self._follow(self._partial.expand_kwargs(kwargs, **options), ())
+        in_dag = [
+            {name: self._task.in_dag(name, value) for name, value in row.items()} if isinstance(row, Mapping) else row
+            for row in kwargs
+        ]
+        each = [pair for row in kwargs if isinstance(row, Mapping) for pair in row.items()]
+        return self._follow(self._partial.expand_kwargs(in_dag, **options), each)
+
+    def _follow(self, operator: Any, mapped: Iterable[tuple[str, Any]]) -> Any:
+        for name, value in (*self._given.items(), *mapped):
+            self._task.set_upstream_of(operator, name, value)
+        return operator
+
+
 class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
     """
     Give an operator or sensor the hook's parameters, fields that Airflow does not show, and links.
@@ -174,6 +263,33 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
         self.instance_id = instance_id
         self.max_retry_time = max_retry_time
         self.sensitive_fields = sensitive_fields
+
+    # --- What the Dag has of the arguments ------------------------------------------------------------------------
+
+    @classmethod
+    def in_dag(cls, _name: str, value: Any) -> Any:
+        """
+        Return an argument as the Dag has it, since Airflow stores a Dag with the arguments of its tasks.
+
+        :param _name: the argument
+        :param value: what the author gave
+        """
+        return named(value)
+
+    @classmethod
+    def set_upstream_of(cls, operator: Any, name: str, value: Any) -> None:
+        """
+        Let an operator follow the tasks whose outputs Airflow does not find in an argument.
+
+        :param operator: of this class, or mapped to it
+        :param name: the argument
+        :param value: what the author gave
+        """
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Return what is to be mapped, with arguments as the Dag has them."""
+        return _Partial(cls, kwargs, super().partial(**{name: cls.in_dag(name, kwargs[name]) for name in kwargs}))
 
     @property
     def _hook_parameters(self) -> dict[str, Any]:
@@ -216,11 +332,18 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
         return set(self.sensitive_fields)
 
     def hide_fields(self) -> None:
-        """Hide the fields that are to be hidden and are not."""
-        for name in self.fields_to_hide():
+        """Hide the fields that are to be hidden and are not, and those that Airflow cannot store as they are."""
+        sensitive = self.fields_to_hide()
+        for name in self.template_fields:
             value = getattr(self, name)
-            if value is not None and not isinstance(value, Hidden):
+            if value is None or isinstance(value, Hidden):
+                continue
+            if name in sensitive:
                 setattr(self, name, Hidden(value))
+            elif callable(value):
+                setattr(self, name, named(value))
+            elif not _can_be_stored(value):
+                setattr(self, name, Hidden(value, _storable(value)))
 
     @contextmanager
     def true_fields(self) -> Iterator[None]:

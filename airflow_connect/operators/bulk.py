@@ -6,8 +6,10 @@ import math
 import os
 import time
 from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from operator import is_not
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
@@ -47,7 +49,7 @@ from airflow_connect.record.results import export_results, first_attempt, read_r
 from airflow_connect.record.storage import Place, folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection
 
     from airflow.sdk import Context
 
@@ -68,6 +70,8 @@ __all__ = [
     "read_results",
 ]
 
+#: Types whose values are no output of a task and hold none: most of what rows consist of.
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _FAIL_OR_SKIP: Final = ("fail", "skip")
 
 #: Seconds between two lines of progress in the log.
@@ -193,11 +197,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.rows = rows
-        for field in getattr(rows, "template_fields", ()):
-            # Airflow looks for the outputs of tasks in lists and dicts, but not in other objects.
-            XComArg.apply_upstream_relationship(self, getattr(rows, field))
-        self.contact = contact
+        self.rows = self.in_dag("rows", rows)
+        self.set_upstream_of(self, "rows", rows)
+        self.contact = self.in_dag("contact", contact)
         self.operation = operation
         self.idempotency_key = idempotency_key
         self.repeat_unknown = repeat_unknown
@@ -221,7 +223,30 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     def _hook_parameters(self) -> dict[str, Any]:
         return {**super()._hook_parameters, "max_in_flight": int(self.max_in_flight)}
 
-    # --- Templates ------------------------------------------------------------------------------------------------
+    # --- What the Dag has of the rows, and templates --------------------------------------------------------------
+
+    @classmethod
+    def in_dag(cls, name: str, value: Any) -> Any:
+        """
+        Return an argument as the Dag has it: of rows in a list, which may be customers' data, how many they are.
+
+        :param name: the argument
+        :param value: what the author gave
+        """
+        return Hidden(value, _shown(value)) if name == "rows" and _is_list(value) else super().in_dag(name, value)
+
+    @classmethod
+    def set_upstream_of(cls, operator: Any, name: str, value: Any) -> None:
+        """
+        Let an operator follow the tasks whose outputs are in its rows: in a list, or in the fields of a source.
+
+        :param operator: a bulk operator, or a mapped one
+        :param name: the argument
+        :param value: what the author gave
+        """
+        if name == "rows":
+            fields = [getattr(value, field) for field in getattr(value, "template_fields", ())]
+            XComArg.apply_upstream_relationship(operator, value if _is_list(value) else fields)
 
     def before_rendering(self, context: Context) -> Collection[str]:
         """
@@ -229,9 +254,10 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
         :param context: the context of the task instance
         """
-        # What a list of rows holds is data, never a template.
-        data = ["rows"] if isinstance(self.rows, (list, tuple)) else []
-        return {*super().before_rendering(context), "contact", "idempotency_key", *data}
+        if isinstance(self.rows, Hidden):
+            # What a list of rows holds is data, never a template; but it may be the output of a task.
+            self.rows = Hidden(_resolved(self.rows.value, context), str(self.rows))
+        return {*super().before_rendering(context), "contact", "idempotency_key"}
 
     def hide_fields(self) -> None:
         """Hide the sensitive fields, and show of the rows what their source says."""
@@ -568,6 +594,32 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                 self.log.warning("The summary cannot be stored: %s", type(untold).__name__)
 
 
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _is_output(value: Any) -> bool:
+    """Tell whether a value stands for the output of a task, as Airflow's templates do."""
+    return hasattr(value, "resolve") and not isinstance(value, os.PathLike)
+
+
+def _resolved(value: Any, context: Context, *, in_row: bool = False) -> Any:
+    """Return rows with the outputs of tasks in the places that stand for them; the same object if there are none."""
+    if type(value) in _SCALARS:
+        return value
+    if isinstance(value, Mapping):
+        items = {key: _resolved(item, context, in_row=True) for key, item in value.items()}
+        return items if any(items[key] is not value[key] for key in items) else value
+    if _is_list(value):
+        members = [_resolved(item, context, in_row=in_row) for item in value]
+        return members if any(map(is_not, members, value)) else value
+    if not _is_output(value):
+        return value
+    output = value.resolve(context)
+    # A mapped task's output is fetched when it is read; a row is read more than once, and in another thread.
+    return list(output) if in_row and isinstance(output, Sequence) and not isinstance(output, str | bytes) else output
+
+
 def _shown(rows: Any) -> str:
     """Return what Airflow's UI shows of rows."""
     if hasattr(rows, "describe"):
@@ -657,7 +709,7 @@ def _xcoms_as_names(contact: Any, context: Context) -> tuple[Any, dict[str, Any]
             return {key: walk(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [walk(item) for item in value]
-        if hasattr(value, "resolve") and not isinstance(value, os.PathLike):
+        if _is_output(value):
             name = f"airflow_connect_xcom_{len(names)}"
             names[name] = value.resolve(context)
             return f"{{{{ {name} }}}}"

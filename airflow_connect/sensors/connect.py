@@ -121,8 +121,8 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         self.results = results
         self.wait_for = wait_for
         self.attributes = attributes
-        self.fail_if = fail_if
-        self.skip_if = skip_if
+        self.fail_if = self.in_dag("fail_if", fail_if)
+        self.skip_if = self.in_dag("skip_if", skip_if)
         self.on_timeout = on_timeout
         self.stop_on_kill = stop_on_kill
         self.results_path = results_path
@@ -131,15 +131,6 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         self._started: float | None = None
         self._polled_before = False
         self._folder: str | None = None
-
-    def before_rendering(self, context: Context) -> Collection[str]:
-        """
-        Keep functions from being rendered: Airflow would call them itself, and not with an outcome.
-
-        :param context: the context of the task instance
-        """
-        functions = {name for name in ("fail_if", "skip_if") if callable(getattr(self, name))}
-        return {*super().before_rendering(context), *functions}
 
     # --- Life ---------------------------------------------------------------------------------------------------
 

@@ -158,6 +158,60 @@ def test_rows_come_from_a_task(run_dag: Callable[..., Any], emulator: Emulator, 
     assert "note" not in next(c for c in emulator.contacts() if c["name"] == "Order 12")["attributes"]
 
 
+def test_outputs_within_lists_and_changed_by_map_zip_and_concat(
+    run_dag: Callable[..., Any], emulator: Emulator, results: Path
+) -> None:
+    """An output stands for what its task returned: in a list of rows, in a row, mapped, zipped and concatenated."""
+    from airflow.providers.common.compat.sdk import task
+
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    with new_dag("outputs") as dag:
+
+        @task(multiple_outputs=False)
+        def one(number: int) -> dict[str, Any]:
+            return {"order": number, "note": "{{ 1 / 0 }}"}
+
+        @task
+        def many(start: int) -> list[dict[str, Any]]:
+            return orders(2, start=start)
+
+        @task
+        def words() -> str:
+            return "{{ 1 / 0 }}"
+
+        def renamed(row: dict[str, Any]) -> dict[str, Any]:
+            return {"order": 100 + row["order"], "note": None}
+
+        def joined(pair: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
+            return {"order": f"{pair[0]['order']}+{pair[1]['order']}", "note": None}
+
+        first, second, each = many(1), many(3), one.expand(number=[5, 6])
+        given = {
+            "in_a_list": [one(0), first, each, {"order": words(), "note": [], "more": {"deep": [words()]}}],
+            "mapped": first.map(renamed),
+            "mapped_task": each.map(renamed),
+            "zipped": first.zip(second).map(joined),
+            "zipped_rows": first.zip(second),
+            "concatenated": first.concat(each),
+        }
+        contact = {"channel": "TASK", "name": "{{ row.order }}"}
+        tasks = {
+            name: BulkCreateContactsOperator(task_id=name, rows=rows, contact=contact) for name, rows in given.items()
+        }
+        partial = BulkCreateContactsOperator.partial(task_id="each_row", contact=contact)
+        tasks["each_row"] = partial.expand(rows=[[one(8)], [first, {"order": 9}]])
+    assert tasks["in_a_list"].upstream_task_ids == {"one", "many", "one__1", "words", "words__1"}
+    assert tasks["each_row"].upstream_task_ids == {"one__2", "many"}
+    run = run_dag(dag)
+
+    assert run.state == "success", states(run)
+    names = Counter(contact["name"] for contact in emulator.contacts())
+    expected = ["0", "1", "2", "5", "6", "{{ 1 / 0 }}", "101", "102", "105", "106", "1+3", "2+4"]
+    expected += ["1", "3", "2", "4", "1", "2", "5", "6", "8", "1", "2", "9"]
+    assert names == Counter(expected)
+
+
 class Tickets:
     """A source of rows as an author may write one: not of any class of this package."""
 

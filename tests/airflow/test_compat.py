@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import socket
 import uuid
 from importlib.metadata import version
@@ -26,6 +27,10 @@ RENDERING: Final = ("parent", "template_fields", "context", "jinja_env", "seen_o
 PRIVATE: Final[list[tuple[str, str, tuple[str, ...], tuple[int, int], tuple[int, int]]]] = [
     ("airflow.models.baseoperator", "BaseOperator._do_render_template_fields", RENDERING, (2, 11), (3, 0)),
     ("airflow.sdk", "BaseOperator._do_render_template_fields", RENDERING, (3, 0), (9, 0)),
+    ("airflow.models.baseoperator", "BaseOperator._render", ("template", "context"), (2, 11), (3, 0)),
+    ("airflow.sdk", "BaseOperator._render", ("template", "context"), (3, 0), (9, 0)),
+    ("airflow.notifications.basenotifier", "BaseNotifier._render", ("template", "context"), (2, 11), (3, 0)),
+    ("airflow.sdk", "BaseNotifier._render", ("template", "context"), (3, 0), (9, 0)),
     ("airflow.models.mappedoperator", "MappedOperator._get_specified_expand_input", (), (2, 11), (3, 0)),
     ("airflow.sdk.definitions.mappedoperator", "MappedOperator._get_specified_expand_input", (), (3, 0), (9, 0)),
     ("airflow.models.taskreschedule", "TaskReschedule.try_number", (), (2, 11), (3, 0)),
@@ -106,7 +111,7 @@ def test_private_names_are_used_in_one_module() -> None:
         for file in Path(airflow_connect.__file__).parent.rglob("*.py")
         if file.name != "_compat.py"
         for name in sorted(names - {"state", "start_date", "try_number", "on_kill"})
-        if name in file.read_text(encoding="utf-8")
+        if re.search(rf"\b{name}\b", file.read_text(encoding="utf-8"))
     ]
     assert wrong == []
 

@@ -136,3 +136,37 @@ def test_a_source_is_rendered_for_each_run(
         run = run_dag(dag, conf={"path": str(path)})
         assert states(run) == {"create": "success"}
     assert sorted(contact["name"] for contact in amazon_connect.contacts()) == sorted(CUSTOMERS)
+
+
+def test_values_that_airflow_cannot_store(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
+    """Numbers that are not finite or too large, and text that is not Unicode, are stored as text: the task decides."""
+    from airflow.providers.common.compat.sdk import task
+
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    values = {"nan": float("nan"), "infinite": float("inf"), "large": 10**20, "half": "\ud83d"}
+    given: dict[str, Any] = {"channel": "TASK", "name": "stored"}
+    native = {"render_template_as_native_obj": True, "user_defined_macros": {"values": values}}
+    with new_dag("storable", **native) as dag:
+        attributes = {"missing": "{{ values.nan }}", "large": "{{ values.large }}"}
+        CreateContactOperator(task_id="sent", attributes=attributes, **given)
+        CreateContactOperator(task_id="infinite", attributes={"rate": "{{ values.infinite }}"}, **given)
+        CreateContactOperator(task_id="half", attributes={"mood": "{{ values.half }}"}, **given)
+
+        @task.create_contact(**given)
+        def called(one: float) -> dict[str, Any]:
+            return {"attributes": {"one": one, "kind": type(one).__name__}}
+
+        called("{{ values.nan }}")
+    run = run_dag(dag)
+
+    assert states(run) == {"sent": "success", "infinite": "failed", "half": "failed", "called": "success"}
+    assert sorted(tuple(contact["attributes"].items()) for contact in amazon_connect.contacts()) == [
+        (("kind", "float"),),
+        (("large", "100000000000000000000"),),
+    ]
+    stored = {task_id: fields for (task_id, _), fields in rendered_fields(run).items()}
+    assert stored["sent"]["attributes"] == {"missing": "nan", "large": "100000000000000000000"}
+    assert stored["infinite"]["attributes"] == {"rate": "inf"}
+    assert stored["half"]["attributes"] == {"mood": "\\ud83d"}
+    assert stored["called"]["op_args"] == ["nan"]

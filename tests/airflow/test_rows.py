@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_connect.bulk.sources import FileRows, SqlRows, source_of
+from airflow_connect.operators.bulk import BulkCreateContactsOperator
+from airflow_connect.sensors.connect import ContactSensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +79,67 @@ def test_sources_in_a_stored_dag(tmp_path: Path) -> None:
     serialization.from_dict(json.loads(first))
 
 
+def contact_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the contact of a row."""
+    return {"channel": "TASK", "name": row["name"]}
+
+
+def test_a_stored_dag_has_neither_rows_nor_addresses() -> None:
+    """Of rows in a list Airflow stores how many they are, of a function its name; mapped or not."""
+    rows = [{"name": MARKED}, {"name": MARKED}]
+
+    def build(_: Any) -> None:
+        outcome_is = [lambda outcome: outcome["state"] == "expired"] * 2
+        BulkCreateContactsOperator(task_id="list", rows=rows, contact={"channel": "TASK"})
+        BulkCreateContactsOperator(task_id="function", rows=FileRows("a.csv"), contact=contact_of)
+        bulk = BulkCreateContactsOperator.partial(task_id="partial", rows=rows, contact=contact_of)
+        bulk.expand(operation=["create", "start_task"])
+        BulkCreateContactsOperator.partial(task_id="rows").expand(rows=[rows, rows], contact=[contact_of])
+        BulkCreateContactsOperator.partial(task_id="kwargs").expand_kwargs([{"rows": rows, "contact": contact_of}])
+        ContactSensor(task_id="sensor", contact_id="c", fail_if=outcome_is[0], skip_if=outcome_is[1])
+        ContactSensor.partial(task_id="sensors", fail_if=outcome_is[0]).expand(contact_id=["c", "d"])
+
+    module = importlib.import_module("airflow.serialization.serialized_objects")
+    serialization = getattr(module, "DagSerialization", None) or module.SerializedDAG
+    dags = [new_dag("stored", build), new_dag("stored", build)]
+    first, second = (json.dumps(serialization.to_dict(dag), sort_keys=True, default=str) for dag in dags)
+    assert first == second
+    assert MARKED not in first
+    assert " at 0x" not in first
+    assert "2 rows" in first
+    assert "contact_of" in first
+    serialization.from_dict(json.loads(first))
+
+
+def test_sources_of_mapped_tasks_know_their_upstream(run_dag: Callable[..., Any], tmp_path: Path) -> None:
+    """A mapped task reads what the tasks that its sources name have written, and so runs after them."""
+    from airflow.providers.common.compat.sdk import task
+
+    arguments: dict[str, Any] = {"contact": contact_of, "dry_run": True}
+
+    def build(_: Any) -> None:
+        @task
+        def export(name: str) -> str:
+            path = tmp_path / f"{name}.csv"
+            path.write_text(f"name\n{name}\n")
+            return str(path)
+
+        bulk = BulkCreateContactsOperator.partial
+        bulk(task_id="shared", rows=FileRows(export("a")), **arguments).expand(on_invalid=["fail", "skip"])
+        bulk(task_id="each", **arguments).expand(rows=[FileRows(export("b")), FileRows(export("c"))])
+        bulk(task_id="kwargs", **arguments).expand_kwargs([{"rows": FileRows(export("d"))}])
+
+    dag = new_dag("mapped_sources", build)
+    upstream = {name: dag.get_task(name).upstream_task_ids for name in ("shared", "each", "kwargs")}
+    assert upstream == {"shared": {"export"}, "each": {"export__1", "export__2"}, "kwargs": {"export__3"}}
+    run = run_dag(dag)
+    assert {name: [made["rows"] for made in results(run, name)] for name in upstream} == {
+        "shared": [1, 1],
+        "each": [1, 1],
+        "kwargs": [1],
+    }
+
+
 def test_sources_are_rendered(run_dag: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Path, SQL and parameters are templates, and a path may be what another task returns."""
     from airflow.providers.common.compat.sdk import ObjectStoragePath, task
@@ -135,8 +198,8 @@ def test_rows_of_other_tasks(run_dag: Callable[..., Any], tmp_path: Path) -> Non
     run = run_dag(new_dag("other_tasks", build))
     pairs = [[{"n": n}, {"n": -n, "template": "{{ 1 + 1 }}"}] for n in (1, 2)]
     assert results(run, "list") == [{"source": "a list of 2 rows", "rows": pairs[0]}]
-    assert results(run, "mapped") == [{"source": "rows of a mapped task", "rows": [{"n": 1}, {"n": 2}, {"n": 3}]}]
-    assert results(run, "mapped_lists") == [{"source": "rows of a mapped task", "rows": [*pairs[0], *pairs[1]]}]
+    assert results(run, "mapped") == [{"source": "rows that tasks returned", "rows": [{"n": 1}, {"n": 2}, {"n": 3}]}]
+    assert results(run, "mapped_lists") == [{"source": "rows that tasks returned", "rows": [*pairs[0], *pairs[1]]}]
     assert [result["rows"] for result in results(run, "files")] == [[{"a": "a"}], [{"a": 1}]]
     assert [result["rows"] for result in results(run, "found")] == [[{"a": "a"}], [{"a": "b"}]]
 

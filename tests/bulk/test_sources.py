@@ -10,6 +10,7 @@ import json
 import math
 import os
 import pickle
+import re
 import sqlite3
 import subprocess
 import sys
@@ -628,7 +629,7 @@ def test_output_of_a_mapped_task_is_fetched_in_parts() -> None:
             return [{"n": n} for n in range(*key.indices(120))]
 
     source = source_of(Lazy())
-    assert str(source) == "rows of a mapped task"
+    assert str(source) == "rows that tasks returned"
     assert asked == []
     reading = source.read()
     assert next(reading) == (1, {"n": 0})
@@ -636,6 +637,73 @@ def test_output_of_a_mapped_task_is_fetched_in_parts() -> None:
     assert [row["n"] for _, row in reading] == list(range(1, 120))
     assert asked == [slice(0, 50), slice(50, 100), slice(100, 150)]
     assert not source.can_be_read_twice, "what Airflow fetches is fetched once"
+
+
+class Skip(Exception):  # noqa: N818  # stands for Airflow's, by its name
+    """Raised by a function to leave an item out."""
+
+
+Skip.__name__ = "AirflowSkipException"
+
+
+def test_output_with_map_is_fetched_in_parts() -> None:
+    """Functions of map() are called for each item; what one raises is that row's fault, told without the row."""
+    from collections.abc import Sequence as AbstractSequence
+
+    asked: list[Any] = []
+
+    class Lazy(AbstractSequence[Any]):
+        def __len__(self) -> int:
+            return 60
+
+        def __getitem__(self, key: Any) -> Any:
+            asked.append(key)
+            return list(range(*key.indices(60)))
+
+    class Mapped(AbstractSequence[Any]):
+        value = Lazy()
+
+        def __init__(self, *callables: Callable[[Any], Any]) -> None:
+            self.callables = callables
+
+        def __len__(self) -> int:
+            return len(self.value)
+
+        def __getitem__(self, key: Any) -> Any:
+            raise AssertionError("each by itself costs a request")
+
+    def row(number: int) -> dict[str, int]:
+        if number == 1:
+            raise ValueError(SECRET)
+        if number == 2:
+            raise Skip
+        return {"n": number}
+
+    found = rows_of(source_of(Mapped(row, lambda row: row | {"m": 2 * row["n"]})))
+    assert found[0] == {"n": 0, "m": 0}
+    assert found[2:] == [{"n": n, "m": 2 * n} for n in range(3, 60)]
+    assert found[1].text == "1"
+    assert re.fullmatch(r"the function given to map\(\) raised ValueError in line \d+", found[1].rule)
+    assert asked == [slice(0, 50), slice(50, 100)]
+
+
+def test_output_that_cannot_be_cut() -> None:
+    """What zip() and concat() give is read item by item."""
+    from collections.abc import Sequence as AbstractSequence
+
+    class Uncut(AbstractSequence[Any]):
+        def __len__(self) -> int:
+            return 51
+
+        def __getitem__(self, key: Any) -> Any:
+            if key >= len(self):
+                raise IndexError(key)
+            return {"n": key}
+
+    assert rows_of(source_of(Uncut())) == [{"n": n} for n in range(51)]
+    both = source_of([{"n": -1}, Uncut()])
+    assert rows_of(both) == [{"n": n} for n in range(-1, 51)]
+    assert not both.can_be_read_twice, "what Airflow fetches is fetched once"
 
 
 @pytest.mark.parametrize("rows", [[{"a": 1}], ({"a": 1},)])

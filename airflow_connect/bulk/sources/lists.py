@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Final
 
+from airflow_connect.api.errors import InputError
 from airflow_connect.bulk.sources.base import InvalidRow, Values, type_name
 from airflow_connect.bulk.sources.json_lines import json_line
 
@@ -19,12 +19,13 @@ _XCOM_BATCH: Final = 50
 @dataclass(repr=False)
 class ListRows:
     """
-    Rows that are there: a list of dicts.
+    Rows that are there: a list of dicts, or what tasks returned.
 
     The output of a mapped task is fetched in parts. An item that is a list itself gives its items, since each
-    instance of a mapped task may return several rows.
+    instance of a mapped task may return several rows, and a list may hold the outputs of several tasks. Functions that
+    an author gave to ``map()`` of an output are called for each item; what one of them raises is that row's fault.
 
-    :param rows: a sequence or an iterator of dicts, or of lists of dicts
+    :param rows: a sequence or an iterator of dicts, or of sequences of dicts
     """
 
     rows: Sequence[Any] | Iterator[Any]
@@ -35,7 +36,7 @@ class ListRows:
     def __str__(self) -> str:
         if isinstance(self.rows, list | tuple):
             return "a list of 1 row" if len(self.rows) == 1 else f"a list of {len(self.rows):,} rows"
-        return "rows of a mapped task" if isinstance(self.rows, Sequence) else "an iterator of rows"
+        return "rows that tasks returned" if isinstance(self.rows, Sequence) else "an iterator of rows"
 
     def describe(self) -> str:
         """Return what Airflow's UI shows."""
@@ -49,25 +50,82 @@ class ListRows:
         What Airflow fetches is read once, and in the thread of the task: Airflow 2 fetches it through a session of that
         thread.
         """
-        return isinstance(self.rows, list | tuple)
+        return _is_here(self.rows)
 
     def read(self) -> Iterator[tuple[int, Values | InvalidRow]]:
         """Return the rows one by one, with their numbers from 1."""
-        number = 0
-        for item in self._items():
-            for row in item if isinstance(item, list | tuple) else (item,):
-                number += 1
-                yield number, _from_mapping(row)
+        for number, row in enumerate(_rows_in(self.rows), 1):
+            yield number, _from_mapping(row)
 
-    def _items(self) -> Iterable[Any]:
-        if isinstance(self.rows, list | tuple | Iterator):
-            return self.rows
-        # Item by item, a mapped task's output costs a request each.
-        starts = range(0, len(self.rows), _XCOM_BATCH)
-        return chain.from_iterable(self.rows[start : start + _XCOM_BATCH] for start in starts)
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """An item of which a function made no row."""
+
+    item: Any
+    error: str
+
+
+def _is_here(items: Any) -> bool:
+    """Tell whether all items are in memory: a list may hold what is fetched when it is read."""
+    if not isinstance(items, list | tuple):
+        return False
+    return all(type(item) is dict or not _is_sequence(item) or _is_here(item) for item in items)
+
+
+def _is_sequence(item: Any) -> bool:
+    return isinstance(item, Sequence) and not isinstance(item, str | bytes | bytearray)
+
+
+def _rows_in(items: Sequence[Any] | Iterator[Any]) -> Iterator[Any]:
+    """Yield items, and those of the sequences among them."""
+    for item in _items_of(items):
+        if _is_sequence(item):
+            yield from _rows_in(item)
+        else:
+            yield item
+
+
+def _items_of(items: Sequence[Any] | Iterator[Any]) -> Iterator[Any]:
+    if isinstance(items, list | tuple | Iterator):
+        return iter(items)
+    from airflow_connect._compat import map_of_output
+
+    output, functions = map_of_output(items)
+    return _mapped(output, functions) if functions else _in_parts(output)
+
+
+def _in_parts(items: Sequence[Any]) -> Iterator[Any]:
+    # Item by item, a mapped task's output costs a request each.
+    for start in range(0, len(items), _XCOM_BATCH):
+        try:
+            part = items[start : start + _XCOM_BATCH]
+        except TypeError:  # what Airflow makes of zip() and concat() cannot be cut
+            part = [items[index] for index in range(start, min(start + _XCOM_BATCH, len(items)))]
+        yield from part
+
+
+def _mapped(items: Any, functions: Sequence[Any]) -> Iterator[Any]:
+    if isinstance(items, Mapping):
+        raise InputError("rows maps over a dict, which is one row. Let the task return a list of dicts, or [row].")
+    for item in _items_of(items):
+        result = item
+        try:
+            for function in functions:
+                result = function(result)
+        except Exception as error:  # noqa: BLE001  # it is the author's code
+            # As when tasks are mapped over such an output.
+            if any(kind.__name__ == "AirflowSkipException" for kind in type(error).__mro__):
+                continue
+            # Its message may hold what the row holds.
+            inside = error.__traceback__.tb_next if error.__traceback__ else None
+            result = _Raised(item, type(error).__name__ + (f" in line {inside.tb_lineno}" if inside else ""))
+        yield result
 
 
 def _from_mapping(row: Any) -> Values | InvalidRow:
+    if isinstance(row, _Raised):
+        return InvalidRow(f"the function given to map() raised {row.error}", text=_in_words(row.item))
     if not isinstance(row, Mapping):
         return InvalidRow(f"is {type_name(row)}; a row is a dict of values by column", text=_in_words(row))
     values = row if type(row) is dict else dict(row)
