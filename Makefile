@@ -9,6 +9,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 VENV := .venv
 IN_VENV := $(VENV)/bin/python
 
+# Images of containers often set it; then each process of the tests compiles all of this checkout anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo up down test check bench matrix constraints docs wheel chromium postgresql mariadb npm python clean
 .SILENT:
@@ -30,8 +33,8 @@ down: python ## End what `make up` started
 venv: python ## Install the newest Airflow, this checkout and the tools of a developer into .venv
 	$(PYTHON) .ci/install.py $(VENV)
 
-test: venv chromium postgresql mariadb npm ## Run all tests on the newest Airflow, in two processes side by side
-	$(IN_VENV) -m pytest -n 2 $(ARGS)
+test: venv chromium postgresql mariadb npm ## Run all tests on the newest Airflow, in three processes: one mostly waits for its Airflow
+	$(IN_VENV) -m pytest -n 3 $(ARGS)
 
 check: venv ## Lint, check the format and the types
 	$(IN_VENV) -m ruff check .
@@ -63,6 +66,7 @@ docs: python ## Rewrite what the pages take from the code, and build the site in
 
 clean: down ## Remove all that the other targets made
 	rm -rf $(VENV) .demo .matrix .sdks .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 python:
 	if [ -z "$(PYTHON)" ]; then \

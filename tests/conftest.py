@@ -79,9 +79,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _models_are_read_once() -> None:
-    """Each hook makes a session of botocore's, which reads the same megabytes of JSON: most of a short test's time."""
+    """Each hook makes a session of botocore's, which lists and reads the same files: most of a short test's time."""
     read = functools.cache(botocore.loaders.JSONFileLoader().load_file)
     botocore.loaders.JSONFileLoader.load_file = lambda _loader, path: read(path)
+    services = functools.cache(botocore.loaders.Loader().list_available_services)
+    botocore.loaders.Loader.list_available_services = lambda _loader, type_name: services(type_name)
 
 
 @pytest.fixture(autouse=True)

@@ -636,7 +636,7 @@ def _tail(text: str, lines: int = 40) -> str:
 def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
     what = f"{request.get_method()} {urllib.parse.urlsplit(request.full_url).path}"
     try:
-        response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=30)
+        response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=90)
     except urllib.error.HTTPError as error:
         raise LocalAirflowError(f"{what}: {error.code} {error.read().decode(errors='replace')}") from error
     except (OSError, http.client.HTTPException) as error:

@@ -48,7 +48,11 @@ def rows(*, invalid: int = 0, refused: int = 0) -> list[dict[str, Any]]:
 
 #: What is given, what happens, and the states that rows may be in afterwards.
 ENDINGS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
-    "all created": ({"rows": rows()}, "throttle=0.1, error_500=0.1, cut_after=0.1", {"created"}),
+    "all created": (
+        {"rows": rows()},
+        "CreateContact:throttle=0.1, CreateContact:error_500=0.1, CreateContact:cut_after=0.1",
+        {"created"},
+    ),
     "some refused": ({"rows": rows(refused=3, invalid=2), "on_invalid": "skip"}, "", {"created", "failed", "invalid"}),
     "nothing valid is left": ({"rows": rows(invalid=ROWS), "on_invalid": "skip"}, "", {"invalid"}),
     "rows with faults": ({"rows": rows(invalid=5)}, "", {"invalid", "not_sent"}),
@@ -58,9 +62,17 @@ ENDINGS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
         {"created", "not_sent"},
     ),
     "all refused": ({"rows": rows(refused=ROWS)}, "", {"failed", "not_sent"}),
-    "throttled for ever": ({"rows": rows(), "max_retry_time": 1}, "throttle=1", {"failed", "not_sent"}),
-    "service is down": ({"rows": rows(), "max_retry_time": 0}, "error_500=1", {"unknown", "failed", "not_sent"}),
-    "answers are lost": ({"rows": rows(), "max_retry_time": 0}, "cut_after=1", {"unknown", "failed", "not_sent"}),
+    "throttled for ever": ({"rows": rows(), "max_retry_time": 1}, "CreateContact:throttle=1", {"failed", "not_sent"}),
+    "service is down": (
+        {"rows": rows(), "max_retry_time": 0},
+        "CreateContact:error_500=1",
+        {"unknown", "failed", "not_sent"},
+    ),
+    "answers are lost": (
+        {"rows": rows(), "max_retry_time": 0},
+        "CreateContact:cut_after=1",
+        {"unknown", "failed", "not_sent"},
+    ),
     "timed out": ({"rows": rows()}, "slow(500)=1", {"created", "unknown", "not_sent"}),
     "record breaks off": ({"rows": rows()}, "", {"created", "unknown", "not_sent"}),
 }
@@ -95,6 +107,7 @@ def test_everything_says_the_same(
             contact=CONTACT,
             idempotency_key="{{ row.order }}",
             max_in_flight=4,
+            total_rate=500,
             results_path=str(tmp_path / "results"),
             failed_rows_path=str(failed),
             **options,
