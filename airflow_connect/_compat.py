@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 __all__ = [
+    "LINKS_ARE_MADE_BY_THE_TASK",
     "MAPPED_GROUPS_RUN_ALL_BRANCHES",
     "TRIGGERS_ARE_TOLD_OF_KILLS",
     "AirflowFailException",
@@ -81,6 +82,7 @@ __all__ = [
     "is_deferral_timeout",
     "is_deferred",
     "is_replaced",
+    "is_resumed",
     "is_retry",
     "log_url",
     "map_of_output",
@@ -391,6 +393,17 @@ def first_reschedule(context: Mapping[str, Any]) -> datetime | None:
         attempts = looks.filter(TaskReschedule.try_number >= ti.max_tries - (ti.task.retries or 0) + 1)
         found: datetime | None = attempts.order_by(TaskReschedule.id).limit(1).scalar()
     return found
+
+
+def is_resumed(ti: Any) -> bool:
+    """Return whether a running task instance goes on after it was deferred; Airflow 2 keeps that in another place."""
+    given = ti if hasattr(ti, "next_method") else getattr(ti, "_ti_context_from_server", None)
+    return bool(getattr(given, "next_method", None))
+
+
+#: Since Airflow 3.0 a task's links are made where it has run, right after that, and by nobody else. The operator is the
+#: mapped one where the task instance has failed before it got its arguments.
+LINKS_ARE_MADE_BY_THE_TASK: Final = AIRFLOW_V_3_0_PLUS
 
 
 def is_deferral_timeout(next_method: str, next_kwargs: Mapping[str, Any] | None) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 from airflow.providers.amazon.aws.utils.mixins import AwsBaseHookMixin
 
-from airflow_connect._compat import AirflowFailException, BaseOperatorLink, RenderedTask
+from airflow_connect._compat import AirflowFailException, BaseOperatorLink, RenderedTask, is_resumed
 from airflow_connect._frames import forget_variables
 from airflow_connect.api.errors import RequestError
 from airflow_connect.calls.retry import MAX_RETRY_TIME
@@ -40,9 +40,6 @@ _TRUTH: Final = {
     "none": False,
     "": False,
 }
-
-#: Methods that begin a task; after a deferral Airflow calls another one, in another process.
-_BEGINNING: Final = frozenset({"execute", "choose_branch"})
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -175,8 +172,6 @@ def confidential(
 
     @functools.wraps(method)
     def run(self: Task, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        if method.__name__ in _BEGINNING:
-            self.link_of_run = {}
         with self.true_fields():
             try:
                 return method(self, *args, **kwargs)
@@ -307,6 +302,8 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
 
         :param context: the context of the task instance
         """
+        # Whatever the task does, this comes first.
+        self.link_of_run = None if is_resumed(context["ti"]) else {}
         for name in self.template_fields:
             value = getattr(self, name)
             if hasattr(value, "template_fields"):
@@ -373,9 +370,10 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
         :return: the address of the contact's page for the log
         """
         url = self.hook.instance_access_url
-        if url is None:
-            return "no link"
-        stored = {"instance_access_url": url, **({"contact_id": contact_id} if contact_id else {})}
+        stored = {"instance_access_url": url, **({"contact_id": contact_id} if contact_id else {})} if url else {}
+        # Also where there is no link: a task that is resumed looks for it.
         context["ti"].xcom_push(key=ContactLink.xcom, value=stored)
         self.link_of_run = stored
+        if url is None:
+            return "no link"
         return contact_url(url, contact_id) if contact_id else url

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from airflow_connect._compat import BaseOperatorLink, XCom
+from airflow_connect._compat import LINKS_ARE_MADE_BY_THE_TASK, BaseOperatorLink, XCom
 from airflow_connect.api.fields import website
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ class _ConnectLink(BaseOperatorLink):
         :param operator: the operator
         :param ti_key: the task instance
         """
-        # Airflow 3 asks in the worker, and logs an error where there is no XCom: a task may have failed before it.
-        if (stored := getattr(operator, "link_of_run", None)) is None:
+        # Airflow 3 logs an error where there is no XCom, and a task may have failed before it stored one.
+        is_mapped = hasattr(operator, "partial_kwargs")
+        stored = {} if is_mapped and LINKS_ARE_MADE_BY_THE_TASK else getattr(operator, "link_of_run", None)
+        if stored is None:
             stored = XCom.get_value(key=self.xcom, ti_key=ti_key)
         return self.format(stored) if isinstance(stored, dict) and website(stored.get("instance_access_url")) else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ from tests.airflow.runs import new_dag, states
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+
+    from airflow_connect.testing import LocalConnect
 
 MARKED = "customer-content-31415"
 
@@ -97,6 +101,60 @@ def test_a_hidden_instance_is_used(run_dag: Callable[..., Any], emulator: Any) -
         )
     assert states(run_dag(dag)) == {"create": "success"}
     assert len(emulator.contacts()) == 1
+
+
+def fail_before_a_link(folder: Path) -> None:
+    from airflow.providers.common.compat.sdk import task
+
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    unknown = "{{ nothing.more }}"
+    CreateContactOperator(task_id="rendering", channel="TASK", name=unknown)
+    CreateContactOperator(task_id="checked", channel="TASK", name="x" * 2_000)
+    CreateContactOperator(task_id="hidden", channel="TASK", name="x", sensitive_fields=("nothing",))
+    CreateContactOperator.partial(task_id="mapped", channel="TASK").expand(name=["x" * 2_000])
+    CreateContactOperator.partial(task_id="mapped_rendering", channel="TASK", description=unknown).expand(name=["x"])
+    StopContactOperator(task_id="stop", contact_id=unknown)
+    ContactSensor(task_id="wait", contact_id=unknown)
+    contact = {"channel": "TASK", "name": "{{ row.name }}"}
+    BulkCreateContactsOperator(task_id="bulk", rows=[{}], contact=contact, results_path=str(folder))
+    BulkCreateContactsOperator(task_id="bulk_rendering", rows=[{}], contact=contact, results_path=unknown)
+
+    @task(show_return_value_in_logs=False)
+    def rows() -> list[dict[str, str]]:
+        return [{"nam": "an argument that does not exist"}]
+
+    CreateContactOperator.partial(task_id="without_arguments", channel="TASK").expand_kwargs(rows())
+
+
+def test_a_task_that_failed_before_it_had_a_link_tells_of_its_fault_alone(
+    run_dag: Callable[..., Any], logged: Callable[[], str], tmp_path: Path
+) -> None:
+    """Airflow asks for the links of every task, and would log an error for each that is not there."""
+    with new_dag("no_links") as dag:
+        fail_before_a_link(tmp_path)
+    run = run_dag(dag)
+    assert {task_id for task_id, state in states(run).items() if state != "failed"} == {"rows"}
+    assert "amazon_connect' map_index" not in logged()
+
+
+def test_an_instance_without_an_address_makes_no_fault(
+    run_dag: Callable[..., Any],
+    amazon_connect: LocalConnect,
+    logged: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A task that was resumed in another process looks for the link that the first one stored, if there was one."""
+    connection: Any = amazon_connect.connection
+    connection["extra"]["service_config"]["connect"]["instance_alias"] = "not an alias"
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    wait: dict[str, Any] = {"wait_for_completion": True, "waiter_delay": 0.2, "deferrable": True}
+    with new_dag("no_address") as dag:
+        CreateContactOperator(task_id="create", channel="TASK", name="Check", **wait)
+    with amazon_connect.agent():
+        run = run_dag(dag)
+    assert states(run) == {"create": "success"}
+    assert "XCom not found" not in logged()
 
 
 def test_a_hidden_value_shows_nothing() -> None:
