@@ -36,10 +36,11 @@ venv: python ## Install the newest Airflow, this checkout and the tools of a dev
 test: venv chromium postgresql mariadb npm ## Run all tests on the newest Airflow, in three processes: one mostly waits for its Airflow
 	$(IN_VENV) -m pytest -n 3 $(ARGS)
 
-check: venv ## Lint, check the format and the types
+check: venv ## Lint, check the format, the types and the spelling
 	$(IN_VENV) -m ruff check .
 	$(IN_VENV) -m ruff format --check .
 	$(IN_VENV) -m mypy
+	$(IN_VENV) -m codespell_lib
 
 bench: venv ## Run the benchmarks; each prints its table
 	set -e; for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(IN_VENV) "$$file"; done
