@@ -15,10 +15,12 @@ import re
 import sys
 import textwrap
 import tomllib
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,6 +146,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _text_forms() -> str:
+    from airflow_connect.api.fields import Written
     from airflow_connect.api.operations import CreateContact
 
     values: list[tuple[str, Any]] = [
@@ -156,6 +159,11 @@ def _text_forms() -> str:
         ("`Decimal('12.50')`", Decimal("12.50")),
         ("`date(2026, 11, 24)`", date(2026, 11, 24)),
         ("`datetime(2026, 11, 24, 16, tzinfo=UTC)`", datetime(2026, 11, 24, 16, tzinfo=UTC)),
+        ("`time(16, 5)`", time(16, 5)),
+        ("`UUID('…')`", UUID("b1000000-0000-4000-8000-000000000001")),
+        ("`b'K\\xc3\\xb6ln'`, bytes that are UTF-8", b"K\xc3\xb6ln"),
+        ("`Team.NORTH`, of `class Team(Enum)`", Enum("Team", {"NORTH": "north"})["NORTH"]),
+        ("`12.50` in JSON", Written("12.50")),
         ("`None`", None),
         ("`float('nan')`", float("nan")),
     ]

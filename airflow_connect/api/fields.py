@@ -6,25 +6,30 @@ members are read from there. Where authors may write shorter, or Amazon's docume
 converter is written here. What binds several parameters is in :mod:`airflow_connect.api.operations`. This module knows
 no Airflow, no client and no network.
 
-**Text.** Wherever Amazon Connect takes text, the scalars that upstream data holds are taken too and written
-in one form:
+**Text.** Wherever Amazon Connect takes text, and wherever a template over rows or a key puts a value into text, the
+scalars that upstream data holds are taken too and written in one form (:func:`text_of`):
 
 =====================  ==================================================================================
 given                  sent
 =====================  ==================================================================================
 ``str``                as it is
+bytes that are UTF-8   the text that they are
 ``bool``               ``true`` or ``false``
 ``int``                its digits
 ``float``              plain decimal notation, no exponent, no ``.0``: ``0.1``, ``12``, ``0.0000001``
 ``Decimal``            plain decimal notation with its own trailing zeros: ``12.50``
 ``date``               ISO 8601: ``2026-11-24``
 ``datetime``           ISO 8601: ``2026-11-24T16:00:00+00:00``, without an offset if it has no time zone
+``time``               ISO 8601: ``16:00:00``
 ``UUID``               its 36 characters
+:class:`Written`       plain decimal notation, with the digits that were written
+``Enum``               its value
 numpy, pandas scalar   as the Python value that it stands for
 =====================  ==================================================================================
 
-``None``, NaN, ``pandas.NA`` and ``NaT`` mean *not given*: the attribute, reference or parameter is left out.
-Lists, dicts, bytes, infinities and numbers of more than 4,000 digits are refused.
+``None``, NaN, ``pandas.NA`` and ``NaT`` mean *not given*: the attribute, reference or parameter is left out, and within
+other text there is nothing in its place. Everything else is refused: lists, dicts, other bytes, durations, infinities,
+numbers of more than 4,000 digits, any other object.
 
 **Numbers and booleans** are also taken as the text that a template makes of them: ``"30"``, ``"true"``. **Times** are
 taken as a date, a datetime, ISO 8601 text or epoch seconds; without a time zone they are UTC.
@@ -38,8 +43,9 @@ import re
 import threading
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -51,9 +57,14 @@ __all__ = [
     "ABSENT",
     "ATTRIBUTES_MAX_BYTES",
     "EXPIRY_ATTRIBUTE",
+    "MISSING",
     "REFERENCES_MAX_BYTES",
+    "TEXT_RULE",
     "Converter",
     "Fault",
+    "NotTextError",
+    "Written",
+    "checked_key",
     "choice",
     "converter",
     "cut_instance_arn",
@@ -61,6 +72,7 @@ __all__ = [
     "is_absent",
     "key_path",
     "service_model",
+    "text_in_text",
     "text_of",
     "website",
     "website_of_alias",
@@ -100,6 +112,18 @@ _VALUE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL")
 # 1E+999999999 the plain notation would fill the memory.
 _NUMBER_MAX_DIGITS: Final = 4_000
 _NUMBER_MAX_BITS: Final = int(_NUMBER_MAX_DIGITS * math.log2(10))
+
+#: How Python and pandas write a value that is missing: as a key, it would make one contact of all that have none.
+MISSING: Final = frozenset({"None", "nan", "NaN", "NaT", "<NA>"})
+
+#: Control characters: those of ASCII, and those that ISO 8859 adds.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+#: The same without those that a text of several lines has.
+_CONTROL_IN_LINES: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_NO_CONTROL: Final = "must hold no control characters"
+_NO_CONTROL_IN_LINES: Final = "must hold no control characters but tabs and line breaks"
+
+TEXT_RULE: Final = "must be text, a number, a boolean, a date or a time"
 
 ABSENT: Final = object()
 _NO_SCALAR: Final = object()
@@ -160,17 +184,58 @@ def converter(shape: Shape) -> Converter:
 # Scalars
 
 
+class Written(float):
+    """
+    A number that keeps the digits with which a file has it: ``12.50``, or more digits than a ``float`` holds.
+
+    It calculates as a ``float`` does.
+
+    :param digits: the number, as JSON writes it
+    """
+
+    __slots__ = ("digits",)
+
+    def __init__(self, digits: str) -> None:
+        super().__init__()
+        self.digits = digits
+
+    def __str__(self) -> str:
+        """Return what is sent: plain decimal notation."""
+        decimal = Decimal(self.digits)
+        return _decimal_text(decimal) if _is_short(decimal) else self.digits
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.digits,)
+
+
+class NotTextError(TypeError):
+    """
+    A value has no form as text.
+
+    :param value: the value, of which the message tells the type and the size alone
+    """
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(describe(value))
+
+
 def _plain(value: Any) -> Any:
-    """Turn numpy's and pandas' scalars into Python's, and every way to say *nothing* into ``ABSENT``."""
+    """Return the Python value that a value stands for, and ``ABSENT`` for every way to say *nothing*."""
+    if isinstance(value, Enum):
+        value = value.value
     kind = getattr(getattr(value, "dtype", None), "kind", None)
     if kind is not None and getattr(value, "shape", None) == ():
         if kind == "f":  # by way of its text, since float(float32(0.1)) is 0.10000000149011612
             value = float(str(value))
-        elif kind == "M" and isinstance(value.item(), int):  # nanoseconds, and what Python's dates do not hold
-            micros = value.astype("datetime64[us]").item()
-            value = value if isinstance(micros, int) else micros
+        elif kind in "mM":
+            value = _time_of_numpy(value, kind)
         else:
             value = value.item()
+    if isinstance(value, bytes | bytearray | memoryview):
+        try:
+            return bytes(value).decode()
+        except UnicodeDecodeError:
+            return value
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return ABSENT
     if isinstance(value, float) and math.isnan(value):
@@ -178,6 +243,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_nan():
         return ABSENT
     return value
+
+
+def _time_of_numpy(value: Any, kind: str) -> Any:
+    """Return a ``datetime64`` as Python has it, to the microsecond; what Python does not have, as it is."""
+    if str(value) == "NaT":
+        return None
+    if kind == "m":  # of nanoseconds, Python would have a number
+        return value
+    micros = value.astype("datetime64[us]").item() if isinstance(value.item(), int) else value.item()
+    return value if isinstance(micros, int) else micros
 
 
 def is_absent(value: Any) -> bool:
@@ -193,26 +268,71 @@ def _scalar_text(value: Any) -> Any:
     if value is ABSENT:
         return ABSENT
     if isinstance(value, str):
-        return str.__str__(value)
+        # The class of a text may say what str() is of it; Airflow 2 has proxies, which are not of the class they name.
+        return str.__str__(value) if issubclass(type(value), str) else str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return int.__repr__(value) if value.bit_length() <= _NUMBER_MAX_BITS else _NO_SCALAR
+    if isinstance(value, Written):
+        value = Decimal(value.digits)
     if isinstance(value, float):
         return _decimal_text(Decimal(float.__repr__(value))).removesuffix(".0") if math.isfinite(value) else _NO_SCALAR
     if isinstance(value, Decimal):
-        return _decimal_text(value) if value.is_finite() and abs(value.adjusted()) <= _NUMBER_MAX_DIGITS else _NO_SCALAR
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
+        return _decimal_text(value) if _is_short(value) else _NO_SCALAR
+    if isinstance(value, (date, datetime, time)):
+        # pandas has nanoseconds, of which nobody else writes three.
+        return (value.to_pydatetime(warn=False) if hasattr(value, "to_pydatetime") else value).isoformat()
     if isinstance(value, UUID):
         return str(value)
     return _NO_SCALAR
 
 
+def _is_short(value: Decimal) -> bool:
+    return value.is_finite() and abs(value.adjusted()) <= _NUMBER_MAX_DIGITS
+
+
 def text_of(value: Any) -> str | None:
-    """Return the text as which a scalar is sent, ``None`` for one that is missing and for what is no scalar."""
+    """Return the text as which a scalar is sent, ``None`` for one that is missing and for what is not a scalar."""
     text = _scalar_text(value)
     return text if isinstance(text, str) else None
+
+
+def text_in_text(value: Any) -> str:
+    """
+    Return a value as it stands within other text: empty for one that is missing.
+
+    :param value: the value
+    :raises NotTextError: if it is not a scalar
+    """
+    text = _scalar_text(value)
+    if text is _NO_SCALAR:
+        raise NotTextError(value)
+    return "" if text is ABSENT else str(text)
+
+
+def checked_key(value: Any, name: str = "idempotency_key") -> tuple[str, Fault | None]:
+    """
+    Return a key as the text that identifies a contact, and what is wrong with it.
+
+    :param value: what an author or a template gave
+    :param name: what the fault calls it
+    """
+    text = text_of(value)
+    if text is None:
+        lacks = "its template or the upstream task gave nothing" if is_absent(value) else describe(value)
+        return "", Fault(name, f"{TEXT_RULE}, which identifies the contact", lacks)
+    if not text.strip():
+        rule = "must not be empty: every contact with an empty key would be the same one"
+        return "", Fault(name, rule, "empty text")
+    if text.strip() in MISSING:
+        rule = "must name something: this is how Python writes a value that is missing, as in a template"
+        return "", Fault(name, rule, f"the text {text.strip()}")
+    if _utf8_bytes(text) is None:
+        return "", Fault(name, "must be Unicode text (no lone surrogates)", describe(text))
+    if _CONTROL.search(text):
+        return "", Fault(name, _NO_CONTROL, describe(text))
+    return text, None
 
 
 def _decimal_text(value: Decimal) -> str:
@@ -239,8 +359,9 @@ def describe(value: Any) -> str:
         return f"text of {_characters(len(value))}"
     if isinstance(value, Mapping):
         return f"{type(value).__name__} of {len(value):,} items"
-    if isinstance(value, (list, tuple, set, bytes)):
-        return f"{type(value).__name__} of length {len(value):,}"
+    if isinstance(value, (list, tuple, set, bytes, bytearray)):
+        other = " that are not UTF-8" if isinstance(_plain(value), bytes | bytearray) else ""
+        return f"{type(value).__name__} of length {len(value):,}{other}"
     if isinstance(value, (float, Decimal)) and not math.isfinite(value):
         return f"a {type(value).__name__} that is not finite"
     if isinstance(value, (int, Decimal)) and _scalar_text(value) is _NO_SCALAR:
@@ -260,8 +381,7 @@ def _text(value: Any, path: str, faults: list[Fault]) -> Any:
     """Convert a scalar to text that UTF-8 can carry."""
     text = _scalar_text(value)
     if text is _NO_SCALAR:
-        rule = "must be text, a number, a boolean, a date or a datetime"
-        faults.append(Fault(path, rule, describe(value)))
+        faults.append(Fault(path, TEXT_RULE, describe(value)))
         return ABSENT
     if text is not ABSENT and not text.isascii() and _utf8_bytes(text) is None:
         faults.append(Fault(path, "must be Unicode text (no lone surrogates)", describe(text)))
@@ -273,11 +393,43 @@ def _text(value: Any, path: str, faults: list[Fault]) -> Any:
 _BLANK: Final = re.compile(r"\S\s+\S")
 
 
+#: How the names of shapes end whose texts are of one line.
+_OF_ONE_LINE: Final = ("Arn", "Id", "Key", "Name", "Token")
+
+
+def _control(*, one_line: bool) -> Callable[[str, str, list[Fault]], None]:
+    """Return a check that a text has no control characters, but those of several lines where it may have such."""
+    pattern, rule = (_CONTROL, _NO_CONTROL) if one_line else (_CONTROL_IN_LINES, _NO_CONTROL_IN_LINES)
+
+    def check(text: str, path: str, faults: list[Fault]) -> None:
+        if pattern.search(text):
+            faults.append(Fault(path, rule, describe(text)))
+
+    return check
+
+
+_control_in_lines: Final = _control(one_line=False)
+
+
+def _name(shape: Shape) -> Converter:
+    """Make the converter of a contact's name, which agents see in their list: one that shows nothing is refused."""
+    string = _string(shape)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        text = string(value, path, faults)
+        if text is not ABSENT and not any(one.isprintable() and one != " " for one in text):
+            faults.append(Fault(path, "must not be blank; leave it out where there is no name", describe(text)))
+        return text
+
+    return convert
+
+
 def _string(shape: Shape) -> Converter:
     least: int = shape.metadata.get("min", 0)
     most: int | float = shape.metadata.get("max", math.inf)
     matches = _pattern(shape.metadata.get("pattern"))
     is_id = shape.name.endswith("Id") and shape.name != "ContactId"  # a contact's name is not what anybody gives
+    control = _control(one_line=shape.name.endswith(_OF_ONE_LINE))
     if shape.metadata.get("enum"):
         return choice(tuple(shape.metadata["enum"]))
 
@@ -294,6 +446,8 @@ def _string(shape: Shape) -> Converter:
             faults.append(Fault(path, f"must match {shape.metadata['pattern']}", describe(text)))
         elif is_id and _BLANK.search(text):
             faults.append(Fault(path, "must be an ID or an ARN, and not a name", f"{describe(text)} with blanks"))
+        elif not text.isprintable():
+            control(text, path, faults)
         return text
 
     return convert
@@ -647,6 +801,8 @@ def _attributes(shape: Shape) -> Converter:
             if len(text) > value_most:
                 rule = f"at most {_characters(value_most)}"
                 faults.append(Fault(key_path(path, key), rule, _characters(len(text))))
+            elif not text.isprintable():
+                _control_in_lines(text, key_path(path, key), faults)
             total += len(key) + (len(text) if text.isascii() else len(text.encode()))
             converted[key] = text
         if total > ATTRIBUTES_MAX_BYTES:
@@ -906,6 +1062,7 @@ _BY_SHAPE: Final[Mapping[str, Callable[[Any], Converter]]] = {
     "ContactReferences": _references,
     "ExpiryDurationInMinutes": lambda _shape: _whole_number(1, 2**31 - 1, "a whole number of minutes, at least 1"),
     "InstanceId": _instance_id,
+    "Name": _name,
     "PhoneNumber": lambda _shape: _phone_number,
     "SegmentAttributes": _segment_attributes,
     "UserInfo": _user_info,

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CONTENT_DIGITS",
-    "MISSING",
     "changed_fields",
     "content_digests",
     "request_digest",
@@ -58,10 +57,6 @@ def token_for_task(
     :param more: what tells several calls of one task instance apart
     """
     return _hash("task", region, instance_id, operation, dag_id, run_id, task_id, map_index, *more)
-
-
-#: How Python and pandas write a value that is missing: as a key, it would make one contact of all that have none.
-MISSING: Final = frozenset({"None", "nan", "NaN", "NaT", "<NA>"})
 
 
 def token_for_key(region: str, instance_id: str, operation: str, idempotency_key: str) -> str:

@@ -10,19 +10,33 @@ only asked for its filters, tests, globals and signs.
 from __future__ import annotations
 
 import difflib
+import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
 from jinja2.exceptions import SecurityError
+from jinja2.filters import FILTERS, make_attrgetter
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing, object_type_repr
+from jinja2.visitor import NodeTransformer
+from markupsafe import Markup
 
 from airflow_connect.api.errors import InvalidRequestError
-from airflow_connect.api.fields import Fault, describe, is_absent, key_path, text_of
-from airflow_connect.api.identity import MISSING
+from airflow_connect.api.fields import (
+    MISSING,
+    TEXT_RULE,
+    Fault,
+    NotTextError,
+    Written,
+    checked_key,
+    describe,
+    is_absent,
+    key_path,
+    text_in_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,8 +48,30 @@ if TYPE_CHECKING:
 __all__ = ["ContactOf", "RowError", "TextOf", "compile_contact", "compile_text"]
 
 Values = Mapping[str, Any]
-ContactOf = Callable[[Values], dict[str, Any]]
-TextOf = Callable[[Values], str]
+Result = TypeVar("Result")
+
+
+class Rendering(Generic[Result]):
+    """
+    A function from a row's values to what its template gives.
+
+    :param render: the function
+    :param columns: the columns that the template names without a default: every row must have them
+    """
+
+    __slots__ = ("_render", "columns")
+
+    def __init__(self, render: Callable[[Values], Result], columns: Collection[str] = ()) -> None:
+        self._render = render
+        self.columns = frozenset(columns)
+
+    def __call__(self, values: Values) -> Result:
+        """Return what a row gives."""
+        return self._render(values)
+
+
+ContactOf = Rendering[dict[str, Any]]
+TextOf = Rendering[str]
 
 #: Given by the operator for all rows, or following from what identifies a row.
 _NOT_OF_A_ROW: Final[Mapping[str, str]] = {
@@ -83,9 +119,13 @@ def compile_contact(
 
     **A mapping**: every text in it, at any depth, is a template; keys are not. A text that is one sole expression,
     ``"{{ row.amount }}"``, gives the value as it is: a number, a date, or ``None``, with which the argument or
-    attribute is left out. In any other text ``None`` (and NaN, as pandas has it) is empty text. A column that the row
-    does not have is a fault, unless the template says what then: ``{{ row.nickname | default("") }}``. What does not
-    name ``row`` is rendered once, for all rows.
+    attribute is left out. A column that the row does not have is a fault, unless the template says what then:
+    ``{{ row.nickname | default("") }}``. What does not name ``row`` is rendered once, for all rows.
+
+    In any other text, and for Jinja's filters and operators that make text (``upper``, ``join``, ``replace``, ``~``,
+    ``%``), a value is written as it would be sent alone (:func:`~airflow_connect.api.fields.text_of`): ``true``,
+    ``2026-11-24``, ``12`` for 12.0. ``None`` and NaN are empty text, and bytes that are UTF-8 are text for every part
+    of a template. A list, a dict or another object within text is that row's fault.
 
     **A function** takes the row as a dict and returns a mapping, in which no text is a template.
 
@@ -102,14 +142,14 @@ def compile_contact(
         if not callable(contact):
             rule = "must be a dict of the contact's arguments, or a function from a row to one"
             raise InvalidRequestError(request.name, [Fault("contact", rule, describe(contact))])
-        return _of_function(contact)
+        return Rendering(_of_function(contact))
     compiler = _Compiler(context, environment)
     built = {name: compiler.build(value, key_path("", name)) for name, value in contact.items()}
     if not compiler.faults:
         compiler.faults += _constant_faults(built, request)
     if compiler.faults:
         raise InvalidRequestError(request.name, compiler.faults)
-    return compiler.function(built)
+    return Rendering(compiler.function(built), compiler.columns)
 
 
 def compile_text(
@@ -149,19 +189,19 @@ def compile_text(
         except (RowError, UndefinedError):
             raise
         except Exception as error:  # noqa: BLE001  # a value of any type may raise anything
-            raise RowError(_fault(name, error)) from None
+            raise RowError(compiler.explain(name, error)) from None
         if not any(part.strip() for part, counts in zip(texts, of_row, strict=True) if counts):
             rule = "must not be empty: every contact with an empty key would be the same one"
             raise RowError(Fault(name, rule, "nothing from this row"))
         if missing := [part for part, counts in zip(texts, of_row, strict=True) if counts and part.strip() in MISSING]:
             rule = "must name something of the row: this is how Python writes a value that is missing"
             raise RowError(Fault(name, rule, f"the text {missing[0].strip()}"))
-        key = "".join(texts)
-        if not key.isascii() and key != key.encode(errors="replace").decode():
-            raise RowError(Fault(name, "must be Unicode text (no lone surrogates)", describe(key)))
+        key, fault = checked_key("".join(texts), name)
+        if fault is not None:
+            raise RowError(fault)
         return key
 
-    return text_of
+    return Rendering(text_of, compiler.columns)
 
 
 def _constant_faults(built: Mapping[str, Any], request: type[Operation]) -> Iterator[Fault]:
@@ -185,7 +225,7 @@ def _constant_faults(built: Mapping[str, Any], request: type[Operation]) -> Iter
             yield fault
 
 
-def _of_function(function: Callable[[dict[str, Any]], Mapping[str, Any]]) -> ContactOf:
+def _of_function(function: Callable[[dict[str, Any]], Mapping[str, Any]]) -> Callable[[Values], dict[str, Any]]:
     rule = "the function must return a dict of the contact's arguments for every row"
 
     def contact_of(values: Values) -> dict[str, Any]:
@@ -228,6 +268,11 @@ def _without_methods(value: Any) -> Any:
         return _as_row(value)
     if isinstance(value, (list, tuple)):
         return [_without_methods(item) for item in value]
+    if isinstance(value, (bytes, bytearray)):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value
     return value
 
 
@@ -252,10 +297,45 @@ class _Environment(SandboxedEnvironment):
             for extension in environment.extensions.values():
                 self.add_extension(type(extension))
             self.filters.update(environment.filters)
+        for name in _MAKE_TEXT:
+            if self.filters.get(name) is FILTERS[name]:  # the author may have one of that name
+                self.filters[name] = _of_texts(FILTERS[name])
+        if environment is not None:
             self.tests.update(environment.tests)
             self.globals.update(environment.globals)
         self.filters[_GIVEN] = _given
         self.filters[_TEXT] = _joined
+
+    intercepted_binops = frozenset({"%"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Let ``"%s" % value`` write a value as it stands in text."""
+        if not isinstance(left, str):
+            return super().call_binop(context, operator, left, right)
+        if isinstance(right, Mapping):
+            given: Any = {name: _for_percent(value) for name, value in right.items()}
+        else:
+            given = tuple(map(_for_percent, right)) if isinstance(right, tuple) else _for_percent(right)
+        return super().call_binop(context, operator, left, given)
+
+    def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Let ``"{}".format(value)`` write a value as it stands in text."""
+        method = getattr(obj, "__wrapped__", obj)  # Jinja wraps it, from 3.1.5 on
+        if getattr(method, "__name__", "") == "format" and isinstance(getattr(method, "__self__", None), str):
+            args = tuple(map(_Shown, args))
+            kwargs = {name: _Shown(value) for name, value in kwargs.items()}
+        return super().call(context, obj, *args, **kwargs)
+
+    def parse(self, source: str, name: str | None = None, filename: str | None = None) -> nodes.Template:
+        """Return the syntax tree of a template, in which ``~`` joins what our rule for text gives."""
+        tree: nodes.Template = _Concatenated().visit(super().parse(source, name, filename))
+        return tree
+
+    def compile(self, source: Any, name: str | None = None, filename: str | None = None, *args: Any, **kw: Any) -> Any:
+        """Compile a template, also one that another one includes."""
+        if isinstance(source, str):
+            source = self.parse(source, name, filename)
+        return super().compile(source, name, filename, *args, **kw)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return the column of a row, or what the sandbox allows of anything else."""
@@ -310,10 +390,81 @@ def _text(value: Any) -> str:
     """Return the text of a value within other text."""
     if type(value) is str:
         return value
-    if isinstance(value, (float, Decimal)) or hasattr(value, "dtype"):
-        # As in an attribute: pandas and Parquet have 17.0 where another day's file has 17, and both are one key.
-        value = text_of(value) or value
-    return "" if is_absent(value) else str(value)
+    # Of what is undefined, str() raises what is missing.
+    return str(value) if isinstance(value, Undefined) else text_in_text(value)
+
+
+#: Filters of Jinja's that make text of what they get.
+_MAKE_TEXT: Final = (
+    *("capitalize", "center", "e", "escape", "forceescape", "format", "indent", "join", "lower", "replace", "safe"),
+    *("string", "striptags", "title", "trim", "truncate", "upper", "urlencode", "urlize", "wordcount", "wordwrap"),
+)
+
+
+def _of_texts(jinjas: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a filter of Jinja's that gets the texts of values, of which it would take what Python's ``str`` gives."""
+    before = 1 if hasattr(jinjas, "jinja_pass_arg") else 0
+
+    @functools.wraps(jinjas)
+    def of_texts(*args: Any, **kwargs: Any) -> Any:
+        context, value, more = args[:before], args[before], args[before + 1 :]
+        match jinjas.__name__:
+            case "do_format":
+                more = tuple(map(_for_percent, more))
+                kwargs = {name: _for_percent(one) for name, one in kwargs.items()}
+            case "do_replace":
+                more = (*map(_text, more[:2]), *more[2:])
+            case "do_join" if not isinstance(value, str):
+                attribute = kwargs.pop("attribute", None) or (more[1] if len(more) > 1 else None)
+                items = map(make_attrgetter(context[0].environment, attribute), value) if attribute else value
+                return jinjas(*context, [_text(item) for item in items], *more[:1], **kwargs)
+            case "do_urlencode" if isinstance(value, (Mapping, list, tuple)):
+                return jinjas(*context, value, *more, **kwargs)
+        return jinjas(*context, value if isinstance(value, Markup) else _text(value), *more, **kwargs)
+
+    return of_texts
+
+
+class _Shown:
+    """
+    A value for ``{}`` and ``%s``, which write it as any other text does; with a format it is the value itself.
+
+    :param value: the value
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._value, name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._value[key]
+
+    def __str__(self) -> str:
+        return _text(self._value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value, spec) if spec else str(self)
+
+
+def _for_percent(value: Any) -> Any:
+    """Return what ``%s`` writes as any other text has it, and ``%d`` and ``%.2f`` as ever."""
+    if type(value) in {str, int} or isinstance(value, Undefined):
+        return value
+    if isinstance(value, (float, Decimal)) and not is_absent(value):
+        return Written(text_in_text(value))
+    return _Shown(value)
+
+
+class _Concatenated(NodeTransformer):
+    """Replace ``a ~ b``, for which Jinja asks Python's ``str``."""
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  # Jinja's name
+        members = [self.visit(one) for one in node.nodes]
+        return nodes.Filter(nodes.List(members, lineno=node.lineno), _TEXT, [], [], None, None, lineno=node.lineno)
 
 
 def _given(value: Any) -> Any:
@@ -325,6 +476,14 @@ def _given(value: Any) -> Any:
 
 def _joined(parts: Iterable[Any]) -> str:
     return "".join([part if type(part) is str else _text(part) for part in parts])
+
+
+def _has_no_text(value: Any) -> bool:
+    try:
+        text_in_text(value)
+    except NotTextError:
+        return True
+    return False
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -350,6 +509,8 @@ class _Compiler:
         self._blocks: list[nodes.Node] = []
         #: What renders each template that depends on the row, by its place.
         self._alone: dict[str, Callable[[], Any]] = {}
+        #: Columns that a template names without a default.
+        self.columns: set[str] = set()
         self.faults: list[Fault] = []
 
     def build(self, value: Any, path: str) -> Any:
@@ -359,7 +520,7 @@ class _Compiler:
             if len(parts) == 1:
                 return parts[0]
             if not any(map(_is_node, parts)):
-                return _joined(parts)
+                return "".join(parts)
             return _filter(self._node(parts), _TEXT)
         if isinstance(value, Mapping):
             items = {key: self.build(item, key_path(path, key)) for key, item in value.items()}
@@ -374,14 +535,17 @@ class _Compiler:
         try:
             tree = self._environment.parse(source)
             self._look_up(tree)
+            self.columns |= _columns(tree)
             parts, blocks = self._split(tree)
+            if len(parts) > 1:
+                parts = [part if _is_node(part) else _text(part) for part in parts]
             if any(map(_is_node, parts)):
                 self._alone[path] = self._compile(self._node(parts), blocks)
                 self._blocks += blocks
         except TemplateSyntaxError as error:
             self.faults.append(Fault(path, f"must be a template: {error.message}", f"line {error.lineno}"))
         except Exception as error:  # noqa: BLE001  # what is the same for all rows is rendered here: author's code
-            self.faults.append(_fault(path, error))
+            self.faults.append(self.explain(path, error))
         else:
             return parts
         return []
@@ -427,9 +591,29 @@ class _Compiler:
                 return render()
             except Exception as error:  # noqa: BLE001  # a template can call author's code
                 # One function does not know in which template it failed, nor whether another fails as well.
-                raise RowError(*(list(_faults_alone(alone)) or [_fault("contact", error)])) from None
+                raise RowError(*(list(self._faults_alone(alone)) or [self.explain("contact", error)])) from None
 
         return of_row
+
+    def _faults_alone(self, templates: Mapping[str, Callable[[], Any]]) -> Iterator[Fault]:
+        """Yield what is wrong with each template of a row."""
+        for path, render in templates.items():
+            try:
+                if len(parts := render()) > 1:
+                    _joined(parts)
+            except Exception as error:  # noqa: BLE001  # a template can call author's code
+                yield self.explain(path, error)
+
+    def explain(self, path: str, error: Exception) -> Fault:
+        """Return what is wrong with a template, without the message of an error that may hold what the row holds."""
+        if isinstance(error, NotTextError):
+            row = self._variables.get("row", {})
+            named = [name for name in row if name in self._environment.written and _has_no_text(row[name])]
+            column = f" in column {', '.join(named)}" if named else ""
+            return Fault(path, f"within text, a value {TEXT_RULE}", f"{error}{column}")
+        if isinstance(error, (UndefinedError, SecurityError)):
+            return Fault(path, "the template asks for what is not there", str(error))
+        return Fault(path, "the template must give something for every row", type(error).__name__)
 
     def _compile(self, result: nodes.Node, blocks: list[nodes.Node]) -> Callable[[], Any]:
         body = [*blocks, nodes.Assign(nodes.Name(_RESULT, "store"), result, lineno=1)]
@@ -478,6 +662,39 @@ def _depends_on_row(node: nodes.Node) -> bool:
     return any(map(_depends_on_row, node.iter_child_nodes()))
 
 
+def _columns(tree: nodes.Template) -> set[str]:
+    """Return the columns that a template names without saying what shall be where a row does not have them."""
+    if any(node.ctx != "load" for node in tree.find_all(nodes.Name) if node.name == "row"):
+        return set()  # its own name for something else
+    optional: set[str] = set()
+    beside: set[int] = set()
+    for node in tree.find_all((nodes.Filter, nodes.Test)):
+        if node.name in {"default", "d"}:
+            # What stands in place of a column that is not there need not be there either.
+            beside.update(id(one) for one in (node.node, *node.args, *(pair.value for pair in node.kwargs)))
+        elif node.name in {"defined", "undefined"} and (name := _column(node.node)):
+            optional.add(name)
+    for compare in tree.find_all(nodes.Compare):
+        asks = compare.ops[0].op in {"in", "notin"} and _is_row(compare.ops[0].expr)
+        if asks and isinstance(compare.expr, nodes.Const):
+            optional.add(compare.expr.value)
+    found = {_column(node) for node in tree.find_all((nodes.Getattr, nodes.Getitem)) if id(node) not in beside}
+    return {name for name in found if name is not None} - optional
+
+
+def _is_row(node: nodes.Node | None) -> bool:
+    return isinstance(node, nodes.Name) and node.name == "row"
+
+
+def _column(node: nodes.Node | None) -> str | None:
+    """Return the column that an expression is: ``row.x`` or ``row["x"]``."""
+    if isinstance(node, nodes.Getattr) and _is_row(node.node):
+        return str(node.attr)
+    if isinstance(node, nodes.Getitem) and _is_row(node.node) and isinstance(node.arg, nodes.Const):
+        return node.arg.value if isinstance(node.arg.value, str) else None
+    return None
+
+
 def _written(tree: nodes.Template) -> Iterator[str]:
     """Yield the names that stand in a template."""
     for node in tree.find_all((nodes.Name, nodes.Getattr, nodes.Const)):
@@ -493,19 +710,3 @@ def _accounted_for(tree: nodes.Template) -> set[str]:
         if node.name in {"default", "d", "defined", "undefined"} and isinstance(node.node, nodes.Name):
             names.add(node.node.name)
     return names
-
-
-def _faults_alone(templates: Mapping[str, Callable[[], Any]]) -> Iterator[Fault]:
-    """Yield what is wrong with each template of a row."""
-    for path, render in templates.items():
-        try:
-            render()
-        except Exception as error:  # noqa: BLE001  # as above
-            yield _fault(path, error)
-
-
-def _fault(path: str, error: Exception) -> Fault:
-    """Return what is wrong with a template, without the message of an error that may hold what the row holds."""
-    if isinstance(error, (UndefinedError, SecurityError)):
-        return Fault(path, "the template asks for what is not there", str(error))
-    return Fault(path, "the template must give something for every row", type(error).__name__)

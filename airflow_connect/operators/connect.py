@@ -23,8 +23,8 @@ from airflow_connect._compat import (
 )
 from airflow_connect._task import confidential, given_text, truth
 from airflow_connect.api.errors import ConnectError, InvalidRequestError, SetupError
-from airflow_connect.api.fields import Fault, describe, is_absent, text_of
-from airflow_connect.api.identity import MISSING, token_for_key
+from airflow_connect.api.fields import Fault, checked_key, describe, text_of
+from airflow_connect.api.identity import token_for_key
 from airflow_connect.api.operations import (
     CreateContact,
     Operation,
@@ -197,27 +197,13 @@ class _MakeContactOperator(ConnectBaseOperator):
             rule = "give idempotency_key or client_token: each says what identifies the contact"
             raise InvalidRequestError(operation, [Fault("idempotency_key", rule, "both")])
         for name, value in given.items():
-            text = self._identity(operation, name, value)
+            text, fault = checked_key(value, name)
+            if fault is not None:
+                raise InvalidRequestError(operation, [fault])
             if name == "client_token":
                 return text
             return token_for_key(self.hook.conn_region_name, self.hook.instance_id, operation, text)
         return self.token_for_task(context, operation)
-
-    @staticmethod
-    def _identity(operation: str, name: str, value: Any) -> str:
-        """Return what identifies the contact as text: in the same form as in an attribute, so in every process."""
-        text = text_of(value)
-        if text is None:
-            lacks = "its template or the upstream task gave nothing" if is_absent(value) else describe(value)
-            rule, given = "must be a text, a number, a boolean or a date, which identifies the contact", lacks
-        elif not text.strip():
-            rule, given = "must not be empty: every contact with an empty key would be the same one", "empty text"
-        elif text.strip() in MISSING:
-            rule = "must name something: this is how Python writes a value that is missing, as in a template"
-            given = text.strip()
-        else:
-            return text
-        raise InvalidRequestError(operation, [Fault(name, rule, given)])
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:
         """Return the instance's contacts as the output, for OpenLineage."""

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from enum import Enum, IntEnum, StrEnum
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -20,7 +22,15 @@ from botocore.session import Session
 
 from airflow_connect.api import operations as request
 from airflow_connect.api.errors import InvalidRequestError
-from airflow_connect.api.fields import ATTRIBUTES_MAX_BYTES, REFERENCES_MAX_BYTES, Fault, cut_instance_arn
+from airflow_connect.api.fields import (
+    ATTRIBUTES_MAX_BYTES,
+    REFERENCES_MAX_BYTES,
+    Fault,
+    Written,
+    checked_key,
+    cut_instance_arn,
+    key_path,
+)
 from airflow_connect.api.operations import (
     CreateContact,
     StartOutboundVoiceContact,
@@ -385,7 +395,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown method": ({"initiation_method": SECRET}, ["initiation_method"]),
     "long name": ({"name": SECRET * 50}, ["name"]),
     "name that is a list": ({"name": [SECRET]}, ["name"]),
-    "name that is bytes": ({"name": SECRET.encode()}, ["name"]),
+    "name of bytes that are not UTF-8": ({"name": SECRET.encode() + b"\xff"}, ["name"]),
     "name with a lone surrogate": ({"name": f"{SECRET}\ud800"}, ["name"]),
     "long description": ({"description": SECRET * 200}, ["description"]),
     "attribute key with a space": ({"attributes": {"a b": SECRET}}, ["attributes['a b']"]),
@@ -688,7 +698,32 @@ def test_longest_attribute_value() -> None:
 
 # --- Scalars ------------------------------------------------------------------------------------------------
 
+
 #: What is given and what is sent, as the module's docstring says.
+class Team(Enum):
+    """A choice whose values are text."""
+
+    NORTH = "north"
+
+
+class Size(IntEnum):
+    """A choice whose values are numbers."""
+
+    LARGE = 3
+
+
+class Language(StrEnum):
+    """A choice that is text itself."""
+
+    GERMAN = "de"
+
+
+class Odd(Enum):
+    """A choice whose value is not a scalar."""
+
+    LIST = (1, 2)
+
+
 SCALARS: list[tuple[Any, str]] = [
     ("text", "text"),
     ("", ""),
@@ -710,7 +745,19 @@ SCALARS: list[tuple[Any, str]] = [
     (date(2026, 11, 24), "2026-11-24"),
     (datetime(2026, 11, 24, 16, tzinfo=UTC), "2026-11-24T16:00:00+00:00"),
     (datetime(2026, 11, 24, 16, 0, 0, 5), "2026-11-24T16:00:00.000005"),
+    (time(16, 5), "16:05:00"),
     (UUID(INSTANCE), INSTANCE),
+    ("Köln".encode(), "Köln"),
+    (bytearray(b"text"), "text"),
+    (memoryview(b"text"), "text"),
+    (Written("12.50"), "12.50"),
+    (Written("0.12345678901234567890"), "0.12345678901234567890"),
+    (Written("-1.50e2"), "-150"),
+    (Team.NORTH, "north"),
+    (Size.LARGE, "3"),
+    (Language.GERMAN, "de"),
+    (np.bytes_("Köln".encode()), "Köln"),
+    (pandas.Timestamp("2026-11-24T16:00:00.000005006"), "2026-11-24T16:00:00.000005"),
     (np.str_("text"), "text"),
     (np.bool_(True), "true"),
     (np.int8(-5), "-5"),
@@ -731,11 +778,73 @@ SCALARS: list[tuple[Any, str]] = [
 )
 def test_scalar_becomes_text(given: Any, sent: str) -> None:
     """A scalar has one documented form, wherever Amazon Connect takes text."""
-    params = create(name=given, attributes={"a": given}, references={"r": {"Type": "STRING", "Value": given}})
-    assert params["Name"] == sent
+    params = create(description=given, attributes={"a": given}, references={"r": {"Type": "STRING", "Value": given}})
+    assert params["Description"] == sent
     assert params["Attributes"] == {"a": sent}
     assert params["References"]["r"]["Value"] == sent
     assert type(params["Attributes"]["a"]) is str
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u00a0\u2003", "\u200b", "\u2060 "], ids=ascii)
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        (CreateContact, TASK),
+        (request.StartTaskContact, {"instance_id": INSTANCE, "contact_flow_id": "flow"}),
+        (
+            request.StartOutboundVoiceContact,
+            {
+                "instance_id": INSTANCE,
+                "contact_flow_id": "flow",
+                "queue_id": "queue",
+                "destination_phone_number": "+14155550100",
+            },
+        ),
+        (request.UpdateContact, {"instance_id": INSTANCE, "contact_id": "contact"}),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_blank_name_is_refused(operation: Any, arguments: dict[str, Any], blank: str) -> None:
+    """Agents would see a line without a word in their list."""
+    _, faults = operation.check(arguments | {"name": blank})
+    assert "name" in [fault.field for fault in faults]
+    assert operation.check(arguments | {"name": "\u200dx"})[1] == []
+
+
+CONTROL = ["\0", "\x07", "\x1b", "\x7f", "\x85", "\x9b"]
+
+
+@pytest.mark.parametrize("control", [*CONTROL, "\t", "\n", "\r"], ids=ascii)
+def test_control_characters_are_refused(control: str) -> None:
+    """Everywhere but for the tabs and line ends of a text of several lines: a name, a key and an ID are of one line."""
+    text = f"a{control}b"
+    of_one_line: list[tuple[dict[str, Any], str]] = [
+        ({"name": text}, "name"),
+        ({"references": {text: "x"}}, key_path("references", text)),
+        ({"related_contact_id": text}, "related_contact_id"),
+        ({"client_token": text}, "client_token"),
+    ]
+    of_lines: list[tuple[dict[str, Any], str]] = [
+        ({"description": text}, "description"),
+        ({"attributes": {"a": text}}, "attributes.a"),
+        ({"references": {"r": text}}, "references.r"),
+        ({"segment_attributes": {"s": text}}, "segment_attributes.s"),
+    ]
+    for arguments, field in of_one_line:
+        assert fields(TASK | arguments) == [field]
+    for arguments, field in of_lines:
+        assert fields(TASK | arguments) == ([field] if control in CONTROL else [])
+    assert fields(TASK | {"attributes": {text: "x"}}) == [key_path("attributes", text)]
+    _, fault = checked_key(text)
+    assert fault is not None
+    assert fault.rule == "must hold no control characters"
+    assert checked_key("Köln-1\u200d") == ("Köln-1\u200d", None)
+
+
+def test_written_number_calculates() -> None:
+    """A number that keeps its digits is a float for everything else, also after it was pickled."""
+    number = pickle.loads(pickle.dumps(Written("12.50")))
+    assert (number * 2, str(number), number.digits) == (25.0, "12.50", "12.50")
 
 
 NOTHING = [
@@ -747,6 +856,7 @@ NOTHING = [
     np.float64("nan"),
     np.datetime64("NaT"),
     np.datetime64("NaT", "ns"),
+    np.timedelta64("NaT"),
     pandas.NA,
     pandas.NaT,
 ]
@@ -813,8 +923,9 @@ def test_row_of_a_data_frame() -> None:
         (SECRET,),
         {SECRET},
         {"a": SECRET},
-        SECRET.encode(),
-        bytearray(SECRET.encode()),
+        SECRET.encode() + b"\xff",
+        bytearray(SECRET.encode("utf-16")),
+        memoryview(SECRET.encode("utf-16")),
         math.inf,
         -math.inf,
         Decimal("Infinity"),
@@ -822,8 +933,10 @@ def test_row_of_a_data_frame() -> None:
         np.array([1, 2]),
         np.complex64(1),
         np.timedelta64(1, "s"),
+        np.timedelta64(1, "ns"),
+        Odd.LIST,
+        Path(SECRET),
         np.datetime64("20000-01-01"),
-        time(12),
         timedelta(1),
         1j,
         Fraction(1, 3),
@@ -835,7 +948,7 @@ def test_row_of_a_data_frame() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_scalar_is_refused(value: Any) -> None:
-    """Lists, dicts, bytes, infinities and numbers beyond all bounds are refused, told by type and length alone."""
+    """Lists, dicts, other bytes, durations and infinities are refused, told by type and length alone."""
     for arguments, field in (
         ({"attributes": {"a": value}}, "attributes.a"),
         ({"name": value}, "name"),
@@ -850,7 +963,7 @@ def test_what_is_no_scalar_is_refused(value: Any) -> None:
         ("x" * 1025, "1,025 characters"),
         ([1, 2], "list of length 2"),
         ({"a": 1}, "dict of 1 items"),
-        (b"abc", "bytes of length 3"),
+        (b"ab\xff", "bytes of length 3 that are not UTF-8"),
         (math.inf, "a float that is not finite"),
         (Decimal("-Infinity"), "a Decimal that is not finite"),
         (10**5000, "a number of more than 4,000 digits"),

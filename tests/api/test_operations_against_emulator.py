@@ -466,6 +466,9 @@ CALL = {name: COMMON[name] for name in COMMON if name != "segment_attributes"} |
         st.sampled_from(["general", "", "PREVIEW", 5, ["GENERAL"]]),
     ),
 }
+#: Rules of ours for what Amazon takes, and nobody means.
+OURS = ("must hold no control characters", "must not be blank")
+
 #: Parameters about which there is most to disagree.
 RULED = {"attributes", "references", "segment_attributes", "tags"}
 
@@ -659,6 +662,8 @@ def test_checks_and_amazon_agree(amazon: Emulator, kind: Any, route: str, values
         if isinstance(ahead := arguments.get("scheduled_time"), tuple):
             arguments["scheduled_time"] = None if ahead[1] is None else now + ahead[1]
         params, faults = kind.check(arguments, now=now)
+        if faults and all(fault.rule.startswith(OURS) for fault in faults):
+            return
         passed[not faults] += 1
         named.update({fault.field.partition(".")[0].partition("[")[0] for fault in faults})
         if faults:

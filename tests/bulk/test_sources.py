@@ -24,6 +24,7 @@ import pytest
 
 from airflow_connect._compat import database_hook
 from airflow_connect.api.errors import InputError
+from airflow_connect.api.fields import Written, text_of
 from airflow_connect.bulk.sources import FileRows, InvalidRow, ListRows, RowSource, SqlRows, json_line, source_of
 
 if TYPE_CHECKING:
@@ -972,6 +973,54 @@ def test_a_deque_is_rows() -> None:
     assert rows_of(source_of(deque([{"a": 1}, {"a": 2}]))) == [{"a": 1}, {"a": 2}]
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal("12.50"), "12.50"),
+        (Decimal("12.0"), "12.0"),
+        (Decimal("-0.12345678901234567890"), "-0.12345678901234567890"),
+        (Written("1.50"), "1.50"),
+        (12.0, "12"),
+        (10**30, "1" + "0" * 30),
+        (True, "true"),
+        ("12.50", "12.50"),
+        ("Köln".encode(), "Köln"),
+        (date(2026, 3, 1), "2026-03-01"),
+        (b"\xff", None),
+        (timedelta(1), None),
+        ([1], None),
+    ],
+    ids=str,
+)
+def test_what_is_read_back_makes_the_same_contact(tmp_path: Path, value: Any, text: str | None) -> None:
+    """A value has the same form as text after it was written for another run, and what has none gets none."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(json_line({"value": value}))
+    [row] = rows_of(FileRows(str(path)))
+    assert (text_of(value), text_of(row["value"])) == (text, text)
+    assert text is None or isinstance(row["value"], str) is isinstance(value, str | bytes | date)
+
+
+def test_json_numbers_arrive_as_they_are_written(write: Callable[..., str]) -> None:
+    """With their zeros and all their digits, as numbers that calculate; an exponent is written out."""
+    numbers = {
+        "12.50": "12.50",
+        "12.00": "12.00",
+        "12.0": "12",  # as every float is written that is whole, and where another day's file has 12
+        "-0.10": "-0.10",
+        "0.1": "0.1",
+        "12345678901234567890": "12345678901234567890",
+        "12345678901234567890.12": "12345678901234567890.12",
+        "0.12345678901234567890": "0.12345678901234567890",
+        "1.50e3": "1500",
+        "1e-7": "0.0000001",
+    }
+    path = write("a.jsonl", "".join(f'{{"a": {number}}}\n' for number in numbers))
+    rows = rows_of(FileRows(path))
+    assert [text_of(row["a"]) for row in rows] == list(numbers.values())
+    assert [float(row["a"] * 2) for row in rows] == [float(number) * 2 for number in numbers]
+
+
 def test_a_row_as_a_line_is_read_back(tmp_path: Path) -> None:
     """What is written for another run can be read by it: missing values, times, keys and numbers of all kinds."""
     row = {
@@ -990,9 +1039,9 @@ def test_a_row_as_a_line_is_read_back(tmp_path: Path) -> None:
         == [
             {
                 "id": 17,
-                "amount": "12.50",
+                "amount": 12.5,
                 "nan": None,
-                "huge": "inf",
+                "huge": {"float": "inf"},
                 "at": "2026-03-01T00:00:00+00:00",
                 "name": row["name"],
                 "nested": {"('a', 1)": [1, None, {"2.5": True}]},

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import pickle
-from datetime import UTC, date, datetime
+import urllib.parse
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from enum import Enum
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import jinja2
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -16,7 +20,7 @@ from hypothesis import strategies as st
 from jinja2.sandbox import SandboxedEnvironment
 
 from airflow_connect.api.errors import InvalidRequestError
-from airflow_connect.api.fields import Fault
+from airflow_connect.api.fields import Fault, Written, text_in_text
 from airflow_connect.api.operations import CreateContact, StartTaskContact
 from airflow_connect.bulk.template import RowError, compile_contact, compile_text
 
@@ -96,12 +100,13 @@ VALUES = [7, 1.5, True, None, Decimal("12.50"), date(2026, 11, 24), datetime(202
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_a_sole_expression_gives_the_value_itself(value: object) -> None:
     """A number stays a number, and ``None`` leaves the argument out; signs beside it make text."""
-    assert render("{{ row.value }}", {"value": value}) is value
-    assert render("{{row['value']}}\n", {"value": value}) is value
+    alone = render("{{ row.value }}", {"value": value})
+    assert alone is value or (alone, value) == ("x", b"x")
+    assert render("{{row['value']}}\n", {"value": value}) == alone
     attributes = {"key": "{{ upstream }}", "other": "{{ row.value }}"}
     contact = compile_contact({"channel": "TASK", "attributes": attributes}, CreateContact, {"upstream": 17})
-    assert contact({"value": value})["attributes"] == {"key": 17, "other": value}
-    assert render("={{ row.value }}", {"value": value}) == f"={'' if value is None else value}"
+    assert contact({"value": value})["attributes"] == {"key": 17, "other": alone}
+    assert render("={{ row.value }}", {"value": value}) == f"={text_in_text(value)}"
 
 
 @pytest.mark.parametrize("nothing", [None, math.nan, pd.NA, pd.NaT, Decimal("nan")], ids=repr)
@@ -109,6 +114,150 @@ def test_nothing_is_empty_in_text(nothing: object) -> None:
     """What says that there is nothing is written as nothing, in text with expressions and with statements."""
     assert render("a{{ row.x }}b", {"x": nothing}) == "ab"
     assert render("{% if true %}a{{ row.x }}b{% endif %}", {"x": nothing}) == "ab"
+
+
+FORMS: list[tuple[Any, str]] = [
+    (True, "true"),
+    (12.0, "12"),
+    (1e-7, "0.0000001"),
+    (Decimal("12.50"), "12.50"),
+    (Decimal("1E+3"), "1000"),
+    (Written("12.50"), "12.50"),
+    (date(2026, 11, 24), "2026-11-24"),
+    (datetime(2026, 11, 24, 16, tzinfo=UTC), "2026-11-24T16:00:00+00:00"),
+    (time(16, 5), "16:05:00"),
+    (UUID("b1000000-0000-4000-8000-000000000001"), "b1000000-0000-4000-8000-000000000001"),
+    (b"K\xc3\xb6ln", "Köln"),
+    (Enum("Team", {"NORTH": "north"})["NORTH"], "north"),
+    (np.float32(0.1), "0.1"),
+    (np.bool_(True), "true"),
+    (np.datetime64("2026-11-24T16:00"), "2026-11-24T16:00:00"),
+    (pd.Timestamp("2026-11-24"), "2026-11-24T00:00:00"),
+    (None, ""),
+    (math.nan, ""),
+    (pd.NaT, ""),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), FORMS, ids=[type(value).__name__ for value, _ in FORMS])
+def test_a_value_has_one_form_everywhere(value: object, text: str) -> None:
+    """In an attribute, in a reference, within text, in a key, and after each part of Jinja that makes text."""
+    row = {"value": value, "list": [value, "x"], "dict": {"a": value}, "template": "<%s>"}
+    contact = compile_contact(
+        {
+            "channel": "TASK",
+            "attributes": {"alone": "{{ row.value }}", "within": "<{{ row.value }}>"},
+            "references": {"alone": {"Type": "STRING", "Value": "{{ row.value }}"}},
+        },
+        CreateContact,
+        {},
+    )
+    params, faults = CreateContact.check({"instance_id": "i", **contact(row)})
+    assert faults == []
+    assert params["Attributes"] == {**({"alone": text} if text else {}), "within": f"<{text}>"}
+    assert params.get("References", {}) == ({"alone": {"Type": "STRING", "Value": text}} if text else {})
+    assert compile_text("k{{ row.template }}-{{ row.value }}", {})(row) == f"k<%s>-{text}"
+    for template, expected in {
+        "<{{ row.value ~ '' }}>": f"<{text}>",
+        "{{ '<' ~ row.value ~ '>' }}": f"<{text}>",
+        "<{{ row.value | string }}>": f"<{text}>",
+        "<{{ row.value | upper }}>": f"<{text.upper()}>",
+        "<{{ row.value | trim | lower }}>": f"<{text.lower()}>",
+        "<{{ row.value | replace('-', '/') }}>": f"<{text.replace('-', '/')}>",
+        "{{ 'a-b' | replace('-', row.value) }}!": f"a{text}b!",
+        "{{ row.list | join('+') }}!": f"{text}+x!",
+        "{{ [row.dict] | join(attribute='a') }}!": f"{text}!",
+        "{{ row.list | map('string') | join('+') }}!": f"{text}+x!",
+        "{{ row.dict.a }}!": f"{text}!",
+        "{{ row.template | format(row.value) }}!": f"<{text}>!",
+        "{{ '%(a)s' | format(a=row.value) }}!": f"{text}!",
+        "{{ row.template % row.value }}!": f"<{text}>!",
+        "{{ '%s-%s' % (row.value, 1) }}!": f"{text}-1!",
+        "{{ '%(value)s' % row }}!": f"{text}!",
+        "{{ '<{}>'.format(row.value) }}!": f"<{text}>!",
+        "{{ '<{a}>'.format(a=row.value) }}!": f"<{text}>!",
+        "<{{ row.value | urlencode }}>": f"<{urllib.parse.quote(text)}>",
+        "{% set x = row.value %}<{{ x }}>": f"<{text}>",
+        "{% macro m(x) %}<{{ x }}>{% endmacro %}{{ m(row.value) }}": f"<{text}>",
+        "{% for one in row.list %}<{{ one }}>{% endfor %}": f"<{text}><x>",
+        "{% filter trim %}<{{ row.value ~ '' }}>{% endfilter %}": f"<{text}>",
+    }.items():
+        assert render(template, row) == expected, template
+
+
+def test_numbers_and_dates_are_formatted_as_ever() -> None:
+    """What a format asks for, the value itself gives."""
+    row = {"amount": 12.5, "price": Decimal("9.999"), "day": date(2026, 11, 24), "n": 7, "yes": True}
+    assert render("{{ '%.2f' | format(row.amount) }} {{ '%.2f' % row.price }} {{ '%03d' % row.n }}", row) == (
+        "12.50 10.00 007"
+    )
+    assert render("{{ '{:.1f} {:%d.%m.%Y} {:d}'.format(row.amount, row.day, row.n) }}!", row) == "12.5 24.11.2026 7!"
+    assert render("{{ '{0.year}-{1[0]}'.format(row.day, ['x']) }} {{ row.day.strftime('%d.%m.') }}", row) == (
+        "2026-x 24.11."
+    )
+    assert (
+        render("{{ row.amount * 2 }} {{ row.amount + 1 }} {{ row.n ~ row.n }} {{ 7 % row.n }}", row) == "25 13.5 77 0"
+    )
+
+
+class Customer:
+    """An object whose text is its address, another one in every process."""
+
+
+NOT_TEXT = [["a"], {"a": 1}, ("a",), {"a"}, b"\xff", timedelta(1), math.inf, Customer(), np.array([1, 2]), range(2)]
+
+
+@pytest.mark.parametrize("value", NOT_TEXT, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "template",
+    [
+        "Call {{ row.value }}",
+        "Call {{ row.value | string }}",
+        "{{ row.value | upper }}!",
+        "{{ 'Call ' ~ row.value }}",
+        "{{ [row.value] | join }}!",
+        "{{ '%s' | format(row.value) }}!",
+        "{{ 'Call %s' % (row.value,) }}",
+        "{{ 'Call {}'.format(row.value) }}",
+        "{% if true %}Call {{ row.value }}{% endif %}",
+    ],
+)
+def test_what_has_no_form_is_that_rows_fault(value: object, template: str) -> None:
+    """Neither Python's text of a list nor an object's address arrives at anybody; the fault names the column."""
+    for make in (lambda: render(template, {"value": value}), lambda: compile_text(template, {})({"value": value})):
+        [fault] = faults_of(make)
+        assert fault.rule == "within text, a value must be text, a number, a boolean, a date or a time"
+        assert fault.given.endswith(" in column value")
+        assert "0x" not in str(fault)
+
+
+def test_a_value_of_the_context_has_the_same_form() -> None:
+    """What is the same for all rows follows the rule as well, and a list is a fault before any row is read."""
+    assert render("{{ yes }} {{ day }} {{ row.x }}", {"x": 1}, yes=True, day=b"Monday") == "true Monday 1"
+    [fault] = faults_of(lambda: render("Call {{ params.names }}", {}, params={"names": ["a"]}))
+    assert (fault.field, fault.given) == ("name", "list of length 1")
+
+
+def test_bytes_are_compared_as_text() -> None:
+    """A condition over a text that came as bytes holds as over any text."""
+    assert (
+        render("{{ 'yes' if row.state == 'open' else 'no' }} {{ 'p' in row.state }}!", {"state": b"open"})
+        == "yes true!"
+    )
+
+
+def test_included_templates_follow_the_rule() -> None:
+    """Also what another file holds."""
+    loader = jinja2.DictLoader({"x.txt": "{{ row.yes ~ '' }} {{ row.yes | string }} {{ row.yes }}"})
+    environment = jinja2.Environment(loader=loader)
+    assert render("{% include 'x.txt' %}", {"yes": True}, environment=environment) == "true true true"
+
+
+def test_the_authors_own_filter_gets_the_value() -> None:
+    """Only Jinja's filters are changed."""
+    environment = jinja2.Environment()
+    environment.filters["upper"] = lambda value: type(value).__name__
+    assert render("{{ row.yes | upper }}!", {"yes": True}, environment=environment) == "bool!"
 
 
 def test_statements_give_text() -> None:
@@ -140,10 +289,10 @@ def test_what_a_template_sets_ends_with_it() -> None:
 
 def test_filters_tests_and_functions_of_jinja_work() -> None:
     """A template over a row is Jinja's, with all that it brings."""
-    assert render("{{ row.amount | round | int }} {{ range(3) | list }} {{ row.city is defined }}", ROW) == (
-        "12 [0, 1, 2] True"
+    assert render("{{ row.amount | round | int }} {{ range(3) | join }} {{ row.city is defined }}", ROW) == (
+        "12 012 true"
     )
-    assert render("{{ row.none | default('-') }}{{ row.none is defined }}{{ row | length }}", ROW) == "-False5"
+    assert render("{{ row.none | default('-') }}{{ row.none is defined }}{{ row | length }}", ROW) == "-false5"
     assert render("{% for name, value in row | items %}{{ name }},{% endfor %}", {"a": 1, "b": 2}) == "a,b,"
 
 
@@ -299,7 +448,7 @@ def test_macros_and_filters_of_the_dag_are_there() -> None:
         return render(text, {"x": "Köln"}, environment=environment, ds="2026-11-24")
 
     assert in_environment("<< team() >> << row.x | shout >> << row.x is loud >> {{ row.x }}") == (
-        "north Köln! False {{ row.x }}"
+        "north Köln! false {{ row.x }}"
     )
     assert in_environment("{% include 'greeting.txt' %}") == "Dear Köln, 2026-11-24"
     assert (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from numbers import Number
 from typing import Any, Final
 
-from airflow_connect.api.fields import is_absent, text_of
+from airflow_connect.api.fields import Written, is_absent, text_of
 from airflow_connect.bulk.sources.base import InvalidRow, LocatedRow, Origin, Values, type_name
 
 __all__ = ["json_line", "rows_of_json_lines"]
@@ -19,19 +21,26 @@ def json_line(values: Any) -> bytes:
 
     :param values: the row, a dict: times and other values that JSON does not have are written as they would be sent
     """
-    return f"{json.dumps(_jsonable(values))}\n".encode()
+    return f"{_json(values)}\n".encode()
 
 
-def _jsonable(value: Any) -> Any:
+def _json(value: Any) -> str:
+    """Return a value as JSON: what is a number stays one, with its digits, and what has no form as text gets none."""
     if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
+        return f"{{{', '.join(f'{json.dumps(str(key))}: {_json(item)}' for key, item in value.items())}}}"
     if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
+        return f"[{', '.join(map(_json, value))}]"
     if is_absent(value):
-        return None
-    if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    return text_of(value) or str(value)
+        return "null"
+    text = text_of(value)
+    if text is None:
+        return json.dumps({type(value).__name__: str(value)})
+    if isinstance(value, Decimal):
+        # With an exponent, one zero behind the point is read as a digit; without one, as what every float has there.
+        return f"{text}e0" if _OF_A_FLOAT.search(text) else text
+    if isinstance(value, Number):
+        return text
+    return json.dumps(text)
 
 
 class _RefusedError(ValueError):
@@ -49,7 +58,20 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=_refuse_constant)
+#: The fraction that is written of a whole number by all that have it as a ``float``.
+_OF_A_FLOAT: Final = re.compile(r"[0-9]\.0$")
+#: Digits up to which a ``float`` is written as it was read.
+_SURE_DIGITS: Final = 15
+
+
+def _number(digits: str) -> float:
+    """Return a number that is not a whole one, with its digits where ``float`` would not keep them."""
+    if (digits[-1] != "0" or _OF_A_FLOAT.search(digits)) and len(digits) <= _SURE_DIGITS and digits.isascii():
+        return float(digits)
+    return Written(digits)
+
+
+_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=_refuse_constant, parse_float=_number)
 
 
 def rows_of_json_lines(text: Iterable[str], name: str) -> Iterator[Values | InvalidRow]:
