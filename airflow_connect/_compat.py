@@ -70,6 +70,7 @@ __all__ = [
     "XCom",
     "XComArg",
     "arguments_from_rows",
+    "attempt_records",
     "begin_attempt",
     "conf",
     "context_merge",
@@ -131,20 +132,35 @@ def task_state_store(context: Mapping[str, Any]) -> TaskStateStore | None:
 _ATTEMPT: Final = "amazon_connect_attempt"
 
 
-def begin_attempt(context: Mapping[str, Any], **facts: Any) -> Mapping[str, Any] | None:
+def begin_attempt(context: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """
-    Note in the task state store that this attempt has begun, and return what the attempt before it noted.
+    Note in the task state store that this attempt has begun, and return where the last one that recorded anything did.
 
     :param context: the context of the task instance
-    :param facts: what the next attempt should know, as JSON can have it
-    :return: ``try_number``, ``host`` and those facts; ``None`` for the first attempt, and before Airflow 3.3
+    :return: what :func:`attempt_records` noted: ``try_number``, ``host`` and ``results``; ``None`` where no attempt is
+        known to have recorded anything, and before Airflow 3.3
     """
     store = task_state_store(context)
     if store is None:
         return None
     before = store.get(_ATTEMPT)
-    store.set(_ATTEMPT, {"try_number": context["ti"].try_number, "host": socket.gethostname(), **facts})
-    return before if isinstance(before, Mapping) else None
+    recorded = before.get("recorded") if isinstance(before, Mapping) else None
+    store.set(_ATTEMPT, {"try_number": context["ti"].try_number, "recorded": recorded})
+    return recorded
+
+
+def attempt_records(context: Mapping[str, Any], results: str) -> None:
+    """
+    Note in the task state store (Airflow 3.3) where this attempt records what it does.
+
+    :param context: the context of the task instance
+    :param results: the folder
+    """
+    store = task_state_store(context)
+    if store is not None:
+        number = context["ti"].try_number
+        recorded = {"try_number": number, "host": socket.gethostname(), "results": results}
+        store.set(_ATTEMPT, {"try_number": number, "recorded": recorded})
 
 
 def is_replaced(context: Mapping[str, Any]) -> bool:
@@ -166,7 +182,7 @@ def is_replaced(context: Mapping[str, Any]) -> bool:
             if latest is None:
                 # Somebody has emptied the store, or there is no such task instance any more, which takes nothing.
                 with contextlib.suppress(Exception):
-                    store.set(_ATTEMPT, {"try_number": ti.try_number, "host": socket.gethostname()})
+                    store.set(_ATTEMPT, {"try_number": ti.try_number})
                 latest = store.get(_ATTEMPT)
             return latest is None or bool(latest["try_number"] > ti.try_number)
         return False

@@ -15,9 +15,17 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 from airflow.providers.amazon.aws.utils.mixins import AwsBaseHookMixin
 
-from airflow_connect._compat import AirflowFailException, BaseOperatorLink, RenderedTask, is_resumed
+from airflow_connect._compat import (
+    AirflowFailException,
+    BaseOperatorLink,
+    RenderedTask,
+    conf,
+    default_results_path,
+    is_resumed,
+)
 from airflow_connect._frames import forget_variables
-from airflow_connect.api.errors import RequestError
+from airflow_connect.api.errors import InvalidRequestError, RequestError
+from airflow_connect.api.fields import Fault
 from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-__all__ = ["ConnectTask", "Hidden", "choice", "confidential", "given_text", "named", "truth"]
+__all__ = ["ConnectTask", "Hidden", "choice", "confidential", "given_text", "named", "results_root", "truth"]
 
 #: What the UI's forms and templates write for a truth value.
 _TRUTH: Final = {
@@ -155,6 +163,27 @@ def choice(name: str, value: object, choices: Collection[str]) -> str:
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}.")
     return str(value)
+
+
+def results_root(given: str | None, operation: str) -> Any:
+    """
+    Return the folder below which a task records what it creates: the author's, the configuration's, or one of ours.
+
+    :param given: the author's ``results_path``
+    :param operation: the API operation, for messages
+    :raises InvalidRequestError: if it is on this worker's disk although ``[amazon_connect] require_shared_results`` is
+        on
+    """
+    from airflow_connect.record.storage import Place, folder_of
+
+    folder = folder_of(given or default_results_path())
+    if conf.getboolean("amazon_connect", "require_shared_results", fallback=False) and Place(folder).is_local:
+        rule = (
+            "must be in an object store, such as s3://conn_id@bucket/contacts, since [amazon_connect] "
+            "require_shared_results is on; its default is [amazon_connect] results_path"
+        )
+        raise InvalidRequestError(operation, [Fault("results_path", rule, str(folder))])
+    return folder
 
 
 def confidential(

@@ -64,7 +64,20 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "s3://aws_default@my-bucket/contacts",
                         "default": "",
-                    }
+                    },
+                    "require_shared_results": {
+                        "description": (
+                            "Fail a task that creates contacts before it sends anything if it would record its results "
+                            "on the worker's disk, and not in an object store. Switch it on where tasks run on several "
+                            "workers: a retry on another worker does not find such results, and creates a second "
+                            "contact for each client token that Amazon Connect has forgotten. A file system that all "
+                            "workers mount counts as a disk."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
+                    },
                 },
             }
         },

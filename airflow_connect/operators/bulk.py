@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import time
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
@@ -17,14 +18,14 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow_connect._compat import (
     Stats,
     XComArg,
+    attempt_records,
     begin_attempt,
     conf,
-    default_results_path,
     is_replaced,
     is_retry,
     tasks_share_a_disk,
 )
-from airflow_connect._task import Hidden, confidential, given_text, truth
+from airflow_connect._task import Hidden, confidential, given_text, results_root, truth
 from airflow_connect.api.errors import (
     ConnectError,
     InvalidRequestError,
@@ -46,7 +47,7 @@ from airflow_connect.links.connect import InstanceLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.record.format import RowState
 from airflow_connect.record.results import export_results, first_attempt, read_results
-from airflow_connect.record.storage import Place, folder_of
+from airflow_connect.record.storage import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -283,11 +284,11 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         task_instance = TaskInstance(ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1))
         root = self._results_root(options)
         folder = run_folder(root, **task_instance._asdict())
-        begin_attempt(context, results=str(folder))
+        earlier = begin_attempt(context)
         with ExitStack() as stack:
             began = first_attempt(folder)
-            if began is None and not options.repeats_unknown and not options.dry_run:
-                self._check_first_attempt(context, folder)
+            if began is None and not options.dry_run:
+                self._check_missing_record(context, options, folder, earlier)
             began = began or time.time()
             plan = stack.enter_context(self._plan(context, options, task_instance, now=began))
             report = stack.enter_context(
@@ -328,6 +329,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                 ledger = stack.enter_context(
                     Ledger(folder, header=self._header(context, options, task_instance, plan.rows))
                 )
+                attempt_records(context, str(folder))
                 report.record_faults(ledger)
                 if error is None:
                     self._sender = self._new_sender(context, options, plan, report, ledger, history)
@@ -371,18 +373,21 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     def _results_root(self, options: _Options) -> Any:
         """Return the folder below which results are recorded: the author's, the configuration's, or one of ours."""
         given = given_text(self.results_path)
+        root = results_root(given, options.operation.name)
         if not given and not conf.get("amazon_connect", "results_path", fallback=""):
             retry = (
-                "asks for all contacts again, with the same client tokens, which makes none twice"
+                "creates a second contact for each client token that Amazon Connect has forgotten by then (for how "
+                "long it knows a token, Amazon does not document)"
                 if options.repeats_unknown
                 else "calls nobody, since it does not know who has been called"
             )
             self.log.info(
-                "Results are recorded on this worker's disk, which another worker does not see: there a retry %s. Name "
-                "a results_path, or configure [amazon_connect] results_path.",
+                "Results are recorded on this worker's disk (%s), which another worker does not see: there a retry %s. "
+                "Set results_path, or [amazon_connect] results_path, to a bucket that all workers see.",
+                root,
                 retry,
             )
-        return folder_of(given or default_results_path())
+        return root
 
     def _shared_results_path(self, options: _Options) -> bool:
         """
@@ -402,14 +407,36 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             raise InvalidRequestError(options.operation.name, [Fault("results_path", rule, "nothing")])
         return True
 
-    def _check_first_attempt(self, context: Context, folder: Any) -> None:
+    def _check_missing_record(
+        self, context: Context, options: _Options, folder: Any, earlier: Mapping[str, Any] | None
+    ) -> None:
         """
-        Check that no attempt has run before that may have left its record on another machine.
+        Warn if an attempt before this one has left, or may have left, a record that this worker does not see.
 
-        :raises RequestError: if one may have
+        :param earlier: the attempt that recorded last, as far as Airflow knows
+        :raises RequestError: if it may have called customers, who are not to be called twice
         """
-        if context["ti"].try_number > 1 and Place(folder).is_local and not tasks_share_a_disk():
+        here = socket.gethostname()
+        if earlier is not None:
+            what = (
+                f"Attempt {earlier['try_number']} of this task recorded its results in {earlier['results']} on the "
+                f"worker {earlier['host']}, and this worker ({here}) finds none in {folder}"
+            )
+        elif context["ti"].try_number > 1 and Place(folder).is_local and not tasks_share_a_disk():
+            what = (
+                "An attempt before this one may have recorded its results on another worker's disk: this worker "
+                f"({here}) finds none in {folder}"
+            )
+        else:
+            return
+        if not options.repeats_unknown:
             raise record_elsewhere(str(folder))
+        self.log.warning(
+            "%s. All rows are sent again with the same client tokens: a contact whose token Amazon Connect has "
+            "forgotten is created a second time. Set results_path, or [amazon_connect] results_path, to a bucket that "
+            "all workers see; with [amazon_connect] require_shared_results no task starts without one.",
+            what,
+        )
 
     def _kept_states(self, options: _Options) -> set[RowState]:
         """Return the states whose rows go into the file of failed rows."""

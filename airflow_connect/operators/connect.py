@@ -15,13 +15,12 @@ from airflow_connect._compat import (
     AirflowSensorTimeout,
     BaseBranchOperator,
     conf,
-    default_results_path,
     is_retry,
     runs_all_branches,
     task_state_store,
     tasks_share_a_disk,
 )
-from airflow_connect._task import confidential, given_text, truth
+from airflow_connect._task import confidential, given_text, results_root, truth
 from airflow_connect.api.errors import ConnectError, InvalidRequestError, SetupError
 from airflow_connect.api.fields import Fault, checked_key, describe, text_of
 from airflow_connect.api.identity import token_for_key
@@ -41,7 +40,6 @@ from airflow_connect.calls.clock import Clock
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.operators.each_contact import EachContactOperator
 from airflow_connect.record.once import ContactRecord, FolderStore
-from airflow_connect.record.storage import folder_of
 from airflow_connect.triggers.connect import ContactTrigger, connection_of
 from airflow_connect.waiting.act import STOP_SAYS_ENDED
 from airflow_connect.waiting.awaited import InMemory
@@ -627,7 +625,7 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
             return store
         repeats = self._may_repeat_unknown(StartOutboundVoiceContact.name)
         has_run_before = context["ti"].try_number > 1 and not repeats
-        folder = folder_of(path or default_results_path()) / "calls"
+        folder = results_root(path, StartOutboundVoiceContact.name) / "calls"
         return FolderStore(folder, may_miss=has_run_before and not tasks_share_a_disk())
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -681,7 +683,87 @@ def test_local_results_are_pointed_out(
     run = run_dag(dag)
     assert states(run) == {"bulk": "success"}
     assert Path(xcom(run, "bulk")["results"]).is_dir()
-    assert "another worker does not see" in logged()
+    text = logged()
+    assert "another worker does not see" in text
+    assert "creates a second contact for each client token that Amazon Connect has forgotten" in text
+
+
+@pytest.mark.parametrize("knows", ["the try number", "the task state store"])
+def test_retry_that_does_not_see_the_record_of_the_attempt_before_says_so(
+    run_dag: Callable[..., Any],
+    emulator: Emulator,
+    logged: Callable[[], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    knows: str,
+) -> None:
+    """Attempt 1 recorded on another worker's disk, here in another folder: its client tokens protect alone."""
+    from airflow_connect import _compat
+    from airflow_connect.operators import bulk
+
+    if knows == "the try number":
+        monkeypatch.setattr(_compat, "task_state_store", lambda _context: None)  # as before Airflow 3.3
+        monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
+        monkeypatch.setattr(bulk, "tasks_share_a_disk", lambda: False)  # dag.test() runs no executor of workers
+        told = ["An attempt before this one may have recorded its results on another worker's disk"]
+    elif version("apache-airflow") < "3.3":
+        pytest.skip("Airflow has a task state store since 3.3, where CI runs this")
+    else:
+        told = ["Attempt 1 of this task recorded its results in", f"on the worker {socket.gethostname()}"]
+    emulator.set_faults("CreateContact@2:expired_token, CreateContact@3:expired_token")
+    with new_dag("elsewhere") as dag:
+        bulk.BulkCreateContactsOperator(
+            task_id="bulk",
+            rows=orders(3),
+            contact=CONTACT,
+            max_in_flight=1,
+            retries=1,
+            retry_delay=0.01,
+            results_path=f"{tmp_path}/worker-{{{{ ti.try_number }}}}",
+        )
+    assert run_dag(dag).state == "success"
+    text = logged()
+    for words in [
+        *told,
+        "finds none in",
+        "a contact whose token Amazon Connect has forgotten is created a second time",
+    ]:
+        assert words in text
+    assert len(emulator.contacts()) == 3
+
+
+@pytest.mark.parametrize("task", ["bulk", "call"])
+def test_shared_results_may_be_required(
+    run_dag: Callable[..., Any],
+    emulator: Emulator,
+    logged: Callable[[], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    task: str,
+) -> None:
+    """With require_shared_results nothing is sent that would be recorded on a worker's disk; it is no default."""
+    from airflow_connect._compat import conf
+    from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+    from airflow_connect.operators.connect import StartOutboundVoiceContactOperator
+
+    assert conf.getboolean("amazon_connect", "require_shared_results") is False
+    monkeypatch.setenv("AIRFLOW__AMAZON_CONNECT__REQUIRE_SHARED_RESULTS", "True")
+    with new_dag("required") as dag:
+        if task == "bulk":
+            BulkCreateContactsOperator(task_id="bulk", rows=orders(1), contact=CONTACT, retries=3)
+        else:
+            StartOutboundVoiceContactOperator(
+                task_id="call",
+                destination_phone_number="+12065550100",
+                contact_flow_id=CALLS_FLOW.id,
+                queue_id=CALLS_QUEUE.id,
+                results_path=str(tmp_path),
+                retries=3,
+            )
+    assert states(run_dag(dag)) == {task: "failed"}
+    assert "must be in an object store, such as" in logged()
+    assert emulator.contacts() == []
 
 
 def test_results_in_an_object_store(

@@ -120,7 +120,7 @@ def test_attempt_that_airflow_has_replaced_is_known(run_dag: Callable[..., Any])
     """The attempt that runs is not replaced; one whose task instance has gone on to another try is."""
     from airflow.providers.common.compat.sdk import task
 
-    from airflow_connect._compat import begin_attempt, is_replaced
+    from airflow_connect._compat import attempt_records, begin_attempt, is_replaced
 
     found: dict[str, Any] = {}
 
@@ -128,7 +128,8 @@ def test_attempt_that_airflow_has_replaced_is_known(run_dag: Callable[..., Any])
 
         @task(retries=1)
         def attempt(**context: Any) -> None:
-            found["before"] = begin_attempt(context, results="here")
+            found["before"] = begin_attempt(context)
+            attempt_records(context, "here")
             found["now"] = is_replaced(context)
             ti = context["ti"]
             if AIRFLOW >= (3, 3):
