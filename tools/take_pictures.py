@@ -41,7 +41,8 @@ def main() -> None:
         run_id = airflow.trigger(DAG_ID)
         contact_id = _first_contact(connect)
         playwright = running.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or shutil.which("chromium-browser"), args=["--no-sandbox"])
+        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for theme in COLOURS:
             run = _shot(browser, f"{airflow.url}/dags/{DAG_ID}/runs/{run_id}", theme)
             contact = _shot(browser, f"{connect.url}{CONTACT_PATH}/{contact_id}", theme)
