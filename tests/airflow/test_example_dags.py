@@ -464,3 +464,11 @@ def test_what_a_run_created_is_taken_back(run_example: Callable[..., Any], emula
     assert [contact["name"] for contact in emulator.contacts() if contact["state"] != "ENDED"] == [
         "Call back about order 1042"
     ]
+
+
+def test_an_external_call_is_a_voice_contact(run_example: Callable[..., Any], emulator: Emulator) -> None:
+    """A VOICE contact is external audio by default, and calls nobody."""
+    assert run_example("example_external_call").state == "success"
+    [contact] = emulator.contacts()
+    assert (contact["channel"], contact["initiation_method"]) == ("VOICE", "TRANSFER")
+    assert [call.operation for call in emulator.calls() if call.operation.startswith("Start")] == []
