@@ -84,10 +84,10 @@ class Operation:
         return _compile_writer(self._model.output_shape)
 
     @cached_property
-    def _query(self) -> list[tuple[str, str, bool]]:
+    def _query(self) -> list[tuple[str, str, str]]:
         members = self._model.input_shape.members.items()
         return [
-            (name, shape.serialization["name"], shape.type_name == "list")
+            (name, shape.serialization["name"], shape.type_name)
             for name, shape in members
             if shape.serialization.get("location") == "querystring"
         ]
@@ -128,9 +128,9 @@ class Operation:
         values.update(labels)
         if query:
             given = parse_qs(query.decode("latin-1"), keep_blank_values=True)
-            for name, wire, many in self._query:
+            for name, wire, kind in self._query:
                 if wire in given:
-                    values[name] = given[wire] if many else given[wire][-1]
+                    values[name] = given[wire] if kind == "list" else _of_query(given[wire][-1], kind)
         try:
             request = self._check(values, "", faults)
         except RecursionError:
@@ -325,6 +325,12 @@ def _compile_string(shape: Any) -> Any:
         return value
 
     return check
+
+
+def _of_query(value: str, kind: str) -> Any:
+    """Return a value of an address, where all is text, as its type has it; the check tells what is of none."""
+    digits = value.removeprefix("-")
+    return int(value) if kind in _INTEGERS and digits.isascii() and digits.isdecimal() else value
 
 
 def _compile_integer(shape: Any) -> Any:

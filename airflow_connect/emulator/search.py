@@ -8,13 +8,11 @@ https://docs.aws.amazon.com/connect/latest/APIReference/API_SearchContacts.html
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_connect.emulator.model import Request, ServiceError
+from airflow_connect.emulator.paging import read_token, write_token
 
 if TYPE_CHECKING:
     from airflow_connect.emulator.resources import Instance
@@ -87,7 +85,7 @@ class Search:
         total = self._store.query(f"SELECT count(*) FROM contacts WHERE {where}", tuple(parameters))[0][0]
         page, page_parameters = where, list(parameters)
         if "NextToken" in request:
-            last = _read_token(request)
+            last = read_token(request)
             page += f" AND ({key}, sequence) {beyond} (?, ?)"
             page_parameters += last
         rows = self._store.query(
@@ -100,7 +98,7 @@ class Search:
             "TotalCount": total,
         }
         if len(rows) > limit:
-            answer["NextToken"] = _write_token(request, rows[limit - 1][1:])
+            answer["NextToken"] = write_token(request, *rows[limit - 1][1:])
         return answer
 
     def _conditions(self, request: Request, horizon: float) -> Condition:
@@ -312,23 +310,3 @@ _CRITERIA: dict[str, Criterion] = {
     "ContactTags": _tags,
     "AiAgents": _ai_agents,
 }
-
-
-def _query_digest(request: Request) -> str:
-    content = {name: value for name, value in request.items() if name not in ("NextToken", "MaxResults")}
-    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=8).hexdigest()
-
-
-def _write_token(request: Request, last: tuple[Any, ...]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([_query_digest(request), *last]).encode()).decode()
-
-
-def _read_token(request: Request) -> list[Any]:
-    """The last row of the page before; a token of another search is refused."""
-    try:
-        digest, value, sequence = json.loads(base64.urlsafe_b64decode(request["NextToken"]))
-    except ValueError:
-        digest = None
-    if digest != _query_digest(request):
-        raise ServiceError("InvalidParameterException", "NextToken: is not of this search")
-    return [value, sequence]

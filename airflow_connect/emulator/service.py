@@ -25,6 +25,7 @@ from botocore import xform_name
 
 from airflow_connect.emulator import rules
 from airflow_connect.emulator.model import Request, ServiceError
+from airflow_connect.emulator.paging import read_token, write_token
 from airflow_connect.emulator.phones import NOT_ANSWERED, PhoneKind, Phones
 from airflow_connect.emulator.search import Search
 from airflow_connect.emulator.store import ANSWERED, Contact, State, Store, Token
@@ -67,6 +68,8 @@ MAX_SCHEDULE_AHEAD = 6 * DAY
 MAX_CHAIN = 12
 #: "A contact cannot be transferred more than 11 times."
 MAX_TRANSFERS = 11
+#: A page of ListAssociatedContacts, where the request does not say; the API reference gives the limit, and no default.
+MAX_PAGE = 100
 #: "If not specified, the default dialing timeout will be 60 seconds".
 RING_TIMEOUT = 60
 #: "If the contact is disconnected, a new contact is started": what the page of this operation said of its token in
@@ -377,6 +380,8 @@ class Service:
         See https://docs.aws.amazon.com/connect/latest/APIReference/API_ListAssociatedContacts.html
         """
         chain = self.store.select("initial_contact_id = ?", (self._contact(request).initial_contact_id,))
+        [start] = read_token(request) if "NextToken" in request else [0]
+        end = start + request.get("MaxResults", MAX_PAGE)
         return {
             "ContactSummaryList": [
                 {
@@ -390,8 +395,9 @@ class Service:
                     "InitiationMethod": contact.initiation_method,
                     "Channel": contact.channel,
                 }
-                for contact in chain
-            ]
+                for contact in chain[start:end]
+            ],
+            "NextToken": write_token(request, end) if end < len(chain) else None,
         }
 
     def describe_instance(self, request: Request) -> dict[str, Any]:

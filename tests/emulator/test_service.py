@@ -386,6 +386,26 @@ def test_associated_contacts_are_a_chain(client: Any, emulator: Emulator, starte
         assert ["DisconnectTimestamp" in one for one in chain] == [True, False]
     alone = client.list_associated_contacts(InstanceId=emulator.instance_id, ContactId=other)
     assert [one["ContactId"] for one in alone["ContactSummaryList"]] == [other]
+    assert "NextToken" not in alone
+
+
+def test_associated_contacts_come_in_pages(client: Any, emulator: Emulator, started: Any, made: Any) -> None:
+    """MaxResults contacts at a time; a token leads to the next ones of the same contact, and of no other."""
+    key = {"InstanceId": emulator.instance_id, "ContactFlowId": TO_QUEUE_FLOW.id, "QueueId": BILLING_QUEUE.id}
+    chain = [started()]
+    for _ in range(2):
+        chain.append(client.transfer_contact(**key, ContactId=chain[-1])["ContactId"])
+    asked = {"InstanceId": emulator.instance_id, "ContactId": chain[1]}
+    first = client.list_associated_contacts(**asked, MaxResults=2)
+    second = client.list_associated_contacts(**asked, MaxResults=2, NextToken=first["NextToken"])
+    pages = [[one["ContactId"] for one in page["ContactSummaryList"]] for page in (first, second)]
+    assert pages == [chain[:2], chain[2:]]
+    assert "NextToken" not in second
+    of_another = {"InstanceId": emulator.instance_id, "ContactId": made(), "NextToken": first["NextToken"]}
+    with pytest.raises(client.exceptions.InvalidParameterException, match="NextToken"):
+        client.list_associated_contacts(**of_another)
+    with pytest.raises(client.exceptions.InvalidParameterException, match="NextToken"):
+        client.list_associated_contacts(**asked, NextToken="W10=")
 
 
 def test_transfer_has_limits(client: Any, emulator: Emulator, started: Any, made: Any) -> None:
