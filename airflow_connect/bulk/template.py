@@ -37,6 +37,7 @@ from airflow_connect.api.fields import (
     key_path,
     text_in_text,
 )
+from airflow_connect.api.operations import CreateContact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -158,7 +159,7 @@ def compile_text(
     environment: Environment | None = None,
     *,
     name: str = "idempotency_key",
-    operation: str = "CreateContact",
+    operation: str = CreateContact.name,
 ) -> TextOf:
     """
     Compile a template into a function from a row's values to text that tells rows apart.

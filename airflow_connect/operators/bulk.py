@@ -25,7 +25,7 @@ from airflow_connect._compat import (
     is_retry,
     tasks_share_a_disk,
 )
-from airflow_connect._task import Hidden, confidential, given_text, results_root, truth
+from airflow_connect._task import Hidden, choice, confidential, given_text, results_root, truth
 from airflow_connect.api.errors import (
     ConnectError,
     InvalidRequestError,
@@ -73,8 +73,6 @@ __all__ = [
 
 #: Types whose values are no output of a task and hold none: most of what rows consist of.
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-_FAIL_OR_SKIP: Final = ("fail", "skip")
-
 #: Seconds between two lines of progress in the log.
 _PROGRESS_EVERY: Final = 5.0
 
@@ -681,19 +679,18 @@ class _Options:
                 return None
             return found
 
-        def choice(name: str, allowed: tuple[str, ...]) -> None:
-            if (value := getattr(operator, name)) not in allowed:
-                faults.append(Fault(name, f"must be {' or '.join(allowed)}", describe(value)))
+        def chosen(name: str, *choices: str) -> Any:
+            value = getattr(operator, name)
+            try:
+                return choice(name, value, choices)
+            except ValueError:
+                faults.append(Fault(name, f"must be {' or '.join(choices)}", describe(value)))
 
         operations = operations_for_rows()
-        choice("operation", tuple(operations))
-        self.operation: type[Operation] = CreateContact if faults else operations[operator.operation]
-        choice("on_invalid", _FAIL_OR_SKIP)
-        choice("on_duplicate", _FAIL_OR_SKIP)
-        choice("on_changed_rows", ("fail", "send"))
-        self.on_invalid: Any = operator.on_invalid
-        self.on_duplicate: Any = operator.on_duplicate
-        self.on_changed_rows: Any = operator.on_changed_rows
+        self.operation: type[Operation] = operations.get(chosen("operation", *operations), CreateContact)
+        self.on_invalid = chosen("on_invalid", "fail", "skip")
+        self.on_duplicate = chosen("on_duplicate", "fail", "skip")
+        self.on_changed_rows = chosen("on_changed_rows", "fail", "send")
         in_flight = str(operator.max_in_flight).strip()
         self.max_in_flight = int(in_flight) if in_flight.isascii() and in_flight.isdecimal() else 0
         if self.max_in_flight < 1:

@@ -652,7 +652,7 @@ class StopContactOperator(EachContactOperator):
     :return: the contact's ID; for many ``{"contacts": …, "stopped": …, "ended_before": …, "failed": 0}``
     """
 
-    operation = StopContact.name
+    operation = StopContact
     done = "stopped"
     says_ended = STOP_SAYS_ENDED
     default_state = "open"
@@ -694,7 +694,7 @@ class UpdateContactAttributesOperator(EachContactOperator):
     :return: the contact's ID; for many ``{"contacts": …, "updated": …, "ended_before": 0, "failed": 0}``
     """
 
-    operation = UpdateContactAttributes.name
+    operation = UpdateContactAttributes
     done = "updated"
     template_fields: Sequence[str] = (*EachContactOperator.template_fields, "attributes")
     template_fields_renderers: ClassVar[dict[str, str]] = {"attributes": "json"}
@@ -742,7 +742,7 @@ class TagContactOperator(EachContactOperator):
     :return: the contact's ID; for many ``{"contacts": …, "tagged": …, "ended_before": 0, "failed": 0}``
     """
 
-    operation = TagContact.name
+    operation = TagContact
     done = "tagged"
     template_fields: Sequence[str] = (*EachContactOperator.template_fields, "tags")
     template_fields_renderers: ClassVar[dict[str, str]] = {"tags": "json"}
@@ -793,7 +793,7 @@ class TransferContactOperator(EachContactOperator):
         …, "ended_before": …, "failed": 0}``, up to 100 with ``went_on_as``: ``{contact: new contact}``
     """
 
-    operation = TransferContact.name
+    operation = TransferContact
     done = "transferred"
     needs_open = True
     default_state = "open"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
 
+    from airflow_connect.api.operations import Operation
+
 __all__ = ["EachContactOperator"]
 
 #: In place of an outcome's state: no outcome is on record.
@@ -48,8 +50,8 @@ class EachContactOperator(ConnectBaseOperator):
     :param dry_run: count what would be done, and call nothing (templated)
     """
 
-    #: The API operation.
-    operation: ClassVar[str]
+    #: What is done.
+    operation: ClassVar[type[Operation]]
     #: What the log and the counts call a contact with which it was done.
     done: ClassVar[str]
     #: Error codes which say that the contact has ended. If it was transferred, its successor takes its place.
@@ -96,7 +98,7 @@ class EachContactOperator(ConnectBaseOperator):
             # What is wrong with the request is wrong with all of them.
             params(contact_ids[0])
         if dry_run:
-            self.log.info("Dry run: %s would be called for %d contacts", self.operation, len(contact_ids))
+            self.log.info("Dry run: %s would be called for %d contacts", self.operation.name, len(contact_ids))
             return {"contacts": len(contact_ids), "dry_run": True}
         if isinstance(self.contact_id, str):
             return self._act_on_one(context, contact_ids[0], params)
@@ -138,12 +140,12 @@ class EachContactOperator(ConnectBaseOperator):
 
         self.store_link(context)
         asyncio.run(self._call_each(contact_ids, params, count))
-        self.log.info("%s: %s", self.operation, dict(counts))
+        self.log.info("%s: %s", self.operation.name, dict(counts))
         if failures:
             [error] = failures
             kind = RequestError if _is_final(error) else RetryableError
-            of_all = f"{self.operation} failed for {counts['failed']:,} of {counts['contacts']:,} contacts."
-            raise kind(f"{of_all} One of the errors: {error}", operation=self.operation, code=error.code)
+            of_all = f"{self.operation.name} failed for {counts['failed']:,} of {counts['contacts']:,} contacts."
+            raise kind(f"{of_all} One of the errors: {error}", operation=self.operation.name, code=error.code)
         return {**counts, **({"went_on_as": transferred} if transferred else {})}
 
     async def _call_each(
@@ -152,7 +154,7 @@ class EachContactOperator(ConnectBaseOperator):
         clock = Clock()
         acts = act_on_each(
             contact_ids,
-            self.operation,
+            self.operation.name,
             params,
             reads=Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time),
             clock=clock,
