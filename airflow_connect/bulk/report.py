@@ -52,6 +52,9 @@ _FAULTS_IN_LOG: Final = 20
 #: Seconds that a duration tells at most.
 _LONGEST: Final = timedelta(days=36_500).total_seconds()
 
+#: Seconds after which the log says that the record is waited for.
+_LONG: Final = 2.0
+
 _SCHEMA: Final = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
@@ -230,6 +233,20 @@ class Report:
         for row, faults in itertools.groupby(self._plan.faults(), key=lambda fault: fault.row):
             ledger.invalid(row, faults)
 
+    def tell_record(self, history: History) -> None:
+        """
+        Log how much of the input is done, if earlier attempts of the task instance are on record.
+
+        :param history: what is on record
+        """
+        if not history.has_own:
+            return
+        states = Counter({RowState.INVALID: self._plan.invalid})
+        states[RowState.SKIPPED] = self._plan.rows - self._plan.valid - self._plan.invalid
+        states.update(history.own_states())
+        states[RowState.NOT_SENT] = max(self._plan.rows - states.total(), 0)
+        self._log.info("Found the record of an earlier attempt of this task. %s", in_words(states))
+
     # --- While it runs --------------------------------------------------------------------------------------------
 
     def invalid(self, row: int, values: Values | InvalidRow) -> None:
@@ -267,7 +284,7 @@ class Report:
         done = states.total() - left
         seconds = now.seconds - before.seconds
         created = now.accepted - before.accepted
-        calls = now.calls - before.calls
+        answers = now.answers - before.answers
         throttled = now.throttled - before.throttled
         rate = created / seconds if seconds > 0 else 0.0
         mean = now.accepted / now.seconds if now.seconds else 0.0
@@ -277,10 +294,10 @@ class Report:
             done,
             states.total(),
             rate,
-            100 * throttled / calls if calls else 0.0,
+            100 * throttled / answers if answers else 0.0,
             _failures(states),
             f", about {_duration(time_left)} left" if left and time_left is not None else "",
-            "; waiting for active contacts to end (quota)" if now.waiting_for_quota else "",
+            _waiting(now, before),
         )
         for name, count in (
             ("created", created),
@@ -440,16 +457,35 @@ class Report:
         told = ", ".join(f"{count:,} {state.words}" for state in RowState if (count := written.get(state, 0)))
         self._log.info("%d rows are in %s%s", written.total(), path, f": {told}" if told else "")
         if left := states[RowState.NOT_SENT]:
-            self._log.warning("%d rows that were not sent are not in %s. Clear this task to send them.", left, path)
+            self._log.warning(
+                "%d rows that were not sent are not in %s. The task's retry sends them, or a clear where no retry is "
+                "left.",
+                left,
+                path,
+            )
         unknown = states[RowState.UNKNOWN]
         if unknown and RowState.UNKNOWN not in self._keeps:
             why = (
-                "without an idempotency_key another run would make them twice. Clear this task to send them again."
+                "without an idempotency_key another run would make them twice. The task's retry sends them again, or a "
+                "clear where no retry is left."
                 if self._repeats_unknown
                 else "another run would call again those who have been called."
             )
             self._log.warning("%d unknown rows are not in %s: %s", unknown, path, why)
         return None
+
+
+def _waiting(now: Progress, before: Progress) -> str:
+    """Say what the sending waits for, if for anything longer than it should."""
+    if now.waiting_for_record >= _LONG:
+        return f"; waiting for the results to be stored ({now.waiting_for_record:.0f} s)"
+    if now.waiting_for_quota:
+        return "; waiting for active contacts to end (quota)"
+    if now.answers > before.answers:
+        return ""
+    if now.in_flight:
+        return f"; waiting for the answers to {now.in_flight:,} calls"
+    return "; waiting for rows to be read" if now.waiting_for_rows else ""
 
 
 def _failures(states: Mapping[RowState, int]) -> int:

@@ -82,6 +82,7 @@ class Progress:
     :param changed: contacts that an earlier attempt made from other content, and that stay as they are
     :param refused: those that failed or are unknown, and that another attempt would not help
     :param calls: calls sent
+    :param answers: calls that have ended, with an answer or without one
     :param accepted: calls that created a contact
     :param throttled: calls that were throttled
     :param in_flight: calls without an answer yet
@@ -89,12 +90,15 @@ class Progress:
     :param latency: seconds from call to answer
     :param seconds: since the first call
     :param waiting_for_quota: whether the number of active contacts is at its quota
+    :param waiting_for_record: seconds since which what was recorded is being stored
+    :param waiting_for_rows: whether no row is ready to be sent, and more are to be read
     """
 
     states: Mapping[RowState, int] = field(default_factory=dict)
     changed: int = 0
     refused: int = 0
     calls: int = 0
+    answers: int = 0
     accepted: int = 0
     throttled: int = 0
     in_flight: int = 0
@@ -102,6 +106,8 @@ class Progress:
     latency: float = 0.0
     seconds: float = 0.0
     waiting_for_quota: bool = False
+    waiting_for_record: float = 0.0
+    waiting_for_rows: bool = False
 
 
 class Tally:
@@ -114,9 +120,16 @@ class Tally:
     def __init__(self, on_settled: Callable[[PlannedContact, RowState, str | None], None]) -> None:
         self._on_settled = on_settled
         self.states = dict.fromkeys(RowState, 0)
-        self.refused = self.calls = self.accepted = self.throttled = 0
+        self.refused = self.calls = self.accepted = 0
+        #: Calls that have ended, and how many of them were throttled: one value, so that both are of one moment.
+        self.answers = (0, 0)
         #: What was taken and has come to no state yet, by the number of its row.
         self.open: dict[int, Row] = {}
+
+    def answered(self, error: Exception | None) -> None:
+        """Count a call that has ended."""
+        answers, throttled = self.answers
+        self.answers = (answers + 1, throttled + isinstance(error, ThrottledError))
 
     def settle(
         self, contact: PlannedContact, state: RowState, *, fault: str | None = None, is_refused: bool = False
@@ -325,18 +338,22 @@ class Sender:
     def progress(self) -> Progress:
         """Return how far the sending is. Takes no lock."""
         tally = self._tally
+        answers, throttled = tally.answers
         return Progress(
             states=dict(tally.states),
             changed=self._intake.changed,
             refused=tally.refused,
             calls=tally.calls,
+            answers=answers,
             accepted=tally.accepted,
-            throttled=tally.throttled,
+            throttled=throttled,
             in_flight=self._in_flight,
             pace=self._pace.rate,
             latency=self._pace.latency,
             seconds=self._clock.now() - self._started,
             waiting_for_quota=self._outbox.is_waiting_for_quota,
+            waiting_for_record=self._ledger.waiting,
+            waiting_for_rows=not (self._fed or self._outbox or self._in_flight),
         )
 
     # --- What comes in --------------------------------------------------------------------------------------------
@@ -487,15 +504,14 @@ class Sender:
 
     def _settle(self, row: Row, call: Call, error: Exception | None, now: float) -> None:
         was_waiting = self._outbox.is_waiting_for_quota
+        self._tally.answered(error)
         if error is None:
             self._pace.answered(call, now, Answer.ACCEPTED)
             self._outbox.accepted(now)
             self._tally.accepted += 1
             self._tally.settle(row.contact, RowState.CREATED)
         elif isinstance(error, ConnectError) and not isinstance(error, LedgerError):
-            answer = Answer.of(error)
-            self._pace.answered(call, now, answer)
-            self._tally.throttled += answer is Answer.THROTTLED
+            self._pace.answered(call, now, Answer.of(error))
             self._fail(row, error, now)
         else:
             # A mistake of ours, or a record that cannot be written, or is not there any more.

@@ -324,6 +324,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                         total_rate=options.total_rate,
                         repeats_unknown=options.repeats_unknown,
                     )
+                report.tell_record(history)
                 ledger = stack.enter_context(
                     Ledger(folder, header=self._header(context, options, task_instance, plan.rows))
                 )
@@ -335,7 +336,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             except LedgerError as unusable:
                 if options.dry_run:
                     raise
-                error = unusable
+                error = error or unusable
             try:
                 has_run = context["ti"].try_number > 1
                 error = report.finish(done, ledger, history, error, may_have_sent=has_run)

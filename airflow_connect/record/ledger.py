@@ -47,6 +47,9 @@ log = logging.getLogger(__name__)
 #: became of the calls of so long. Their intents are on record, and their tokens make no second contact.
 SYNC_EVERY: Final = 1.0
 
+#: Seconds between two lines of the log that say that a ledger waits to be closed.
+TELL_EVERY: Final = 5.0
+
 #: Bytes: an object store cannot append, and what is put again every second should be small.
 SEGMENT_BYTES: Final = 1 << 19
 
@@ -301,8 +304,12 @@ class Ledger:
         """
         self._closed = True
         self._requests.put(SimpleQueue())
+        told = began = self._clock.now()
         while not self._ended:
             self._clock.sleep(0.002)
+            if (now := self._clock.now()) - told >= TELL_EVERY:
+                told = now
+                log.info("Waiting for the results to be stored in %s (%.0f s)", self._place, now - began)
         self._fail(self._error)
 
     def __enter__(self) -> Self:
@@ -376,7 +383,8 @@ class Ledger:
         raise LedgerError(
             f"The results cannot be written to {self._place} ({one_line(error)}). Nothing was sent that is not on "
             "record. Contacts whose answer is not on record count as unknown: they are sent again with the same client "
-            "tokens, which makes no second contact. Make room or give access there, then clear the task."
+            "tokens, which makes no second contact. The task's retry goes on from there, or a clear where no retry is "
+            "left. If the disk is full, make room first; if access is denied, give it."
         ) from error
 
 
@@ -601,7 +609,7 @@ def write_faults(folder: Any, faults: Iterable[Mapping[str, Any]]) -> str:
             file.writelines(map(_line, faults))
     except Exception as error:
         raise LedgerError(
-            f"The faults of the rows cannot be written to {folder} ({one_line(error)}); nothing was sent. Make room or "
-            "give access there, then clear the task."
+            f"The faults of the rows cannot be written to {folder} ({one_line(error)}); nothing was sent. The "
+            "task's retry tries again. If the disk is full, make room; if access is denied, give it."
         ) from error
     return str(folder / "faults.jsonl")

@@ -164,6 +164,10 @@ class History:
         """Whether an attempt of the asking task instance is on record."""
         return bool(self._records.database.execute("SELECT 1 FROM writer WHERE own LIMIT 1").fetchall())
 
+    def own_states(self) -> dict[RowState, int]:
+        """Return how many contacts the asking task instance has on record that exist or may exist, by state."""
+        return {_STATES[code]: count for code, count in self._records.database.execute(_OWN_STATES)}
+
     def get(self, token: str, *, own: bool = False) -> Known | None:
         """
         Return what is known of a client token, ``None`` if nothing is on record of it.
@@ -482,8 +486,8 @@ class _Records:
         except Exception as error:  # a store's errors are of its own kinds
             self.close()
             raise LedgerError(
-                f"The results below {place} cannot be read ({one_line(error)}). Give access there, or room in the "
-                "folder for temporary files, then run the task again."
+                f"The results below {place} cannot be read ({one_line(error)}). The task's retry reads them "
+                "again. If access is denied, give it; if the folder for temporary files is full, make room."
             ) from error
 
     def close(self) -> None:
@@ -705,6 +709,12 @@ WHERE place = 1 AND (state >= {_MAY_EXIST} OR is_latest) ORDER BY row
 _OWN: Final = f"own AND state >= {_MAY_EXIST} AND (? OR key IS NULL)"
 _COUNT_OWN: Final = f"SELECT count(DISTINCT token) FROM record JOIN writer USING (writer) WHERE {_OWN}"  # noqa: S608
 _IS_OWN: Final = f"SELECT 1 FROM record JOIN writer USING (writer) WHERE token = ? AND {_OWN} LIMIT 1"  # noqa: S608
+_OWN_STATES: Final = f"""
+SELECT best, count(*) FROM (
+    SELECT max(state) AS best FROM record JOIN writer USING (writer)
+    WHERE own AND state >= {_MAY_EXIST} AND token IS NOT NULL GROUP BY token
+) GROUP BY best
+"""  # noqa: S608  # a number of ours
 _MADE: Final = """
 SELECT record.contact_id, max(state), outcome
 FROM record JOIN writer USING (writer) LEFT JOIN ended ON ended.contact_id = record.contact_id

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,8 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from upath import UPath
 
 from airflow_connect.api.errors import InputError, LedgerError
+from airflow_connect.bulk import report as report_module
 from airflow_connect.bulk.report import FailedRows, Report, counted, in_words
 from airflow_connect.bulk.send import Progress, Sender
 from airflow_connect.bulk.sources import FileRows, InvalidRow, Origin
@@ -25,6 +29,7 @@ from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.record.format import RowState, run_folder
 from airflow_connect.record.ledger import Ledger
 from airflow_connect.record.results import History, read_results
+from airflow_connect.record.storage import Place
 from tests.bulk.planning import planned, rows_of
 from tests.bulk.sending import AtOnce
 from tests.conftest import aws_connection_json
@@ -32,6 +37,7 @@ from tests.conftest import aws_connection_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LOG = logging.getLogger("tests.report")
 WHOSE = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
 CONTACT = {
     "channel": "TASK",
@@ -435,3 +441,105 @@ def _text(*values: bytes) -> Any:
 
     binary = pa.array(values, pa.binary())
     return pa.Array.from_buffers(pa.string(), len(values), binary.buffers())
+
+
+# --- The line of progress -----------------------------------------------------------------------------------------
+
+
+def told(caplog: pytest.LogCaptureFixture, folder: Any, *progress: Progress) -> list[str]:
+    """Return the lines of progress of ten rows."""
+    silent = SimpleNamespace(incr=nothing, gauge=nothing, timing=nothing)
+    with planned(rows_of(*range(10))) as plan, Report(plan, folder, log=LOG, metrics=silent, tags={}) as report:
+        caplog.clear()
+        for one in progress:
+            report.tell(one)
+    return [line for line in caplog.messages if "rows done" in line]
+
+
+def test_throttled_answers_are_counted_with_the_calls_that_ended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Calls of one interval that are throttled in the next are not more than all of that one."""
+    caplog.set_level(logging.INFO)
+    lines = told(
+        caplog,
+        tmp_path,
+        Progress(calls=60, answers=4, throttled=0, in_flight=56, seconds=5),
+        Progress(calls=70, answers=64, throttled=56, in_flight=6, accepted=4, seconds=10),
+        Progress(calls=70, answers=70, throttled=62, accepted=4, seconds=15),
+        Progress(calls=70, answers=70, throttled=62, accepted=4, seconds=20),
+    )
+    assert [re.findall(r"([\d.]+) % throttled", line) for line in lines] == [["0.0"], ["93.3"], ["100.0"], ["0.0"]]
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (Progress(answers=8, waiting_for_record=12.4), "; waiting for the results to be stored (12 s)"),
+        (Progress(answers=8, waiting_for_record=0.5), " failed"),
+        (Progress(waiting_for_quota=True, in_flight=1), "; waiting for active contacts to end (quota)"),
+        (Progress(in_flight=1_024), "; waiting for the answers to 1,024 calls"),
+        (Progress(waiting_for_rows=True), "; waiting for rows to be read"),
+    ],
+    ids=lambda value: value.strip("; ") if isinstance(value, str) else "",
+)
+def test_progress_says_what_is_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, now: Progress, words: str
+) -> None:
+    """A line that tells of no contact says why."""
+    caplog.set_level(logging.INFO)
+    [line] = told(caplog, tmp_path, now)
+    assert line.endswith(words)
+
+
+def test_progress_goes_on_while_the_store_does_not_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is not silent while the record is waited for, and all that was sent is on record afterwards."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(report_module, "_LONG", 0.0)
+    answers = threading.Event()
+    put = Place.put
+
+    def slow(place: Place, name: str, data: bytes) -> None:
+        answers.wait(60)
+        put(place, name, data)
+
+    silent = SimpleNamespace(incr=nothing, gauge=nothing, timing=nothing)
+    folder = UPath(f"memory://{tmp_path}")
+    with (
+        planned(rows_of(*range(10))) as plan,
+        Report(plan, folder, log=LOG, metrics=silent, tags={}) as report,
+        History(folder, asked_by=WHOSE) as history,
+        Ledger(folder, header={**WHOSE, "try_number": 1, "rows": 10}) as ledger,
+    ):
+        report.record_faults(ledger)
+        monkeypatch.setattr(Place, "put", slow)
+
+        def tell(progress: Progress) -> None:
+            report.tell(progress)
+            if sum("results to be stored" in line for line in caplog.messages) >= 3:
+                answers.set()
+
+        sender = Sender(
+            plan.contacts(),
+            lambda params: {"ContactId": params["ClientToken"]},
+            operation="CreateContact",
+            pace=AtOnce(time.monotonic(), max_in_flight=4),
+            ledger=ledger,
+            history=history,
+            on_settled=report.settled,
+            max_in_flight=4,
+        )
+        done = sender.run(tell, every=0.05)
+        assert report.finish(done, ledger, history, sender.stopped_by) is None
+    assert [row["state"] for row in read_results(folder)] == ["created"] * 10
+    assert json.loads((folder / "progress.json").read_text())["created"] == 10
+
+    with planned(rows_of(*range(12))) as plan, Report(plan, folder, log=LOG, metrics=silent, tags={}) as report:
+        for whose in (WHOSE, WHOSE | {"run_id": "another"}):
+            caplog.clear()
+            with History(folder, asked_by=whose) as history:
+                report.tell_record(history)
+            found = ["Found the record of an earlier attempt of this task. Of 12 rows: 10 created, 2 not sent."]
+            assert caplog.messages == (found if whose is WHOSE else [])
