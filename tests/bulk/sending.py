@@ -22,6 +22,7 @@ from airflow_connect.bulk.send import Sender
 from airflow_connect.bulk.sources import FileRows
 from airflow_connect.bulk.template import compile_contact
 from airflow_connect.calls.pace import Call, Pace
+from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE
 from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID as INSTANCE
 from airflow_connect.emulator.resources import DEFAULT_REGION as REGION
@@ -113,6 +114,8 @@ def attempt(
     pace: type[Pace] = AtOnce,
     max_in_flight: int = 16,
     death: Death | None = None,
+    max_retry_time: float = MAX_RETRY_TIME,
+    verify: str | None = None,
 ) -> None:
     """
     Send what a file has to an emulator, and exit: 0 if all was sent.
@@ -120,10 +123,12 @@ def attempt(
     :param url: of the emulator
     :param folder: for the results
     :param death: ends the process before, by SIGKILL
+    :param max_retry_time: seconds for which a row is repeated
+    :param verify: a certificate to trust, of an emulator that is behind TLS
     """
     from airflow_connect.hooks.connect import ConnectHook
 
-    extra = {"region_name": "us-east-1", "endpoint_url": url}
+    extra = {"region_name": "us-east-1", "endpoint_url": url, "verify": verify}
     connection = {"conn_type": "aws", "login": "local", "password": "local", "extra": extra}
     os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
     hook = ConnectHook(instance_id=INSTANCE, max_in_flight=max_in_flight)
@@ -157,6 +162,7 @@ def attempt(
             ledger=ledger,
             history=history,
             max_in_flight=max_in_flight,
+            max_retry_time=max_retry_time,
         )
         sender.run()
     sys.exit(f"{type(sender.stopped_by).__name__}: {sender.stopped_by}" if sender.stopped_by else 0)

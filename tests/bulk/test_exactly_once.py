@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import ssl
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from airflow_connect.api.operations import StartOutboundVoiceContact
 from airflow_connect.record.results import read_results
 from tests.bulk.sending import AtOnce, start_attempt, write_rows
+from tests.gateway import Forwarding, certificate_of_localhost
 from tests.record.fault_points import POINTS, Death
 
 if TYPE_CHECKING:
@@ -178,3 +180,28 @@ def test_fault_campaign(emulator: Emulator, tmp_path: Path, folder: Path, seed: 
     lost = sum(faults[kind] for kind in ("cut_after", "truncated", "cut_body", "error_500_after"))
     assert lost > 120, f"too few answers were lost to show anything: {faults}"
     assert faults["throttle"] > 800
+
+
+# --- A connection that breaks off -------------------------------------------------------------------------------
+
+
+def test_tls_that_breaks_after_the_request_left(emulator: Emulator, tmp_path: Path, folder: Path) -> None:
+    """What may have happened is no failure: the row is unknown, and the next attempt sends it with the same token."""
+    names = write_rows(tmp_path / "rows.csv", 20)
+    certificate = certificate_of_localhost(tmp_path / "localhost.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    gateway = Forwarding(emulator.url, context, breaks_at={7})
+    for unknown, made_in_all in ((1, 20), (0, 20)):
+        sending: dict[str, Any] = {"max_in_flight": 1, "max_retry_time": 0, "verify": str(certificate)}
+        process = start_attempt(gateway.url, tmp_path / "rows.csv", folder, **sending)
+        process.join()
+        assert process.exitcode == 0
+        states = Counter(str(result["state"]) for result in read_results(folder))
+        assert states == Counter(created=20 - unknown, **({"unknown": unknown} if unknown else {}))
+        assert made(emulator) == dict.fromkeys(names, 1)
+        assert len(emulator.contacts()) == made_in_all
+    gateway.shutdown()
+    gateway.server_close()
+    assert called_again(emulator) == 1
+    assert_recorded(emulator, folder)

@@ -2,70 +2,24 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import re
-import socket
-import socketserver
 import ssl
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from airflow_connect.api.errors import ConnectError, RequestError, RetryableError, SetupError, ThrottledError
 from airflow_connect.hooks.connect import ConnectHook
+from tests.gateway import Gateway, break_tls, certificate_of_localhost
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 CUSTOMER = "Zaphod Beeblebrox"
 TASK = {"channel": "TASK", "name": CUSTOMER, "client_token": "token"}
 INSTANCE = "b1000000-0000-4000-8000-000000000001"
-
-
-class Gateway(socketserver.ThreadingTCPServer):
-    """
-    Something that stands where Amazon Connect should: it reads each request and answers as it is told.
-
-    :param answers: gets the socket and the number of the request, from 0
-    """
-
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self, answers: Callable[[socket.socket, int], None], context: ssl.SSLContext | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), socketserver.BaseRequestHandler)
-        self.answers = answers
-        self.context = context
-        self.requests = 0
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        scheme = "https" if self.context else "http"
-        return f"{scheme}://localhost:{self.server_address[1]}"
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        plain: socket.socket = request
-        try:
-            connection = self.context.wrap_socket(plain, server_side=True) if self.context else plain
-            # The whole request: a socket that is closed before takes the answer with it.
-            with connection.makefile("rb") as stream:
-                head = b""
-                while (line := stream.readline()) not in {b"\r\n", b""}:
-                    head += line.lower()
-                length = re.search(rb"^content-length: (\d+)", head, re.MULTILINE)
-                stream.read(int(length[1]) if length else 0)
-            number, self.requests = self.requests, self.requests + 1
-            self.answers(connection, number)
-            connection.close()
-        except OSError:
-            pass  # the client does not trust us, or has gone
 
 
 def http(status: int, body: bytes, *headers: str) -> Callable[[socket.socket, int], None]:
@@ -186,27 +140,7 @@ def test_gateway_that_recovers_costs_an_attempt(behind: Callable[..., ConnectHoo
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate of localhost that nobody trusts, and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    return file
+    return certificate_of_localhost(tmp_path_factory.mktemp("tls") / "localhost.pem")
 
 
 @pytest.fixture
@@ -231,13 +165,7 @@ def test_tls_that_breaks_after_the_request_may_have_happened(
     behind: Callable[..., ConnectHook], tls: ssl.SSLContext, certificate: Path
 ) -> None:
     """An SSLError can come when the request has arrived: the contact may exist."""
-
-    def answers(connection: socket.socket, _: int) -> None:
-        # No TLS any more, as of a middlebox that loses its state: the client finds a wrong record.
-        with socket.socket(fileno=connection.detach()) as plain:
-            plain.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
-
-    hook = behind(answers, tls, verify=str(certificate))
+    hook = behind(break_tls, tls, verify=str(certificate))
     error = refused_by(lambda: hook.create_contact(**TASK))
     assert hook.gateway.requests == 1  # type: ignore[attr-defined]
     assert (type(error), error.code, error.may_have_happened) == (RetryableError, "SSLError", True)
