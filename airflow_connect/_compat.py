@@ -82,6 +82,7 @@ __all__ = [
     "first_reschedule",
     "is_deferral_timeout",
     "is_deferred",
+    "is_from_mapped",
     "is_replaced",
     "is_resumed",
     "is_retry",
@@ -289,6 +290,11 @@ class RenderedTask(BaseOperator):
             seen_oids | {id(value) for value in data.values()},
         )
         self.after_rendering()
+
+
+def is_from_mapped(operator: BaseOperator) -> bool:
+    """Tell whether Airflow (2.11 to 3.3) makes an operator for an instance of a mapped task, maybe of data."""
+    return bool(getattr(operator, "_BaseOperator__from_mapped", False))
 
 
 def arguments_from_rows(operator: Any, map_index: int) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
 from airflow.providers.amazon.aws.utils.mixins import AwsBaseHookMixin
 
@@ -21,21 +22,37 @@ from airflow_connect._compat import (
     RenderedTask,
     conf,
     default_results_path,
+    is_from_mapped,
     is_resumed,
 )
 from airflow_connect._frames import forget_variables
 from airflow_connect.api.errors import InvalidRequestError, RequestError
-from airflow_connect.api.fields import Fault
+from airflow_connect.api.fields import Fault, describe
 from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from airflow.sdk import Context
 
-__all__ = ["ConnectTask", "Hidden", "choice", "confidential", "given_text", "named", "results_root", "truth"]
+__all__ = [
+    "ConnectTask",
+    "Hidden",
+    "Rule",
+    "broken_rules",
+    "choice",
+    "confidential",
+    "given_text",
+    "is_constant",
+    "named",
+    "number",
+    "one_of",
+    "results_root",
+    "truth",
+    "truth_value",
+]
 
 #: What the UI's forms and templates write for a truth value.
 _TRUTH: Final = {
@@ -151,6 +168,41 @@ def truth(name: str, value: object) -> bool:
     return found
 
 
+#: What an option must be: a function that returns the rule that a value breaks, such as "must be fail or skip".
+Rule = Callable[[Any], "str | None"]
+
+
+def one_of(*words: str) -> Rule:
+    """Return the rule of an option that is one of a few words."""
+    listed = " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    return lambda value: None if isinstance(value, str) and value in words else f"must be {listed}"
+
+
+def number(least: float = 0, most: float = math.inf, *, above: bool = False) -> Rule:
+    """
+    Return the rule of an option that is a number, also as text.
+
+    :param least: the least number
+    :param most: the greatest
+    :param above: whether it has to be greater than the least
+    """
+    must = f"must be a number {'above' if above else 'from'} {least:g}{f' to {most:g}' if most < math.inf else ''}"
+
+    def rule(value: Any) -> str | None:
+        try:
+            found = float(value)
+        except (TypeError, ValueError):
+            return must
+        return None if least <= found <= most and not (above and found == least) else must
+
+    return rule
+
+
+def truth_value(value: Any) -> str | None:
+    """Return the rule of a truth value, also as text, if a value breaks it."""
+    return None if str(value).strip().lower() in _TRUTH else "must be true or false"
+
+
 def choice(name: str, value: object, choices: Collection[str]) -> str:
     """
     Return a rendered argument that is one of a few words.
@@ -160,8 +212,8 @@ def choice(name: str, value: object, choices: Collection[str]) -> str:
     :param choices: the words
     :raises ValueError: if it is something else
     """
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}.")
+    if broken := one_of(*choices)(value):
+        raise ValueError(f"{name} {broken}.")
     return str(value)
 
 
@@ -184,6 +236,40 @@ def results_root(given: str | None, operation: str) -> Any:
         )
         raise InvalidRequestError(operation, [Fault("results_path", rule, str(folder))])
     return folder
+
+
+#: Text that is no template, whatever signs the Dag's Jinja environment has for them.
+_NO_TEMPLATE: Final = re.compile(r"[\w .,:/@%+-]*")
+#: Characters up to which a constant is quoted.
+_QUOTED: Final = 60
+
+
+def is_constant(value: Any) -> bool:
+    """Tell whether an argument is known when the Dag is read: no template, no output of a task and no function."""
+    match value:
+        case bool() | int() | float():
+            return True
+        case str():
+            return bool(_NO_TEMPLATE.fullmatch(value))
+        case list() | tuple():
+            return bool(value) and all(map(is_constant, value))
+        case dict():
+            return bool(value) and all(isinstance(key, str) for key in value) and all(map(is_constant, value.values()))
+    return False
+
+
+def broken_rules(rules: Mapping[str, Rule], arguments: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """
+    Yield what is wrong with constants of the author, which are quoted: "on_invalid must be fail or skip, not 'stop'".
+
+    :param rules: by the arguments' names
+    :param arguments: what the author gave
+    :param prefix: what is put before the names
+    """
+    for name, value in arguments.items():
+        if name in rules and is_constant(value) and (broken := rules[name](value)):
+            shown = repr(value) if len(repr(value)) <= _QUOTED else describe(value)
+            yield f"{prefix}{name} {broken}, not {shown}"
 
 
 def confidential(
@@ -273,6 +359,9 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
     #: What the links of this run need, as far as this process knows: a task that was resumed has stored it before.
     link_of_run: Mapping[str, Any] | None = None
 
+    #: What options must be, by the names of the arguments; see :meth:`check_constants`.
+    rules: ClassVar[Mapping[str, Rule]] = {"max_retry_time": number()}
+
     _fields_are_true = False
 
     def __init__(
@@ -287,6 +376,7 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
         self.instance_id = instance_id
         self.max_retry_time = max_retry_time
         self.sensitive_fields = sensitive_fields
+        self.check_constants(max_retry_time=max_retry_time, sensitive_fields=sensitive_fields)
 
     # --- What the Dag has of the arguments ------------------------------------------------------------------------
 
@@ -310,9 +400,45 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
         :param value: what the author gave
         """
 
+    def check_constants(self, **arguments: Any) -> None:
+        """
+        Check what the author wrote, as far as it is known when the Dag is read; the rest is checked when the task runs.
+
+        :param arguments: by their names
+        :raises ValueError: naming the task, and every argument that is wrong, with its rule and its value
+        """
+        # Of a mapped task, the arguments that all instances have were checked already, and others may be data.
+        if not is_from_mapped(self):
+            self.check_arguments(self.task_id, arguments)
+
+    @classmethod
+    def check_arguments(cls, task_id: str, arguments: Mapping[str, Any]) -> None:
+        """
+        Check the constants among arguments.
+
+        :param task_id: the task
+        :param arguments: by their names
+        :raises ValueError: naming the task, and every argument that is wrong, with its rule and its value
+        """
+        if wrong := list(cls.wrong_constants(arguments)):
+            raise ValueError(f"Task {task_id!r}: {'; '.join(wrong)}.")
+
+    @classmethod
+    def wrong_constants(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
+        """
+        Yield what is wrong with the constants among arguments.
+
+        :param arguments: by their names
+        """
+        yield from broken_rules(cls.rules, arguments)
+        unknown = sorted(set(arguments.get("sensitive_fields", ())) - set(cls.template_fields))
+        if unknown:
+            yield f"sensitive_fields names {', '.join(unknown)}; it can name {', '.join(cls.template_fields)}"
+
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
         """Return what is to be mapped, with arguments as the Dag has them."""
+        cls.check_arguments(kwargs.get("task_id", cls.__name__), kwargs)
         return _Partial(cls, kwargs, super().partial(**{name: cls.in_dag(name, kwargs[name]) for name in kwargs}))
 
     @property

@@ -114,6 +114,8 @@ class Operation:
         whether it creates a contact from its arguments alone, so that rows can be turned into contacts
     ``promise``
         what its client token promises, a :class:`Promise`
+    ``words``
+        the parameters that are one of a few words, so that a Dag that has another one can be told when it is read
     ``quota``
         the error code that says that a quota is used up which is not a rate, and what the quota counts
 
@@ -126,6 +128,7 @@ class Operation:
     identifying: ClassVar[tuple[str, ...]]
     creates_contact: ClassVar[bool] = False
     promise: ClassVar[Promise] = Promise.REPEATABLE
+    words: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     quota: ClassVar[tuple[str, str]] = ("ServiceQuotaExceededException", "active contacts")
 
     #: Required parameters that are asked for by ``_check_together``, since what they may be depends on others.
@@ -288,8 +291,13 @@ class CreateContact(Operation):
     identifying = ("InstanceId", "RelatedContactId", "PreviousContactId", "UserInfo")
     creates_contact = True
     promise = Promise.EXACTLY_ONCE
-    # The model names CHAT as well, which CreateContact does not support.
-    _converters: ClassVar[Mapping[str, Converter]] = {"channel": choice(("TASK", "VOICE", "EMAIL"))}
+    # The model names CHAT and further ways as well, which CreateContact does not support.
+    words: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "channel": tuple(_INITIATION_METHODS),
+        "initiation_method": tuple(method for methods in _INITIATION_METHODS.values() for method in methods),
+        "initiate_as": ("CONNECTED_TO_USER", "COMPLETED"),
+    }
+    _converters: ClassVar[Mapping[str, Converter]] = {"channel": choice(words["channel"])}
     _conditional = frozenset({"initiation_method"})
     __slots__ = ()
 
@@ -444,6 +452,7 @@ class StartOutboundVoiceContact(Operation):
     identifying = ("InstanceId", "ContactFlowId", "QueueId", "RelatedContactId")
     creates_contact = True
     promise = Promise.AT_MOST_ONCE
+    words: ClassVar[Mapping[str, tuple[str, ...]]] = {"traffic_type": ("GENERAL", "CAMPAIGN")}
     quota = ("LimitExceededException", "active calls")
     __slots__ = ()
 

@@ -23,6 +23,7 @@ from jinja2 import TemplateError
 
 from airflow_connect._compat import RenderedNotifier, dag_run_url, failed_tasks, log_url, text_environment
 from airflow_connect._frames import forget_variables
+from airflow_connect._task import broken_rules, one_of
 from airflow_connect.api.errors import ConnectError, IdempotencyError, InvalidRequestError, RequestError
 from airflow_connect.api.fields import EXPIRY_ATTRIBUTE, describe, text_of
 from airflow_connect.api.identity import token_for_key
@@ -38,8 +39,7 @@ __all__ = ["ContactNotifier"]
 
 _log = logging.getLogger(__name__)
 
-_SCOPES: Final = ("dag_run", "task", "dag")
-_ACTIONS: Final = ("open", "end")
+_RULES: Final = {"scope": one_of("dag_run", "task", "dag"), "action": one_of("open", "end")}
 _ROUTES: Final = ("contact_flow_id", "task_template_id", "quick_connect_id")
 #: What can be left out: a contact with poorer words is better than none.
 _WORDING: Final = ("name", "description", "attributes", "references")
@@ -133,9 +133,8 @@ class ContactNotifier(RenderedNotifier):
         max_retry_time: float = _MAX_RETRY_TIME,
         context: Context | None = None,
     ) -> None:
-        for argument, value, words in (("scope", scope, _SCOPES), ("action", action, _ACTIONS)):
-            if value not in words:
-                raise ValueError(f"{argument} of ContactNotifier is {value!r}; it can be {', '.join(words)}.")
+        if wrong := list(broken_rules(_RULES, {"scope": scope, "action": action})):
+            raise ValueError(f"ContactNotifier: {'; '.join(wrong)}.")
         routes: dict[str, Any] = {"contact_flow_id": contact_flow_id, "task_template_id": task_template_id}
         routes |= {"quick_connect_id": quick_connect_id, "user_info": user_info}
         if len(given := [route for route, value in routes.items() if value]) > 1:

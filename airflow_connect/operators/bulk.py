@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 import time
@@ -25,7 +24,18 @@ from airflow_connect._compat import (
     is_retry,
     tasks_share_a_disk,
 )
-from airflow_connect._task import Hidden, choice, confidential, given_text, results_root, truth
+from airflow_connect._task import (
+    ConnectTask,
+    Hidden,
+    broken_rules,
+    confidential,
+    given_text,
+    number,
+    one_of,
+    results_root,
+    truth,
+    truth_value,
+)
 from airflow_connect.api.errors import (
     ConnectError,
     InvalidRequestError,
@@ -50,11 +60,12 @@ from airflow_connect.record.results import export_results, first_attempt, read_r
 from airflow_connect.record.storage import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from airflow.sdk import Context
 
     from airflow_connect._compat import BaseOperatorLink
+    from airflow_connect._task import Rule
     from airflow_connect.api.operations import Operation
     from airflow_connect.bulk.plan import Plan, TaskInstance
     from airflow_connect.bulk.send import Sender
@@ -73,8 +84,19 @@ __all__ = [
 
 #: Types whose values are no output of a task and hold none: most of what rows consist of.
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_SERVICE_QUOTAS: Final = "service_quotas"
+
 #: Seconds between two lines of progress in the log.
 _PROGRESS_EVERY: Final = 5.0
+
+
+def _whole_number(value: Any) -> str | None:
+    text = str(value).strip()
+    return None if text.isascii() and text.isdecimal() and int(text) >= 1 else "must be a whole number from 1"
+
+
+def _rate(value: Any) -> str | None:
+    return None if str(value).strip().lower() == _SERVICE_QUOTAS else number(above=True)(value)
 
 
 class BulkCreateContactsOperator(ConnectBaseOperator):
@@ -169,6 +191,20 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         "tolerated_failures",
         "total_rate",
     )
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **ConnectTask.rules,
+        "operation": one_of(*operations_for_rows()),
+        "on_invalid": one_of("fail", "skip"),
+        "on_duplicate": one_of("fail", "skip"),
+        "on_changed_rows": one_of("fail", "send"),
+        "max_in_flight": _whole_number,
+        "max_rate": number(above=True),
+        "total_rate": _rate,
+        "tolerated_failures": number(),
+        "tolerated_failure_percent": number(most=100),
+        "dry_run": truth_value,
+        "repeat_unknown": truth_value,
+    }
     template_fields_renderers: ClassVar[dict[str, str]] = {"contact": "json"}
     template_ext: Sequence[str] = (".sql",)
     operator_extra_links: Sequence[BaseOperatorLink] = (InstanceLink(),)
@@ -217,6 +253,37 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self.tolerated_failure_percent = tolerated_failure_percent
         self._sender: Sender | None = None
         self._killed = False
+        self.check_constants(
+            contact=contact,
+            operation=operation,
+            repeat_unknown=repeat_unknown,
+            on_invalid=on_invalid,
+            on_duplicate=on_duplicate,
+            on_changed_rows=on_changed_rows,
+            dry_run=dry_run,
+            max_rate=max_rate,
+            total_rate=total_rate,
+            max_in_flight=max_in_flight,
+            tolerated_failures=tolerated_failures,
+            tolerated_failure_percent=tolerated_failure_percent,
+        )
+
+    @classmethod
+    def wrong_constants(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
+        """
+        Yield what is wrong with the constants among arguments, those of the contact too.
+
+        :param arguments: by their names
+        """
+        yield from super().wrong_constants(arguments)
+        contact, operation = arguments.get("contact"), arguments.get("operation", CreateContact.short_name())
+        request = operations_for_rows().get(operation) if isinstance(operation, str) else None
+        if request is None or not isinstance(contact, Mapping):
+            return
+        yield from broken_rules({name: one_of(*words) for name, words in request.words.items()}, contact, "contact.")
+        unknown = [name for name in contact if name not in request.parameters]
+        if unknown:
+            yield f"contact has {', '.join(map(repr, unknown))}; {request.name} takes {', '.join(request.parameters)}"
 
     @property
     def _hook_parameters(self) -> dict[str, Any]:
@@ -665,55 +732,38 @@ class _Options:
     def __init__(self, operator: BulkCreateContactsOperator) -> None:
         faults: list[Fault] = []
 
-        def number(name: str, most: float = math.inf, *, zero: bool = True) -> float | None:
-            value = getattr(operator, name)
-            if given_text(value) is None:
-                return None
-            try:
-                found = float(value)
-            except (TypeError, ValueError):
-                found = math.nan
-            if not (found > 0 or (zero and found == 0)) or found > most:
-                least = "from 0" if zero else "above 0"
-                to = f" to {most:g}" if most < math.inf else ""
-                faults.append(Fault(name, f"must be a number {least}{to}", describe(value)))
-                return None
-            return found
+        def valid(name: str, value: Any, *, optional: bool = False) -> bool:
+            if optional and given_text(value) is None:
+                return False
+            if broken := operator.rules[name](value):
+                faults.append(Fault(name, broken, describe(value)))
+            return not broken
 
-        def chosen(name: str, *choices: str) -> Any:
+        def numeric(name: str) -> float | None:
             value = getattr(operator, name)
-            try:
-                return choice(name, value, choices)
-            except ValueError:
-                faults.append(Fault(name, f"must be {' or '.join(choices)}", describe(value)))
+            return float(value) if valid(name, value, optional=True) else None
 
         operations = operations_for_rows()
-        self.operation: type[Operation] = operations.get(chosen("operation", *operations), CreateContact)
-        self.on_invalid = chosen("on_invalid", "fail", "skip")
-        self.on_duplicate = chosen("on_duplicate", "fail", "skip")
-        self.on_changed_rows = chosen("on_changed_rows", "fail", "send")
-        in_flight = str(operator.max_in_flight).strip()
-        self.max_in_flight = int(in_flight) if in_flight.isascii() and in_flight.isdecimal() else 0
-        if self.max_in_flight < 1:
-            faults.append(Fault("max_in_flight", "must be a whole number from 1", describe(operator.max_in_flight)))
-        self.max_rate = number("max_rate", zero=False)
-        asks = str(operator.total_rate).strip().lower() == "service_quotas"
+        known = valid("operation", operator.operation)
+        self.operation: type[Operation] = operations[operator.operation] if known else CreateContact
+        for name in ("on_invalid", "on_duplicate", "on_changed_rows"):
+            valid(name, getattr(operator, name))
+        self.on_invalid: Any = operator.on_invalid
+        self.on_duplicate: Any = operator.on_duplicate
+        self.on_changed_rows: Any = operator.on_changed_rows
+        in_flight = operator.max_in_flight
+        self.max_in_flight = int(in_flight) if valid("max_in_flight", in_flight) else 1
+        self.max_rate = numeric("max_rate")
+        asks = str(operator.total_rate).strip().lower() == _SERVICE_QUOTAS
         quota = operator.hook.rate_quota(self.operation.name) if asks and not faults else None
-        self.total_rate = quota if asks else number("total_rate", zero=False)
-        self._failures = number("tolerated_failures")
-        self._percent = number("tolerated_failure_percent", 100)
-
-        def yes(name: str, value: object) -> bool:
-            try:
-                return truth(name, value)
-            except ValueError:
-                faults.append(Fault(name, "must be true or false", describe(value)))
-                return False
-
-        self.dry_run = yes("dry_run", operator.asked_for_dry_run)
-        repeat_unknown = yes("repeat_unknown", operator.repeat_unknown)
+        self.total_rate = quota if asks else numeric("total_rate")
+        self._failures = numeric("tolerated_failures")
+        self._percent = numeric("tolerated_failure_percent")
+        dry_run, repeat_unknown = operator.asked_for_dry_run, operator.repeat_unknown
+        self.dry_run = valid("dry_run", dry_run) and truth("dry_run", dry_run)
+        repeats = valid("repeat_unknown", repeat_unknown) and truth("repeat_unknown", repeat_unknown)
         #: Whether a row is sent again of which a contact may exist.
-        self.repeats_unknown = self.operation.promise.repeats_unknown or repeat_unknown
+        self.repeats_unknown = self.operation.promise.repeats_unknown or repeats
         if faults:
             raise InvalidRequestError(self.operation.name, faults)
 

@@ -20,7 +20,16 @@ from airflow_connect._compat import (
     task_state_store,
     tasks_share_a_disk,
 )
-from airflow_connect._task import confidential, given_text, results_root, truth
+from airflow_connect._task import (
+    ConnectTask,
+    confidential,
+    given_text,
+    is_constant,
+    one_of,
+    results_root,
+    truth,
+    truth_value,
+)
 from airflow_connect.api.errors import ConnectError, InvalidRequestError, SetupError
 from airflow_connect.api.fields import Fault, checked_key, describe, text_of
 from airflow_connect.api.identity import token_for_key
@@ -47,11 +56,12 @@ from airflow_connect.waiting.wait import Wait
 from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
 
+    from airflow_connect._task import Rule
     from airflow_connect.record.once import Store
 
 __all__ = [
@@ -115,6 +125,18 @@ class _MakeContactOperator(ConnectBaseOperator):
         self.stop_on_kill = stop_on_kill
         self.deferrable = deferrable
         self._wait: Wait | None = None
+        self.check_constants(idempotency_key=idempotency_key, client_token=client_token)
+
+    @classmethod
+    def wrong_constants(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
+        """
+        Yield what is wrong with the constants among arguments.
+
+        :param arguments: by their names
+        """
+        yield from super().wrong_constants(arguments)
+        if all(is_constant(arguments.get(name)) for name in ("idempotency_key", "client_token")):
+            yield "idempotency_key and client_token exclude each other: each says what identifies the contact"
 
     def before_rendering(self, context: Context) -> Collection[str]:
         """
@@ -340,6 +362,10 @@ class CreateContactOperator(_MakeContactOperator):
         "segment_attributes": "json",
         "user_info": "json",
     }
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **ConnectTask.rules,
+        **{name: one_of(*words) for name, words in CreateContact.words.items()},
+    }
 
     def __init__(
         self,
@@ -371,6 +397,7 @@ class CreateContactOperator(_MakeContactOperator):
         self.user_info = user_info
         self.initiate_as = initiate_as
         self.expiry_duration_in_minutes = expiry_duration_in_minutes
+        self.check_constants(channel=channel, initiation_method=initiation_method, initiate_as=initiate_as)
 
     @confidential
     def execute(self, context: Context) -> str:
@@ -552,6 +579,11 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         "attributes": "json",
         "references": "json",
     }
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **ConnectTask.rules,
+        **{name: one_of(*words) for name, words in StartOutboundVoiceContact.words.items()},
+        "repeat_unknown": truth_value,
+    }
 
     def __init__(
         self,
@@ -590,6 +622,7 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         self.traffic_type = traffic_type
         self.results_path = results_path
         self.repeat_unknown = repeat_unknown
+        self.check_constants(traffic_type=traffic_type, repeat_unknown=repeat_unknown)
 
     @confidential
     def execute(self, context: Context) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import AirflowFailException
-from airflow_connect._task import truth
+from airflow_connect._task import ConnectTask, is_constant, one_of, truth, truth_value
 from airflow_connect.api.errors import ConnectError, RequestError, RetryableError
 from airflow_connect.api.outcome import OutcomeState
 from airflow_connect.calls.clock import Clock
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
 
+    from airflow_connect._task import Rule
     from airflow_connect.api.operations import Operation
 
 __all__ = ["EachContactOperator"]
@@ -35,6 +36,14 @@ __all__ = ["EachContactOperator"]
 OPEN: Final = "open"
 #: Contacts up to which the result names what each was transferred to.
 MOST_NAMED: Final = 100
+
+
+_one_state: Final = one_of(OPEN, RowState.ALREADY_MADE, *OutcomeState)
+
+
+def _state_rule(value: Any) -> str | None:
+    """Return the rule of a state, or of a list of them, that a value breaks."""
+    return next(filter(None, map(_one_state, value if isinstance(value, list | tuple | set) else [value])), None)
 
 
 class EachContactOperator(ConnectBaseOperator):
@@ -64,6 +73,7 @@ class EachContactOperator(ConnectBaseOperator):
     template_fields: Sequence[str] = aws_template_fields(
         "asked_for_dry_run", "contact_id", "instance_id", "results", "state"
     )
+    rules: ClassVar[Mapping[str, Rule]] = {**ConnectTask.rules, "dry_run": truth_value, "state": _state_rule}
 
     def __init__(
         self,
@@ -80,6 +90,18 @@ class EachContactOperator(ConnectBaseOperator):
         self.state = state
         # Airflow's operators have a method dry_run.
         self.asked_for_dry_run = dry_run
+        self.check_constants(contact_id=contact_id, results=results, state=state, dry_run=dry_run)
+
+    @classmethod
+    def wrong_constants(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
+        """
+        Yield what is wrong with the constants among arguments.
+
+        :param arguments: by their names
+        """
+        yield from super().wrong_constants(arguments)
+        if all(is_constant(arguments.get(name)) for name in ("contact_id", "results")):
+            yield "contact_id and results exclude each other: either says which contacts"
 
     def act(self, context: Context, params: Callable[[str], dict[str, Any]]) -> Any:
         """
@@ -177,10 +199,8 @@ class EachContactOperator(ConnectBaseOperator):
             raise ValueError("state names no state; leave it out for the default.")
         state = self.default_state if self.state is None else self.state
         states = {state} if isinstance(state, str) else set(state or ())
-        allowed = [OPEN, str(RowState.ALREADY_MADE), *map(str, OutcomeState)]
-        unknown = sorted(states - set(allowed))
-        if unknown:
-            raise ValueError(f"state names {', '.join(unknown)}; there are {', '.join(allowed)}.")
+        if broken := _state_rule(state or []):
+            raise ValueError(f"state {broken}.")
         if isinstance(self.results, Mapping) and not self.results.keys().isdisjoint({"outcomes", "contact_id"}):
             return _from_outcomes(self.results, states)
         path, conn_id = results_of(self.results)

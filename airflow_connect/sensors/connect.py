@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
@@ -22,7 +22,7 @@ from airflow_connect._compat import (
     first_reschedule,
     is_deferral_timeout,
 )
-from airflow_connect._task import ConnectTask, choice, confidential
+from airflow_connect._task import ConnectTask, choice, confidential, is_constant, one_of
 from airflow_connect.api.errors import ConnectError, SetupError
 from airflow_connect.api.outcome import ALL_ATTRIBUTES, Condition, Outcome, check_condition, matches, open_contact
 from airflow_connect.hooks.connect import ConnectHook
@@ -30,11 +30,12 @@ from airflow_connect.triggers.connect import ContactTrigger, connection_of
 from airflow_connect.waiting.awaited import contact_ids_of, results_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
 
+    from airflow_connect._task import Rule
     from airflow_connect.waiting.awaited import Awaited
     from airflow_connect.waiting.wait import Wait
 
@@ -99,6 +100,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         "skip_if",
         "wait_for",
     )
+    rules: ClassVar[Mapping[str, Rule]] = {**ConnectTask.rules, "on_timeout": one_of(*ON_TIMEOUT)}
     template_fields_renderers = {"fail_if": "json", "skip_if": "json"}  # noqa: RUF012  # as in its base class
 
     def __init__(
@@ -131,6 +133,38 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         self._started: float | None = None
         self._polled_before = False
         self._folder: str | None = None
+        self.check_constants(
+            contact_id=contact_id,
+            results=results,
+            wait_for=wait_for,
+            on_timeout=on_timeout,
+            fail_if=fail_if,
+            skip_if=skip_if,
+        )
+
+    @classmethod
+    def wrong_constants(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
+        """
+        Yield what is wrong with the constants among arguments.
+
+        :param arguments: by their names
+        """
+        from airflow_connect.waiting.watch import contacts_needed
+
+        yield from super().wrong_constants(arguments)
+        if all(is_constant(arguments.get(name)) for name in ("contact_id", "results")):
+            yield "contact_id and results exclude each other: either says which contacts"
+        checks: dict[str, Callable[[Any], object]] = {
+            "wait_for": lambda given: contacts_needed(given, 0),
+            "fail_if": lambda given: check_condition("fail_if", given),
+            "skip_if": lambda given: check_condition("skip_if", given),
+        }
+        for name, check in checks.items():
+            if is_constant(value := arguments.get(name)):
+                try:
+                    check(value)
+                except (TypeError, ValueError) as error:
+                    yield f"{str(error).rstrip('.')} (given: {value!r})"
 
     # --- Life ---------------------------------------------------------------------------------------------------
 

@@ -496,7 +496,6 @@ def test_rows_that_failed_cannot_be_written(
     ("contact", "told"),
     [
         ({"channel": "TASK", "name": "{{ row."}, "name"),
-        ({"channel": "TASK", "name": "x", "nmae": "{{ row.order }}"}, "nmae"),
         ({"channel": "TASK", "name": "x", "client_token": "{{ row.order }}"}, "client_token"),
         ("{{ row }}", "contact"),
     ],
@@ -515,16 +514,16 @@ def test_contact_with_a_mistake_is_one_error(
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("max_rate", "fast"),
-        ("max_rate", 0),
-        ("total_rate", -1),
-        ("tolerated_failures", "many"),
-        ("tolerated_failure_percent", 101),
-        ("dry_run", "perhaps"),
+        ("max_rate", "{{ 'fast' }}"),
+        ("max_rate", "{{ 0 }}"),
+        ("total_rate", "{{ -1 }}"),
+        ("tolerated_failures", "{{ 'many' }}"),
+        ("tolerated_failure_percent", "{{ 101 }}"),
+        ("dry_run", "{{ 'perhaps' }}"),
         ("max_in_flight", "{{ 0 }}"),
         ("operation", "{{ 'call' }}"),
-        ("on_invalid", "stop"),
-        ("on_duplicate", ["skip"]),
+        ("on_invalid", "{{ 'stop' }}"),
+        ("on_duplicate", "{{ ['skip'] }}"),
     ],
 )
 def test_option_that_came_out_wrong_is_named(

@@ -232,7 +232,7 @@ def test_what_identifies_no_contact(name: str, value: Any, told: str) -> None:
     with native_dag():
         task = CreateContactOperator(task_id="create", channel="TASK", name="x", **{name: "{{ value }}"})
     render(task, value=value)
-    with pytest.raises(RequestError, match=told):
+    with task.true_fields(), pytest.raises(RequestError, match=told):
         task._token({}, "CreateContact")
 
 

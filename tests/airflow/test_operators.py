@@ -176,10 +176,10 @@ def test_bad_request_fails_for_good_before_any_call(
     with new_dag("bad") as dag:
         CreateContactOperator(
             task_id="bad",
-            channel="FAX",
+            channel="{{ 'FAX' }}",
             attributes={"no spaces": MARKED, "list": [MARKED]},
             references={"Page": {"Type": "URL", "Value": MARKED}},
-            initiate_as="SOON",
+            initiate_as="{{ 'SOON' }}",
             sensitive_fields=("attributes", "references"),
             retries=3,
         )
@@ -289,14 +289,11 @@ def test_sensitive_fields_name_arguments(
     from airflow_connect.operators.connect import CreateContactOperator
 
     with new_dag("misspelt") as dag:
-        CreateContactOperator(
-            task_id="create",
-            channel="TASK",
-            name="Order",
-            attributes={"iban": MARKED},
-            sensitive_fields=("atributes",),
-            retries=3,
+        create = CreateContactOperator(
+            task_id="create", channel="TASK", name="Order", attributes={"iban": MARKED}, retries=3
         )
+        # In an argument it is told when the Dag is read.
+        create.sensitive_fields = ("atributes",)
     run = run_dag(dag)
     assert states(run) == {"create": "failed"}
     assert emulator.calls() == []
@@ -311,7 +308,7 @@ def test_key_and_token_exclude_each_other(
     from airflow_connect.operators.connect import CreateContactOperator
 
     with new_dag("identity") as dag:
-        CreateContactOperator(task_id="both", channel="TASK", idempotency_key="a", client_token="b")
+        CreateContactOperator(task_id="both", channel="TASK", idempotency_key="{{ 1 }}", client_token="b")
         CreateContactOperator(task_id="empty", channel="TASK", idempotency_key="{{ '' }}")
         CreateContactOperator(task_id="missing", channel="TASK", idempotency_key="{{ none }}")
     assert states(run_dag(dag)) == {"both": "failed", "empty": "failed", "missing": "failed"}

@@ -349,8 +349,8 @@ def emulator_that_denies_search(amazon_connect: LocalConnect, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"scope": "run"}, "scope of ContactNotifier is 'run'; it can be dag_run, task, dag."),
-        ({"action": "close"}, "action of ContactNotifier is 'close'; it can be open, end."),
+        ({"scope": "run"}, "scope must be dag_run, task or dag, not 'run'"),
+        ({"action": "close"}, "action must be open or end, not 'close'"),
         ({"contact_flow_id": FLOW, "user_info": "u"}, "routes its contact by one of"),
     ],
     ids=["scope", "action", "routes"],

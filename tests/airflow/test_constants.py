@@ -1,0 +1,96 @@
+"""What the author wrote wrong is told when the Dag is read: by task, argument and rule, with the author's own value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_connect.api.operations import operations
+from airflow_connect.operators.bulk import BulkCreateContactsOperator
+from airflow_connect.operators.connect import (
+    CreateContactOperator,
+    StartOutboundVoiceContactOperator,
+    StopContactOperator,
+)
+from airflow_connect.sensors.connect import ContactSensor
+from tests.airflow.runs import new_dag
+
+CALL = {"destination_phone_number": "+41", "contact_flow_id": "f"}
+BULK: dict[str, Any] = {"rows": [{"a": 1}], "contact": {"channel": "TASK"}}
+WRONG: list[tuple[type[Any], dict[str, Any], str]] = [
+    (CreateContactOperator, {"channel": "task"}, "channel must be TASK, VOICE or EMAIL, not 'task'"),
+    (CreateContactOperator, {"initiate_as": "SOON"}, "initiate_as must be CONNECTED_TO_USER or COMPLETED, not 'SOON'"),
+    (CreateContactOperator, {"idempotency_key": "a", "client_token": "b"}, "client_token exclude each other"),
+    (
+        CreateContactOperator,
+        {"sensitive_fields": ["atributes"]},
+        "sensitive_fields names atributes; it can name attrib",
+    ),
+    (CreateContactOperator, {"max_retry_time": -1}, "max_retry_time must be a number from 0, not -1"),
+    (StartOutboundVoiceContactOperator, {**CALL, "traffic_type": "BULK"}, "must be GENERAL or CAMPAIGN, not 'BULK'"),
+    (StartOutboundVoiceContactOperator, {**CALL, "repeat_unknown": "maybe"}, "must be true or false, not 'maybe'"),
+    (
+        StopContactOperator,
+        {"results": "/tmp/x", "state": "opened"},
+        "state must be open, already_made, .*, not 'opened'",
+    ),
+    (StopContactOperator, {"results": "/tmp/x", "state": ["open", "x"]}, "state must be open, .*, not .'open', 'x'."),
+    (StopContactOperator, {"results": "/tmp/x", "contact_id": "c"}, "contact_id and results exclude each other"),
+    (
+        ContactSensor,
+        {"contact_id": "c", "on_timeout": "ignore"},
+        "on_timeout must be fail, return or stop, not 'ignore'",
+    ),
+    (ContactSensor, {"contact_id": "c", "wait_for": "most"}, "wait_for must be .* .given: 'most'."),
+    (ContactSensor, {"contact_id": "c", "fail_if": {"staet": "failed"}}, "fail_if names staet"),
+    (ContactSensor, {"contact_id": "c", "skip_if": {"state": "expird"}}, "skip_if names a state .*'expird'"),
+    (BulkCreateContactsOperator, BULK | {"operation": "call"}, "operation must be create, .*, not 'call'"),
+    (BulkCreateContactsOperator, BULK | {"on_invalid": "stop"}, "on_invalid must be fail or skip, not 'stop'"),
+    (BulkCreateContactsOperator, BULK | {"max_rate": 0}, "max_rate must be a number above 0, not 0"),
+    (BulkCreateContactsOperator, BULK | {"total_rate": "quota"}, "total_rate must be a number above 0, not 'quota'"),
+    (BulkCreateContactsOperator, BULK | {"tolerated_failure_percent": 101}, "must be a number from 0 to 100, not 101"),
+    (BulkCreateContactsOperator, BULK | {"contact": {"channel": "FAX"}}, "contact.channel must be .*, not 'FAX'"),
+    (
+        BulkCreateContactsOperator,
+        BULK | {"contact": {"nmae": "{{ row.a }}"}},
+        "contact has 'nmae'; CreateContact takes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "arguments", "told"), WRONG, ids=lambda value: getattr(value, "__name__", None))
+def test_a_wrong_constant_is_told_when_the_dag_is_read(kind: type[Any], arguments: dict[str, Any], told: str) -> None:
+    """In a task, and in what all instances of a mapped task have."""
+    with new_dag("wrong"), pytest.raises(ValueError, match=f"^Task 'mine': .*{told}"):
+        kind(task_id="mine", **arguments)
+    with new_dag("wrong"), pytest.raises(ValueError, match=f"^Task 'mine': .*{told}"):
+        kind.partial(task_id="mine", **arguments)
+
+
+def test_what_is_known_later_is_told_later() -> None:
+    """A template, also with other signs, an output, and data of a mapped task are not constants of the author."""
+    with new_dag("later") as dag:
+        given = CreateContactOperator(task_id="given", channel="TASK").output
+        for number, value in enumerate(["{{ params.x }}", "{% if 1 %}x{% endif %}", "[[ x ]]", "<% x %>", given]):
+            CreateContactOperator(task_id=f"create_{number}", channel=value, initiate_as=value)
+            ContactSensor(task_id=f"sense_{number}", contact_id="c", on_timeout=value, fail_if={"state": value})
+            StopContactOperator(task_id=f"stop_{number}", results=value, state=[value], dry_run=value)
+            options = dict.fromkeys(["on_invalid", "operation", "max_rate", "max_in_flight", "dry_run"], value)
+            BulkCreateContactsOperator(task_id=f"bulk_{number}", rows=given, contact={"channel": value}, **options)
+        mapped = CreateContactOperator.partial(task_id="mapped").expand(channel=given)
+    assert len(dag.tasks) == 22
+    customer = mapped.unmap({"channel": "customer-content"})
+    assert customer.channel == "customer-content"
+
+
+def test_words_are_those_of_amazon_s_model() -> None:
+    """Words that are known without the model are in it."""
+    found = 0
+    for operation in operations():
+        members = operation.input_shape().members
+        for name, words in operation.words.items():
+            member = "".join(part.capitalize() for part in name.split("_"))
+            assert set(words) <= set(members[member].metadata["enum"])
+            found += 1
+    assert found >= 4
