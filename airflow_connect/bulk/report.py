@@ -220,18 +220,23 @@ class Report:
         self._log.error("All faults: %s", path)
         return path
 
-    def record_faults(self, ledger: Ledger) -> None:
+    def record_faults(self, ledger: Ledger, history: History) -> None:
         """
         Record the rows that are not to be sent: those that have faults, and those whose key an earlier row has.
 
         :param ledger: the attempt's; the progress goes there too
+        :param history: what is on record, which is not written again
         :raises LedgerError: if they cannot be recorded
         """
         self._ledger = ledger
         for skipped in self._plan.skipped():
-            ledger.skipped(skipped.row, skipped.key, skipped.first)
+            why = f"The key is that of row {skipped.first:,}."
+            if not history.tells(skipped.row, RowState.SKIPPED, skipped.key, why):
+                ledger.skipped(skipped.row, skipped.key, why)
         for row, faults in itertools.groupby(self._plan.faults(), key=lambda fault: fault.row):
-            ledger.invalid(row, faults)
+            why = "; ".join(map(str, faults))
+            if not history.tells(row, RowState.INVALID, None, why):
+                ledger.invalid(row, why)
 
     def tell_record(self, history: History) -> None:
         """
@@ -398,7 +403,7 @@ class Report:
                 if known.state is RowState.UNKNOWN and not self._repeats_unknown:
                     self._unknown.append(row)
                 self._want(known.state, [(row, known.message)])
-            elif ledger is not None:
+            elif ledger is not None and not (known.state is RowState.NOT_SENT and known.told_of == row):
                 # Otherwise it would still have the state of an attempt that came to it.
                 ledger.not_sent([(row, key, token)])
 

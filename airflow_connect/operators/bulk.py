@@ -396,7 +396,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                     Ledger(folder, header=self._header(context, options, task_instance, plan.rows))
                 )
                 attempt_records(context, str(folder))
-                report.record_faults(ledger)
+                report.record_faults(ledger, history)
                 if error is None:
                     self._sender = self._new_sender(context, options, plan, report, ledger, history)
                     done, error = self._send(self._sender, report)

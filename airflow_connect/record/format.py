@@ -91,6 +91,8 @@ class Kind(enum.StrEnum):
     HEADER = "header"
     #: The row is about to be sent, with this key, client token and digest of its content.
     INTENT = "intent"
+    #: Rows whose contacts another task instance created: where those are on record. They are ``already_made``.
+    FOUND = "found"
     #: How the contact ended.
     ENDED = "ended"
 
@@ -105,21 +107,23 @@ def run_folder(results_path: Any, *, dag_id: str, run_id: str, task_id: str, map
     :param task_id: the task
     :param map_index: the index of a mapped task instance, -1 for a task that is not mapped
     """
-    parts = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": str(map_index)}
     folder = results_path
-    for name, value in parts.items():
+    for name, value in {"dag_id": dag_id, "run_id": run_id, "task_id": task_id}.items():
         folder = folder / f"{name}={_safe(value)}"
-    return folder
+    return folder / f"map_index={map_index:d}"
 
 
 def _safe(name: str) -> str:
     """
     Return a name that every store and file system takes, and no other name's.
 
+    The digest is always there: a run ID may be one that another run ID would get with its digest, and a file system may
+    take capital letters for small ones.
+
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html (safe characters)
     """
     safe = re.sub(r"[^A-Za-z0-9._-]", "-", name)[:160]
-    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{safe}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:16]}"
 
 
 class Segment(NamedTuple):
@@ -142,7 +146,6 @@ class Segment(NamedTuple):
 def damaged(path: str, line: int, what: str) -> LedgerError:
     """Return the error for a line that no writer of results wrote."""
     return LedgerError(
-        f"{path}, line {line:,}, is not a line of results ({what}). Move the file elsewhere if it is not of "
-        "airflow-provider-amazon-connect; or bring it back from a backup if it is: what it knows prevents second "
-        "contacts."
+        f"The record is damaged: {path}, line {line:,}, {what}. Restore the file from a backup, since what it records "
+        "prevents second contacts. Move it elsewhere if airflow-provider-amazon-connect did not write it."
     )

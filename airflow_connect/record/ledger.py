@@ -20,6 +20,7 @@ import errno
 import json
 import logging
 import os
+import posixpath
 import secrets
 import threading
 from datetime import UTC, datetime
@@ -52,6 +53,9 @@ TELL_EVERY: Final = 5.0
 
 #: Bytes: an object store cannot append, and what is put again every second should be small.
 SEGMENT_BYTES: Final = 1 << 19
+
+#: Ranges of rows that one line refers to.
+_RANGES: Final = 1_000
 
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
@@ -98,6 +102,9 @@ class Ledger:
             )
         except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
             self._fail(error)
+        #: Rows whose contacts other task instances have on record, by folder and writer of those: a row's number here,
+        #: its number there, and how many follow. They are written together: what a kill loses of them was not sent.
+        self._references: dict[tuple[str, str], list[list[int]]] = {}
         #: What the last sync failed with.
         self._error: Exception | None = None
         #: Since when a sync is under way, ``None`` if none is.
@@ -178,7 +185,8 @@ class Ledger:
         """
         Record that nothing was sent, because of what is on record: the row's state is that of ``known``.
 
-        Needs no intent.
+        Needs no intent. What the task instance has on record of this row is not written again, and of a contact of
+        another one only where it is on record.
 
         :param row: the row's number
         :param key: its key
@@ -186,6 +194,11 @@ class Ledger:
         :param known: what is on record
         :param error: why nothing was sent, instead of what is on record
         """
+        if error is None and known.told_of == row:
+            return
+        if error is None and known.recorded_in is not None:
+            self._refer(row, *known.recorded_in)
+            return
         self._outcome(
             known.state,
             row,
@@ -199,6 +212,22 @@ class Ledger:
             message=known.message if error is None else str(error),
         )
 
+    def _refer(self, row: int, folder: str, writer: str, first: int) -> None:
+        """Remember that the contact of a row is on record in another place, and write it with others."""
+        ranges = self._references.setdefault((folder, writer), [])
+        if ranges and ranges[-1][0] + ranges[-1][2] == row and ranges[-1][1] + ranges[-1][2] == first:
+            ranges[-1][2] += 1
+            return
+        ranges.append([row, first, 1])
+        if len(ranges) >= _RANGES:
+            self._write_references()
+
+    def _write_references(self) -> None:
+        references, self._references = self._references, {}
+        for (folder, writer), ranges in references.items():
+            where = posixpath.relpath(f"{folder}/{writer}", self._place.path)
+            self._append(_line({"kind": Kind.FOUND, "in": where, "rows": ranges, "at": self._now()}))
+
     def already_made(self, row: int, key: str | None, token: str, contact_id: str) -> None:
         """
         Record a contact that another task created; needs no intent.
@@ -210,24 +239,24 @@ class Ledger:
         """
         self._outcome(RowState.ALREADY_MADE, row, key=key, token=token, contact_id=contact_id, attempts=0)
 
-    def invalid(self, row: int, faults: Iterable[object]) -> None:
+    def invalid(self, row: int, message: str) -> None:
         """
         Record that nothing was sent, since the row has faults; needs no intent.
 
         :param row: the row's number
-        :param faults: what is wrong: the text of each names field and rule, and tells no content
+        :param message: what is wrong: it names field and rule, and tells no content
         """
-        self._outcome(RowState.INVALID, row, attempts=0, message="; ".join(map(str, faults)))
+        self._outcome(RowState.INVALID, row, attempts=0, message=message)
 
-    def skipped(self, row: int, key: str | None, first_row: int) -> None:
+    def skipped(self, row: int, key: str | None, message: str) -> None:
         """
         Record that nothing was sent, since an earlier row has the same key; needs no intent.
 
         :param row: the row's number
         :param key: the key
-        :param first_row: the number of the row that makes the contact
+        :param message: which row that is
         """
-        self._outcome(RowState.SKIPPED, row, key=key, attempts=0, message=f"The key is that of row {first_row:,}.")
+        self._outcome(RowState.SKIPPED, row, key=key, attempts=0, message=message)
 
     # --- Contacts -------------------------------------------------------------------------------------------------
 
@@ -302,6 +331,9 @@ class Ledger:
 
         A signal handler may call it, wherever in this class the thread is that it interrupts.
         """
+        if not self._closed:
+            with contextlib.suppress(LedgerError):  # told below, or by the next method
+                self._write_references()
         self._closed = True
         self._requests.put(SimpleQueue())
         told = began = self._clock.now()
@@ -445,7 +477,8 @@ class _Guard:
         line = self._place.first_line(name)
         if not line.endswith(b"\n"):
             return False  # it is being written
-        with contextlib.suppress(ValueError, AttributeError):  # who reads the record tells what is damaged
+        # Who reads the record tells what is damaged.
+        with contextlib.suppress(ValueError, AttributeError, RecursionError):
             header = json.loads(line)
             if _identity(header) == _identity(self._header) and _order(header) > _order(self._header):
                 self.later = header

@@ -14,7 +14,7 @@ Airflow has none, or where what one run made counts for others, a folder is one.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from airflow_connect.api.errors import (
     ConnectError,
@@ -31,6 +31,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["ContactRecord", "FolderStore", "Store"]
+
+#: What an entry may say.
+_STATES: Final = ("sent", "made", "refused")
+
+
+def _entry(name: str, found: Any) -> dict[str, Any]:
+    """
+    Return an entry of a store as it was written.
+
+    :raises LedgerError: if it is another: who takes it for nothing would create a second contact
+    """
+    is_entry = isinstance(found, dict) and found.get("state") in _STATES and isinstance(found.get("content"), dict)
+    if not is_entry or (found["state"] == "made" and not isinstance(found.get("contact_id"), str)):
+        raise _damaged(name)
+    return dict(found)
+
+
+def _damaged(name: str) -> LedgerError:
+    return LedgerError(f"The record is damaged: {name}. Restore it from a backup, since it prevents a second contact.")
 
 
 class Store(Protocol):
@@ -72,10 +91,9 @@ class FolderStore:
                 raise record_elsewhere(str(self._place))
             return None
         try:
-            return json.loads(data)
-        except ValueError:
-            words = f"{self._place}/{key}.json is damaged. Bring it back from a backup: it prevents a second contact."
-            raise LedgerError(words) from None
+            return _entry(f"{self._place}/{key}.json", json.loads(data))
+        except (ValueError, RecursionError):
+            raise _damaged(f"{self._place}/{key}.json") from None
 
     def set(self, key: str, value: Any) -> None:
         """Keep the value; it lasts when this returns."""
@@ -95,7 +113,8 @@ class ContactRecord:
     """
     The record of one contact. Use it as a context manager around the call that creates the contact.
 
-    Without a store nothing is known, and Amazon's memory of the client token alone protects.
+    Without a store nothing is known, and Amazon's memory of the client token alone protects. Raises a ``LedgerError``
+    where the store's entry is damaged.
 
     :param store: the store, ``None`` where Airflow has none
     :param operation: the API operation
@@ -121,7 +140,7 @@ class ContactRecord:
         self._key = f"amazon_connect_{params['ClientToken']}"[:128]
         self._content = content_digests(params["ClientToken"], params)
         found = store.get(self._key) if store is not None else None
-        self._before: dict[str, Any] = found if isinstance(found, dict) else {}
+        self._before: dict[str, Any] = {} if found is None else _entry(self._key, found)
 
     def contact(self) -> dict[str, Any] | None:
         """

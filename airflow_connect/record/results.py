@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import posixpath
 from collections.abc import Mapping
 from contextlib import closing, nullcontext, suppress
 from datetime import datetime
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from airflow_connect.api.errors import LedgerError
 from airflow_connect.api.outcome import ALL_ATTRIBUTES
 from airflow_connect.record.format import FORMAT, Kind, RowState, Segment, damaged, precedence
-from airflow_connect.record.storage import Place, one_line, place_of
+from airflow_connect.record.storage import Place, one_line, open_regular, place_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -99,7 +100,10 @@ CREATE TABLE run (
 CREATE TABLE writer (writer INTEGER PRIMARY KEY, run INTEGER, position INTEGER, own INTEGER);
 CREATE TABLE record (
     writer INTEGER, row INTEGER, state INTEGER, at TEXT, token TEXT, key TEXT, content TEXT,
-    contact_id TEXT, contact_arn TEXT, attempts INTEGER, error TEXT, message TEXT, PRIMARY KEY (writer, row)
+    contact_id TEXT, contact_arn TEXT, attempts INTEGER, error TEXT, message TEXT,
+    -- How often the row was announced, less how often what became of that is told.
+    open INTEGER,
+    PRIMARY KEY (writer, row)
 ) WITHOUT ROWID;
 CREATE TABLE ended (contact_id TEXT PRIMARY KEY, asked INTEGER, at TEXT, outcome TEXT) WITHOUT ROWID;
 """
@@ -117,6 +121,8 @@ class Known(NamedTuple):
     :param error: the class of the error that ended the last attempt, if one did
     :param message: its words
     :param own: whether the task instance that asks recorded it
+    :param told_of: the number of the row of which the record of the task instance that asks tells this already
+    :param recorded_in: folder and writer of another task instance's record of the contact, and the row's number there
     """
 
     state: RowState
@@ -127,6 +133,8 @@ class Known(NamedTuple):
     error: str | None = None
     message: str | None = None
     own: bool = False
+    told_of: int | None = None
+    recorded_in: tuple[str, str, int] | None = None
 
 
 class History:
@@ -145,6 +153,10 @@ class History:
     ) -> None:
         self._records = _Records(Place(path), by_token=True, asked_by=asked_by)
         self._headers = dict(self._records.writers.values())
+        self._names = {writer: place for place, (writer, _) in self._records.writers.items()}
+        own = self._records.database.execute("SELECT writer FROM writer WHERE own")
+        #: The writers of the asking task instance, as SQL has a list.
+        self._own = ",".join(str(writer) for (writer,) in own)
         #: The writers that called the same instance in another Region, or another operation of it.
         self._otherwise = [
             writer
@@ -162,7 +174,7 @@ class History:
     @property
     def has_own(self) -> bool:
         """Whether an attempt of the asking task instance is on record."""
-        return bool(self._records.database.execute("SELECT 1 FROM writer WHERE own LIMIT 1").fetchall())
+        return bool(self._own)
 
     def own_states(self) -> dict[RowState, int]:
         """Return how many contacts the asking task instance has on record that exist or may exist, by state."""
@@ -183,11 +195,41 @@ class History:
             return None
         if len(found) > 1:
             found = query(_BEST_KNOWN, (token, own)).fetchall()
-        [(code, content, contact_id, contact_arn, attempts, error, message, is_own)] = found
+        [(code, content, contact_id, contact_arn, attempts, error, message, is_own, writer, of_row, row)] = found
         state = _STATES[code]
         if state is RowState.CREATED and not is_own:
             state = RowState.ALREADY_MADE
-        return Known(state, content, contact_id, contact_arn, attempts or 0, error, message, bool(is_own))
+        is_told = is_own and (latest := self._latest(row)) is not None and latest[1] == token
+        return Known(
+            state,
+            content,
+            contact_id,
+            contact_arn,
+            attempts or 0,
+            error,
+            message,
+            bool(is_own),
+            told_of=row if is_told else None,
+            recorded_in=None if is_own or code < _EXISTS else (*self._names[writer], of_row),
+        )
+
+    def tells(self, row: int, state: RowState, key: str | None, message: str) -> bool:
+        """
+        Tell whether the asking task instance has recorded this of a row that is not sent, and nothing else since.
+
+        :param row: the row's number
+        :param state: its state
+        :param key: its key
+        :param message: why it is not sent
+        """
+        return self._latest(row) == (_CODES[state], None, key, message)
+
+    def _latest(self, row: int) -> _Parameters | None:
+        """Return what the last attempt of the asking task instance that names a row says of it."""
+        if not self._own:
+            return None
+        found: _Parameters | None = self._records.database.execute(_LATEST_OF_ROW % self._own, (row,)).fetchone()
+        return found
 
     def who_else(self, token: str) -> Mapping[str, Any] | None:
         """
@@ -252,7 +294,8 @@ def first_attempt(folder: Any) -> float | None:
     for segment in filter(None, map(Segment.at, paths)):
         if segment.number > 1:
             continue
-        with suppress(OSError, ValueError, KeyError, TypeError), place.fs.open(segment.path, "rb") as file:
+        problems = (OSError, ValueError, KeyError, TypeError, RecursionError, LedgerError)
+        with suppress(*problems), place.open(segment.path) as file:
             began.append(datetime.fromisoformat(json.loads(file.readline())["started"]).timestamp())
     return min(began, default=None)
 
@@ -430,9 +473,14 @@ def _exported(place: Place) -> Iterator[dict[str, Any]]:
         lines = gzip.GzipFile(fileobj=file) if str(place).endswith(".gz") else file
         for number, line in enumerate(lines, 1):
             try:
-                yield dict.fromkeys(COLUMNS) | json.loads(line)
-            except (ValueError, TypeError) as error:
-                raise damaged(str(place), number, "no JSON object") from error
+                row = dict.fromkeys(COLUMNS) | json.loads(line)
+                if RowState(row["state"]) in _WITH_CONTACT and not row["contact_id"]:
+                    raise ValueError  # noqa: TRY301
+            except (ValueError, TypeError, RecursionError):
+                raise LedgerError(
+                    f"{place}, line {number:,}, is not a line of exported results. Export them again."
+                ) from None
+            yield row
 
 
 # --- Segments -----------------------------------------------------------------------------------------------------
@@ -476,6 +524,9 @@ class _Records:
         self._asked_by = (asked_by or {}).items()
         #: By folder and name: number, and header.
         self.writers: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+        #: The same of those that are not below the place, and that others refer to.
+        self._outside: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+        self._found: list[_Found] = []
         try:
             self._read_all()
             if by_token:
@@ -498,13 +549,17 @@ class _Records:
         self.database.execute("BEGIN")
         for segment, blocks in self._contents(segments):
             self._read(segment, blocks)
+        # What others refer to, those whom they refer to have.
+        headers = dict(self.writers.values())
+        self._resolve(found for found in self._found if self._asked_by <= headers[found.writer].items())
+        self.database.execute(_LEAVE_OPEN)
         self._order()
         self.database.execute("COMMIT")
 
     def _contents(self, segments: list[Segment]) -> Iterator[tuple[Segment, Iterable[bytes]]]:
         if self._place.is_local:
             for segment in segments:
-                with open(segment.path, "rb") as file:  # noqa: PTH123
+                with open_regular(segment.path) as file:
                     yield segment, iter(partial(file.read, _BLOCK_BYTES), b"")
             return
         for start in range(0, len(segments), _AT_ONCE):
@@ -517,12 +572,13 @@ class _Records:
                     raise content
                 yield segment, [content]
 
-    def _read(self, segment: Segment, blocks: Iterable[bytes]) -> None:
+    def _read(self, segment: Segment, blocks: Iterable[bytes], *, is_outside: bool = False) -> None:
+        """Read a segment. What is outside the place is read for those who refer to it, and does not count by itself."""
         writer = None
         for number, events in _events(segment.path, blocks):
             first_line = number
             if writer is None:
-                writer = self._writer(segment, events.pop(0))
+                writer = self._writer(segment, events.pop(0), is_outside=is_outside)
                 first_line += 1
             # An outcome mostly stands in the block of its intent: one statement for both.
             intents: dict[int, _Parameters] = {}
@@ -532,45 +588,80 @@ class _Records:
                 try:
                     kind = event["kind"]
                     if kind == "intent":
-                        intents[_number(event)] = (event["token"], event["key"], event["content"])
+                        row = _number(event)
+                        if row in intents:
+                            records.append(_intended(writer, row, intents[row]))
+                        intents[row] = (_text(event, "token"), event["key"], event["content"])
+                        _texts(event, ("key", "content"))
                     elif kind in _CODES:
-                        get = event.get
-                        row, code = _number(event), _CODES[kind]
-                        if code >= _EXISTS and not get("contact_id"):
-                            raise KeyError("contact_id")  # noqa: TRY301  # as one that is not there
-                        intent = intents.pop(row, None) or (get("token"), get("key"), get("content"))
-                        records.append((writer, row, code, event["at"], *intent, *map(get, _OF_OUTCOME)))
+                        records.append(_settled(writer, event, intents))
                     elif kind == "ended":
-                        asked = event.get("asked", ())
-                        asked = _ALL_ASKED if asked == ALL_ATTRIBUTES else len(asked)
-                        ended.append((event["contact_id"], asked, event["at"], json.dumps(event)))
+                        if not is_outside:
+                            ended.append(_ending(event))
+                    elif kind == "found":
+                        if not is_outside:
+                            self._found.append(_Found(segment, line, writer, *_reference(segment, event)))
                     else:
-                        raise damaged(segment.path, line, f"unknown kind: {kind}")
+                        raise ValueError("tells an unknown kind of event")  # noqa: TRY301
                 except KeyError as error:
-                    raise damaged(segment.path, line, f"no {error}") from error
+                    raise damaged(segment.path, line, f"has no {error.args[0]}") from None
                 except ValueError as error:
-                    raise damaged(segment.path, line, str(error)) from error
-                except (TypeError, AttributeError) as error:
-                    raise damaged(segment.path, line, "no JSON object") from error
-            nothing = (None,) * len(_OF_OUTCOME)
-            records += [
-                (writer, row, _CODES[RowState.UNKNOWN], None, *intent, *nothing) for row, intent in intents.items()
-            ]
+                    raise damaged(segment.path, line, str(error)) from None
+                except (TypeError, AttributeError):
+                    raise damaged(segment.path, line, "is not a JSON object as results have it") from None
+            records += [_intended(writer, row, intent) for row, intent in intents.items()]
             try:
                 self.database.executemany(_RECORD, records)
             except UnicodeEncodeError:  # half of a character in a key, which JSON can have and the database cannot
                 self.database.executemany(_RECORD, [tuple(map(_storable, record)) for record in records])
             self.database.executemany(_ENDED, ended)
 
-    def _writer(self, segment: Segment, header: Any) -> int:
+    def _writer(self, segment: Segment, header: Any, *, is_outside: bool) -> int:
         if not isinstance(header, dict) or header.get("kind") != Kind.HEADER:
-            raise damaged(segment.path, 1, "no header")
+            raise damaged(segment.path, 1, "is not a header")
         if header.get("format") != FORMAT:
             raise LedgerError(
                 f"{segment.path} has the format {header.get('format')}, and this version of airflow-provider-amazon-"
                 f"connect reads format {FORMAT}: install the version that wrote it, or a newer one."
             )
-        return self.writers.setdefault((segment.folder, segment.writer), (len(self.writers), header))[0]
+        for name, kind in _HEADER.items():
+            if type(header.get(name)) not in kind:
+                raise damaged(segment.path, 1, f"has another {name} than a header has")
+        number = len(self.writers) + len(self._outside)
+        writers = self._outside if is_outside else self.writers
+        return writers.setdefault((segment.folder, segment.writer), (number, header))[0]
+
+    def _resolve(self, found: Iterable[_Found]) -> None:
+        """
+        Put the contacts that other task instances created into the records of those that refer to them.
+
+        Where that record is gone, the row keeps its state, and nobody knows the contact any more.
+        """
+        for reference in found:
+            target = self._target(reference.folder, reference.name)
+            for row, first, count in reference.rows:
+                if target is None:
+                    told = f"The contact was on record in {reference.folder}, and that record is gone."
+                    gone = (_CODES[RowState.ALREADY_MADE], reference.at, *(None,) * 5, 0, None, told, 0)
+                    numbers = range(row, row + count)
+                    self.database.executemany(_RECORD, ((reference.writer, number, *gone) for number in numbers))
+                    continue
+                of_target = (target, first, first + count - 1)
+                [(known,)] = self.database.execute(_COUNT_FOUND, of_target)
+                if known != count:
+                    raise damaged(reference.segment.path, reference.line, "refers to rows that are not on record")
+                self.database.execute(_COPY_FOUND, (reference.writer, row - first, reference.at, *of_target))
+
+    def _target(self, folder: str, name: str) -> int | None:
+        """Return the number of a writer that is referred to, which is read if it is not in the place."""
+        target = self.writers.get((folder, name)) or self._outside.get((folder, name))
+        if target is None:
+            segments = filter(None, map(Segment.at, self._place.beside(folder).find()))
+            own = sorted(segment for segment in segments if (segment.folder, segment.writer) == (folder, name))
+            for segment, blocks in self._contents(own):
+                self._read(segment, blocks, is_outside=True)
+            target = self._outside.get((folder, name))
+        return None if target is None else target[0]
 
     def _order(self) -> None:
         """Put runs in the order in which they began, and attempts in theirs."""
@@ -646,14 +737,51 @@ _RUN: Final = ("dag_id", "run_id", "task_id", "map_index")
 #: Fields of a row's outcome that not every kind has.
 _OF_OUTCOME: Final = ("contact_id", "contact_arn", "attempts", "error", "message")
 
+#: The texts of an event that tells the state of a row.
+_TEXTS: Final = ("token", "key", "content", "contact_id", "contact_arn", "error", "message")
+#: States of a row whose contact exists.
+_WITH_CONTACT: Final = frozenset({RowState.CREATED, RowState.ALREADY_MADE})
+#: More rows than any input has.
+_ROWS: Final = 1 << 40
+#: What a header has, and of which types.
+_HEADER: Final[Mapping[str, tuple[type, ...]]] = {
+    **dict.fromkeys(("dag_id", "run_id", "task_id", "region", "instance_id", "operation"), (str, type(None))),
+    "map_index": (int, type(None)),
+    "rows": (int, type(None)),
+    "started": (str,),
+}
+
 #: As a number of attributes, more than any.
 _ALL_ASKED: Final = 1 << 31
 
-_RECORD: Final = """
-INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+#: The code of a row of which no outcome is on record.
+_NO_OUTCOME: Final = -1
+#: Within an attempt, what counts more is right, whatever the order of the lines; of equals, the first where a contact
+#: was or may have been created, and else the last.
+_IS_BETTER: Final = f"""
+    excluded.state >> 4 > state >> 4 OR excluded.state >> 4 = state >> 4 AND (
+        iif(state >= {_MAY_EXIST}, excluded.at < at, excluded.at > at) OR excluded.at = at AND excluded.state < state
+    )
+"""
+_OF_STATE: Final = ("at", "contact_id", "contact_arn", "attempts", "error", "message", "state")
+_UPSERT: Final = f"""
 ON CONFLICT DO UPDATE SET
-    state = excluded.state, at = excluded.at, contact_id = excluded.contact_id, contact_arn = excluded.contact_arn,
-    attempts = excluded.attempts, error = excluded.error, message = excluded.message
+    token = coalesce(token, excluded.token), key = coalesce(key, excluded.key),
+    content = coalesce(content, excluded.content), open = open + excluded.open,
+    {", ".join(f"{name} = iif({_IS_BETTER}, excluded.{name}, {name})" for name in _OF_STATE)}
+"""
+_RECORD: Final = f"INSERT INTO record VALUES ({', '.join('?' * 13)}) {_UPSERT}"  # noqa: S608  # text of ours
+#: Announced, and nobody knows what became of it.
+_LEAVE_OPEN: Final = f"""
+UPDATE record SET state = {_CODES[RowState.UNKNOWN]}, at = NULL, attempts = NULL, error = NULL, message = NULL
+WHERE state < {_MAY_EXIST} AND (open > 0 OR state = {_NO_OUTCOME})
+"""  # noqa: S608  # numbers of ours
+_FOUND: Final = f"FROM record WHERE writer = ? AND row BETWEEN ? AND ? AND state >= {_EXISTS}"
+_COUNT_FOUND: Final = f"SELECT count(*) {_FOUND}"
+_COPY_FOUND: Final = f"""
+INSERT INTO record SELECT
+    ?, row + ?, {_CODES[RowState.ALREADY_MADE]}, ?, token, key, content, contact_id, contact_arn, 0, NULL, NULL, 0
+{_FOUND} {_UPSERT}
 """
 _ENDED: Final = """
 INSERT INTO ended VALUES (?, ?, ?, ?)
@@ -669,7 +797,7 @@ _BEST_FIRST: Final = f"""
 #: their number. Of a contact that may exist, the latest attempt has the news.
 _MERGED: Final = f"""
     SELECT
-        state, content, contact_id, contact_arn, attempts, own, key, token,
+        state, content, contact_id, contact_arn, attempts, own, key, token, writer, row AS of_row,
         first_value(row) OVER latest_first AS row,
         iif(state >> 4 = {_MAY_EXIST >> 4}, first_value(error) OVER latest_first, error) AS error,
         iif(state >> 4 = {_MAY_EXIST >> 4}, first_value(message) OVER latest_first, message) AS message,
@@ -679,11 +807,11 @@ _MERGED: Final = f"""
     WINDOW latest_first AS (PARTITION BY coalesce(token, row) ORDER BY own DESC, position DESC)
 """  # noqa: S608  # numbers of ours
 _KNOWN: Final = """
-SELECT state, content, contact_id, contact_arn, attempts, error, message, own
+SELECT state, content, contact_id, contact_arn, attempts, error, message, own, writer, row, row
 FROM record JOIN writer USING (writer) WHERE token = ? AND own >= ?
 """
 _BEST_KNOWN: Final = f"""
-SELECT state, content, contact_id, contact_arn, attempts, error, message, own
+SELECT state, content, contact_id, contact_arn, attempts, error, message, own, writer, of_row, row
 FROM ({_MERGED % "token = ? AND own >= ?"}) WHERE place = 1
 """  # noqa: S608  # text of ours
 _WHO_ELSE: Final = f"""
@@ -706,6 +834,10 @@ SELECT row, key, token, state, counts.contact_id, contact_arn, attempts, error, 
 FROM ({_MERGED % "run = ?"}) AS counts LEFT JOIN ended ON ended.contact_id = counts.contact_id
 WHERE place = 1 AND (state >= {_MAY_EXIST} OR is_latest) ORDER BY row
 """  # noqa: S608  # text of ours
+_LATEST_OF_ROW: Final = """
+SELECT state, token, key, message FROM record JOIN writer USING (writer) WHERE own AND row = ? AND writer IN (%s)
+ORDER BY position DESC LIMIT 1
+"""
 _OWN: Final = f"own AND state >= {_MAY_EXIST} AND (? OR key IS NULL)"
 _COUNT_OWN: Final = f"SELECT count(DISTINCT token) FROM record JOIN writer USING (writer) WHERE {_OWN}"  # noqa: S608
 _IS_OWN: Final = f"SELECT 1 FROM record JOIN writer USING (writer) WHERE token = ? AND {_OWN} LIMIT 1"  # noqa: S608
@@ -730,9 +862,89 @@ GROUP BY contact_id ORDER BY min(position << 40 | row)
 def _number(event: Any) -> int:
     """Return the number of the row that an event is of."""
     row = event["row"]
-    if type(row) is not int or not 0 < row < 1 << 40:
-        raise ValueError("row is not a number from 1")
+    if type(row) is not int or not 0 < row < _ROWS:
+        raise ValueError("has a row that is not a number")
     return row
+
+
+def _text(event: Any, name: str) -> str:
+    value = event[name]
+    if type(value) is not str or not value:
+        raise ValueError(f"has {name} that is not text")
+    return value
+
+
+def _texts(event: Any, names: Iterable[str]) -> _Parameters:
+    """Return what is text where it is there."""
+    values = tuple(map(event.get, names))
+    for value, name in zip(values, names, strict=True):
+        if value is not None and type(value) is not str:
+            raise ValueError(f"has {name} that is not text")
+    return values
+
+
+def _settled(writer: int, event: Any, intents: dict[int, _Parameters]) -> _Parameters:
+    """Return the record of an event that tells the state of a row, and take its intent out of those given."""
+    row, code = _number(event), _CODES[event["kind"]]
+    intent = intents.pop(row, None)
+    token, key, content, contact_id, contact_arn, error, message = _texts(event, _TEXTS)
+    if code >= _EXISTS and not contact_id:
+        raise KeyError("contact_id")
+    attempts = event.get("attempts")
+    if attempts is not None and (type(attempts) is not int or not 0 <= attempts < _ROWS):
+        raise ValueError("has attempts of another type")
+    identity = (token, key, content) if intent is None else intent
+    return (
+        *(writer, row, code, _text(event, "at"), *identity, contact_id, contact_arn, attempts, error, message),
+        -1 if intent is None else 0,
+    )
+
+
+def _intended(writer: int, row: int, intent: _Parameters) -> _Parameters:
+    """Return the record of a row that is announced, and of which nothing else is told yet."""
+    return (writer, row, _NO_OUTCOME, None, *intent, None, None, None, None, None, 1)
+
+
+def _ending(event: Any) -> _Parameters:
+    """Return what an event tells of a contact's end."""
+    asked = event.get("asked", [])
+    if asked != ALL_ATTRIBUTES and type(asked) is not list:
+        raise ValueError("has asked attributes that are not a list")
+    for name in _OUTCOME[1:]:
+        value = event.get(name)
+        match COLUMNS[name]:
+            case "string":
+                is_right = type(value) is str
+            case "float64":
+                is_right = type(value) in {int, float}
+            case _:
+                is_right = type(value) is dict and {type(item) for item in value.values()} <= {str}
+        if value is not None and not is_right:
+            raise ValueError(f"has {name} of another type")
+    _text(event, "state")
+    number = _ALL_ASKED if asked == ALL_ATTRIBUTES else len(asked)
+    return _text(event, "contact_id"), number, _text(event, "at"), json.dumps(event)
+
+
+class _Found(NamedTuple):
+    """A line that says which rows have contacts that another task instance created."""
+
+    segment: Segment
+    line: int
+    writer: int
+    folder: str
+    name: str
+    at: str
+    rows: list[list[int]]
+
+
+def _reference(segment: Segment, event: Any) -> tuple[str, str, str, list[list[int]]]:
+    """Return folder and name of the writer that an event refers to, its time, and the rows."""
+    folder, _, name = posixpath.normpath(f"{segment.folder}/{_text(event, 'in')}").rpartition("/")
+    for numbers in event["rows"]:
+        if [type(number) for number in numbers] != [int] * 3 or not all(0 < number < _ROWS for number in numbers):
+            raise ValueError("has rows that are not numbers from 1")
+    return folder, name, _text(event, "at"), event["rows"]
 
 
 def _storable(value: Any) -> Any:
@@ -745,13 +957,13 @@ def _events(path: str, blocks: Iterable[bytes]) -> Iterator[tuple[int, list[Any]
     for block in blocks:
         whole, _, rest = (rest + block).rpartition(b"\n")
         if len(rest) > _LINE_BYTES:
-            raise damaged(path, number, "too long")
+            raise damaged(path, number, "is too long")
         if not whole:
             continue
         lines = whole.split(b"\n")
         try:
             events = json.loads(b"[%b]" % b",".join(lines))  # faster by a third than line by line
-        except ValueError:
+        except (ValueError, RecursionError):
             events = []
         if len(events) != len(lines):
             events = [_event(path, line, number + index) for index, line in enumerate(lines)]
@@ -762,5 +974,5 @@ def _events(path: str, blocks: Iterable[bytes]) -> Iterator[tuple[int, list[Any]
 def _event(path: str, line: bytes, number: int) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
-        raise damaged(path, number, "no JSON") from error
+    except (ValueError, RecursionError):
+        raise damaged(path, number, "is not JSON") from None

@@ -7,15 +7,21 @@ This module imports no Airflow and no store until a path names one: paths bring 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
 import os
+import secrets
+import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from airflow_connect.api.errors import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Place", "folder_of", "one_line", "place_of"]
+__all__ = ["Place", "folder_of", "one_line", "open_regular", "place_of"]
 
 
 class Place:
@@ -70,18 +76,36 @@ class Place:
 
     def first_line(self, name: str) -> bytes:
         """Return the first line of a file of the folder; it ends with a line break, unless it breaks off."""
-        with self.fs.open(f"{self.path}/{name}", "rb") as file:
-            line: bytes = file.readline()
-        return line
+        with self.open(f"{self.path}/{name}") as file:
+            return file.readline()
 
     def read(self, name: str) -> bytes | None:
         """Return a small file of the folder, ``None`` where it is not there."""
         self.fs.invalidate_cache(self.path)  # others write here
         try:
-            data: bytes = self.fs.cat_file(f"{self.path}/{name}")
+            with self.open(f"{self.path}/{name}") as file:
+                return file.read()
         except FileNotFoundError:
             return None
-        return data
+
+    def open(self, path: str) -> BinaryIO:
+        """
+        Open a file to be read.
+
+        :param path: as :meth:`find` returns it
+        :raises LedgerError: if it is not a file, see :func:`open_regular`
+        """
+        return open_regular(path) if self.is_local else cast("BinaryIO", self.fs.open(path, "rb"))
+
+    def beside(self, path: str) -> Place:
+        """
+        Return another folder on the same disk or in the same store.
+
+        :param path: as :meth:`find` returns those of files
+        """
+        other = object.__new__(Place)
+        other.fs, other.is_local, other.path, other._text = self.fs, self.is_local, path, path
+        return other
 
     def put(self, name: str, data: bytes) -> None:
         """
@@ -90,7 +114,7 @@ class Place:
         It outlasts the process and the machine when this returns.
         """
         if self.is_local:
-            with self.writing(name) as file:
+            with _whole(Path(f"{self.path}/{name}")) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -102,24 +126,81 @@ class Place:
         """
         Open a file to be written, in the folder or, without a name, the one that the place is.
 
-        It is not there before it is whole: what fails in the middle leaves nothing.
+        It is not there before it is whole: what fails in the middle leaves nothing. Nor does a process that is killed,
+        but for a file that only its user can read, on disks that have no files without a name; the next writer of the
+        same file removes it.
         """
         target = f"{self.path}/{name}" if name else self.path
-        directory = None
         if self.is_local:
-            directory = Path(target).parent
-            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".", suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o640)
+            with _whole(Path(target), clean=True) as file:
                 yield file
-            if self.is_local:
-                Path(temporary).replace(target)
-            else:
-                self.fs.put_file(temporary, target)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+            return
+        with tempfile.TemporaryFile() as spool:
+            yield cast("BinaryIO", spool)
+            spool.flush()
+            spool.seek(0)
+            self.fs.put_file(f"/dev/fd/{spool.fileno()}", target)
+
+
+@contextlib.contextmanager
+def _whole(target: Path, *, clean: bool = False) -> Iterator[BinaryIO]:
+    """
+    Open a file on the worker's disk that is at its path once it is whole.
+
+    :param target: its path
+    :param clean: whether to remove what killed writers of the same file left
+    """
+    directory = target.parent
+    directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    names = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}-"
+    if clean:
+        for left in directory.glob(f"{names}*.tmp"):
+            with contextlib.suppress(OSError), left.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a writer that lives holds it
+                left.unlink()
+    temporary = directory / f"{names}{secrets.token_hex(4)}.tmp"
+    try:
+        with _unnamed(directory) or open(temporary, "xb", opener=_private) as file:  # Path.open() takes no opener
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+            file.flush()
+            if not temporary.exists():
+                # Without a descriptor, Python would link the symbolic link in /proc, and not the file.
+                os.link(f"/proc/self/fd/{file.fileno()}", temporary, src_dir_fd=file.fileno(), follow_symlinks=True)
+            temporary.replace(target)
+            os.fchmod(file.fileno(), 0o640)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _unnamed(directory: Path) -> BinaryIO | None:
+    """Return a new file that has no name in a directory, ``None`` where the disk or the system has no such files."""
+    try:
+        file = os.fdopen(os.open(directory, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb")
+    except (OSError, AttributeError):
+        return None
+    if Path(f"/proc/self/fd/{file.fileno()}").exists():
+        return file
+    file.close()
+    return None
+
+
+def open_regular(path: str) -> BinaryIO:
+    """
+    Open a file on the worker's disk to be read.
+
+    :param path: its path
+    :raises LedgerError: if it is a pipe, a device, or anything else that is not a file and may never end
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise LedgerError(f"{path} is not a file, although it has the name of one of the record. Move it elsewhere.")
+    return file
 
 
 def folder_of(path: str, conn_id: str | None = None) -> Any:

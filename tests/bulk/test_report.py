@@ -188,7 +188,7 @@ def run(scene: Scene, attempt: Attempt, number: int, folder: Path, hook: Connect
         )
         done, error = Progress(), None
         try:
-            report.record_faults(ledger)
+            report.record_faults(ledger, history)
             if not (plan.invalid and attempt.on_invalid == "fail"):
                 done, error = send(attempt, plan, report, ledger, history, hook)
         except LedgerError as unrecorded:
@@ -360,7 +360,7 @@ def failed_rows(source: Any, folder: Path, caplog: pytest.LogCaptureFixture) -> 
     ):
         report.tell_faults()
         ledger = Ledger(folder, header={**WHOSE, "try_number": 1, "rows": plan.rows})
-        report.record_faults(ledger)
+        report.record_faults(ledger, history)
         assert report.finish(Progress(), ledger, history, None) is None
         assert report.write_failed_rows(str(path), Progress()) is None
     return [json.loads(line) for line in path.read_text().splitlines()], caplog.text

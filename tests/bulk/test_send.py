@@ -722,3 +722,30 @@ def test_quota_of_one_contact_is_that_row_alone(sending: Sending, emulator: Emul
     assert sending.stopped_by is None
     assert (progress.states["created"], progress.states["failed"], progress.refused) == (9, 1, 1)
     assert sending.results[3]["error"] == "QuotaError"
+
+
+def test_continue_that_sends_nothing_writes_next_to_nothing(sending: Sending, emulator: Emulator) -> None:
+    """A cleared task, and a run of the next day over the same keys, do not write the whole input again."""
+    sending.folder = sending.folder / "results"
+
+    def size() -> int:
+        return sum(path.stat().st_size for path in sending.folder.rglob("*-*.jsonl"))
+
+    sending.become()
+    rows = [planned(row) for row in range(1, 301)]
+    sending(rows)
+    before = size()
+    sending(rows)
+    assert size() - before < 500, "a clear of the task"
+    for run in ("monday", "tuesday"):
+        sending.become(run_id=run)
+        for what in ("another run", "a clear of it"):
+            before = size()
+            sending(rows)
+            assert size() - before < 700, (run, what)
+        assert sending.settled == dict.fromkeys(range(1, 301), "already_made")
+        found = list(read_results(sending.records))
+        assert [row["row"] for row in found] == list(range(1, 301))
+        assert {row["state"] for row in found} == {"already_made"}
+        assert {row["contact_id"] for row in found} == {contact["id"] for contact in emulator.contacts()}
+    assert len(emulator.calls("CreateContact")) == 300

@@ -6,6 +6,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -89,10 +90,13 @@ def test_lines(tmp_path: Path) -> None:
         ledger.failed(2, RequestError("No such queue."), attempts=1)
         ledger.unknown(3, RetryableError("No answer."), attempts=4)
         ledger.already_made(4, "order-4", "t4", "contact-4")
-        ledger.invalid(5, ["row 5, name: must not be empty"])
-        ledger.skipped(6, "order-1", 1)
+        ledger.invalid(5, "row 5, name: must not be empty")
+        ledger.skipped(6, "order-1", "The key is that of row 1.")
         ledger.ended({"contact_id": "contact-1", "state": "completed"})
         ledger.not_sent([(7, "order-7", "t7"), (8, None, "t8")])
+        for row in (9, 10, 12):
+            made = Known(RowState.ALREADY_MADE, recorded_in=(f"{tmp_path}/other", "1-0123abcd", row + 100))
+            ledger.not_again(row, f"order-{row}", f"t{row}", made)
     at = "2027-01-15T08:00:00.250+00:00"
     found = lines(tmp_path)
     writer = found[0]["writer"]
@@ -125,6 +129,7 @@ def test_lines(tmp_path: Path) -> None:
         {"kind": "ended", "at": at, "contact_id": "contact-1", "state": "completed", "asked": []},
         {"kind": "not_sent", "row": 7, "key": "order-7", "token": "t7", "attempts": 0, "at": at},
         {"kind": "not_sent", "row": 8, "key": None, "token": "t8", "attempts": 0, "at": at},
+        {"kind": "found", "in": "other/1-0123abcd", "rows": [[9, 109, 2], [12, 112, 1]], "at": at},
     ]
     assert {line["kind"] for line in found} == {*Kind, *RowState}
 
@@ -577,14 +582,27 @@ def test_folders_differ(one: tuple[str, str, str, int], other: tuple[str, str, s
 
 
 def test_folder_can_be_read() -> None:
-    """A name without special characters is as the author wrote it; one with them can still be recognised."""
+    """What an author wrote can be recognised, and a digest tells it from every other name."""
     folder = run_folder(
         Path("r"), dag_id="orders", run_id="manual__2026-11-24T06:00:00+00:00", task_id="group.call", map_index=3
     )
-    assert folder.as_posix().startswith(
-        "r/dag_id=orders/run_id=manual__2026-11-24T06-00-00-00-00-",
+    digest = "-[0-9a-f]{16}"
+    assert re.fullmatch(
+        f"r/dag_id=orders{digest}/run_id=manual__2026-11-24T06-00-00-00-00{digest}/task_id=group.call{digest}"
+        "/map_index=3",
+        folder.as_posix(),
     )
-    assert folder.as_posix().endswith("/task_id=group.call/map_index=3")
+
+
+def test_no_run_gets_the_folder_of_another() -> None:
+    """A run ID that is spelt like the folder of another run has a folder of its own, also where case is ignored."""
+
+    def folder(run_id: str) -> str:
+        return run_folder(Path("r"), **{**IDENTITY, "run_id": run_id}).as_posix().lower()
+
+    ids = ["a:b", "a/b", "a b", "A:B", "a-b", "run", "Run", "x" * 200, "x" * 201]
+    ids += [part.rpartition("=")[2] for one in ids for part in folder(one).split("/") if part.startswith("run_id=")]
+    assert len({folder(run_id) for run_id in ids}) == len(ids)
 
 
 # --- Progress and faults ------------------------------------------------------------------------------------------
@@ -681,11 +699,11 @@ def test_known_after(folder: Any) -> None:
         ledger.created(1, "contact-1", attempts=2, contact_arn="arn:1")
         ledger.failed(2, RequestError("No."), attempts=1)
     with History(folder) as history:
-        assert history.get("t1") == Known(RowState.CREATED, "c1", "contact-1", "arn:1", 2, own=True)
+        assert history.get("t1") == Known(RowState.CREATED, "c1", "contact-1", "arn:1", 2, own=True, told_of=1)
         assert history.get("t2") == Known(
-            RowState.FAILED, "c2", attempts=1, error="RequestError", message="No.", own=True
+            RowState.FAILED, "c2", attempts=1, error="RequestError", message="No.", own=True, told_of=2
         )
-        assert history.get("t3") == Known(RowState.UNKNOWN, "c3", own=True)
+        assert history.get("t3") == Known(RowState.UNKNOWN, "c3", own=True, told_of=3)
         assert history.get("t4") is None
 
 

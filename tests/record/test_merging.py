@@ -108,10 +108,10 @@ def note_row(
             ledger.not_sent([(row, None, token)])
             return token, RowState.NOT_SENT, None, None
         case RowState.INVALID:
-            ledger.invalid(row, [f"fault of {contact_id}"])
+            ledger.invalid(row, f"fault of {contact_id}")
             return None, RowState.INVALID, None, f"fault of {contact_id}"
         case RowState.SKIPPED:
-            ledger.skipped(row, "key", 1)
+            ledger.skipped(row, "key", "The key is that of row 1.")
             return None, RowState.SKIPPED, None, "The key is that of row 1."
     raise AssertionError(what)
 

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +19,15 @@ import pytest
 from airflow_connect.api.errors import LedgerError, RequestError, RetryableError
 from airflow_connect.record import results
 from airflow_connect.record.ledger import Ledger, run_folder
-from airflow_connect.record.results import COLUMNS, History, contacts, export_results, read_results
+from airflow_connect.record.results import (
+    COLUMNS,
+    History,
+    contacts,
+    export_results,
+    first_attempt,
+    read_results,
+)
+from airflow_connect.record.storage import Place
 from tests.record.headers import HEADER, IDENTITY
 from tools.simulation import StoppedClock
 
@@ -54,9 +68,9 @@ class Attempts:
                     case "not_sent":
                         ledger.not_sent([(row, f"key-{token}", token)])
                     case "invalid":
-                        ledger.invalid(row, ["name: must not be empty"])
+                        ledger.invalid(row, "name: must not be empty")
                     case "skipped":
-                        ledger.skipped(row, f"key-{token}", 1)
+                        ledger.skipped(row, f"key-{token}", "The key is that of row 1.")
         return self
 
     def rows(self, *columns: str) -> list[tuple[Any, ...]]:
@@ -316,21 +330,42 @@ def test_header_alone(attempts: Attempts) -> None:
 @pytest.mark.parametrize(
     ("line", "content", "what"),
     [
-        (1, b"order_id,name", "no JSON"),
-        (1, b'{"order_id": 1}', "no header"),
-        (1, b"[1]", "no header"),
-        (1, b"\xff\xfe", "no JSON"),
-        (3, b'{"kind":"created","row":', "no JSON"),
-        (3, b'{"kind":"created","row":1,"contact_id":"c"}', "no 'at'"),
-        (3, b'{"kind":"created","row":1,"at":""}', "no 'contact_id'"),
-        (3, b'{"kind":"already_made","row":1,"at":"","contact_id":""}', "no 'contact_id'"),
-        (3, b'{"kind":"failed","row":"1","at":""}', "row is not a number from 1"),
-        (3, b'{"kind":"failed","row":0,"at":""}', "row is not a number from 1"),
-        (3, b'{"kind":"failed","row":true,"at":""}', "row is not a number from 1"),
-        (3, b'{"kind":"created"}, {"kind":"created"}', "no JSON"),
-        (3, b'{"kind":"sold","row":1,"at":""}', "unknown kind: sold"),
-        (3, b"17", "no JSON object"),
-        (3, b'{"kind":"intent","row":1,"token":"t"}', "no 'key'"),
+        (1, b"order_id,name", "is not JSON"),
+        (1, b'{"order_id": 1}', "is not a header"),
+        (1, b"[1]", "is not a header"),
+        (1, b"\xff\xfe", "is not JSON"),
+        (3, b'{"kind":"created","row":', "is not JSON"),
+        (3, b'{"kind":"created","row":1,"contact_id":"c"}', "has no at"),
+        (3, b'{"kind":"created","row":1,"at":""}', "has no contact_id"),
+        (3, b'{"kind":"already_made","row":1,"at":"","contact_id":""}', "has no contact_id"),
+        (3, b'{"kind":"failed","row":"1","at":""}', "has a row that is not a number"),
+        (3, b'{"kind":"failed","row":0,"at":""}', "has a row that is not a number"),
+        (3, b'{"kind":"failed","row":true,"at":""}', "has a row that is not a number"),
+        (
+            3,
+            b'{"kind":"intent","row":null,"token":"t","key":null,"content":"c"}',
+            "has a row that is not a number",
+        ),
+        (3, b'{"kind":"intent","row":1,"token":null,"key":null,"content":"c"}', "has token that is not text"),
+        (3, b'{"kind":"intent","row":1,"token":{"a":1},"key":null,"content":"c"}', "has token that is not text"),
+        (3, b'{"kind":"created","row":1,"at":"x","contact_id":["c"]}', "has contact_id that is not text"),
+        (3, b'{"kind":"failed","row":1,"at":null}', "has at that is not text"),
+        (
+            3,
+            b'{"kind":"failed","row":1,"at":"x","attempts":99999999999999999999}',
+            "has attempts of another type",
+        ),
+        (3, b'{"kind":"ended","at":"x","contact_id":"c","state":{}}', "has state that is not text"),
+        (3, b'{"kind":"ended","at":"x","contact_id":"c","state":"s","agent":1}', "has agent of another type"),
+        (3, b'{"kind":"found","at":"x","in":"1-0123abcd","rows":[[1,2]]}', "has rows that are not numbers from 1"),
+        (3, b'{"kind":[]}', "is not a JSON object as results have it"),
+        (3, b"[" * 100_000, "is not JSON"),
+        (1, b'{"kind":"header","format":1,"started":null}', "has another started than a header has"),
+        (1, b'{"a":' * 100_000, "is not JSON"),
+        (3, b'{"kind":"created"}, {"kind":"created"}', "is not JSON"),
+        (3, b'{"kind":"sold","row":1,"at":""}', "tells an unknown kind of event"),
+        (3, b"17", "is not a JSON object as results have it"),
+        (3, b'{"kind":"intent","row":1,"token":"t"}', "has no key"),
     ],
 )
 @pytest.mark.parametrize("read", [History, read_results, contacts], ids=lambda read: read.__name__)
@@ -342,7 +377,130 @@ def test_damage(line: int, content: bytes, what: str, read: Callable[[Any], Any]
     segment.write_bytes(b"\n".join([*before[: line - 1], content, *before[line:], b""]))
     with pytest.raises(LedgerError) as raised:
         read(attempts.folder)
-    assert f"{segment}, line {line}, is not a line of results ({what})" in str(raised.value)
+    assert str(raised.value).startswith(f"The record is damaged: {segment}, line {line}, {what}. Restore ")
+
+
+def segment_of(folder: Path, *events: dict[str, Any]) -> Path:
+    """Write a segment with these lines by hand."""
+    folder.mkdir(parents=True, exist_ok=True)
+    header = {"kind": "header", "format": 1, "started": "2026-11-24", "rows": 1, **IDENTITY}
+    path = folder / "1-0123abcd-1.jsonl"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in (header, *events)))
+    return path
+
+
+INTENT = {"kind": "intent", "row": 1, "key": None, "token": "t", "content": "c"}
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        (("intent", "created", "unknown"), "created"),
+        (("intent", "created", "failed", "not_sent"), "created"),
+        (("intent", "not_sent", "intent", "created"), "created"),
+        (("intent", "unknown", "failed"), "unknown"),
+        (("intent", "not_sent", "intent"), "unknown"),
+        (("intent", "not_sent", "intent", "failed"), "failed"),
+        (("intent", "not_sent"), "not_sent"),
+        (("created", "already_made"), "created"),
+    ],
+)
+@pytest.mark.parametrize("block", [1 << 18, 64], ids=["one block", "many blocks"])
+def test_better_state_of_a_segment_wins_in_any_order(
+    events: tuple[str, ...], state: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an attempt knows best of a row is right, wherever the line stands."""
+    monkeypatch.setattr(results, "_BLOCK_BYTES", block)
+    lines = [
+        INTENT
+        if kind == "intent"
+        else {"kind": kind, "row": 1, "token": "t", "at": str(at)}
+        | ({"contact_id": "contact-1"} if kind in {"created", "already_made"} else {})
+        for at, kind in enumerate(events)
+    ]
+    for order in itertools.permutations(lines):
+        segment_of(tmp_path / "run", *order)
+        [row] = read_results(tmp_path / "run")
+        assert (row["state"], row["client_token"]) == (state, "t"), order
+        with History(tmp_path) as history:
+            known = history.get("t")
+            assert known is not None
+            assert known.state == state
+
+
+@pytest.mark.parametrize("read", [History, read_results, first_attempt], ids=lambda read: read.__name__)
+def test_what_is_not_a_file_is_refused(read: Callable[[Any], Any], tmp_path: Path) -> None:
+    """A pipe or a device that is named like a segment is told, instead of being read for ever."""
+    os.mkfifo(tmp_path / "1-0123abcd-1.jsonl")
+    (tmp_path / "2-0123abcd-1.jsonl").symlink_to("/dev/zero")
+    if read is first_attempt:
+        assert read(tmp_path) is None
+        return
+    with pytest.raises(LedgerError, match=r"1-0123abcd-1.jsonl is not a file"):
+        read(tmp_path)
+
+
+# --- What other task instances created ----------------------------------------------------------------------------
+
+
+def runs_of_every_day(root: Path) -> list[Path]:
+    """Let a run create four contacts, the next find them and create another, and so on; return the folders."""
+    folders = []
+    for day in range(3):
+        whose = {**IDENTITY, "run_id": f"day-{day}"}
+        folders.append(run_folder(root, **whose))
+        header = HEADER | whose | {"rows": 4 + day}
+        with (
+            History(root, asked_by=whose) as history,
+            Ledger(folders[-1], header=header, clock=StoppedClock(1_800_000_000.0 + day)) as ledger,
+        ):
+            for row in range(1, 5 + day):
+                known = history.get(f"t{row}")
+                if known is None:
+                    ledger.intend([(row, f"key-{row}", f"t{row}", "c")])
+                    ledger.created(row, f"contact-{row}", attempts=1)
+                else:
+                    ledger.not_again(row, f"key-{row}", f"t{row}", known)
+    return folders
+
+
+def test_contacts_of_other_runs_are_found_where_they_are_on_record(tmp_path: Path) -> None:
+    """A run refers to the contacts that others created, and its results have them with key, token and ID."""
+    folders = runs_of_every_day(tmp_path)
+    rows = [
+        (row["row"], row["key"], row["client_token"], row["state"], row["contact_id"])
+        for row in read_results(folders[2])
+    ]
+    states = ["already_made"] * 5 + ["created"]
+    assert rows == [(n, f"key-{n}", f"t{n}", state, f"contact-{n}") for n, state in enumerate(states, 1)]
+    assert list(contacts(folders[1])) == [f"contact-{row}" for row in range(1, 6)]
+    assert len(list(read_results(tmp_path))) == 4 + 5 + 6
+    kinds = [json.loads(line)["kind"] for line in next(folders[2].iterdir()).read_text().splitlines()]
+    assert sorted(kinds) == ["created", "found", "found", "header", "intent"]
+    with History(tmp_path, asked_by={**IDENTITY, "run_id": "day-2"}) as history:
+        known = history.get("t1")
+    assert known is not None
+    assert (known.own, known.state, known.contact_id, known.told_of) == (True, "already_made", "contact-1", 1)
+
+
+def test_record_that_others_refer_to_is_gone(tmp_path: Path) -> None:
+    """Where an old run was cleaned up, those after it say so, and are read all the same."""
+    first, second, _ = runs_of_every_day(tmp_path)
+    shutil.rmtree(first)
+    rows = list(read_results(second))
+    assert [row["state"] for row in rows] == ["already_made"] * 4 + ["created"]
+    assert rows[0]["contact_id"] is None
+    assert rows[0]["message"] == f"The contact was on record in {first}, and that record is gone."
+    assert list(contacts(second)) == ["contact-5"]
+
+
+def test_reference_to_rows_that_are_not_on_record_is_damage(tmp_path: Path) -> None:
+    """A reference that leads to nothing is not taken for a contact."""
+    segment_of(tmp_path / "a", INTENT)
+    reference = {"kind": "found", "in": "../a/1-0123abcd", "rows": [[1, 1, 2]], "at": "x"}
+    path = segment_of(tmp_path / "b", reference)
+    with pytest.raises(LedgerError, match=f"{path}, line 2, refers to rows that are not on record"):
+        read_results(tmp_path / "b")
 
 
 def test_line_without_an_end(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,7 +508,7 @@ def test_line_without_an_end(attempts: Attempts, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(results, "_LINE_BYTES", 1_000_000)
     attempts.attempt()
     (attempts.folder / "2-0123abcd-1.jsonl").write_bytes(b"x" * 3_000_000)
-    with pytest.raises(LedgerError, match=r"line 1, is not a line of results \(too long\)"):
+    with pytest.raises(LedgerError, match="line 1, is too long"):
         History(attempts.folder)
 
 
@@ -478,12 +636,52 @@ def test_parquet_without_its_extra(full: Path, tmp_path: Path, monkeypatch: pyte
 
 
 def test_damaged_export(tmp_path: Path) -> None:
-    """A line of an exported file that is no JSON object is named."""
-    (tmp_path / "out.jsonl").write_text('{"row": 1}\n[]\n')
+    """A line of an exported file that is not one, or tells a contact without its ID, is named."""
+    (tmp_path / "out.jsonl").write_text('{"row": 1, "state": "failed"}\n{"row": 2, "state": "created"}\n')
     rows = read_results(tmp_path / "out.jsonl")
     assert next(rows)["row"] == 1
-    with pytest.raises(LedgerError, match=r"line 2, is not a line of results"):
+    with pytest.raises(LedgerError, match="line 2, is not a line of exported results"):
         next(rows)
+
+
+KILLED = """
+import os, signal, sys, tempfile
+from airflow_connect.record.storage import Place
+if {has_names}:
+    del os.O_TMPFILE
+with Place({path}).writing() as file:
+    file.write(b"Kim Example" * 10_000)
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("has_names", [False, True], ids=["without a name", "a disk that has no files without names"])
+def test_kill_in_the_middle_of_a_file_leaves_nothing_that_others_read(tmp_path: Path, has_names: bool) -> None:
+    """A killed writer leaves no file, or one for its user alone that the next writer removes; nor is a living one's."""
+    target = tmp_path / "failed" / "rows.jsonl"
+    code = KILLED.format(has_names=has_names, path=repr(str(target)))
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    left = list(target.parent.iterdir())
+    assert len(left) == has_names
+    assert [stat.S_IMODE(path.stat().st_mode) for path in left] == [0o600] * has_names
+    with Place(target).writing() as file, Place(target).writing() as other:
+        file.write(b"whole")
+        other.write(b"another")
+    assert [path.name for path in target.parent.iterdir()] == ["rows.jsonl"]
+    assert target.read_bytes() == b"whole"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_kill_in_the_middle_of_a_file_for_a_store_leaves_nothing(tmp_path: Path) -> None:
+    """What is put into a store once it is whole has no name on the worker's disk until then."""
+    path = "__import__('fsspec').core.url_to_fs('memory://x')[0]"
+    code = KILLED.format(has_names=False, path="Store()").replace(
+        "if False", f"Store = lambda: type('Path', (), {{'fs': {path}, 'path': '/failed.jsonl'}})()\nif False"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert done.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- Costs --------------------------------------------------------------------------------------------------------
