@@ -155,14 +155,14 @@ def bulk_dag(path: Path, **options: Any) -> Any:
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[Path], None]) -> None:
-    """Let something happen to the folder of the record while contacts are sent: when progress is told first."""
+    """Let something happen to the folder of the record while contacts are sent: once the first is created."""
     from airflow_connect.operators import bulk
 
     happened: list[Report] = []
     tell = Report.tell
 
     def interrupt(self: Report, now: Progress) -> None:
-        if not happened:
+        if now.accepted and not happened:
             happened.append(self)
             happens(self._folder)
         tell(self, now)
@@ -187,7 +187,9 @@ def test_record_that_is_removed_ends_the_task(
     summary = xcom(run, "bulk", "summary")
     calls = len(emulator.calls("CreateContact"))
     assert 0 < calls < ROWS
-    assert (summary["created"], summary["not_sent"], summary["rows"]) == (calls, ROWS - calls, ROWS)
+    # Of a call that was under way nobody can record the answer.
+    assert (summary["created"] + summary["unknown"], summary["not_sent"]) == (calls, ROWS - calls)
+    assert summary["created"] > 0
     assert not list(tmp_path.rglob("progress.json"))
 
 
