@@ -441,7 +441,9 @@ class Plan:
 
     def _given(self) -> Iterator[tuple[int, Values | InvalidRow]]:
         """Yield the rows as the source has them, without what a file of failed rows tells of them."""
-        for number, row in self._source.read():
+        required = frozenset().union(*(getattr(one, "columns", ()) for one in (self._contact, self._key)))
+        read = getattr(self._source, "read_requiring", None)
+        for number, row in read(required) if read and required else self._source.read():
             yield number, without_failed_columns(row)
 
     def _changed(self, what: str) -> InputError:

@@ -9,7 +9,6 @@ only asked for its filters, tests, globals and signs.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -22,7 +21,6 @@ from jinja2.filters import FILTERS, make_attrgetter
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing, object_type_repr
 from jinja2.visitor import NodeTransformer
-from markupsafe import Markup
 
 from airflow_connect.api.errors import InvalidRequestError
 from airflow_connect.api.fields import (
@@ -38,6 +36,7 @@ from airflow_connect.api.fields import (
     text_in_text,
 )
 from airflow_connect.api.operations import CreateContact
+from airflow_connect.bulk.sources.base import alike_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -89,9 +88,6 @@ _TEXT: Final = "airflow_connect_text"
 
 #: Types whose values Jinja can write into code, and that no wrapping can be in.
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-
-#: From which likeness on (of difflib) a column is one that may be meant.
-_ALIKE: Final = 0.6
 
 
 class RowError(Exception):
@@ -287,7 +283,9 @@ class _Environment(SandboxedEnvironment):
     def __init__(self, environment: Environment | None) -> None:
         #: Names that an author wrote. Others are computed, maybe from what a row holds, and not told.
         self.written: set[str] = set()
-        super().__init__(undefined=_undefined_type(self.written), finalize=_text)
+        #: Columns that a template names without a default.
+        self.columns: set[str] = set()
+        super().__init__(undefined=_undefined_type(self.written, self.columns), finalize=_text)
         if environment is not None:
             for sign in (
                 *("block_start_string", "block_end_string", "variable_start_string", "variable_end_string"),
@@ -361,7 +359,7 @@ class _Environment(SandboxedEnvironment):
         return self.undefined(obj=obj, name=attribute, exc=SecurityError)
 
 
-def _undefined_type(written: set[str]) -> type[StrictUndefined]:
+def _undefined_type(written: set[str], columns: set[str]) -> type[StrictUndefined]:
     """Return the type of what is undefined, whose message tells names that the author wrote and no others."""
 
     class Missing(StrictUndefined):
@@ -379,8 +377,8 @@ def _undefined_type(written: set[str]) -> type[StrictUndefined]:
                 return f"there is no {told}"
             if type(obj) is _Row:
                 # Of the row's own names only one that the author meant: in a file without a header they are data.
-                alike = difflib.get_close_matches(name, map(str, obj), 1, _ALIKE) if name in written else []
-                hint = f"; there is {key_path('', alike[0])}" if alike else ""
+                alike = alike_name(name, list(map(str, obj)), columns) if name is not None and name in written else None
+                hint = f"; there is {key_path('', alike)}" if alike else ""
                 return f"the row has no {told} among its {len(obj):,} column{'' if len(obj) == 1 else 's'}{hint}"
             return f"{object_type_repr(obj)} has no {told}"
 
@@ -421,7 +419,7 @@ def _of_texts(jinjas: Callable[..., Any]) -> Callable[..., Any]:
                 return jinjas(*context, [_text(item) for item in items], *more[:1], **kwargs)
             case "do_urlencode" if isinstance(value, (Mapping, list, tuple)):
                 return jinjas(*context, value, *more, **kwargs)
-        return jinjas(*context, value if isinstance(value, Markup) else _text(value), *more, **kwargs)
+        return jinjas(*context, value if hasattr(value, "__html__") else _text(value), *more, **kwargs)
 
     return of_texts
 
@@ -510,8 +508,7 @@ class _Compiler:
         self._blocks: list[nodes.Node] = []
         #: What renders each template that depends on the row, by its place.
         self._alone: dict[str, Callable[[], Any]] = {}
-        #: Columns that a template names without a default.
-        self.columns: set[str] = set()
+        self.columns = self._environment.columns
         self.faults: list[Fault] = []
 
     def build(self, value: Any, path: str) -> Any:

@@ -23,7 +23,7 @@ from airflow_connect.api.operations import CreateContact, StartTaskContact
 from airflow_connect.bulk.plan import Plan, PlannedContact, RowFault, Skipped
 from airflow_connect.bulk.sources import FileRows, InvalidRow, ListRows
 from airflow_connect.bulk.template import compile_contact
-from tests.bulk.planning import ASKED_BY, CALLED, INSTANCE, NOW, REGION, contacts_of, planned, rows_of
+from tests.bulk.planning import ASKED_BY, CALLED, CONTACT, INSTANCE, NOW, REGION, contacts_of, planned, rows_of
 
 if TYPE_CHECKING:
     import random
@@ -497,3 +497,17 @@ def test_a_closed_plan_can_be_closed_again() -> None:
     plan.close()
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         list(plan.contacts())
+
+
+@pytest.mark.parametrize("key", [None, "{{ row.nr }}"])
+def test_a_header_is_checked_before_the_first_row(tmp_path: Path, key: str | None) -> None:
+    """A file that is not the expected one is one fault and not a green task, also where it has no rows at all."""
+    path = tmp_path / "orders.csv"
+    for content in ("id,city\n", "ID,city\n1,Bonn\n", "<p>,city\n"):
+        path.write_text(content)
+        contact = {"channel": "TASK", "name": "{{ row.city }}"} if key else CONTACT
+        if key is None and content.startswith("id"):
+            planned(FileRows(str(path))).close()
+            continue
+        with pytest.raises(InputError, match=r"has no column '(id|nr)', which the template names without a default"):
+            planned(FileRows(str(path)), key=key, contact=contact)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import copy
 import csv
@@ -221,6 +222,141 @@ def test_gzip_that_breaks_off(write: Callable[..., str]) -> None:
     whole = gzip.compress(os.urandom(100_000).hex("\n", 8).encode())
     for content in (whole[:-9], whole[: len(whole) // 2], whole[:-8] + b"\0" * 8):
         assert "cut off or damaged" in input_error(FileRows(write("a.csv.gz", content)))
+
+
+MARKED = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "gb18030"]
+
+
+@pytest.mark.parametrize("encoding", MARKED)
+def test_a_byte_order_mark_is_skipped_in_every_encoding(write: Callable[..., str], encoding: str) -> None:
+    """In CSV and JSON Lines; a mark of the author's encoding is no part of the first name, with gzip and without."""
+    for name, content, row in (
+        ("a.csv", "a,b\n1,ü\n", {"a": "1", "b": "ü"}),
+        ("a.jsonl", '{"a": 1, "b": "ü"}\n', {"a": 1, "b": "ü"}),
+    ):
+        mark = "" if encoding in {"utf-8-sig", "utf-16", "utf-32"} else "\ufeff"
+        data = (mark + content).encode(encoding)
+        assert rows_of(FileRows(write(name, data), encoding=encoding)) == [row]
+        assert rows_of(FileRows(write(name, gzip.compress(data)), encoding=encoding)) == [row]
+        assert rows_of(FileRows(write(name, content.encode(encoding)), encoding=encoding)) == [row]
+
+
+@pytest.mark.parametrize(
+    ("mark", "given", "told"),
+    [
+        (codecs.BOM_UTF8, "cp1252", "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-8", "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16-le", "utf-16"),
+        (codecs.BOM_UTF32_LE, "utf-8", "utf-32"),
+        (codecs.BOM_UTF32_LE, "utf-16-le", "utf-32"),
+        ("\ufeff".encode("gb18030"), "gbk", "gb18030"),
+    ],
+    ids=str,
+)
+def test_a_mark_of_another_encoding_is_told(write: Callable[..., str], mark: bytes, given: str, told: str) -> None:
+    """The first name would begin with signs that nobody sees."""
+    text = input_error(FileRows(write("a.csv", mark + f"{SECRET}\n".encode(told)), encoding=given))
+    assert f'is {told.upper()}. Give encoding="{told}".' in text
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n', "\ufeffsep=;\r"], ids=ascii)
+def test_excels_line_with_the_delimiter(write: Callable[..., str], first: str) -> None:
+    """It is not the header, and says how the file is written; faults have the file's lines."""
+    path = write("a.csv", f"{first}a;b\n1,5;x\n2\n")
+    assert rows_of(FileRows(path)) == [
+        {"a": "1,5", "b": "x"},
+        InvalidRow("has 1 field, and the header 2", f"{path}, line 4"),
+    ]
+    assert rows_of(FileRows(write("b.csv", "sep=\t\na\tb\n1\t2\n"))) == [{"a": "1", "b": "2"}]
+    # What the author says counts more.
+    assert rows_of(FileRows(write("c.csv", "sep=,\na;b\n1;2\n"), delimiter=";")) == [{"a": "1", "b": "2"}]
+
+
+def test_lines_of_delimiters_are_no_rows(write: Callable[..., str]) -> None:
+    """Spreadsheets write them for cells that were used once: above the table, in it and below it, of any width."""
+    path = write("a.csv", ',,\n \na,b,c\n1,,\n,,\n" ",\t,\n,2,\n,\n,,,,\n"","",""\n')
+    assert rows_of(FileRows(path)) == [{"a": "1", "b": "", "c": ""}, {"a": "", "b": "2", "c": ""}]
+    assert rows_of(FileRows(write("b.csv", ";;\n;;\n"), delimiter=";")) == []
+
+
+# --- Columns that a template names ----------------------------------------------------------------------------
+
+
+def missing_columns(source: Any, *columns: str) -> str:
+    """Read a source that lacks columns, and return what is said."""
+    with pytest.raises(InputError) as caught:
+        list(source.read_requiring(columns))
+    text = str(caught.value)
+    assert SECRET not in text
+    return text
+
+
+def test_the_header_has_what_templates_name(write: Callable[..., str]) -> None:
+    """Before the first row, and also where there is none, each file is asked for the columns; an empty one has none."""
+    for content in ("id,nmae,city\n", f"id,nmae,city\n1,{SECRET},Bonn\n", f"id,nmae,city\n{SECRET}\n"):
+        path = write("a.csv", content)
+        assert missing_columns(FileRows(path), "name", "id", "city") == (
+            f"{path} has no column 'name', which the template names without a default. Its columns are 'id', 'nmae',"
+            " 'city'. Correct the input or the template; for a column that may be missing, write a default there."
+        )
+    assert list(FileRows(path).read_requiring(["id"])) == list(FileRows(path).read())
+    write("in/a.csv", "id\n1\n")
+    write("in/b.csv", f"nr\n{SECRET}\n")
+    assert "in/b.csv has no column 'id'" in missing_columns(FileRows(str(Path(path).parent / "in" / "*.csv")), "id")
+    for empty in ("", "\ufeff", "\n\n", ",,\n"):
+        assert list(FileRows(write("empty.csv", empty)).read_requiring(["id"])) == []
+
+
+def test_another_case_is_pointed_out(write: Callable[..., str]) -> None:
+    """Snowflake and Oracle have capital letters, and a template has small ones."""
+    text = missing_columns(FileRows(write("a.csv", "ID,NAME\n")), "name", "id")
+    assert "no columns 'id', 'name', which" in text
+    assert "It has 'ID' for 'id', 'NAME' for 'name': capital and small letters count, so write {{ row.ID }}." in text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Zaphod Example,zaphod@example.com,+41791234567\n",
+        "Zaphod Example,zaphod@example.com,+41791234567\nFord Example,ford@example.com,+41791234568\n",
+        "Zaphod\n",
+        "Zaphod;Bonn\n",
+        "4711,Zaphod,open\n",
+        '{"error": "Zaphod is not allowed"}\n',
+    ],
+)
+def test_data_without_a_header_is_not_shown(write: Callable[..., str], content: str) -> None:
+    """What stands in the place of a header may be a customer's name."""
+    text = missing_columns(FileRows(write("a.csv", content)), "name", "email", "example")
+    assert "has no columns 'email', 'example', 'name'" in text
+    assert "example.com" not in text.replace("'example'", "")
+    assert "are not shown here, since they may be data" in text or "give delimiter=';'" in text
+
+
+def test_a_page_is_not_a_table(write: Callable[..., str]) -> None:
+    """A server's page is told by its name, in every format that is text."""
+    for page in ("<!DOCTYPE html><html>Zaphod", "\ufeff\n<html>", '<?xml version="1.0"?><Error>', "<Error><Code>"):
+        for name in ("a.csv", "a.jsonl"):
+            assert "is an HTML or XML page" in input_error(FileRows(write(name, page)))
+
+
+def test_parquet_and_queries_have_what_templates_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their schema is known without a row."""
+    pa = pytest.importorskip("pyarrow")
+    path = write_parquet(str(tmp_path / "a.parquet"), {"NAME": pa.array([], pa.string()), "x y": []})
+    text = missing_columns(FileRows(path), "name")
+    assert "It has 'NAME' for 'name'" in text
+    assert "Its columns are 'NAME', 'x y'." in text
+    assert list(FileRows(path).read_requiring(["NAME"])) == []
+    monkeypatch.setenv("AIRFLOW_CONN_ORDERS", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "orders.db")}))
+    rows = SqlRows("orders", "SELECT 1 AS id, 'x' AS \"NAME\" WHERE 0")
+    assert "The result of SQL on conn_id orders has no column 'name'" in missing_columns(rows, "name", "id")
+    assert list(rows.read_requiring(["NAME"])) == []
+
+
+def test_json_lines_has_no_header(write: Callable[..., str]) -> None:
+    """There each row is asked by itself: a writer may leave out what is null."""
+    assert list(FileRows(write("a.jsonl", '{"b": 1}\n')).read_requiring(["a"])) == [(1, {"b": 1})]
 
 
 # --- JSON Lines ---------------------------------------------------------------------------------------------

@@ -768,3 +768,42 @@ def test_a_value_that_cannot_be_rendered_is_its_rows_fault(value: Any) -> None:
     assert SECRET not in str(fault)
     [fault] = faults_of(lambda: render("Order {{ row.id }}", {"id": value}))
     assert SECRET not in str(fault)
+
+
+# --- Columns ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("template", "columns"),
+    [
+        ("{{ row.a }} {{ row['b c'] }} {{ row.d.e | upper }} {{ ds }}", {"a", "b c", "d"}),
+        ("{{ row.a | default('') }} {{ row.b | d(row.c) }} {{ row.d.e | default('') }}", {"d"}),
+        ("{% if row.a is defined and row.b is not undefined %}{{ row.a }}{{ row.b }}{{ row.c }}{% endif %}", {"c"}),
+        ("{% if 'a' in row and 'b' not in row %}{{ row.a }}{{ row.b }}{% endif %}{{ row.c }}", {"c"}),
+        ("{{ row.a if row.b else row.c }}", {"a", "b", "c"}),
+        ("{% for one in row.a %}{{ one.b }}{% endfor %}{{ row[ds] }}", {"a"}),
+        ("{% for row in row.lines %}{{ row.sku }}{% endfor %}", set()),
+        ("{% macro m(row) %}{{ row.sku }}{% endmacro %}{{ m(row) }}", set()),
+        ("{{ row }}", set()),
+    ],
+)
+def test_columns_that_a_template_needs(template: str, columns: set[str]) -> None:
+    """Those that it names, unless it says what shall be where they are not there."""
+    contact = compile_contact({"channel": "TASK", "name": template}, CreateContact, {"ds": "2026-11-24"})
+    assert contact.columns == columns
+    if columns:
+        assert compile_text(f"{{{{ row.key }}}}{template}", {"ds": "x"}).columns == {"key", *columns}
+
+
+def test_a_function_needs_what_it_needs() -> None:
+    """Nobody knows which columns a function asks for."""
+    assert compile_contact(dict, CreateContact, {}).columns == frozenset()
+
+
+@pytest.mark.parametrize("template", ["{{ row.example }}", "{{ row.kim_example }}", "{{ row.name }}x"])
+def test_a_cell_that_took_the_place_of_a_name_is_not_shown(template: str) -> None:
+    """The row of a file without a header has data for names."""
+    row = dict.fromkeys(["Kim Example", "kim@example.com", "Bonn"], "x")
+    [fault] = faults_of(lambda: render(template, row))
+    assert "Kim" not in str(fault)
+    assert "kim@" not in str(fault)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from airflow_connect.api.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from typing import Self
 
 __all__ = [
@@ -20,6 +22,9 @@ __all__ = [
     "Origin",
     "RowSource",
     "Values",
+    "alike_name",
+    "are_names",
+    "check_columns",
     "column_names",
     "first_line",
     "origin_of",
@@ -140,6 +145,10 @@ class RowSource(Protocol):
       (default: the number of its rows where it has a ``len()``, else the name of its class),
     - ``dataset()``, which returns what it reads from, for OpenLineage: a list of pairs of `namespace and name
       <https://openlineage.io/docs/spec/naming>`__ (default: nothing),
+    - ``read_requiring(columns)``, which is ``read()`` of a source whose rows have a header: it raises
+      :class:`~airflow_connect.api.errors.InputError` before the first row, and also where there is no row, if the
+      header lacks one of these columns, which the templates name without a default; :func:`check_columns` does it
+      (default: ``read()``, and a column that a row does not have is that row's fault),
     - ``__str__()``, by which errors name it.
     """
 
@@ -180,6 +189,83 @@ def column_names(names: Iterable[Any], where: str) -> list[str]:
             )
         found[name] = position
     return list(found)
+
+
+#: Names of columns that an error lists.
+_LISTED: Final = 30
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+#: From which likeness on (of difflib) a name is another one that is misspelt.
+_ALIKE: Final = 0.75
+
+
+def are_names(there: Collection[str], wanted: Collection[str]) -> bool:
+    """
+    Tell whether texts are surely names of columns, so that they may be shown: without a header they are a row's data.
+
+    :param there: the texts
+    :param wanted: the columns that templates name
+    """
+    folded = {name.casefold() for name in wanted}
+    found = folded.intersection(name.casefold() for name in there)
+    if found and 2 * len(found) >= len(folded):
+        return True
+    if not all(map(_IDENTIFIER.fullmatch, there)):
+        return False
+    return any(difflib.get_close_matches(name.casefold(), folded, 1, _ALIKE) for name in there)
+
+
+def alike_name(name: str, there: Collection[str], wanted: Collection[str]) -> str | None:
+    """
+    Return the column that may be meant by a name that is not there, ``None`` if there is none that may be shown.
+
+    :param name: the name that a template has
+    :param there: the names of the columns
+    :param wanted: the columns that templates name
+    """
+    names = there if are_names(there, wanted) else list(filter(_IDENTIFIER.fullmatch, there))
+    alike = difflib.get_close_matches(name, names, 1, _ALIKE)
+    return alike[0] if alike else next((one for one in names if one.casefold() == name.casefold()), None)
+
+
+def check_columns(there: Collection[str], wanted: Collection[str], where: str, *, are_columns: bool = False) -> None:
+    """
+    Check that a header has the columns that templates name without a default.
+
+    :param there: the names in the header
+    :param wanted: the columns
+    :param where: the file, or what else the header is of
+    :param are_columns: whether the names are columns for sure, as in a format that has a schema; else they are shown
+        only if they look like it
+    :raises InputError: if columns are missing, naming them and those that are there
+    """
+    missing = sorted(set(wanted).difference(there))
+    if not missing:
+        return
+    named = ", ".join(map(repr, missing))
+    told = [
+        f"{where} has no column{'s' if len(missing) > 1 else ''} {named}, which the template names without a default."
+    ]
+    by_folded = {name.casefold(): name for name in there}
+    spelt = [(by_folded[name.casefold()], name) for name in missing if name.casefold() in by_folded]
+    if spelt:
+        pairs = ", ".join(f"{other!r} for {name!r}" for other, name in spelt)
+        told.append(f"It has {pairs}: capital and small letters count, so write {{{{ row.{spelt[0][0]} }}}}.")
+    only = next(iter(there)) if len(there) == 1 else ""
+    sign = next((sign for sign in ";\t|," if sign in only), None)
+    if are_columns or are_names(there, wanted):
+        names = [repr(name if len(name) <= 64 else f"{name[:64]}…") for name in there]
+        more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+        told.append(f"Its columns are {', '.join(names[:_LISTED])}{more}." if names else "It has no columns.")
+    elif sign is not None:
+        told.append(f"Its first line has {sign!r} in it. If that separates the fields, give delimiter={sign!r}.")
+    else:
+        fields = "1 field" if len(there) == 1 else f"{len(there):,} fields"
+        told.append(
+            f"Its first line has {fields}, which are not shown here, since they may be data. Check that it is the file"
+            " that you expect, and that its first line names the columns."
+        )
+    told.append("Correct the input or the template; for a column that may be missing, write a default there.")
+    raise InputError(" ".join(told))
 
 
 def first_line(error: Exception) -> str:

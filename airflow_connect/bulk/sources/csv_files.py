@@ -6,10 +6,10 @@ import csv
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from airflow_connect.api.errors import InputError
-from airflow_connect.bulk.sources.base import InvalidRow, LocatedRow, Origin, Values, column_names
+from airflow_connect.bulk.sources.base import InvalidRow, LocatedRow, Origin, Values, check_columns, column_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 __all__ = ["QUOTING", "Dialect", "rows_of_csv"]
 
@@ -37,14 +37,20 @@ class Dialect(NamedTuple):
         return csv.reader(lines, strict=True, **self._asdict())
 
 
-def rows_of_csv(text: Iterable[str], name: str, dialect: Dialect) -> Iterator[Values | InvalidRow]:
+def rows_of_csv(
+    text: Iterable[str], name: str, dialect: Dialect, required: Collection[str] = (), *, before: int = 0
+) -> Iterator[Values | InvalidRow]:
     """
     Yield the rows of one file.
+
+    A line of delimiters alone, as spreadsheets write them below a table, is not a row, and not the header.
 
     :param text: its lines, with their ends
     :param name: what faults call it
     :param dialect: how it is written
-    :raises InputError: if the header cannot be read, or a quote is never closed
+    :param required: columns that the header must have
+    :param before: lines of the file that stand before
+    :raises InputError: if the header cannot be read, or lacks a column, or a quote is never closed
     """
     # The limit is the process's. It is raised, and not lowered again: another thread may be reading too.
     csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))
@@ -52,25 +58,27 @@ def rows_of_csv(text: Iterable[str], name: str, dialect: Dialect) -> Iterator[Va
     recent: list[str] = []
     reader = dialect.reader(_remembered(text, recent))
     try:
-        first: list[str] = next(filter(None, reader), [])
+        first: list[str] = next(filter(_says_something, reader), [])
     except csv.Error as error:
         raise InputError(f"The header of {name} cannot be read: {_csv_rule(error)}.") from None
     header = column_names(first, name)
+    if header:
+        check_columns(header, required, name)
     width = len(header)
-    line = reader.line_num
+    line = before + reader.line_num
     recent.clear()
     while True:
         try:
             for cells in reader:
-                if len(cells) == width:
+                if len(cells) == width and (cells[0].strip() or _says_something(cells)):
                     # strict= costs a third, and they are as many.
                     yield LocatedRow.at(zip(header, cells), name, line + 1)  # noqa: B905
-                elif cells:  # a blank line is no row
+                elif _says_something(cells):
                     fields = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
                     yield InvalidRow(
                         f"has {fields}, and the header {width}", Origin(name, line + 1), _without_end(recent)
                     )
-                line = reader.line_num
+                line = before + reader.line_num
                 recent.clear()
         except csv.Error as error:
             rule, where = _csv_rule(error), Origin(name, line + 1)
@@ -78,10 +86,14 @@ def rows_of_csv(text: Iterable[str], name: str, dialect: Dialect) -> Iterator[Va
                 raise InputError(f"{where}: {rule}.") from None
             yield InvalidRow(rule, where, _without_end(recent))
             # The reader goes on with the next line.
-            line = reader.line_num
+            line = before + reader.line_num
             recent.clear()
         else:
             return
+
+
+def _says_something(cells: list[str]) -> bool:
+    return any(map(str.strip, cells))
 
 
 def _remembered(text: Iterable[str], recent: list[str]) -> Iterator[str]:

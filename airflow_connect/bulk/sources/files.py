@@ -14,6 +14,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
@@ -24,7 +25,7 @@ from airflow_connect.bulk.sources.json_lines import rows_of_json_lines
 from airflow_connect.bulk.sources.parquet_files import rows_of_parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 
 __all__ = ["FileRows"]
 
@@ -48,6 +49,21 @@ _NO_TEXT: Final[Mapping[bytes, str]] = {
     b"\xfd7zXZ\x00": "is compressed with xz. Unpack it, or compress it with gzip.",
 }
 
+
+#: How a page begins that a server answers with.
+_PAGES: Final = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<error")
+
+#: What an encoding's file may begin with. The longer marks come first: one begins as another one does.
+_MARKS: Final = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    ("\ufeff".encode("gb18030"), "gb18030"),
+)
+#: The line with which a CSV file tells Excel its delimiter.
+_SEPARATOR: Final = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 
 _PATTERN: Final = re.compile(r"[*?[]")
 #: What keeps a path in a DAG file from being that of a file: a template, or a pattern.
@@ -74,7 +90,8 @@ class FileRows:
     :param conn_id: Airflow's connection to the store (templated)
     :param format: ``csv``, ``jsonl`` or ``parquet``; default: by the path's suffix, which ``.gz`` may follow
     :param encoding: of CSV and JSON Lines, by Python's name; a byte order mark is skipped
-    :param delimiter: of CSV; default: a comma, and a tab for ``.tsv``
+    :param delimiter: of CSV; default: the one of a first line ``sep=;``, as Excel has it, else a comma, and a tab for
+        ``.tsv``
     :param quotechar: of CSV
     :param escapechar: of CSV, default: none; a quote within quotes is doubled
     :param quoting: of CSV: ``csv.QUOTE_MINIMAL``, or ``csv.QUOTE_NONE`` where quotes mean nothing
@@ -152,13 +169,24 @@ class FileRows:
 
         :raises InputError: if no file is there, or one cannot be read
         """
-        with contextlib.closing(self._rows()) as rows:
+        return self.read_requiring(())
+
+    def read_requiring(self, columns: Collection[str]) -> Iterator[tuple[int, Values | InvalidRow]]:
+        """
+        Return the rows as :meth:`read` does, if the header of each file has these columns.
+
+        JSON Lines has no header: there a column that is missing is the fault of each row that does not have it.
+
+        :param columns: their names
+        :raises InputError: as for :meth:`read`; and before the first row of a file whose header lacks a column
+        """
+        with contextlib.closing(self._rows(columns)) as rows:
             yield from enumerate(rows, 1)
 
-    def _rows(self) -> Generator[Values | InvalidRow]:
+    def _rows(self, required: Collection[str]) -> Generator[Values | InvalidRow]:
         for file in self._files():
             try:
-                yield from self._rows_of(file)
+                yield from self._rows_of(file, required)
             except InputError:
                 raise
             except Exception as error:  # each store raises its own
@@ -237,39 +265,62 @@ class FileRows:
 
     # --- What is in a file ---
 
-    def _rows_of(self, file: _File) -> Iterator[Values | InvalidRow]:
+    def _rows_of(self, file: _File, required: Collection[str]) -> Iterator[Values | InvalidRow]:
         format_ = self._format_of(file.name)
         if format_ == "parquet":
             with file.open() as plain:
-                yield from rows_of_parquet(plain, file.name)
+                yield from rows_of_parquet(plain, file.name, required)
             return
         with self._unpacked(file) as binary:
             start = binary.peek(_BLOCK)
             for magic, what in _NO_TEXT.items():
                 if start.startswith(magic):
                     raise InputError(f"{file.name} {what}")
-            if self._codec == "utf-8-sig" and start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                raise InputError(f'{file.name} is UTF-16. Give encoding="utf-16".')
+            if start.lstrip(codecs.BOM_UTF8 + b" \t\r\n")[:9].lower().startswith(_PAGES):
+                raise InputError(
+                    f"{file.name} is an HTML or XML page, such as a server answers with where something is wrong. Check"
+                    " what wrote the file."
+                )
+            self._check_mark(file.name, start)
             if format_ == "jsonl" and start.lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith(b"["):
                 raise InputError(
                     f"{file.name} is a JSON array. Write one object a line (JSON Lines), without brackets and commas"
                     " around them."
                 )
             text = io.TextIOWrapper(binary, self._codec, newline="")
-            rows = (
-                rows_of_csv(text, file.name, self._dialect(file.name))
-                if format_ == "csv"
-                else rows_of_json_lines(text, file.name)
-            )
             try:
-                yield from rows
+                # Whatever the encoding, a byte order mark is this character.
+                first = next(text, "").lstrip("\ufeff")
+                if format_ == "jsonl":
+                    yield from rows_of_json_lines(chain([first], text), file.name)
+                elif sign := _SEPARATOR.fullmatch(first):
+                    dialect = self._dialect(file.name, sign[1])
+                    yield from rows_of_csv(text, file.name, dialect, required, before=1)
+                else:
+                    yield from rows_of_csv(chain([first], text), file.name, self._dialect(file.name), required)
             except UnicodeDecodeError:
                 raise self._undecodable(file) from None
 
     @property
     def _codec(self) -> str:
         name = codecs.lookup(self.encoding).name
-        return "utf-8-sig" if name == "utf-8" else name
+        return "utf-8" if name == "utf-8-sig" else name
+
+    def _check_mark(self, name: str, start: bytes) -> None:
+        """
+        Check that a byte order mark is one of the encoding that is given.
+
+        :raises InputError: if it is another one's
+        """
+        for mark, encoding in _MARKS:
+            if start.startswith(mark):
+                try:
+                    text = mark.decode(self._codec)
+                except UnicodeDecodeError:
+                    text = None
+                if text not in {"", "\ufeff"}:
+                    raise InputError(f'{name} is {encoding.upper()}. Give encoding="{encoding}".')
+                return
 
     @contextlib.contextmanager
     def _unpacked(self, file: _File) -> Iterator[io.BufferedReader[Any]]:
@@ -282,8 +333,8 @@ class FileRows:
                 binary = io.BufferedReader(unpacked, _BLOCK)
             yield binary
 
-    def _dialect(self, name: str) -> Dialect:
-        delimiter = self.delimiter or ("\t" if ".tsv" in _suffixes(name) else ",")
+    def _dialect(self, name: str, sign: str = "") -> Dialect:
+        delimiter = self.delimiter or sign or ("\t" if ".tsv" in _suffixes(name) else ",")
         return Dialect(delimiter, self.quotechar, self.escapechar, self.quoting)
 
     def _undecodable(self, file: _File) -> InputError:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from airflow_connect.api.errors import InputError
-from airflow_connect.bulk.sources.base import BATCH, InvalidRow, LocatedRow, Origin, Values, column_names
+from airflow_connect.bulk.sources.base import BATCH, InvalidRow, LocatedRow, Origin, Values, check_columns, column_names
 from airflow_connect.bulk.sources.json_lines import json_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 __all__ = ["rows_of_parquet"]
 
@@ -17,13 +17,14 @@ __all__ = ["rows_of_parquet"]
 _COLUMN_BLOCK: Final = 1 << 16
 
 
-def rows_of_parquet(binary: BinaryIO, name: str) -> Iterator[Values | InvalidRow]:
+def rows_of_parquet(binary: BinaryIO, name: str, required: Collection[str] = ()) -> Iterator[Values | InvalidRow]:
     """
     Yield the rows of one file.
 
     :param binary: the file
     :param name: what faults call it
-    :raises InputError: if pyarrow is not installed, or two columns have one name
+    :param required: columns that the schema must have
+    :raises InputError: if pyarrow is not installed, two columns have one name, or one is missing
     """
     try:
         import pyarrow.parquet
@@ -36,6 +37,8 @@ def rows_of_parquet(binary: BinaryIO, name: str) -> Iterator[Values | InvalidRow
     # Without a buffer, a column of a whole row group is read at once.
     with pyarrow.parquet.ParquetFile(binary, buffer_size=_COLUMN_BLOCK, pre_buffer=False) as file:
         names = column_names(file.schema_arrow.names, name)
+        if names:  # a table without columns has no rows
+            check_columns(names, required, name, are_columns=True)
         first = 1
         for batch in file.iter_batches(BATCH, use_threads=False):
             try:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow_connect.api.errors import InputError
-from airflow_connect.bulk.sources.base import BATCH, InvalidRow, Values, column_names, first_line
+from airflow_connect.bulk.sources.base import BATCH, InvalidRow, Values, check_columns, column_names, first_line
 from airflow_connect.bulk.sources.database_words import database_words
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 
 __all__ = ["SqlRows"]
 
@@ -100,10 +100,19 @@ class SqlRows:
 
         :raises InputError: if the connection or the query fails, or two columns have one name
         """
-        with contextlib.closing(self._rows()) as rows:
+        return self.read_requiring(())
+
+    def read_requiring(self, columns: Collection[str]) -> Iterator[tuple[int, Values | InvalidRow]]:
+        """
+        Return the rows as :meth:`read` does, if the result has these columns.
+
+        :param columns: their names
+        :raises InputError: as for :meth:`read`; and before the first row if a column is missing
+        """
+        with contextlib.closing(self._rows(columns)) as rows:
             yield from enumerate(rows, 1)
 
-    def _rows(self) -> Generator[Values]:
+    def _rows(self, required: Collection[str]) -> Generator[Values]:
         hook = self._hook()
         try:
             with contextlib.closing(hook.get_conn()) as connection, _streaming_cursor(connection) as cursor:
@@ -111,6 +120,7 @@ class SqlRows:
                 # psycopg2 knows the columns of a cursor on the server only after it has fetched.
                 batch = cursor.fetchmany(BATCH)
                 names = self._names(cursor)
+                check_columns(names, required, f"The result of {self}", are_columns=True)
                 while batch:
                     for values in batch:
                         yield dict(zip(names, map(_plain, values), strict=True))
