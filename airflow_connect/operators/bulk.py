@@ -344,6 +344,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         from airflow_connect.record.ledger import Ledger, run_folder
         from airflow_connect.record.results import History
 
+        started = datetime.now(UTC)
         options = _Options(self)
         ti = context["ti"]
         task_instance = TaskInstance(ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1))
@@ -354,7 +355,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             began = first_attempt(folder)
             if began is None and not options.dry_run:
                 self._check_missing_record(context, options, folder, earlier)
-            began = began or time.time()
+            began = began or started.timestamp()
             plan = stack.enter_context(self._plan(context, options, task_instance, now=began))
             report = stack.enter_context(
                 Report(
@@ -393,7 +394,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                     )
                 report.tell_record(history)
                 ledger = stack.enter_context(
-                    Ledger(folder, header=self._header(context, options, task_instance, plan.rows))
+                    Ledger(folder, header=self._header(context, options, task_instance, plan.rows, started))
                 )
                 attempt_records(context, str(folder))
                 report.record_faults(ledger, history)
@@ -588,13 +589,15 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             "operation": options.operation.name,
         }
 
-    def _header(self, context: Context, options: _Options, task_instance: TaskInstance, rows: int) -> dict[str, Any]:
+    def _header(
+        self, context: Context, options: _Options, task_instance: TaskInstance, rows: int, started: datetime
+    ) -> dict[str, Any]:
         """Return what the ledger says of this attempt."""
         return {
             **task_instance._asdict(),
             "try_number": context["ti"].try_number,
             **self._called(options),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "started": started.isoformat(timespec="milliseconds"),
             "rows": rows,
         }
 

@@ -73,9 +73,9 @@ class Ledger:
 
     :param folder: of the task instance, see :func:`run_folder`; a ``pathlib.Path`` or an ``ObjectStoragePath``. It is
         made if it is not there
-    :param header: of every segment: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``try_number``, ``rows`` (how
-        many the input has, numbered from 1: those that no line names are ``not_sent``), and what else is good to know;
-        as JSON can have it
+    :param header: of every segment: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``try_number``, ``started``
+        (when the attempt began; default: now), ``rows`` (how many the input has, numbered from 1: those that no line
+        names are ``not_sent``), and what else is good to know; as JSON can have it
     :param clock: the time
     :param sync_every: seconds between two moments at which what was written is made to outlast the machine
     :raises LedgerError: from every method: the folder cannot be written. After that nothing more can be recorded
@@ -478,9 +478,12 @@ class _Guard:
         if not line.endswith(b"\n"):
             return False  # it is being written
         # Who reads the record tells what is damaged.
-        with contextlib.suppress(ValueError, AttributeError, RecursionError):
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             header = json.loads(line)
-            if _identity(header) == _identity(self._header) and _order(header) > _order(self._header):
+            # A sensor, which writes outcomes there, has no number. Nor do numbers tell which attempt is the later one:
+            # they begin anew where somebody deletes a run, and Airflow makes it again.
+            is_attempt = header["try_number"] > 0 and _identity(header) == _identity(self._header)
+            if is_attempt and _started(header) > _started(self._header):
                 self.later = header
         return True
 
@@ -489,9 +492,8 @@ def _identity(header: Mapping[str, Any]) -> list[Any]:
     return [header.get(name) for name in ("dag_id", "run_id", "task_id", "map_index")]
 
 
-def _order(header: Mapping[str, Any]) -> tuple[int, str]:
-    number = header.get("try_number")
-    return (number if isinstance(number, int) else 0, str(header.get("started")))
+def _started(header: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(header["started"])
 
 
 class _Segments(Protocol):

@@ -513,7 +513,7 @@ def test_progress_goes_on_while_the_store_does_not_answer(
         History(folder, asked_by=WHOSE) as history,
         Ledger(folder, header={**WHOSE, "try_number": 1, "rows": 10}) as ledger,
     ):
-        report.record_faults(ledger)
+        report.record_faults(ledger, history)
         monkeypatch.setattr(Place, "put", slow)
 
         def tell(progress: Progress) -> None:

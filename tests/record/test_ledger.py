@@ -530,9 +530,12 @@ def test_record_in_a_store_is_looked_at_while_somebody_sends(memory: Any) -> Non
 # --- An attempt that is over --------------------------------------------------------------------------------------
 
 
+BEGAN_BEFORE = HEADER | {"started": "2026-11-24T06:00:00.000+00:00"}
+
+
 def test_later_attempt_ends_the_one_before(folder: Any) -> None:
     """A worker that was believed dead learns from the record that another attempt has begun, and sends nothing more."""
-    with Ledger(folder, header=HEADER) as first:
+    with Ledger(folder, header=BEGAN_BEFORE) as first:
         _ask(first)
         with Ledger(folder, header=HEADER | {"try_number": 2}) as second:
             with pytest.raises(LedgerError, match="Attempt 2 of this task instance has begun since") as caught:  # noqa: PT012
@@ -549,14 +552,23 @@ def test_later_attempt_ends_the_one_before(folder: Any) -> None:
 
 def test_worker_that_wakes_up_before_it_records_is_over(folder: Any) -> None:
     """Also an attempt that was suspended while it read its rows finds the later one."""
-    with Ledger(folder, header=HEADER | {"try_number": 2}), Ledger(folder, header=HEADER) as first:
+    with Ledger(folder, header=HEADER | {"try_number": 2}), Ledger(folder, header=BEGAN_BEFORE) as first:
         assert first.later
+
+
+def test_attempts_of_a_run_that_was_made_again_are_not_over(folder: Any) -> None:
+    """Where somebody deletes a run and Airflow makes it again, attempts are counted anew: time tells which is later."""
+    with Ledger(folder, header=HEADER | {"try_number": 3}):
+        pass
+    with Ledger(folder, header=HEADER | {"try_number": 1}) as ledger:
+        _ask(ledger)
+        assert ledger.later is None
 
 
 @pytest.mark.parametrize("other", [{"try_number": 0}, {"try_number": 9, "task_id": "other"}], ids=["sensor", "task"])
 def test_others_that_write_there_end_no_attempt(folder: Any, other: dict[str, Any]) -> None:
     """A sensor writes outcomes to the run's folder."""
-    with Ledger(folder, header=HEADER) as ledger, Ledger(folder, header=HEADER | other):
+    with Ledger(folder, header=BEGAN_BEFORE) as ledger, Ledger(folder, header=HEADER | other):
         _ask(ledger)
         assert ledger.later is None
 
