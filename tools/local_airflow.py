@@ -471,6 +471,8 @@ class LocalAirflow:
             "scheduler.scheduler_heartbeat_sec": "1",
             # A supervisor that misses the exit of its task looks again after this long.
             "workers.min_heartbeat_interval": "1",
+            # A machine that is busy answers later than 5 s, and a task that gets no answer as it starts fails for good.
+            "workers.execution_api_timeout": "60",
         }
         if self.is_airflow_2:
             options |= {

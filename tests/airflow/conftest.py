@@ -24,16 +24,28 @@ def airflow_db() -> None:
 
 
 @pytest.fixture(scope="session")
-def _execution_api_is_built_once() -> None:
-    """Airflow 3.0 to 3.2 builds its task execution API for each task of ``dag.test()``, in seconds; 3.3 once."""
+def _runs_are_those_of_airflow_3_3() -> None:
+    """
+    Let ``dag.test()`` of Airflow 3.0 to 3.2 do two things as Airflow 3.3 does.
+
+    It builds the task execution API for each task, which takes seconds; and it calls ``on_failure_callback`` without
+    the exception that a worker hands over.
+    """
     if importlib.util.find_spec("airflow.sdk"):
-        from airflow.sdk.execution_time import supervisor
+        from airflow.sdk.execution_time import supervisor, task_runner
 
         supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
+        finalize = task_runner.finalize
+
+        def with_exception(ti: Any, state: Any, context: Any, log: Any, error: BaseException | None = None) -> None:
+            context["exception"] = error
+            finalize(ti, state, context, log, error)
+
+        task_runner.finalize = with_exception
 
 
 @pytest.fixture
-def run_dag(airflow_db: None, _execution_api_is_built_once: None, aws_connection: str) -> Callable[..., Any]:
+def run_dag(airflow_db: None, _runs_are_those_of_airflow_3_3: None, aws_connection: str) -> Callable[..., Any]:
     """
     A function that runs a DAG in this process, without a scheduler, and returns the DAG run.
 
