@@ -135,6 +135,23 @@ def test_light_modules_import_nothing_heavy() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_trigger_brings_nothing_heavy_to_a_triggerer() -> None:
+    """A triggerer imports a trigger in its event loop, where all others wait: boto3 comes in a thread, later."""
+    program = (
+        "import sys\n"
+        "import airflow.jobs.triggerer_job_runner\n"
+        "before = set(sys.modules)\n"
+        "import airflow_connect.triggers.connect\n"
+        "heavy = ('airflow.providers.amazon', 'boto3', 'botocore', 'requests', 's3transfer', 'sqlite3', 'urllib3')\n"
+        "if found := sorted(name for name in set(sys.modules) - before if name.startswith(heavy)):\n"
+        "    sys.exit(str(found))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2_000:]
+
+
 #: Where the name of a distribution is not that of the package that it brings.
 DISTRIBUTIONS: Final = {
     "airflow": "apache-airflow",

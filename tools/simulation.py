@@ -31,7 +31,7 @@ from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.pace import Answer, Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 #: Coefficient of variation of each half of the latency.
 JITTER = 0.2
@@ -51,6 +51,8 @@ class SimulatedClock(Clock):
         self._threads: set[threading.Thread] = set()
         #: Who waits, until when, and the thread if it is one.
         self._waiting: dict[object, tuple[float, threading.Thread | None]] = {}
+        #: Those of them that end what others do: alone they let no time go by, since somebody is at work.
+        self._ends: set[object] = set()
 
     def now(self) -> float:
         return self._time
@@ -76,16 +78,38 @@ class SimulatedClock(Clock):
 
     async def async_sleep(self, seconds: float) -> None:
         with self._until(seconds, None) as (who, at):
-            others, rounds = 0, 0
-            while self.now() < at:
-                # What another coroutine does at its turn may need some turns more.
-                is_busy = self._is_busy()
-                await asyncio.sleep(0.0002 if is_busy else 0)
-                rounds = 0 if is_busy or others != len(self._waiting) else rounds + 1
-                others = len(self._waiting)
-                if rounds > 10:
-                    self._go_on(who)
-                    rounds = 0
+            await self._go_by(who, at)
+
+    async def _go_by(self, who: object, at: float) -> None:
+        others, rounds = 0, 0
+        while self.now() < at:
+            # What another coroutine does at its turn may need some turns more.
+            is_busy = self._is_busy()
+            await asyncio.sleep(0.0002 if is_busy else 0)
+            rounds = 0 if is_busy or others != len(self._waiting) else rounds + 1
+            others = len(self._waiting)
+            if rounds > 10:
+                self._go_on(who)
+                rounds = 0
+
+    @contextlib.asynccontextmanager
+    async def timeout(self, seconds: float | None) -> AsyncIterator[object]:
+        async with asyncio.timeout(None) as scope:
+            end = None if seconds is None else asyncio.create_task(self._end(scope, seconds))
+            try:
+                yield scope
+            finally:
+                if end is not None:
+                    end.cancel()
+
+    async def _end(self, scope: asyncio.Timeout, seconds: float) -> None:
+        with self._until(seconds, None) as (who, at):
+            self._ends.add(who)
+            try:
+                await self._go_by(who, at)
+            finally:
+                self._ends.discard(who)
+        scope.reschedule(asyncio.get_running_loop().time())
 
     @contextlib.contextmanager
     def _until(self, seconds: float, thread: threading.Thread | None) -> Iterator[tuple[object, float]]:
@@ -104,6 +128,8 @@ class SimulatedClock(Clock):
         with self._lock:
             waiting = {thread for _, thread in self._waiting.values()}
             if self._is_busy() or any(thread.is_alive() and thread not in waiting for thread in self._threads):
+                return
+            if len(self._ends) == len(self._waiting):
                 return
             first = min(at for at, _ in self._waiting.values())
             if self._waiting[who][0] <= first and first > self.now():

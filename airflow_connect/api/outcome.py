@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from airflow_connect.api.fields import is_absent, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "ALL_ATTRIBUTES",
@@ -29,7 +29,9 @@ __all__ = [
     "OutcomeState",
     "check_condition",
     "contact_may_go_on",
+    "is_missing",
     "matches",
+    "missing_in_words",
     "open_contact",
     "outcome_of",
     "unknown_contact",
@@ -87,6 +89,8 @@ _BY_REASON: Final[Mapping[str, OutcomeState]] = {
     # Nobody answered within the ring time-out, or StopContact cancelled the call before: Amazon has one word for both.
     "TELECOM_ORIGINATOR_CANCEL": OutcomeState.NOT_ANSWERED,
 }
+#: Missing contacts that a message names.
+_MOST_NAMED: Final = 10
 #: Reasons after which a contact does not go on as another one: it needs no second look.
 _FINAL: Final = frozenset(
     {
@@ -237,6 +241,34 @@ def contact_may_go_on(outcome: Outcome) -> bool:
 def unknown_contact(contact_id: str) -> Outcome:
     """Return the outcome of an ID for which the instance has no contact."""
     return Outcome(contact_id, OutcomeState.FAILED)
+
+
+def is_missing(outcome: Mapping[str, Any]) -> bool:
+    """
+    Return whether an outcome is that of an ID for which the instance has no contact.
+
+    :param outcome: what :meth:`Outcome.as_dict` returns
+    """
+    return outcome["state"] == OutcomeState.FAILED and outcome.get("ended") is None
+
+
+def missing_in_words(contact_ids: Sequence[str], instance_id: str, total: int) -> str:
+    """
+    Return what to tell of contacts that do not exist, and what to do.
+
+    :param contact_ids: the contacts, at least one
+    :param instance_id: the instance that has no such contacts
+    :param total: how many contacts were looked for
+    """
+    what = "check the contact's ID, and instance_id and Region of the connection and the task."
+    if total == 1:
+        return f"Contact {contact_ids[0]} does not exist in instance {instance_id}: {what}"
+    named = ", ".join(contact_ids[:_MOST_NAMED])
+    more = f" and {len(contact_ids) - _MOST_NAMED:,} more" if len(contact_ids) > _MOST_NAMED else ""
+    return (
+        f"{len(contact_ids):,} of {total:,} contacts do not exist in instance {instance_id} ({named}{more}): "
+        + what.replace("contact's ID", "contacts' IDs")
+    )
 
 
 def open_contact(contact_id: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from airflow_connect.calls.clock import Clock
 
-__all__ = ["Answered", "Paced"]
+__all__ = ["THREADS", "Answered", "Paced"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -89,8 +89,9 @@ class Paced(Generic[Item, Result]):
         self._clock = clock
         self.pace = pace if pace is not None else Pace(clock.now(), max_in_flight=THREADS)
         self._retries = Retries(max_retry_time)
-        #: Calls that left, and how many of them were throttled.
+        #: Calls that left, those that came to an end, and how many of these were throttled.
         self.calls = 0
+        self.ended = 0
         self.throttled = 0
         self._left = -math.inf
         self._in_a_row = 0
@@ -187,6 +188,7 @@ class Paced(Generic[Item, Result]):
             self.throttled += answer is Answer.THROTTLED
             raise
         finally:
+            self.ended += 1
             self.pace.answered(ticket, self._clock.now(), answer)
         self._retries.accepted(self._clock.now())
         return result

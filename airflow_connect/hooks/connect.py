@@ -50,6 +50,7 @@ from airflow_connect.api.operations import (
     operation_named,
     operations,
 )
+from airflow_connect.calls.each import THREADS
 from airflow_connect.calls.retry import MAX_RETRY_TIME, call_with_retries
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ class ConnectHook(AwsBaseHook):
         of the connection.
     :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
         single attempt (default: 300)
-    :param max_in_flight: calls at once by threads that share the hook (default: 10, botocore's)
+    :param max_in_flight: calls at once by threads that share the hook (default: 32, as many as read and
+        change contacts at once)
 
     Additional arguments (such as ``aws_conn_id``) may be specified and are passed down to the underlying
     AwsBaseHook.
@@ -167,7 +169,7 @@ class ConnectHook(AwsBaseHook):
         *args: Any,
         instance_id: str | None = None,
         max_retry_time: float = MAX_RETRY_TIME,
-        max_in_flight: int = 10,
+        max_in_flight: int = THREADS,
         **kwargs: Any,
     ) -> None:
         kwargs["client_type"] = "connect"

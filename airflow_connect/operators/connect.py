@@ -43,7 +43,7 @@ from airflow_connect.api.operations import (
     TransferContact,
     UpdateContactAttributes,
 )
-from airflow_connect.api.outcome import Outcome
+from airflow_connect.api.outcome import Outcome, is_missing, missing_in_words
 from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
 from airflow_connect.calls.clock import Clock
 from airflow_connect.operators.base_connect import ConnectBaseOperator
@@ -301,6 +301,8 @@ class _MakeContactOperator(ConnectBaseOperator):
     def _tell(self, context: Context, wait: Wait) -> str:
         awaited: Any = wait.awaited
         for outcome in awaited.ended():
+            if is_missing(outcome.as_dict()):
+                raise AirflowFailException(missing_in_words([outcome.contact_id], self.hook.instance_id, 1))
             self.log.info("Contact %s: %s (%s)", outcome.contact_id, outcome.state, outcome.disconnect_reason)
             context["ti"].xcom_push(key="outcome", value=outcome.as_dict(self.outcome_attributes))
             return str(outcome.contact_id)
@@ -823,7 +825,8 @@ class TransferContactOperator(EachContactOperator):
     :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
         nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :return: the ID of the new contact; its ARN is the XCom ``contact_arn``. For many ``{"contacts": …, "transferred":
-        …, "ended_before": …, "failed": 0}``, up to 100 with ``went_on_as``: ``{contact: new contact}``
+        …, "ended_before": …, "failed": 0}``, up to 100 with ``went_on_as``: ``{contact: new contact}``, and of
+        ``results`` with the folder, in which the transfers are recorded. Another operator takes it as ``results``.
     """
 
     operation = TransferContact

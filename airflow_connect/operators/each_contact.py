@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
@@ -18,17 +18,20 @@ from airflow_connect.calls.clock import Clock
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.record.format import RowState
 from airflow_connect.waiting.act import Acted, Fate, act_on_each
-from airflow_connect.waiting.awaited import contact_ids_of, results_of
+from airflow_connect.waiting.awaited import contact_ids_of, name_unknown, recorder_of, results_of, unknown_in_words
 from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from airflow.providers.common.compat.sdk import XComArg
     from airflow.sdk import Context
 
     from airflow_connect._task import Rule
     from airflow_connect.api.operations import Operation
+    from airflow_connect.record.ledger import Ledger
+    from airflow_connect.record.results import MadeContacts
 
 __all__ = ["EachContactOperator"]
 
@@ -51,8 +54,8 @@ class EachContactOperator(ConnectBaseOperator):
     Do one thing with a contact, or once with each of many, as fast as the quota allows.
 
     :param contact_id: the contact, or a list of them (templated)
-    :param results: instead of contacts, the output of a ``BulkCreateContactsOperator`` or of a ``ContactSensor``, or
-        the folder of results: the contacts that the task created (templated)
+    :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, of a ``ContactSensor`` or of
+        an operator of this kind, or the folder of results: the contacts that the task created (templated)
     :param state: of the results, only contacts that are ``open`` as far as their outcomes are on record, or whose
         outcome is one of these: ``completed``, ``stopped``, ``expired``, ``transferred``, ``failed``; or
         ``already_made``, the contacts that another task had created under the same key (templated)
@@ -112,19 +115,21 @@ class EachContactOperator(ConnectBaseOperator):
         :return: for one contact its ID, or that of the contact it was transferred to; for many the counts
         """
         try:
-            contact_ids = list(self._chosen())
+            chosen = self._chosen(context)
             dry_run = truth("dry_run", self.asked_for_dry_run)
         except (TypeError, ValueError) as error:
             raise AirflowFailException(f"Task {self.task_id!r}: {error}") from None
-        if contact_ids:
+        if chosen.contacts:
             # What is wrong with the request is wrong with all of them.
-            params(contact_ids[0])
+            params(next(iter(chosen.contacts)))
+        if chosen.unknown:
+            self.log.warning("Contacts may be missing: %s", unknown_in_words(chosen.unknown))
         if dry_run:
-            self.log.info("Dry run: %s would be called for %d contacts", self.operation.name, len(contact_ids))
-            return {"contacts": len(contact_ids), "dry_run": True}
+            self.log.info("Dry run: %s would be called for %d contacts", self.operation.name, len(chosen.contacts))
+            return {"contacts": len(chosen.contacts), "dry_run": True}
         if isinstance(self.contact_id, str):
-            return self._act_on_one(context, contact_ids[0], params)
-        return self._act_on_many(context, contact_ids, params)
+            return self._act_on_one(context, next(iter(chosen.contacts)), params)
+        return self._act_on_many(context, chosen, params)
 
     def _act_on_one(self, context: Context, contact_id: str, params: Callable[[str], dict[str, Any]]) -> str:
         found: list[Acted] = []
@@ -143,17 +148,23 @@ class EachContactOperator(ConnectBaseOperator):
         return goes_on
 
     def _act_on_many(
-        self, context: Context, contact_ids: list[str], params: Callable[[str], dict[str, Any]]
+        self, context: Context, chosen: _Chosen, params: Callable[[str], dict[str, Any]]
     ) -> dict[str, Any]:
-        counts = Counter({"contacts": len(contact_ids), self.done: 0, "ended_before": 0, "failed": 0})
+        contacts = chosen.contacts
+        counts = Counter({"contacts": len(contacts), self.done: 0, "ended_before": 0, "failed": 0})
         transferred: dict[str, str] = {}
         failures: list[ConnectError] = []
 
         def count(acted: Acted) -> None:
             counts[self.done if acted.fate is Fate.DONE else acted.fate] += 1
             successor = (acted.response or {}).get("ContactId")
-            if successor and len(contact_ids) <= MOST_NAMED:
-                transferred[acted.contact_id] = successor
+            if successor:
+                given = contacts.get(acted.contact_id, acted.contact_id)
+                if ledger is not None:
+                    token = self.token_for_task(context, self.operation.name, acted.contact_id)
+                    ledger.transferred(given, successor, called_for=acted.contact_id, token=token)
+                if len(contacts) <= MOST_NAMED:
+                    transferred[given] = successor
             if acted.fate is Fate.FAILED:
                 # The first, but rather one that may not happen to another attempt of the task.
                 if acted.error and (not failures or _is_final(failures[0]) > _is_final(acted.error)):
@@ -161,14 +172,20 @@ class EachContactOperator(ConnectBaseOperator):
                 self.log.warning("Contact %s: %s", acted.contact_id, acted.error)
 
         self.store_link(context)
-        asyncio.run(self._call_each(contact_ids, params, count))
+        with chosen.recorder() if self.needs_open else contextlib.nullcontext() as ledger:
+            asyncio.run(self._call_each(contacts, params, count))
         self.log.info("%s: %s", self.operation.name, dict(counts))
         if failures:
             [error] = failures
             kind = RequestError if _is_final(error) else RetryableError
             of_all = f"{self.operation.name} failed for {counts['failed']:,} of {counts['contacts']:,} contacts."
             raise kind(f"{of_all} One of the errors: {error}", operation=self.operation.name, code=error.code)
-        return {**counts, **({"went_on_as": transferred} if transferred else {})}
+        return {
+            **counts,
+            **(name_unknown(chosen.unknown) if chosen.unknown else {}),
+            **(chosen.folder() if self.needs_open else {}),
+            **({"went_on_as": transferred} if transferred else {}),
+        }
 
     async def _call_each(
         self, contact_ids: Iterable[str], params: Callable[[str], dict[str, Any]], tell: Callable[[Acted], None]
@@ -187,51 +204,107 @@ class EachContactOperator(ConnectBaseOperator):
             async for acted in acts:
                 tell(acted)
 
-    def _chosen(self) -> Iterable[str]:
+    def _chosen(self, context: Context) -> _Chosen:
         """Return the contacts, each once."""
         if (self.contact_id is None) == (self.results is None):
             raise ValueError("give contact_id or results: either says which contacts.")
         if self.results is None:
             if self.state is not None:
                 raise ValueError("state chooses among results; contact_id names the contacts.")
-            return contact_ids_of(self.contact_id)
+            return self._called_for((contact_id, None) for contact_id in contact_ids_of(self.contact_id))
         if self.state is not None and not self.state:
             raise ValueError("state names no state; leave it out for the default.")
         state = self.default_state if self.state is None else self.state
         states = {state} if isinstance(state, str) else set(state or ())
         if broken := _state_rule(state or []):
             raise ValueError(f"state {broken}.")
-        if isinstance(self.results, Mapping) and not self.results.keys().isdisjoint({"outcomes", "contact_id"}):
-            return _from_outcomes(self.results, states)
+        if isinstance(self.results, Mapping) and "results" not in self.results and _names_contacts(self.results):
+            return self._called_for(_from_outcomes(self.results, states))
+        from airflow_connect.record.results import made_contacts
+
         path, conn_id = results_of(self.results)
-        return _from_results(path, conn_id, states)
+        found = made_contacts(path, conn_id=conn_id)
+        chosen = self._called_for(
+            (contact_id, self._own_transfer(context, found.transfers.get(contact_id, ())) or went_on_as)
+            for contact_id, went_on_as in _from_results(found, states)
+        )
+        return chosen._replace(results=(path, conn_id), header=found.header, unknown=found.unknown)
+
+    def _own_transfer(self, context: Context, transfers: Iterable[tuple[str, str]]) -> str | None:
+        """Return what an earlier attempt of this task called for: it has the same client token, and is done once."""
+        own = (one for one, token in transfers if token == self.token_for_task(context, self.operation.name, one))
+        return next(own, None)
+
+    def _called_for(self, contacts: Iterable[tuple[str, str | None]]) -> _Chosen:
+        """Return contacts under the IDs for which the operation is called: where it needs an open one, the last."""
+        last = self.needs_open or self.says_ended
+        return _Chosen({(last and went_on_as) or contact_id: contact_id for contact_id, went_on_as in contacts})
+
+
+class _Chosen(NamedTuple):
+    """
+    The contacts that the author has chosen.
+
+    :param contacts: the contacts to call for, each with the contact that it was before it was transferred
+    :param results: the folder of the results that they are from, and the connection to its store
+    :param header: of these results
+    :param unknown: the numbers of the rows of which it is not known whether they have a contact
+    """
+
+    contacts: Mapping[str, str]
+    results: tuple[str, str | None] | None = None
+    header: Mapping[str, Any] = {}
+    unknown: Sequence[int] = ()
+
+    def recorder(self) -> AbstractContextManager[Ledger | None]:
+        """Return what records transfers in the results that the contacts are from."""
+        if self.results is None or not self.contacts:
+            return contextlib.nullcontext()
+        path, conn_id = self.results
+        return recorder_of(path, conn_id, self.header)
+
+    def folder(self) -> dict[str, str]:
+        """Return what leads the next task to the results."""
+        if self.results is None:
+            return {}
+        path, conn_id = self.results
+        return {"results": path, **({"results_conn_id": conn_id} if conn_id else {})}
+
+
+def _names_contacts(told: Mapping[str, Any]) -> bool:
+    return not told.keys().isdisjoint({"outcomes", "contact_id"}) or isinstance(told.get("went_on_as"), Mapping)
 
 
 def _is_final(error: ConnectError) -> bool:
     return isinstance(error, RequestError)
 
 
-def _from_results(path: str, conn_id: str | None, states: set[str]) -> Iterator[str]:
-    from airflow_connect.record.results import made_contacts
+def _from_results(found: MadeContacts, states: set[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield contacts, and what those that are open were transferred to."""
     from airflow_connect.waiting.awaited import is_list
 
-    header, found = made_contacts(path, conn_id=conn_id)
-    listed = is_list(header)
-    for made in found:
+    listed = is_list(found.header)
+    for made in found.made:
         if made.state is RowState.ALREADY_MADE and not listed:
             # Another task's contact, which may be another team's: only on the author's word.
             if RowState.ALREADY_MADE in states:
-                yield made.contact_id
+                yield made.contact_id, made.went_on_as
             continue
         state = made.outcome["state"] if made.outcome is not None else OPEN
         if not states or state in states:
-            yield made.contact_id
+            yield made.contact_id, made.went_on_as
 
 
-def _from_outcomes(told: Mapping[str, Any], states: set[str]) -> Iterator[str]:
-    """Yield what a sensor told that waited for one contact or for a few."""
-    if not states or OPEN in states:
-        yield from told.get("open_contacts", ())
-    for outcome in told.get("outcomes", [told]):
+def _from_outcomes(told: Mapping[str, Any], states: set[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield what a sensor told that waited for one contact or for a few, or an operator that transferred a few."""
+    if "contact_id" in told:
+        outcomes: Iterable[Mapping[str, Any]] = [told]
+    else:
+        went_on_as = told.get("went_on_as") or {}
+        if not states or OPEN in states:
+            for contact_id in told.get("open_contacts", went_on_as):
+                yield contact_id, went_on_as.get(contact_id)
+        outcomes = told.get("outcomes", ())
+    for outcome in outcomes:
         if not states or outcome["state"] in states:
-            yield outcome["contact_id"]
+            yield outcome["contact_id"], outcome.get("went_on_as")

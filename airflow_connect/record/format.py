@@ -95,6 +95,8 @@ class Kind(enum.StrEnum):
     FOUND = "found"
     #: How the contact ended.
     ENDED = "ended"
+    #: What the contact was transferred to, and has not ended as far as is known.
+    TRANSFERRED = "transferred"
 
 
 def run_folder(results_path: Any, *, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:

@@ -269,6 +269,20 @@ class Ledger:
         """
         self._append(_line({"kind": Kind.ENDED, "at": self._now(), **outcome, "asked": asked}))
 
+    def transferred(
+        self, contact_id: str, went_on_as: str, *, called_for: str | None = None, token: str | None = None
+    ) -> None:
+        """
+        Record what a contact was transferred to; of several records the latest counts.
+
+        :param contact_id: the contact of the row
+        :param went_on_as: the contact as which it goes on, after a chain of transfers the last
+        :param called_for: of a transfer by a task, the contact that it called for
+        :param token: of a transfer by a task, the client token
+        """
+        told = {"contact_id": contact_id, "went_on_as": went_on_as, "called_for": called_for, "token": token}
+        self._append(_line({"kind": Kind.TRANSFERRED, "at": self._now(), **told}))
+
     # --- Keeping --------------------------------------------------------------------------------------------------
 
     @property

@@ -20,6 +20,7 @@ from __future__ import annotations
 import itertools
 import json
 import posixpath
+from array import array
 from collections.abc import Mapping
 from contextlib import closing, nullcontext, suppress
 from datetime import datetime
@@ -33,7 +34,7 @@ from airflow_connect.record.storage import Place, one_line, open_regular, place_
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from typing import Self
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "History",
     "Known",
     "Made",
+    "MadeContacts",
     "contacts",
     "export_results",
     "first_attempt",
@@ -106,6 +108,7 @@ CREATE TABLE record (
     PRIMARY KEY (writer, row)
 ) WITHOUT ROWID;
 CREATE TABLE ended (contact_id TEXT PRIMARY KEY, asked INTEGER, at TEXT, outcome TEXT) WITHOUT ROWID;
+CREATE TABLE transferred (contact_id TEXT, at TEXT, went_on_as TEXT, called_for TEXT, token TEXT);
 """
 
 
@@ -356,16 +359,34 @@ class Made(NamedTuple):
         then the contact may have ended long ago
     :param outcome: what became of it, as :meth:`airflow_connect.api.outcome.Outcome.as_dict` told it; ``None`` if it is
         not on record
+    :param went_on_as: the contact that it was transferred to; ``None`` if no transfer is on record
     """
 
     contact_id: str
     state: RowState
     outcome: dict[str, Any] | None
+    went_on_as: str | None = None
 
 
-def made_contacts(path: Any, *, conn_id: str | None = None) -> tuple[dict[str, Any], Iterator[Made]]:
+class MadeContacts(NamedTuple):
     """
-    Return the header of the first segment, and each contact once with what became of it, in the order of the rows.
+    The contacts of a run.
+
+    :param header: of the first segment
+    :param made: each contact once with what became of it, in the order of the rows
+    :param unknown: the numbers of the rows of unknown fate: each may have a contact that is not on record
+    :param transfers: of each contact that tasks transferred: what each of them called for, and with which client token
+    """
+
+    header: dict[str, Any]
+    made: Iterator[Made]
+    unknown: Sequence[int]
+    transfers: Mapping[str, Sequence[tuple[str, str]]]
+
+
+def made_contacts(path: Any, *, conn_id: str | None = None) -> MadeContacts:
+    """
+    Return the contacts of a run, and the rows of which it is not known whether they have one.
 
     :param path: a task instance's folder or a ``results_path``, as for :func:`read_results`, but no exported file
     :param conn_id: as for :func:`read_results`
@@ -376,7 +397,7 @@ def made_contacts(path: Any, *, conn_id: str | None = None) -> tuple[dict[str, A
         raise LedgerError(f"{place} was exported: nothing can be recorded in it. Give the folder of a run's results.")
     records = _existing(place)
     headers = sorted((header for _, header in records.writers.values()), key=lambda header: str(header.get("started")))
-    return headers[0], records.made()
+    return MadeContacts(headers[0], records.made(), records.unknown(), records.transfers())
 
 
 def export_results(
@@ -584,6 +605,7 @@ class _Records:
             intents: dict[int, _Parameters] = {}
             records: list[_Parameters] = []
             ended: list[_Parameters] = []
+            transferred: list[_Parameters] = []
             for line, event in enumerate(events, first_line):
                 try:
                     kind = event["kind"]
@@ -601,6 +623,10 @@ class _Records:
                     elif kind == "found":
                         if not is_outside:
                             self._found.append(_Found(segment, line, writer, *_reference(segment, event)))
+                    elif kind == Kind.TRANSFERRED:
+                        if not is_outside:
+                            told = (_text(event, "contact_id"), _text(event, "at"), _text(event, "went_on_as"))
+                            transferred.append((*told, *_texts(event, ("called_for", "token"))))
                     else:
                         raise ValueError("tells an unknown kind of event")  # noqa: TRY301
                 except KeyError as error:
@@ -615,6 +641,7 @@ class _Records:
             except UnicodeEncodeError:  # half of a character in a key, which JSON can have and the database cannot
                 self.database.executemany(_RECORD, [tuple(map(_storable, record)) for record in records])
             self.database.executemany(_ENDED, ended)
+            self.database.executemany("INSERT INTO transferred VALUES (?, ?, ?, ?, ?)", transferred)
 
     def _writer(self, segment: Segment, header: Any, *, is_outside: bool) -> int:
         if not isinstance(header, dict) or header.get("kind") != Kind.HEADER:
@@ -711,11 +738,27 @@ class _Records:
         for number in range(expected, count + 1):
             yield number, *not_sent
 
+    def unknown(self) -> Sequence[int]:
+        """Return the numbers of the rows of unknown fate, run by run."""
+        query = self.database.execute
+        if not query(_ANY_UNKNOWN).fetchall():  # to merge the attempts of a run takes time
+            return ()
+        runs = query("SELECT run FROM run ORDER BY run").fetchall()
+        return array("Q", (row for run in runs for (row,) in query(_UNKNOWN_OF_RUN, run)))
+
+    def transfers(self) -> dict[str, list[tuple[str, str]]]:
+        """Return what tasks called for to transfer each contact, and with which client token."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        query = "SELECT contact_id, called_for, token FROM transferred WHERE token IS NOT NULL"
+        for contact_id, called_for, token in self.database.execute(query):
+            found.setdefault(contact_id, []).append((called_for, token))
+        return found
+
     def made(self) -> Iterator[Made]:
         """Yield the contacts of all runs with what became of them, and close the database."""
         with closing(self.database):
-            for contact_id, code, outcome in self.database.execute(_MADE):
-                yield Made(contact_id, _STATES[code], None if outcome is None else json.loads(outcome))
+            for contact_id, code, outcome, went_on_as in self.database.execute(_MADE):
+                yield Made(contact_id, _STATES[code], None if outcome is None else json.loads(outcome), went_on_as)
 
     def contacts(self) -> Iterator[str]:
         """Yield the contacts of all runs, and close the database."""
@@ -838,6 +881,10 @@ _LATEST_OF_ROW: Final = """
 SELECT state, token, key, message FROM record JOIN writer USING (writer) WHERE own AND row = ? AND writer IN (%s)
 ORDER BY position DESC LIMIT 1
 """
+_ANY_UNKNOWN: Final = f"SELECT 1 FROM record WHERE state >> 4 = {_MAY_EXIST >> 4} LIMIT 1"  # noqa: S608  # a number of ours
+_UNKNOWN_OF_RUN: Final = f"""
+SELECT row FROM ({_MERGED % "run = ?"}) WHERE place = 1 AND state >> 4 = {_MAY_EXIST >> 4} ORDER BY row
+"""  # noqa: S608  # text of ours
 _OWN: Final = f"own AND state >= {_MAY_EXIST} AND (? OR key IS NULL)"
 _COUNT_OWN: Final = f"SELECT count(DISTINCT token) FROM record JOIN writer USING (writer) WHERE {_OWN}"  # noqa: S608
 _IS_OWN: Final = f"SELECT 1 FROM record JOIN writer USING (writer) WHERE token = ? AND {_OWN} LIMIT 1"  # noqa: S608
@@ -848,8 +895,11 @@ SELECT best, count(*) FROM (
 ) GROUP BY best
 """  # noqa: S608  # a number of ours
 _MADE: Final = """
-SELECT record.contact_id, max(state), outcome
+SELECT record.contact_id, max(state), outcome, went_on_as
 FROM record JOIN writer USING (writer) LEFT JOIN ended ON ended.contact_id = record.contact_id
+LEFT JOIN (
+    SELECT contact_id, went_on_as, max(at || printf('%020d', rowid)) FROM transferred GROUP BY contact_id
+) AS latest ON latest.contact_id = record.contact_id
 WHERE record.contact_id IS NOT NULL
 GROUP BY record.contact_id ORDER BY min(position << 40 | row)
 """

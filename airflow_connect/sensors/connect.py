@@ -24,10 +24,20 @@ from airflow_connect._compat import (
 )
 from airflow_connect._task import ConnectTask, choice, confidential, is_constant, one_of
 from airflow_connect.api.errors import ConnectError, SetupError
-from airflow_connect.api.outcome import ALL_ATTRIBUTES, Condition, Outcome, check_condition, matches, open_contact
+from airflow_connect.api.outcome import (
+    ALL_ATTRIBUTES,
+    Condition,
+    Outcome,
+    OutcomeState,
+    check_condition,
+    is_missing,
+    matches,
+    missing_in_words,
+    open_contact,
+)
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.triggers.connect import ContactTrigger, connection_of
-from airflow_connect.waiting.awaited import contact_ids_of, results_of
+from airflow_connect.waiting.awaited import contact_ids_of, name_unknown, results_of, unknown_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,8 +53,10 @@ __all__ = ["ContactSensor"]
 
 #: Contacts that are kept in XCom and Airflow's database, at most; more are kept with the results.
 MOST_IDS: Final = 100
-#: Seconds that Airflow waits longer for a trigger than the trigger itself, which knows more.
+#: Seconds that Airflow waits longer for a trigger than the trigger itself, which knows more; and for each contact, as
+#: the trigger may have to read it then.
 GRACE: Final = 300.0
+SECONDS_PER_READ: Final = 1.0
 
 ON_TIMEOUT: Final = ("fail", "return", "stop")
 
@@ -54,7 +66,8 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     Wait until contacts have ended, and return their outcomes as data.
 
     Any end is an end: what an expired, a stopped and a refused contact mean, ``fail_if``, ``skip_if`` or a branch says.
-    A contact that was transferred ends when what it went on as ends, and has that one's outcome.
+    A contact that was transferred ends when what it went on as ends, and has that one's outcome. A contact that does
+    not exist fails the task for good, unless ``skip_if`` names its outcome (``{"state": "failed"}``).
 
     .. seealso::
         For more information on how to use this sensor, take a look at the guide:
@@ -86,7 +99,9 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     :return: for one ID the outcome. For many ``{"contacts": …, "completed": …, "stopped": …, "expired": …,
         "transferred": …, "failed": …, "open": …, "timed_out": …}``, of calls also ``not_answered`` and ``busy`` where
         there are any, with ``outcomes`` and ``open_contacts`` (lists), or with ``results``: the folder, which
-        :func:`~airflow_connect.operators.bulk.read_results` reads
+        :func:`~airflow_connect.operators.bulk.read_results` reads. With ``results`` also ``unknown``: how many rows
+        have no answer on record, so that a contact may exist that was not waited for, and if there are any
+        ``unknown_rows``: the numbers of the first 100
     """
 
     template_fields: Sequence[str] = aws_template_fields(
@@ -194,7 +209,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
             trigger=self._trigger(context, self._started + self.timeout),
             method_name="execute_complete",
             # Where it may go on with what there is, a triggerer that comes back late is better than no result.
-            timeout=timedelta(seconds=self.timeout + GRACE) if self.on_timeout == "fail" else None,
+            timeout=self._airflows_timeout(wait) if self.on_timeout == "fail" else None,
         )
         raise AssertionError("to defer is to raise")
 
@@ -208,9 +223,10 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         deadline = None if self._started is None else self._started + self.timeout
         wait = self._wait = self._wait or self._new_wait(context, deadline=deadline)
         asyncio.run(wait.poll())
-        late = self._started is not None and time.time() - self._started > self.timeout
-        if not wait.is_met and (self.on_timeout == "fail" or not late):
+        if not wait.is_met and not wait.is_late:
             return False
+        if not wait.is_met and self.on_timeout == "fail":
+            raise self._timed_out(wait.awaited.summary())
         return PokeReturnValue(is_done=True, xcom_value=self._result(wait, timed_out=not wait.is_met))
 
     @confidential
@@ -228,21 +244,15 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         self._check(context)
         timed_out = event["status"] == "timeout"
         if timed_out and self.on_timeout == "fail":
-            summary = event["summary"]
-            still_open = f"Of {summary['contacts']} contacts {summary['open']} are open"
-            raise AirflowSensorTimeout(f"{still_open} after {self.timeout:g} seconds (timeout).")
-        wait = self._new_wait(context, event["ended"])
-        if self.attributes or self.fail_if or self.skip_if:
-            # The event has no attributes, since Airflow logs it.
-            asyncio.run(wait.read_attributes())
-        return self._result(wait, timed_out=timed_out)
+            raise self._timed_out(event["summary"])
+        wait = self._new_wait(context, event["ended"], went_on_as=event.get("went_on_as", {}))
+        return self._result(wait, timed_out=timed_out, told=event["ended"])
 
     @confidential
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Stop what is open, if that is wanted, when Airflow's time for the deferred task is up."""
         if self.stop_on_kill and is_deferral_timeout(next_method, next_kwargs):
             self._wait = self._new_wait(context)
-            asyncio.run(self._wait.poll())
             self.on_kill()
         return super().resume_execution(next_method, next_kwargs, context)
 
@@ -306,17 +316,24 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         return self._folder, None
 
     def _new_wait(
-        self, context: Context, ended: Iterable[Mapping[str, Any]] = (), *, deadline: float | None = None
+        self,
+        context: Context,
+        ended: Iterable[Mapping[str, Any]] = (),
+        *,
+        went_on_as: Mapping[str, str] | None = None,
+        deadline: float | None = None,
     ) -> Wait:
         from airflow_connect.calls.clock import Clock
         from airflow_connect.waiting.wait import Wait
-        from airflow_connect.waiting.watch import Reads
+        from airflow_connect.waiting.watch import Reads, contacts_needed
 
         clock = Clock()
         awaited = self._awaited(context)
         for told in ended:
             awaited.add(Outcome.from_dict(told))
-        return Wait(
+        for contact_id, successor in (went_on_as or {}).items():
+            awaited.transferred(contact_id, successor)
+        wait = Wait(
             awaited,
             Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time),
             clock=clock,
@@ -325,6 +342,9 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
             wait_for=self.wait_for,
             polled_before=self._polled_before,
         )
+        if contacts_needed(self.wait_for, awaited.total + len(awaited.unknown)) > awaited.total:
+            self.log.warning("The wait may miss contacts: %s", unknown_in_words(awaited.unknown))
+        return wait
 
     def _trigger(self, context: Context, deadline: float) -> ContactTrigger:
         if self.results is None and len(ids := contact_ids_of(self.contact_id)) <= MOST_IDS:
@@ -349,28 +369,56 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
 
     # --- What comes of it ---------------------------------------------------------------------------------------
 
-    def _result(self, wait: Wait, *, timed_out: bool) -> Any:
-        """Return the outcomes, or end the task as its conditions say."""
+    def _airflows_timeout(self, wait: Wait) -> timedelta:
+        """Return for how long Airflow waits for the trigger, which may read each contact when the time is up."""
+        return timedelta(seconds=self.timeout + GRACE + SECONDS_PER_READ * wait.awaited.total)
+
+    def _timed_out(self, summary: Mapping[str, Any]) -> AirflowSensorTimeout:
+        still_open = f"Of {summary['contacts']} contacts {summary['open']} are open"
+        return AirflowSensorTimeout(f"{still_open} after {self.timeout:g} seconds (timeout).")
+
+    def _result(self, wait: Wait, *, timed_out: bool, told: Iterable[Mapping[str, Any]] = ()) -> Any:
+        """
+        Return the outcomes, or end the task as its conditions say.
+
+        :param told: the outcomes that a trigger told: without attributes, since Airflow logs its event
+        """
+        if timed_out:
+            self.log.info(
+                "The time is up (timeout=%g): of %d contacts %d are open (on_timeout=%r)",
+                self.timeout,
+                wait.awaited.total,
+                wait.awaited.total - wait.ended,
+                self.on_timeout,
+            )
         if timed_out and self.on_timeout == "stop":
-            self.log.info("The time is up: %s", dict(asyncio.run(wait.stop_open())))
+            self.log.info("Contacts that were open: %s", dict(asyncio.run(wait.stop_open())))
+        if told and (self.attributes or self.fail_if or self.skip_if):
+            asyncio.run(wait.read_attributes())
         awaited: Any = wait.awaited
         awaited.close()
-        summary = {**awaited.summary(), "timed_out": timed_out}
+        unknown = name_unknown(awaited.unknown) if self.results is not None else {}
+        summary = {**awaited.summary(), **unknown, "timed_out": timed_out}
         self.log.info("Of %(contacts)d contacts %(open)d are open", summary)
         if not self._is_small(wait):
-            from airflow_connect.record.results import made_contacts
-
             path, conn_id = awaited.path, awaited.conn_id
-            self._end_if(one.outcome for one in made_contacts(path, conn_id=conn_id)[1] if one.outcome is not None)
+            if self.fail_if is not None or self.skip_if is not None or awaited.counts[OutcomeState.FAILED]:
+                from airflow_connect.record.results import made_contacts
+
+                made = made_contacts(path, conn_id=conn_id).made
+                self._end_if((one.outcome for one in made if one.outcome is not None), awaited.total)
             return {**summary, "results": path, **({"results_conn_id": conn_id} if conn_id else {})}
         outcomes: list[Outcome] = awaited.ended()
         for outcome in outcomes:
             self.log.info("Contact %s: %s (%s)", outcome.contact_id, outcome.state, outcome.disconnect_reason)
-        self._end_if(outcome.as_dict(ALL_ATTRIBUTES) for outcome in outcomes)
+        self._end_if((outcome.as_dict(ALL_ATTRIBUTES) for outcome in outcomes), awaited.total)
         told = [outcome.as_dict(self.attributes) for outcome in outcomes]
         if isinstance(self.contact_id, str):
-            return told[0] if told else open_contact(self.contact_id)
-        return {**summary, "outcomes": told, "open_contacts": awaited.open()}
+            if told:
+                return told[0]
+            return {**open_contact(self.contact_id), "went_on_as": awaited.went_on_as.get(self.contact_id)}
+        went_on_as = {"went_on_as": awaited.went_on_as} if awaited.went_on_as else {}
+        return {**summary, "outcomes": told, "open_contacts": awaited.open(), **went_on_as}
 
     @staticmethod
     def _is_small(wait: Wait) -> bool:
@@ -378,12 +426,18 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
 
         return isinstance(wait.awaited, InMemory)
 
-    def _end_if(self, outcomes: Iterable[dict[str, Any]]) -> None:
-        if self.fail_if is None and self.skip_if is None:
-            return
+    def _end_if(self, outcomes: Iterable[dict[str, Any]], total: int) -> None:
+        """
+        End the task as its conditions say, or since the author named contacts that do not exist.
+
+        :param total: how many contacts were waited for
+        """
         conditions = {"fail_if": self.fail_if, "skip_if": self.skip_if}
         met: dict[str, list[str]] = {name: [] for name in conditions}
+        missing: list[str] = []
         for outcome in outcomes:
+            if is_missing(outcome):
+                missing.append(outcome["contact_id"])
             for name, condition in conditions.items():
                 if condition is not None and matches(condition, outcome):
                     met[name].append(outcome["contact_id"])
@@ -391,6 +445,13 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
             if found := met[name]:
                 more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
                 raise end(f"The outcome of contact {found[0]}{more} is what {name} names.")
+        if not missing:
+            return
+        told = missing_in_words(missing, self.hook.instance_id, total)
+        # A contact of the results did exist. If none of them does, this is another instance.
+        if self.results is None or len(missing) == total:
+            raise AirflowFailException(told)
+        self.log.warning("%s", told)
 
 
 def _check_attributes(attributes: object) -> None:

@@ -3,6 +3,9 @@ One trigger that waits for any number of contacts.
 
 What it is told and what it tells holds identifiers only: Airflow logs the events of triggers and keeps them in its
 database, and what a contact holds is a customer's.
+
+Airflow imports a trigger in the event loop, where every other trigger waits for it: the hook, which brings boto3, is
+imported in a thread.
 """
 
 from __future__ import annotations
@@ -20,13 +23,14 @@ from airflow_connect._frames import forget_variables
 from airflow_connect.api.errors import ConnectError
 from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.retry import MAX_RETRY_TIME
-from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.waiting.awaited import Awaited, InMemory, InResults
 from airflow_connect.waiting.wait import Wait
 from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Sequence
+
+    from airflow_connect.hooks.connect import ConnectHook
 
 __all__ = ["ContactTrigger", "connection_of"]
 
@@ -54,6 +58,14 @@ def connection_of(task: Any) -> dict[str, Any]:
     return {name: getattr(task, name) for name in names}
 
 
+def _ready_hook(parameters: dict[str, Any]) -> ConnectHook:
+    from airflow_connect.hooks.connect import ConnectHook
+
+    hook = ConnectHook(**parameters)
+    hook.prepare()
+    return hook
+
+
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Wait for work that goes on when whoever waits for it is cancelled, as long as the triggerer runs."""
     task = asyncio.create_task(work)
@@ -70,9 +82,10 @@ class ContactTrigger(BaseTrigger):
     """
     Fire when enough contacts have ended, or when the time is up.
 
-    The event is ``{"status": "success" | "timeout", "summary": {…}, "ended": […]}`` or ``{"status": "error", "message":
-    …}``. ``summary`` counts contacts by state, ``ended`` are outcomes without attributes
-    (:meth:`airflow_connect.api.outcome.Outcome.as_dict`).
+    The event is ``{"status": "success" | "timeout", "summary": {…}, "ended": […], "went_on_as": {…}}`` or ``{"status":
+    "error", "message": …}``. ``summary`` counts contacts by state, ``ended`` are outcomes without attributes
+    (:meth:`airflow_connect.api.outcome.Outcome.as_dict`), ``went_on_as`` says what contacts that are open were
+    transferred to.
 
     :param contact_ids: the contacts, a few: they are kept in Airflow's database
     :param results: instead of them, the folder of a run's results, which holds any number of contacts, and where the
@@ -171,7 +184,9 @@ class ContactTrigger(BaseTrigger):
 
     def _told(self, status: str, wait: Wait) -> TriggerEvent:
         awaited = wait.awaited
-        return _event({"status": status, "summary": awaited.summary(), "ended": awaited.tell()})
+        went_on_as = awaited.went_on_as if self.results is None else {}
+        told = {"summary": awaited.summary(), "ended": awaited.tell(), "went_on_as": dict(went_on_as)}
+        return _event({"status": status, **told})
 
     async def _started(self) -> Wait:
         if self._wait is None:
@@ -213,8 +228,7 @@ class ContactTrigger(BaseTrigger):
             raise
 
     async def _new_reads(self, parameters: dict[str, Any]) -> Reads:
-        hook = ConnectHook(**parameters)
-        await sync_to_async(hook.prepare, thread_sensitive=False)()
+        hook = await sync_to_async(_ready_hook, thread_sensitive=False)(parameters)
         return Reads(hook, clock=self._clock, max_retry_time=self.max_retry_time)
 
     async def _close(self) -> None:

@@ -12,12 +12,14 @@ This module knows no Airflow and no client.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections import Counter, deque
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_connect.api.errors import ConnectError
 from airflow_connect.api.operations import StopContact
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 
 #: What StopContact answers with if the contact has ended. If it was transferred, its successor is stopped.
 STOP_SAYS_ENDED = frozenset({"ContactNotFoundException"})
+#: Seconds between two lines of progress in the log, as a bulk task has them.
+PROGRESS_EVERY: Final = 5.0
 
 
 class Fate(StrEnum):
@@ -56,7 +60,8 @@ class Acted:
     :param fate: what the call came to
     :param response: Amazon Connect's answer; ``None`` without one, also where an earlier attempt had no answer and was
         carried out
-    :param error: why it failed, or how Amazon Connect said that the contact had ended
+    :param error: why it failed, or how Amazon Connect said that the contact had ended; of one that had ended also why
+        it is not known whether it was transferred
     """
 
     contact_id: str
@@ -78,7 +83,7 @@ async def act_on_each(
     """
     Call an operation once for each contact, as fast as the quota allows, and yield what each call came to.
 
-    Whoever stops early closes the iterator (``contextlib.aclosing``).
+    Whoever stops early closes the iterator (``contextlib.aclosing``). Every 5 seconds the log says how far it is.
 
     :param contact_ids: the contacts
     :param operation: the API operation
@@ -96,6 +101,26 @@ async def act_on_each(
 
     calls = Paced(call, clock=clock, max_retry_time=reads.max_retry_time)
     left = deque(contact_ids)
+    fates: Counter[Fate] = Counter()
+    telling = asyncio.create_task(_tell_progress(operation, len(left), calls, fates, clock))
+    try:
+        acts = _act(left, calls, reads, says_ended=says_ended, needs_open=needs_open)
+        async with contextlib.aclosing(acts):
+            async for acted in acts:
+                fates[acted.fate] += 1
+                yield acted
+    finally:
+        telling.cancel()
+
+
+async def _act(
+    left: deque[str],
+    calls: Paced[str, dict[str, Any]],
+    reads: Reads,
+    *,
+    says_ended: frozenset[str],
+    needs_open: bool,
+) -> AsyncGenerator[Acted, None]:
     known = set(left)
     while left:
         ended: dict[str, ConnectError] = {}
@@ -117,11 +142,36 @@ async def act_on_each(
         successors = await reads.successors(ended)
         for contact_id, error in ended.items():
             successor = successors.get(contact_id)
-            if successor is None or successor in known:
+            if isinstance(successor, ConnectError):
+                # What goes on may be open, and there may be no such contact.
+                yield Acted(contact_id, Fate.FAILED, error=successor)
+            elif successor is None or successor in known:
                 yield Acted(contact_id, Fate.ENDED_BEFORE, error=error)
             else:
                 known.add(successor)
                 left.append(successor)
+
+
+async def _tell_progress(
+    operation: str, total: int, calls: Paced[str, dict[str, Any]], fates: Mapping[Fate, int], clock: Clock
+) -> None:
+    done = ended = throttled = 0
+    while True:
+        await clock.async_sleep(PROGRESS_EVERY)
+        done_before, done = done, sum(fates.values())
+        ended_before, ended = ended, calls.ended
+        throttled_before, throttled = throttled, calls.throttled
+        rate = (done - done_before) / PROGRESS_EVERY
+        log.info(
+            "%s: %d of %d contacts done: %.3g a second, %.1f %% throttled, %d failed%s",
+            operation,
+            done,
+            total,
+            rate,
+            100 * (throttled - throttled_before) / max(1, ended - ended_before),
+            fates.get(Fate.FAILED, 0),
+            f", about {timedelta(seconds=round((total - done) / rate))} left" if rate and done < total else "",
+        )
 
 
 async def _has_ended(answer: Answered[str, Any], reads: Reads) -> bool:

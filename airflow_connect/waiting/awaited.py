@@ -30,10 +30,16 @@ __all__ = [
     "count_states",
     "is_list",
     "list_contacts",
+    "name_unknown",
+    "recorder_of",
     "results_of",
+    "unknown_in_words",
 ]
 
 
+#: Rows of unknown fate that a result, and the log, name at most.
+MOST_NAMED: Final = 100
+MOST_IN_LOG: Final = 10
 #: Amazon's are UUIDs; what else it may be is not documented.
 _CONTACT_ID: Final = re.compile(r"[\w.:-]+", re.ASCII)
 
@@ -57,11 +63,22 @@ class Awaited(Protocol):
     def describe_first(self) -> Collection[str] | None:
         """Those that may have ended before that, or may not be there at all; ``None`` for all."""
 
+    @property
+    def went_on_as(self) -> Mapping[str, str]:
+        """What contacts were transferred to that have not ended, as far as is known."""
+
+    @property
+    def unknown(self) -> Sequence[int]:
+        """The numbers of the rows of unknown fate: each may have a contact that nobody waits for."""
+
     def open(self) -> Iterable[str]:
         """Return those that have not ended."""
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome."""
+
+    def transferred(self, contact_id: str, went_on_as: str) -> None:
+        """Keep what a contact was transferred to."""
 
     def flush(self) -> None:
         """Wait until what was added is kept for good."""
@@ -82,14 +99,19 @@ class InMemory:
 
     :param contact_ids: the contacts
     :param outcomes: the outcomes that are known
+    :param went_on_as: what contacts were transferred to, as far as is known
     """
 
     made_since = None
     describe_first = None
+    unknown: Sequence[int] = ()
 
-    def __init__(self, contact_ids: Iterable[str], outcomes: Iterable[Outcome] = ()) -> None:
+    def __init__(
+        self, contact_ids: Iterable[str], outcomes: Iterable[Outcome] = (), went_on_as: Mapping[str, str] | None = None
+    ) -> None:
         self.outcomes: dict[str, Outcome | None] = dict.fromkeys(contact_ids)
         self.counts: Counter[str] = Counter()
+        self.went_on_as: dict[str, str] = dict(went_on_as or {})
         for outcome in outcomes:
             self.add(outcome)
 
@@ -110,6 +132,11 @@ class InMemory:
         """Keep an outcome."""
         self.outcomes[outcome.contact_id] = outcome
         self.counts[str(outcome.state)] += 1
+        self.went_on_as.pop(outcome.contact_id, None)
+
+    def transferred(self, contact_id: str, went_on_as: str) -> None:
+        """Keep what a contact was transferred to."""
+        self.went_on_as[contact_id] = went_on_as
 
     def flush(self) -> None:
         """Do nothing: what is in memory is as safe as it gets."""
@@ -151,16 +178,19 @@ class InResults:
         self.counts: Counter[str] = Counter()
         self.total = 0
         self._open: list[str] = []
+        self.went_on_as: dict[str, str] = {}
         #: Contacts that an earlier run made, and those that have ended and are read again.
         self.describe_first: set[str] = set()
-        self._header, found = made_contacts(path, conn_id=conn_id)
+        self._header, found, self.unknown, _ = made_contacts(path, conn_id=conn_id)
         self.made_since = datetime.fromisoformat(self._header["started"]).timestamp()
-        for contact_id, state, outcome in found:
+        for contact_id, state, outcome, went_on_as in found:
             self.total += 1
             if outcome is not None and not self._wants_more(outcome.get("asked", ())):
                 self.counts[outcome["state"]] += 1
                 continue
             self._open.append(contact_id)
+            if went_on_as is not None:
+                self.went_on_as[contact_id] = went_on_as
             if state is RowState.ALREADY_MADE or outcome is not None:
                 self.describe_first.add(contact_id)
 
@@ -183,15 +213,24 @@ class InResults:
 
         :raises LedgerError: if it cannot be recorded
         """
-        if self._ledger is None:
-            from airflow_connect.record.ledger import Ledger
-            from airflow_connect.record.storage import folder_of
-
-            # What the reader takes for the run's must be the run's; attempts count from 1.
-            header = {name: self._header.get(name) for name in ("dag_id", "run_id", "task_id", "map_index")}
-            self._ledger = Ledger(folder_of(self.path, self.conn_id), header={**header, "try_number": 0})
-        self._ledger.ended(outcome.as_dict(self._attributes), asked=self._attributes)
+        self._recorder().ended(outcome.as_dict(self._attributes), asked=self._attributes)
         self.counts[str(outcome.state)] += 1
+        self.went_on_as.pop(outcome.contact_id, None)
+
+    def transferred(self, contact_id: str, went_on_as: str) -> None:
+        """
+        Record what a contact was transferred to, so that others need not ask for it.
+
+        :raises LedgerError: if it cannot be recorded
+        """
+        if self.went_on_as.get(contact_id) != went_on_as:
+            self.went_on_as[contact_id] = went_on_as
+            self._recorder().transferred(contact_id, went_on_as)
+
+    def _recorder(self) -> Ledger:
+        if self._ledger is None:
+            self._ledger = recorder_of(self.path, self.conn_id, self._header)
+        return self._ledger
 
     def flush(self) -> None:
         """Wait until the outcomes outlast the machine, and others can read them."""
@@ -211,6 +250,23 @@ class InResults:
     def tell(self) -> list[dict[str, Any]]:
         """Return nothing: the outcomes are with the results."""
         return []
+
+
+def recorder_of(path: str, conn_id: str | None, header: Mapping[str, Any]) -> Ledger:
+    """
+    Return what records in a run's results what becomes of its contacts.
+
+    :param path: the folder of the results
+    :param conn_id: the Airflow connection to the object store
+    :param header: of the run's first segment
+    :raises LedgerError: if nothing can be recorded there
+    """
+    from airflow_connect.record.ledger import Ledger
+    from airflow_connect.record.storage import folder_of
+
+    # What the reader takes for the run's must be the run's; attempts count from 1.
+    whose = {name: header.get(name) for name in ("dag_id", "run_id", "task_id", "map_index")}
+    return Ledger(folder_of(path, conn_id), header={**whose, "try_number": 0})
 
 
 def list_contacts(folder: Any, contact_ids: Iterable[str], *, header: Mapping[str, Any]) -> None:
@@ -278,6 +334,29 @@ def results_of(given: object) -> tuple[str, str | None]:
     if not isinstance(path, (str, PathLike)) or not str(path):
         raise TypeError("results is the output of a BulkCreateContactsOperator, or the folder of its results.")
     return str(path), conn_id
+
+
+def name_unknown(rows: Sequence[int]) -> dict[str, Any]:
+    """
+    Return what a result tells of rows of unknown fate: how many there are, and the numbers of the first 100.
+
+    :param rows: their numbers
+    """
+    return {"unknown": len(rows), **({"unknown_rows": list(rows[:MOST_NAMED])} if rows else {})}
+
+
+def unknown_in_words(rows: Sequence[int]) -> str:
+    """
+    Return a sentence for the log about rows of unknown fate.
+
+    :param rows: their numbers, at least one
+    """
+    named = ", ".join(map(str, rows[:MOST_IN_LOG]))
+    more = f" and {len(rows) - MOST_IN_LOG:,} more" if len(rows) > MOST_IN_LOG else ""
+    return (
+        f"of {len(rows):,} rows it is not known whether they have a contact (row {named}{more}). Run the task that "
+        "sent them again, which completes its record, then this one."
+    )
 
 
 def count_states(total: int, counts: Mapping[str, int]) -> dict[str, int]:

@@ -38,8 +38,11 @@ __all__ = ["Wait"]
 
 log = logging.getLogger(__name__)
 
-#: Seconds by which a poll may go on when the time is up: there is one poll, however short the time.
+#: Seconds by which a poll may go on when the time is up: there is one poll, however short the time. After it, the
+#: contacts that it did not read are read for as long as such a time brings an answer.
 LAST_POLL: Final = 30.0
+#: Seconds before the time is up in which a poll is the last: Airflow's own clock may end the wait right after it.
+MARGIN: Final = 1.0
 
 
 class Wait:
@@ -76,6 +79,8 @@ class Wait:
             made_since=awaited.made_since,
             describe_first=awaited.describe_first,
             polled_before=polled_before,
+            went_on_as=awaited.went_on_as,
+            on_transfer=awaited.transferred,
         )
         self._reads = reads
         self._clock = clock
@@ -107,6 +112,8 @@ class Wait:
         """
         Poll once, and keep what has ended. A service that does not answer costs this poll, and not the wait.
 
+        The last poll before the time is up reads each contact that is open: no search decides that one is.
+
         :raises SetupError: if contacts cannot be read at all
         """
         if self.is_met:
@@ -115,6 +122,8 @@ class Wait:
         with contextlib.suppress(TimeoutError):
             async with self._clock.timeout(left):
                 await self._poll(until_met=True)
+        if self._clock.now() >= self._end - MARGIN and not self.is_met:
+            await self._read_rest(until_met=True)
 
     async def poll_until_over(self) -> None:
         """
@@ -154,14 +163,13 @@ class Wait:
         """
         Stop what is still open, each contact once, and keep what became of it.
 
-        What cannot be read is stopped as well.
+        Nothing is read before: what cannot be read is stopped as well.
 
         :raises ConnectError: if contacts cannot be stopped at all
         """
-        await self._poll()
         stopped = await self.stop()
-        self.watch.describe_all_next()
-        await self._poll()
+        self.watch.distrust()
+        await self._read_rest()
         return stopped
 
     async def stop(self) -> Stopped:
@@ -182,9 +190,22 @@ class Wait:
         with ThreadPoolExecutor(1, thread_name_prefix="amazon-connect-stop") as thread:
             return thread.submit(asyncio.run, self.stop()).result()
 
-    async def _poll(self, *, until_met: bool = False) -> None:
+    async def _read_rest(self, *, until_met: bool = False) -> None:
+        """Read each open contact that the last poll has not read, for as long as reads are answered."""
+        while left := len(self.watch.not_described):
+            log.info("%d open contacts are read one by one: a search may not show what has ended", left)
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(LAST_POLL):
+                    await self._poll(until_met=until_met, rest=True)
+            if until_met and self.is_met:
+                return
+            if len(self.watch.not_described) >= left:
+                log.warning("%d contacts cannot be read now, and count as open", left)
+                return
+
+    async def _poll(self, *, until_met: bool = False, rest: bool = False) -> None:
         try:
-            async with contextlib.aclosing(self.watch.poll()) as outcomes:
+            async with contextlib.aclosing(self.watch.poll(rest=rest)) as outcomes:
                 async for outcome in outcomes:
                     self.awaited.add(outcome)
                     if until_met and self.is_met:

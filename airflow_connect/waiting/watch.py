@@ -10,7 +10,8 @@ Two ways of polling::
     role may not search
 
 The index behind SearchContacts lags, so that every search begins :data:`INDEX_LAG` before the end of the last one, and
-once an hour :data:`WIDE_SEARCH` before it. What a search finds is confirmed by DescribeContact, which does not lag.
+once an hour :data:`WIDE_SEARCH` before it. What a search finds is confirmed by DescribeContact, which does not lag. No
+search decides that a contact is open: once a day each open contact is described, and before the time of a wait is up.
 A contact that was transferred is followed to what it went on as (ListAssociatedContacts).
 
 This module knows no Airflow and no client: it takes paced calls and a clock.
@@ -34,7 +35,7 @@ from airflow_connect.calls.each import Paced
 from airflow_connect.calls.retry import MAX_RETRY_TIME, can_pass
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 
     from airflow_connect.calls.clock import Clock
     from airflow_connect.calls.each import Answered
@@ -50,6 +51,8 @@ INDEX_LAG: Final = 300.0
 #: Once in so many seconds a search goes back further, for an index that is behind for once.
 WIDE_EVERY: Final = 3_600.0
 WIDE_SEARCH: Final = 10_800.0
+#: Once in so many seconds a poll describes each contact that is open, for an index that never shows one of them.
+EACH_EVERY: Final = 86_400.0
 #: Contacts on a page of a search, at most.
 PAGE: Final = 100
 #: Seconds that one search may span, as Amazon has it: 8 weeks.
@@ -170,31 +173,39 @@ class Reads:
                 return successor
         return None
 
-    async def successors(self, contact_ids: Iterable[str]) -> dict[str, str]:
+    async def successors(self, contact_ids: Collection[str]) -> dict[str, str | ConnectError]:
         """
-        Return what contacts that have ended were transferred to, of those that were.
+        Return what contacts that have ended were transferred to, of those that were, or why that is not known.
 
         :param contact_ids: the contacts
-        :raises ConnectError: if they cannot be read; where the role may not, there are none
+        :raises SetupError: if contacts cannot be read at all; where the role may not, none was transferred
         """
-        found: dict[str, str] = {}
+        found: dict[str, str | ConnectError] = {}
+        left = dict.fromkeys(contact_ids)
         try:
             async with contextlib.aclosing(self.describe.each(deque(contact_ids))) as answers:
                 async for answer in answers:
-                    if isinstance(answer.error, RequestError):
-                        continue  # there is no such contact
-                    if answer.error is not None:
-                        raise answer.error
-                    outcome = outcome_of(answer.result or {})
-                    if outcome is None or not contact_may_go_on(outcome):
-                        continue
-                    if (successor := await self.successor(answer.item)) is not None:
-                        found[answer.item] = successor
+                    del left[answer.item]
+                    try:
+                        if (successor := await self._successor_of(answer)) is not None:
+                            found[answer.item] = successor
+                    except ConnectError as error:
+                        if isinstance(error, SetupError):
+                            raise
+                        found[answer.item] = error
         except SetupError as error:
             if error.code not in _DENIED:
                 raise
             log.warning("Contacts that were transferred count as ended: %s", error)
+        except ConnectError as error:
+            found.update(dict.fromkeys(left, error))
         return found
+
+    async def _successor_of(self, answer: Answered[str, dict[str, Any]]) -> str | None:
+        if answer.error is not None:
+            raise answer.error
+        outcome = outcome_of(answer.result or {})
+        return await self.successor(answer.item) if outcome is not None and contact_may_go_on(outcome) else None
 
 
 class Watch:
@@ -210,6 +221,8 @@ class Watch:
     :param describe_first: contacts that the first poll describes, since they may have ended before ``made_since``, or
         may not be there at all; ``None`` for all of them
     :param polled_before: whether somebody else has polled for the same contacts before, and remembers nothing
+    :param went_on_as: what contacts were transferred to, as far as is known
+    :param on_transfer: called with a contact and what it was found to be transferred to
     """
 
     def __init__(
@@ -222,9 +235,15 @@ class Watch:
         made_since: float | None = None,
         describe_first: Collection[str] | None = None,
         polled_before: bool = False,
+        went_on_as: Mapping[str, str] | None = None,
+        on_transfer: Callable[[str, str], None] = lambda _, __: None,
     ) -> None:
+        went_on_as = went_on_as or {}
         # The contact to read, which is another one after a transfer, and those that were asked for.
-        self._open = {contact_id: [contact_id] for contact_id in contact_ids}
+        self._open: dict[str, list[str]] = {}
+        for contact_id in contact_ids:
+            self._open.setdefault(went_on_as.get(contact_id, contact_id), []).append(contact_id)
+        self._on_transfer = on_transfer
         self._reads = reads
         self._may_search = True
         self._is_instance_there = False
@@ -235,7 +254,10 @@ class Watch:
         self._polls_to_believe = 1 if polled_before else POLLS_TO_BELIEVE
         self._searched = made_since if made_since is not None else clock.epoch()
         self._wide_at = clock.now() + WIDE_EVERY
+        self._each_at = clock.now() + EACH_EVERY
         self._search_at = clock.now()
+        #: Contacts that were described since the last poll began.
+        self._described: set[str] = set()
         #: Contacts to describe now, and those of them that wait for it or fly.
         self._queue: deque[str] = deque()
         self._queued: set[str] = set()
@@ -245,7 +267,9 @@ class Watch:
         self._failure: ConnectError | None = None
         #: What contacts went on as, as far as this poll has found out.
         self._followed: set[str] = set()
-        self._first = self._open if made_since is None or describe_first is None else describe_first
+        self._first: Collection[str] = self._open
+        if made_since is not None and describe_first is not None:
+            self._first = [went_on_as.get(contact_id, contact_id) for contact_id in describe_first]
 
     @property
     def open(self) -> list[str]:
@@ -257,25 +281,29 @@ class Watch:
         """The same, by the IDs under which they go on now."""
         return list(self._open)
 
-    def describe_all_next(self) -> None:
-        """Describe all that is open at the next poll, whatever a search says: it was just stopped, for one."""
-        for contact_id in self._open:
-            self._doubts.setdefault(contact_id, 0)
+    @property
+    def not_described(self) -> list[str]:
+        """The open contacts that were not described since the last poll began, by the IDs they go on under now."""
+        return [contact_id for contact_id in self._open if contact_id not in self._described]
 
-    async def poll(self) -> AsyncGenerator[Outcome, None]:
+    def distrust(self) -> None:
+        """Take what was described for out of date: the contacts were just stopped, for one."""
+        self._described.clear()
+
+    async def poll(self, *, rest: bool = False) -> AsyncGenerator[Outcome, None]:
         """
         Poll once, and return the outcomes of those that have ended since, each as soon as it is known.
 
         A call that stays without an answer is made again at the next poll.
 
+        :param rest: describe each open contact that was not described since the last poll began, and search nothing
         :raises SetupError: if contacts cannot be read at all
         :raises ConnectError: if no call of this poll was answered
         """
         answered, self._failure = 0, None
-        self._enqueue(self._open if self._sweeps() else [*self._first, *self._doubts])
-        self._first = ()
+        self._enqueue(self.not_described if rest else self._to_describe())
         self._followed.clear()
-        searching = self._start_search()
+        searching = None if rest else self._start_search()
         answers = self._reads.describe.each(self._queue, more=lambda: searching is not None and not searching.done())
         try:
             async with contextlib.aclosing(answers):
@@ -284,6 +312,7 @@ class Watch:
                         self._failure = answer.error
                         continue
                     self._queued.discard(answer.item)
+                    self._described.add(answer.item)
                     answered += 1
                     self.reads += 1
                     for outcome in await self._judge(answer):
@@ -308,6 +337,15 @@ class Watch:
             if not answered:
                 raise self._failure
             log.warning("What could not be read is read again at the next poll: %s", self._failure)
+
+    def _to_describe(self) -> Collection[str]:
+        """Return the contacts that a poll describes before any search, and begin the poll."""
+        self._described.clear()
+        first, self._first = self._first, ()
+        is_due = self._clock.now() >= self._each_at
+        if is_due:
+            self._each_at = self._clock.now() + EACH_EVERY
+        return self._open if is_due or self._sweeps() else [*first, *self._doubts]
 
     def _sweeps(self) -> bool:
         return not self._may_search or len(self._open) <= FEW
@@ -400,9 +438,13 @@ class Watch:
                 raise
             log.warning("What contact %s went on as is read at the next poll: %s", contact_id, error)
             self._doubts.setdefault(contact_id, 0)
+            self._described.discard(contact_id)
             return None
         if successor is not None:
-            self._open.setdefault(successor, []).extend(self._close(contact_id))
+            moved = self._close(contact_id)
+            self._open.setdefault(successor, []).extend(moved)
+            for awaited in moved:
+                self._on_transfer(awaited, successor)
             # What it went on as is read at once, and what seems to have gone on as itself at the next poll.
             if successor not in self._followed:
                 self._followed.add(successor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -175,6 +176,64 @@ def test_results_are_chosen_by_state(run_one: Any, make: Any, amazon_connect: Lo
     assert (tagged["contacts"], stopped["contacts"], stopped["stopped"]) == (1, 3, 3)
     assert amazon_connect.contact(ids[1])["tags"] == {"left": "yes"}
     assert [call.contact_id for call in amazon_connect.calls("StopContact")] == ids[2:]
+
+
+def test_transfer_on_record_saves_calls(run_one: Any, make: Any, amazon_connect: LocalConnect, tmp_path: Path) -> None:
+    """What a run was transferred to is on record: it is stopped with one call for each contact, and nothing is read."""
+    ids = [make() for _ in range(3)]
+    list_contacts(tmp_path, ids, header={"try_number": 1})
+    state, told = run_one(TransferContactOperator, results=str(tmp_path), **TRANSFER)
+    assert (state, told["transferred"], told["results"]) == ("success", 3, str(tmp_path))
+    before = len(amazon_connect.calls())
+    assert run_one(StopContactOperator, results=told)[1]["stopped"] == 3
+    calls = [(call.operation, call.contact_id) for call in amazon_connect.calls()[before:]]
+    stopped = [contact_id for operation, contact_id in calls if operation == "StopContact"]
+    assert sorted(stopped) == sorted(told["went_on_as"][contact_id] for contact_id in ids)
+    assert {operation for operation, _ in calls} <= {"StopContact", "DescribeInstance"}
+
+
+def test_transfer_on_record_is_made_once_by_each_task(
+    run_dag: Any, make: Any, amazon_connect: LocalConnect, tmp_path: Path
+) -> None:
+    """A retry hands nothing on twice, and the next task hands on what the first one made, with one call each."""
+    ids = [make(), make()]
+    list_contacts(tmp_path, ids, header={"try_number": 1})
+    amazon_connect.faults("TransferContact@2:error_503")
+    with new_dag("escalate") as dag:
+        options = {"results": str(tmp_path), "retries": 1, "retry_delay": timedelta(0), **TRANSFER}
+        first = TransferContactOperator(task_id="first", max_retry_time=0, **options)
+        first >> TransferContactOperator(task_id="second", **options)
+    run = run_dag(dag)
+    one, two = xcom(run, "first"), xcom(run, "second")
+    assert (one["transferred"], two["transferred"]) == (2, 2)
+    assert set(one["went_on_as"]) == set(two["went_on_as"]) == set(ids)
+    # Two contacts, and what each of two transfers made of them; the first task was tried twice.
+    assert len(amazon_connect.contacts()) == 6
+    assert len(amazon_connect.calls("TransferContact")) == 6
+    # Whether the contact whose transfer failed has ended, and nothing else.
+    assert len(amazon_connect.calls("DescribeContact")) == 1
+
+
+def test_transfer_of_a_list_is_taken_up(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
+    """The output of a transfer is what the next task stops, also without results."""
+    ids = [make(), make()]
+    told = run_one(TransferContactOperator, contact_id=ids, **TRANSFER)[1]
+    assert run_one(StopContactOperator, results=told)[1]["stopped"] == 2
+    assert {call.contact_id for call in amazon_connect.calls("StopContact")} == set(told["went_on_as"].values())
+    assert run_one(TagContactOperator, results=told, tags={"a": "b"})[1]["tagged"] == 2
+    assert all(amazon_connect.contact(contact_id)["tags"] == {"a": "b"} for contact_id in ids)
+
+
+def test_rows_of_unknown_fate_are_named(
+    run_one: Any, make: Any, amazon_connect: LocalConnect, tmp_path: Path, logged: Any
+) -> None:
+    """Who stops a run hears of the rows that may have contacts that are not on record."""
+    with Ledger(tmp_path, header={"try_number": 1}) as ledger:
+        ledger.intend([(row, None, f"token-{row}", "content") for row in (1, 2)])
+        ledger.created(1, make(), attempts=1)
+    _, told = run_one(StopContactOperator, results=str(tmp_path))
+    assert (told["stopped"], told["unknown"], told["unknown_rows"]) == (1, 1, [2])
+    assert "of 1 rows it is not known whether they have a contact (row 2)" in logged()
 
 
 def test_results_are_what_the_task_created(

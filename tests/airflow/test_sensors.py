@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_connect.api.errors import RetryableError
+from airflow_connect.api.outcome import Outcome, OutcomeState
 from airflow_connect.emulator.resources import TO_QUEUE_FLOW
+from airflow_connect.record.ledger import Ledger
 from airflow_connect.record.results import read_results
 from airflow_connect.sensors.connect import MOST_IDS, ContactSensor
 from airflow_connect.waiting.awaited import list_contacts
@@ -220,12 +223,56 @@ def test_results_on_object_storage(
     assert sorted(call.contact_id or "" for call in amazon_connect.calls("StopContact")) == sorted(ids[1:])
 
 
-def test_id_that_never_existed(sense: Any, mode: dict[str, Any], make: Any, busy: LocalConnect) -> None:
-    """An ID without a contact is a failed one among others."""
-    contact_id = make()
-    state, told = sense(contact_id=[contact_id, "never-existed"], **mode)
-    assert (state, told["completed"], told["failed"]) == ("success", 1, 1)
-    assert told["outcomes"][1]["state"] == "failed"
+def test_contact_that_does_not_exist(
+    sense: Any, mode: dict[str, Any], make: Any, busy: LocalConnect, logged: Any
+) -> None:
+    """A contact that the author named and that does not exist fails the task, which names it and the instance."""
+    state, told = sense(contact_id=[make(), "never-existed"], **mode)
+    assert (state, told) == ("failed", None)
+    assert f"1 of 2 contacts do not exist in instance {busy.instance_id} (never-existed)" in logged()
+
+
+def test_one_contact_that_does_not_exist(sense: Any, busy: LocalConnect, logged: Any) -> None:
+    """Nor does a sensor on one contact end well without it."""
+    assert sense(contact_id="never-existed", poke_interval=0.2) == ("failed", None)
+    assert f"Contact never-existed does not exist in instance {busy.instance_id}: check the contact's ID" in logged()
+
+
+def test_contact_that_does_not_exist_can_be_skipped(sense: Any, busy: LocalConnect) -> None:
+    """Who expects it says so."""
+    arguments = {"contact_id": "never-existed", "skip_if": {"state": "failed"}, "poke_interval": 0.2}
+    assert sense(**arguments)[0] == "skipped"
+
+
+@pytest.mark.parametrize(("created", "state"), [(1, "success"), (0, "failed")])
+def test_contact_of_results_that_does_not_exist(
+    sense: Any,
+    make: Any,
+    busy: LocalConnect,
+    tmp_path: Path,
+    logged: Any,
+    created: int,
+    state: str,
+) -> None:
+    """Of results, a contact that exists no more is named in the log; if none exists, it is another instance."""
+    list_contacts(tmp_path, ["never-existed", *(make() for _ in range(created))], header={"try_number": 1})
+    found, told = sense(results=str(tmp_path), poke_interval=0.2)
+    assert (found, told and told["failed"]) == (state, 1 if created else None)
+    named = "1 of 2 contacts do not exist" if created else "Contact never-existed does not exist"
+    assert f"{named} in instance {busy.instance_id}" in logged()
+
+
+@pytest.mark.parametrize("wait_for", ["all", "any"])
+def test_rows_of_unknown_fate_are_in_the_result(
+    sense: Any, make: Any, busy: LocalConnect, tmp_path: Path, logged: Any, wait_for: str
+) -> None:
+    """Rows that may have contacts that nobody waits for are counted and named; who waits for all is warned."""
+    with Ledger(tmp_path, header={"try_number": 1}) as ledger:
+        ledger.intend([(row, None, f"token-{row}", "content") for row in (1, 2, 3)])
+        ledger.created(1, make(), attempts=1)
+    state, told = sense(results=str(tmp_path), wait_for=wait_for, poke_interval=0.2, deferrable=True)
+    assert (state, told["contacts"], told["unknown"], told["unknown_rows"]) == ("success", 1, 2, [2, 3])
+    assert ("of 2 rows it is not known whether they have a contact (row 2, 3)" in logged()) is (wait_for == "all")
 
 
 def test_transferred_contact(sense: Any, mode: dict[str, Any], make: Any, amazon_connect: LocalConnect) -> None:
@@ -274,13 +321,16 @@ def test_timeout_skips_softly(sense: Any, mode: dict[str, Any], make: Any) -> No
     assert sense(contact_id=make(), timeout=0.5, soft_fail=True, **mode) == ("skipped", None)
 
 
-def test_timeout_returns(sense: Any, mode: dict[str, Any], make: Any, amazon_connect: LocalConnect) -> None:
+def test_timeout_returns(
+    sense: Any, mode: dict[str, Any], make: Any, amazon_connect: LocalConnect, logged: Any
+) -> None:
     """With on_timeout="return" the result says what has ended and what is open; nothing is touched."""
     done, left = make(), make()
     amazon_connect.complete(done)
     state, told = sense(contact_id=[done, left], timeout=0.5, on_timeout="return", **mode)
     assert (state, told["timed_out"], told["completed"], told["open_contacts"]) == ("success", True, 1, [left])
     assert amazon_connect.contact(left)["state"] == "CREATED"
+    assert "The time is up (timeout=0.5): of 2 contacts 1 are open (on_timeout='return')" in logged()
 
 
 def test_timeout_of_one_returns_it_as_open(sense: Any, mode: dict[str, Any], make: Any) -> None:
@@ -300,6 +350,27 @@ def test_timeout_stops(sense: Any, mode: dict[str, Any], make: Any, amazon_conne
     assert (state, told["timed_out"], told["completed"], told["stopped"], told["open"]) == ("success", True, 1, 2, 0)
     assert amazon_connect.contact(second)["disconnect_reason"] == "API"
     assert sorted(call.contact_id for call in amazon_connect.calls("StopContact")) == sorted([left, second])
+
+
+def test_timeout_stops_before_it_reads(
+    monkeypatch: pytest.MonkeyPatch, make: Any, amazon_connect: LocalConnect
+) -> None:
+    """A deferred task whose time is up stops what is open first, also where attributes are wanted and reads fail."""
+    done, left = make(), make()
+    sensor = ContactSensor(
+        task_id="wait", contact_id=[done, left], attributes="all", on_timeout="stop", max_retry_time=0
+    )
+    monkeypatch.setattr(sensor, "store_link", lambda *_: None)  # needs a running task
+    amazon_connect.faults("DescribeContact:error_503=1")
+    event = {
+        "status": "timeout",
+        "summary": {"contacts": 2, "open": 1},
+        "ended": [Outcome(done, OutcomeState.COMPLETED, ended=datetime(2026, 1, 1)).as_dict()],
+        "went_on_as": {},
+    }
+    with pytest.raises(RetryableError):
+        sensor.execute_complete({}, event)
+    assert [call.contact_id for call in amazon_connect.calls("StopContact")] == [left]
 
 
 def test_no_permission_is_an_error(sense: Any, mode: dict[str, Any], make: Any, amazon_connect: LocalConnect) -> None:

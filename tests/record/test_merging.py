@@ -168,7 +168,7 @@ def test_every_reader_agrees(made: list[Attempt]) -> None:
             assert sorted(rows, key=str) == expected_rows(own)
             assert [row[0] for row in rows] == sorted(row[0] for row in rows)
             by_contact = {note.contact_id: note.state for note in own if note.contact_id}
-            assert {one.contact_id: one.state for one in made_contacts(folder)[1]} == by_contact
+            assert {one.contact_id: one.state for one in made_contacts(folder).made} == by_contact
             assert sorted(contacts(folder)) == sorted(by_contact)
             with History(root, asked_by=IDENTITY | {"run_id": run}) as history:
                 check_history(history, run, noted)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_connect.emulator.resources import TO_QUEUE_FLOW
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.triggers import connect as triggers
 from airflow_connect.triggers.connect import ContactTrigger
@@ -129,6 +130,27 @@ def test_outage_is_waited_out(make: Any, amazon_connect: LocalConnect) -> None:
         return await asyncio.wait_for(waiting, 10)
 
     assert asyncio.run(outage())["status"] == "success"
+
+
+def test_many_reads_at_once_have_a_connection_each(
+    make: Any, amazon_connect: LocalConnect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As many reads as fly at once keep their connections: none is thrown away with a warning."""
+    ids = [make() for _ in range(64)]
+    for contact_id in ids:
+        amazon_connect.complete(contact_id)
+    amazon_connect.faults("DescribeContact:slow(0.3)=1")
+    assert asyncio.run(fired(again(ContactTrigger(contact_ids=ids))))["summary"]["completed"] == 64
+    assert [record.message for record in caplog.records if record.name == "urllib3.connectionpool"] == []
+
+
+def test_event_says_what_open_contacts_were_transferred_to(make: Any, amazon_connect: LocalConnect) -> None:
+    """The task that goes on after the trigger need not ask again."""
+    contact_id = make()
+    transfer = {"InstanceId": amazon_connect.instance_id, "ContactFlowId": TO_QUEUE_FLOW.id}
+    successor = amazon_connect.client.transfer_contact(ContactId=contact_id, **transfer)["ContactId"]
+    event = asyncio.run(fired(again(ContactTrigger(contact_ids=[contact_id], deadline=time.time()))))
+    assert event["went_on_as"] == {contact_id: successor}
 
 
 def test_triggers_of_one_instance_share_a_client(make: Any) -> None:

@@ -11,7 +11,16 @@ from airflow_connect.api.errors import LedgerError
 from airflow_connect.api.outcome import Outcome, OutcomeState
 from airflow_connect.record.ledger import Ledger
 from airflow_connect.record.results import read_results
-from airflow_connect.waiting.awaited import InMemory, InResults, contact_ids_of, count_states, list_contacts, results_of
+from airflow_connect.waiting.awaited import (
+    InMemory,
+    InResults,
+    contact_ids_of,
+    count_states,
+    list_contacts,
+    name_unknown,
+    results_of,
+    unknown_in_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,6 +74,33 @@ def test_results_say_what_is_open_and_what_may_have_ended_long_ago(run: Path) ->
     assert abs(awaited.made_since - datetime.now(UTC).timestamp()) < 60
     assert awaited.open() == ["contact-1", "contact-2", "contact-3", "contact-4"]
     assert awaited.summary()["open"] == 4
+
+
+def test_rows_of_unknown_fate_are_named(run: Path) -> None:
+    """A row that was announced and has no answer may have a contact that nobody waits for."""
+    assert list(InResults(str(run)).unknown) == []
+    with Ledger(run, header={**HEADER, "try_number": 2}) as ledger:
+        ledger.intend([(row, None, f"token-{row}", "content") for row in (3, 5, 6)])
+        ledger.created(5, "contact-5", attempts=1)
+    awaited = InResults(str(run))
+    assert (awaited.total, list(awaited.unknown)) == (5, [6])
+    assert name_unknown(awaited.unknown) == {"unknown": 1, "unknown_rows": [6]}
+    assert "(row 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more)" in unknown_in_words(range(1, 13))
+
+
+def test_transfers_are_on_record_until_the_contact_has_ended(run: Path) -> None:
+    """Who takes up a wait knows what contacts were transferred to, the last time."""
+    awaited = InResults(str(run))
+    for successor in ("second", "third", "third"):
+        awaited.transferred("contact-1", successor)
+    awaited.close()
+    assert kinds(run, "transferred") == 2
+    again = InResults(str(run))
+    assert again.went_on_as == {"contact-1": "third"}
+    again.add(outcome("contact-1", went_on_as="third"))
+    again.close()
+    assert InResults(str(run)).went_on_as == {}
+    assert [row["outcome"] for row in read_results(run)] == ["completed", None, None, None]
 
 
 def test_outcomes_are_joined_to_rows(run: Path) -> None:

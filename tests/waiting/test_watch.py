@@ -12,7 +12,6 @@ from airflow_connect.api.errors import RetryableError, SetupError, ThrottledErro
 from airflow_connect.emulator.resources import TO_QUEUE_FLOW
 from airflow_connect.emulator.server import Emulator
 from airflow_connect.hooks.connect import ConnectHook
-from airflow_connect.testing import LocalConnect
 from airflow_connect.waiting.watch import FEW, INDEX_LAG, contacts_needed
 from tests.waiting.scene import TASK, Scene
 
@@ -25,19 +24,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def scene(emulator: Emulator, aws_connection: str) -> Scene:
     return Scene(emulator, ConnectHook(aws_connection))
-
-
-@pytest.fixture
-def scene_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Emulator], Scene]:
-    """The scene of an emulator that a test started itself."""
-
-    def scene(emulator: Emulator) -> Scene:
-        import json
-
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_OWN", json.dumps(LocalConnect(emulator).connection))
-        return Scene(emulator, ConnectHook("aws_own"))
-
-    return scene
 
 
 @pytest.mark.parametrize(
@@ -277,6 +263,23 @@ def test_index_that_lags_more_than_the_overlap_is_searched_again(scene_of: Calla
             told += [one.contact_id for one in scene.poll(watch)]
             emulator.clock.advance(60)
         assert told == [ids[3]]
+
+
+def test_each_open_contact_is_read_once_a_day(scene_of: Callable[[Emulator], Scene]) -> None:
+    """What an index never shows is found all the same, and waits for no deadline."""
+    with Emulator(search_lag_seconds=1e9) as emulator:
+        scene = scene_of(emulator)
+        ids = scene.make(30)
+        watch = scene.watch(ids)
+        assert scene.poll(watch) == []
+        for contact_id in ids[:5]:
+            emulator.complete(contact_id)
+        told: list[str] = []
+        for _ in range(25):
+            emulator.clock.advance(3_600)
+            told += [one.contact_id for one in scene.poll(watch)]
+        assert sorted(told) == sorted(ids[:5])
+        assert scene.read() == 60
 
 
 def test_quota_is_kept_to(scene: Scene) -> None:
