@@ -329,7 +329,7 @@ class Exchange:
 
     :param requests: requests that were about to leave: botocore may repeat a call itself, if it is configured to
     :param status: the HTTP status of the last answer, ``None`` if none came to the last request
-    :param headers: its headers, in lower case
+    :param headers: its headers, in lower case, if it is an error or cannot be read
     :param is_readable: whether its body can be an answer: empty, or one whole JSON object
     :param answered_before: whether the client has had an answer before: what stands in the way now can pass
     """

@@ -108,9 +108,10 @@ def _request_leaves(**_: Any) -> None:
 def _answer_arrives(response_dict: Mapping[str, Any], **_: Any) -> None:
     if (exchange := _under_way.get()) is not None:
         body = response_dict["body"].strip()
-        exchange.status = response_dict["status_code"]
-        exchange.headers = {name.lower(): value for name, value in response_dict["headers"].items()}
+        exchange.status = status = response_dict["status_code"]
         exchange.is_readable = not body or (body.startswith(b"{") and body.endswith(b"}"))
+        if status >= 300 or not exchange.is_readable:  # of what came well, nobody asks for them
+            exchange.headers = {name.lower(): value for name, value in response_dict["headers"].items()}
 
 
 def _exchange(
