@@ -267,7 +267,9 @@ def broken_rules(rules: Mapping[str, Rule], arguments: Mapping[str, Any], prefix
     :param prefix: what is put before the names
     """
     for name, value in arguments.items():
-        if name in rules and is_constant(value) and (broken := rules[name](value)):
+        if name not in rules or not is_constant(value) or given_text(value) is None:
+            continue
+        if broken := rules[name](value):
             shown = repr(value) if len(repr(value)) <= _QUOTED else describe(value)
             yield f"{prefix}{name} {broken}, not {shown}"
 

@@ -88,7 +88,9 @@ def create_contact_task(python_callable: Callable[..., Any] | None = None, **kwa
 
     :param python_callable: the function
     :param kwargs: arguments of :class:`~airflow_connect.operators.connect.CreateContactOperator`
+    :raises ValueError: if one of them is wrong whatever the function returns
     """
+    _CreateContactDecoratedOperator.check_arguments(kwargs.get("task_id", "@task.create_contact"), kwargs)
     return task_decorator_factory(
         python_callable=python_callable,
         # Airflow would infer it from a function that is annotated to return a dict; the task returns an ID.

@@ -68,6 +68,17 @@ def test_a_wrong_constant_is_told_when_the_dag_is_read(kind: type[Any], argument
         kind.partial(task_id="mine", **arguments)
 
 
+def test_a_wrong_constant_of_the_decorator_is_told_when_the_dag_is_read() -> None:
+    """Mapped or not: before the function is called or mapped."""
+    from airflow.providers.common.compat.sdk import task
+
+    with pytest.raises(ValueError, match="channel must be TASK, VOICE or EMAIL, not 'task'"):
+
+        @task.create_contact(channel="task")
+        def mine() -> dict[str, Any]:
+            raise AssertionError
+
+
 def test_what_is_known_later_is_told_later() -> None:
     """A template, also with other signs, an output, and data of a mapped task are not constants of the author."""
     with new_dag("later") as dag:

@@ -166,7 +166,12 @@ def test_values_that_airflow_cannot_store(run_dag: Callable[..., Any], amazon_co
         (("large", "100000000000000000000"),),
     ]
     stored = {task_id: fields for (task_id, _), fields in rendered_fields(run).items()}
-    assert stored["sent"]["attributes"] == {"missing": "nan", "large": "100000000000000000000"}
-    assert stored["infinite"]["attributes"] == {"rate": "inf"}
-    assert stored["half"]["attributes"] == {"mood": "\\ud83d"}
-    assert stored["called"]["op_args"] == ["nan"]
+    expected: list[tuple[str, str, Any]] = [
+        ("sent", "attributes", {"missing": "nan", "large": "100000000000000000000"}),
+        ("infinite", "attributes", {"rate": "inf"}),
+        ("half", "attributes", {"mood": "\\ud83d"}),
+        ("called", "op_args", ["nan"]),
+    ]
+    for task_id, field, value in expected:
+        # Airflow 2.11 stores the text of what it cannot write as JSON.
+        assert stored[task_id][field] in (value, str(value))

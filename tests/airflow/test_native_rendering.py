@@ -123,6 +123,15 @@ def test_what_templates_give(source: str, found: Any) -> None:
     assert template({"field": source}, dag=dag, ds="2026-11-28") == {"field": found}
 
 
+def test_the_option_of_a_task_goes_before_its_dag_s() -> None:
+    """Airflow 3.3 gives operators the option, and renders them with the environment of the Dag."""
+    with new_dag("option"):
+        task = CreateContactOperator(task_id="task", attributes={"number": "{{ 17 }}", "text": "+{{ '17' }}"})
+    task.render_template_as_native_obj = True
+    render(task)
+    assert task.attributes == {"number": 17, "text": "+17"}
+
+
 def test_undefined_names() -> None:
     """What is not defined is an error, and text in a Dag that allows it: never an object of Jinja's."""
     with pytest.raises(UndefinedError, match="nothing"):

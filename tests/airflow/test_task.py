@@ -111,7 +111,7 @@ def fail_before_a_link(folder: Path) -> None:
     unknown = "{{ nothing.more }}"
     CreateContactOperator(task_id="rendering", channel="TASK", name=unknown)
     CreateContactOperator(task_id="checked", channel="TASK", name="x" * 2_000)
-    CreateContactOperator(task_id="hidden", channel="TASK", name="x", sensitive_fields=("nothing",))
+    CreateContactOperator(task_id="hidden", channel="TASK", name="x").sensitive_fields = ("nothing",)
     CreateContactOperator.partial(task_id="mapped", channel="TASK").expand(name=["x" * 2_000])
     CreateContactOperator.partial(task_id="mapped_rendering", channel="TASK", description=unknown).expand(name=["x"])
     StopContactOperator(task_id="stop", contact_id=unknown)
