@@ -428,9 +428,10 @@ class Ledger:
             raise error
         raise LedgerError(
             f"The results cannot be written to {self._place} ({one_line(error)}). Nothing was sent that is not on "
-            "record. Contacts whose answer is not on record count as unknown: they are sent again with the same client "
-            "tokens, which makes no second contact. The task's retry goes on from there, or a clear where no retry is "
-            "left. If the disk is full, make room first; if access is denied, give it."
+            "record. Contacts whose answer is not on record count as unknown: except for calls to customers, they are "
+            "sent again with the same client tokens, which create no second contact while Amazon Connect knows them. "
+            "The task's retry goes on from there, or a clear where no retry is left. If the disk is full, make room "
+            "first; if access is denied, give it."
         ) from error
 
 
