@@ -59,15 +59,15 @@ class Rendering(Generic[Result]):
     :param columns: the columns that the template names without a default: every row must have them
     """
 
-    __slots__ = ("_render", "columns")
+    __slots__ = ("_result_of", "columns")
 
     def __init__(self, render: Callable[[Values], Result], columns: Collection[str] = ()) -> None:
-        self._render = render
+        self._result_of = render
         self.columns = frozenset(columns)
 
     def __call__(self, values: Values) -> Result:
         """Return what a row gives."""
-        return self._render(values)
+        return self._result_of(values)
 
 
 ContactOf = Rendering[dict[str, Any]]
