@@ -380,6 +380,8 @@ class Report:
             elif may_have_sent:
                 self._left[RowState.UNKNOWN] = self._plan.valid
             if ledger is not None:
+                if error is None or not isinstance(error, LedgerError):
+                    ledger.counts(counted(self.states(done)))
                 ledger.close()
         except LedgerError as failure:
             unrecorded = failure

@@ -56,7 +56,7 @@ from airflow_connect.calls.pace import MAX_IN_FLIGHT
 from airflow_connect.links.connect import InstanceLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.record.format import RowState
-from airflow_connect.record.results import export_results, first_attempt, read_results
+from airflow_connect.record.results import count_results, export_results, first_attempt, read_results
 from airflow_connect.record.storage import Place
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ __all__ = [
     "FileRows",
     "RowSource",
     "SqlRows",
+    "count_results",
     "export_results",
     "json_line",
     "read_results",

@@ -93,6 +93,8 @@ class Kind(enum.StrEnum):
     INTENT = "intent"
     #: Rows whose contacts another task instance created: where those are on record. They are ``already_made``.
     FOUND = "found"
+    #: The last line of an attempt that ended: how many rows of the input have which state, over all attempts.
+    COUNTS = "counts"
     #: How the contact ended.
     ENDED = "ended"
     #: What the contact was transferred to, and has not ended as far as is known.

@@ -228,6 +228,15 @@ class Ledger:
             where = posixpath.relpath(f"{folder}/{writer}", self._place.path)
             self._append(_line({"kind": Kind.FOUND, "in": where, "rows": ranges, "at": self._now()}))
 
+    def counts(self, counts: Mapping[str, int]) -> None:
+        """
+        Record how many rows have which state, once nothing else is to be recorded of them.
+
+        :param counts: by state
+        """
+        self._write_references()
+        self._append(_line({"kind": Kind.COUNTS, **counts, "at": self._now()}))
+
     def already_made(self, row: int, key: str | None, token: str, contact_id: str) -> None:
         """
         Record a contact that another task created; needs no intent.

@@ -21,11 +21,13 @@ import itertools
 import json
 import posixpath
 from array import array
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeVar
 
 from airflow_connect.api.errors import LedgerError
 from airflow_connect.api.outcome import ALL_ATTRIBUTES
@@ -34,7 +36,7 @@ from airflow_connect.record.storage import Place, one_line, open_regular, place_
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Self
 
 __all__ = [
@@ -44,10 +46,12 @@ __all__ = [
     "Made",
     "MadeContacts",
     "contacts",
+    "count_results",
     "export_results",
     "first_attempt",
     "made_contacts",
     "read_results",
+    "results_folder",
 ]
 
 #: The columns of :func:`read_results` in their order, with what Parquet calls their types.
@@ -91,6 +95,7 @@ _ROWS_AT_ONCE: Final = 8_192
 _AT_ONCE: Final = 16
 
 _Parameters = tuple[Any, ...]
+_T = TypeVar("_T")
 
 _SCHEMA: Final = """
 PRAGMA journal_mode = OFF;
@@ -322,8 +327,12 @@ def read_results(
     The columns from ``outcome`` on are there once a sensor has seen the contact's end; ``attributes`` hold what it was
     asked for. Memory does not grow with the number of rows.
 
-    :param path: ``results`` of the XCom that the operator returns, or that XCom itself; a ``results_path`` above
-        several runs; or a file that :func:`export_results` wrote. Text, ``pathlib.Path`` or ``ObjectStoragePath``
+    The first rows of a long record of one attempt come before the rest of it is read. What is damaged in the rest is
+    told after them.
+
+    :param path: ``results`` of the XCom that the operator returns, that XCom itself, or the list of them that a mapped
+        task returns; a ``results_path`` above several runs; or a file that :func:`export_results` wrote. Text,
+        ``pathlib.Path`` or ``ObjectStoragePath``
     :param conn_id: the Airflow connection to the object store, for a path that is text
     :param states: yield rows of these states alone (default: all)
     :raises ValueError: if there is no such state
@@ -331,9 +340,25 @@ def read_results(
     """
     if states is not None and (unknown := sorted(set(states) - set(RowState))):
         raise ValueError(f"states must be {', '.join(RowState)}, not {', '.join(unknown)}.")
-    place = _place(path, conn_id)
-    rows = _exported(place) if _is_export(place) else _existing(place).rows()
+    rows = itertools.chain.from_iterable(_each(_rows, _places(path, conn_id)))
     return rows if states is None else (row for row in rows if row["state"] in states)
+
+
+def count_results(path: Any, *, conn_id: str | None = None) -> dict[str, int]:
+    """
+    Return how many rows there are, as ``rows``, and how many of them have each state of :func:`read_results`.
+
+    An attempt that ends records its counts. The whole record is read only where the last attempt was killed, or runs.
+
+    :param path: as for :func:`read_results`
+    :param conn_id: as for :func:`read_results`
+    :raises LedgerError: if there are no results, or they are damaged
+    """
+    counts: Counter[str] = Counter()
+    for place in _places(path, conn_id):
+        told = None if _is_export(place) else _told_counts(place)
+        counts.update(Counter(row["state"] for row in _rows(place)) if told is None else told)
+    return {"rows": counts.total(), **{state.value: counts[state.value] for state in RowState}}
 
 
 def contacts(path: Any, *, conn_id: str | None = None) -> Iterator[str]:
@@ -344,10 +369,9 @@ def contacts(path: Any, *, conn_id: str | None = None) -> Iterator[str]:
     :param conn_id: as for :func:`read_results`
     :raises LedgerError: if there are no results, or they are damaged
     """
-    place = _place(path, conn_id)
-    if _is_export(place):
-        return (row["contact_id"] for row in _exported(place) if row["contact_id"] is not None)
-    return _existing(place).contacts()
+    places = _places(path, conn_id)
+    found = itertools.chain.from_iterable(_each(_contacts, places))
+    return found if len(places) == 1 else _once(found)
 
 
 class Made(NamedTuple):
@@ -392,7 +416,7 @@ def made_contacts(path: Any, *, conn_id: str | None = None) -> MadeContacts:
     :param conn_id: as for :func:`read_results`
     :raises LedgerError: if there are no results, or they are damaged
     """
-    place = _place(path, conn_id)
+    place = place_of(*results_folder(path, conn_id))
     if _is_export(place):
         raise LedgerError(f"{place} was exported: nothing can be recorded in it. Give the folder of a run's results.")
     records = _existing(place)
@@ -421,7 +445,7 @@ def export_results(
     :param states: write rows of these states alone (default: all)
     :raises LedgerError: if there are no results, they are damaged, or the target cannot be written
     """
-    place = _place(target, target_conn_id)
+    place = place_of(target, target_conn_id)
     if not _is_export(place):
         raise LedgerError(f"Results are exported to files that end in {', '.join(_EXPORTS)}; {place} does not.")
     rows = read_results(path, conn_id=conn_id, states=states)
@@ -507,22 +531,165 @@ def _exported(place: Place) -> Iterator[dict[str, Any]]:
 # --- Segments -----------------------------------------------------------------------------------------------------
 
 
-def _place(path: Any, conn_id: str | None) -> Place:
-    if isinstance(path, Mapping):
-        if not path.get("results"):
-            raise LedgerError("There are no results: a dry run, or a task that has sent nothing, has none.")
-        path, conn_id = path["results"], conn_id or path.get("results_conn_id")
-    return place_of(path, conn_id)
+def results_folder(given: Any, conn_id: str | None = None) -> tuple[Any, str | None]:
+    """
+    Return the folder of results, and the connection to its object store.
+
+    Of a mapped task it is the folder that has those of all its task instances.
+
+    :param given: what a bulk operator or a sensor returned, the list of this that a mapped task returns, or a folder
+    :param conn_id: the connection, if the author gives one
+    :raises LedgerError: if it is something else, or the summary of a dry run
+    """
+    if not _is_list(given):
+        return _folder(given, conn_id)
+    folders = [_folder(item, conn_id) for item in given]
+    if len(folders) == 1:
+        return folders[0]
+    above = {(str(folder).rpartition("/map_index=")[0], conn_id) for folder, conn_id in folders}
+    if len(above) != 1 or not all(parent for parent, _ in above):
+        raise LedgerError("The results are not those of one mapped task. Give the output of one task.")
+    [found] = above
+    return found
+
+
+def _folder(given: Any, conn_id: str | None) -> tuple[Any, str | None]:
+    if not isinstance(given, Mapping):
+        if given is None or not str(given):
+            raise LedgerError(
+                "There are no results: the task returned nothing. A task that failed has its summary in its XCom "
+                "'summary', and a task that was skipped has none."
+            )
+        return given, conn_id
+    if not given.get("results"):
+        if "estimated_seconds" in given:
+            raise LedgerError(
+                "There are no results: this is the summary of a dry run, which sends nothing. Run the task without "
+                "dry_run."
+            )
+        raise LedgerError(
+            "There are no results: this is not the summary of a bulk task, which has their folder as 'results'. Give "
+            "the output of a BulkCreateContactsOperator, or the folder of its results."
+        )
+    return given["results"], conn_id or given.get("results_conn_id")
+
+
+def _is_list(given: Any) -> bool:
+    return isinstance(given, Sequence) and not isinstance(given, str)
+
+
+def _places(path: Any, conn_id: str | None) -> list[Place]:
+    """Return the folders or files of results, in their order."""
+    if not _is_list(path):
+        return [place_of(*_folder(path, conn_id))]
+    places = [place_of(*_folder(item, conn_id)) for item in path]
+    if not places:
+        raise LedgerError("There are no results: the list of summaries is empty. The mapped task had no task instance.")
+    return places
+
+
+def _each(read: Callable[[Place], Iterator[_T]], places: list[Place]) -> Iterator[Iterator[_T]]:
+    """Yield what is read from each place; what is wrong with the first is told at once."""
+    return itertools.chain([read(places[0])], map(read, places[1:]))
+
+
+def _rows(place: Place) -> Iterator[dict[str, Any]]:
+    if _is_export(place):
+        if place.is_local and not Path(place.path).exists():
+            raise _missing(place)
+        return _exported(place)
+    if head := _head(place):
+        return itertools.chain(head, _after(place, len(head)))
+    return _existing(place).rows()
+
+
+def _contacts(place: Place) -> Iterator[str]:
+    if _is_export(place):
+        return (row["contact_id"] for row in _exported(place) if row["contact_id"] is not None)
+    return _existing(place).contacts()
+
+
+def _once(contact_ids: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for contact_id in contact_ids:
+        if contact_id not in seen:
+            seen.add(contact_id)
+            yield contact_id
+
+
+def _head(place: Place) -> list[dict[str, Any]]:
+    """
+    Return the first rows of a long record of one attempt, as far as nothing that follows can change them.
+
+    A contact that is created stays so. With several attempts, or the outcomes that a sensor saw, any line may count.
+    """
+    segments = _segments(place)
+    if len({(segment.folder, segment.writer) for segment in segments}) != 1:
+        return []
+    is_long = Path(segments[0].path).stat().st_size > _BLOCK_BYTES if place.is_local else len(segments) > 1
+    if not is_long:
+        return []
+    first = _Records(place, only=segments[:1]).rows()
+    with closing(first):  # type: ignore[type-var]  # a generator
+        head = list(itertools.takewhile(lambda row: row["state"] == RowState.CREATED, first))
+    return head if [row["row"] for row in head] == list(range(1, len(head) + 1)) else []
+
+
+def _after(place: Place, row: int) -> Iterator[dict[str, Any]]:
+    """Yield the rows after a number, once the whole record is read."""
+    yield from (told for told in _existing(place).rows() if told["row"] > row)
+
+
+def _told_counts(place: Place) -> Counter[str] | None:
+    """Return the counts that the last attempts below a place recorded when they ended, ``None`` if one did not."""
+    last: dict[str, Segment] = {}
+    attempts: dict[str, set[str]] = {}
+    for segment in _segments(place):
+        attempt = int(segment.writer.partition("-")[0])
+        before = last.get(segment.folder)
+        latest = -1 if before is None else int(before.writer.partition("-")[0])
+        if attempt > latest:
+            attempts[segment.folder] = set()
+        if attempt >= latest:
+            attempts[segment.folder].add(segment.writer)
+            last[segment.folder] = segment
+    if not last or any(len(writers) > 1 for writers in attempts.values()):
+        return None
+    counts: Counter[str] = Counter()
+    for segment in last.values():
+        line = place.last_line(segment.path)
+        try:
+            event = json.loads(line)
+            if event["kind"] != Kind.COUNTS:
+                return None
+            counts.update({state.value: int(event[state.value]) for state in RowState})
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None  # who reads all of it tells what is damaged
+    return counts
+
+
+def _segments(place: Place) -> list[Segment]:
+    """Return the segments below a place, in order; none where they cannot be listed, which reading them tells."""
+    with suppress(Exception):  # a store's errors are of its own kinds
+        return sorted(filter(None, map(Segment.at, place.find())))
+    return []
 
 
 def _existing(place: Place) -> _Records:
     records = _Records(place)
-    if not records.writers:
-        records.close()
-        raise LedgerError(
-            f"There are no results below {place}. Check the path, and what it can be read with (conn_id)."
+    if records.writers:
+        return records
+    records.close()
+    raise _missing(place)
+
+
+def _missing(place: Place) -> LedgerError:
+    if place.is_local and not Path(place.path).exists():
+        return LedgerError(
+            f"There are no results below {place} on this worker. If another worker wrote them on its own disk, let the "
+            "tasks share them: set results_path to a bucket or to a folder that all workers have."
         )
-    return records
+    return LedgerError(f"There are no results below {place}. Check the path, and what it can be read with (conn_id).")
 
 
 class _Records:
@@ -532,10 +699,18 @@ class _Records:
     :param place: a ``results_path`` or a task instance's folder
     :param by_token: whether records are to be found by their tokens
     :param asked_by: whose records are the asking task instance's own (default: all)
+    :param only: read the first block of these segments alone
     :raises LedgerError: if a segment is damaged, or cannot be read
     """
 
-    def __init__(self, place: Place, *, by_token: bool = False, asked_by: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        *,
+        by_token: bool = False,
+        asked_by: Mapping[str, Any] | None = None,
+        only: list[Segment] | None = None,
+    ) -> None:
         import sqlite3
 
         self.database: sqlite3.Connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -549,7 +724,7 @@ class _Records:
         self._outside: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
         self._found: list[_Found] = []
         try:
-            self._read_all()
+            self._read_all(only)
             if by_token:
                 self.database.execute("CREATE INDEX by_token ON record (token)")
         except LedgerError:
@@ -565,11 +740,11 @@ class _Records:
     def close(self) -> None:
         self.database.close()
 
-    def _read_all(self) -> None:
-        segments = sorted(filter(None, map(Segment.at, self._place.find())))
+    def _read_all(self, only: list[Segment] | None) -> None:
+        segments = sorted(filter(None, map(Segment.at, self._place.find()))) if only is None else only
         self.database.execute("BEGIN")
         for segment, blocks in self._contents(segments):
-            self._read(segment, blocks)
+            self._read(segment, blocks if only is None else itertools.islice(blocks, 1))
         # What others refer to, those whom they refer to have.
         headers = dict(self.writers.values())
         self._resolve(found for found in self._found if self._asked_by <= headers[found.writer].items())
@@ -627,7 +802,7 @@ class _Records:
                         if not is_outside:
                             told = (_text(event, "contact_id"), _text(event, "at"), _text(event, "went_on_as"))
                             transferred.append((*told, *_texts(event, ("called_for", "token"))))
-                    else:
+                    elif kind != "counts":
                         raise ValueError("tells an unknown kind of event")  # noqa: TRY301
                 except KeyError as error:
                     raise damaged(segment.path, line, f"has no {error.args[0]}") from None

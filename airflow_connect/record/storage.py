@@ -14,12 +14,15 @@ import secrets
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from airflow_connect.api.errors import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+#: Bytes of a file's end that have its last line.
+_TAIL_BYTES: Final = 4_096
 
 __all__ = ["Place", "folder_of", "one_line", "open_regular", "place_of"]
 
@@ -78,6 +81,17 @@ class Place:
         """Return the first line of a file of the folder; it ends with a line break, unless it breaks off."""
         with self.open(f"{self.path}/{name}") as file:
             return file.readline()
+
+    def last_line(self, path: str) -> bytes:
+        """Return the last line of a file, as :meth:`find` returns its path; nothing if it breaks off or is long."""
+        if self.is_local:
+            with self.open(path) as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                end = file.read()
+        else:
+            end = self.fs.cat_file(path, start=-_TAIL_BYTES)
+        lines = end.split(b"\n")
+        return lines[-2] if len(lines) > 2 and not lines[-1] else b""
 
     def read(self, name: str) -> bytes | None:
         """Return a small file of the folder, ``None`` where it is not there."""

@@ -13,6 +13,7 @@ from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from airflow_connect.api.errors import LedgerError
 from airflow_connect.api.outcome import ALL_ATTRIBUTES, OutcomeState
 from airflow_connect.record.format import RowState
 
@@ -325,12 +326,15 @@ def results_of(given: object) -> tuple[str, str | None]:
     """
     Return the folder of results, and the connection to its object store.
 
-    :param given: what a bulk operator or a sensor returned, or a folder
-    :raises TypeError: if it is neither
+    :param given: what a bulk operator or a sensor returned, the list of it that a mapped one returned, or a folder
+    :raises TypeError: if it is neither, or the summary of a dry run
     """
-    path, conn_id = (
-        (given.get("results"), given.get("results_conn_id")) if isinstance(given, Mapping) else (given, None)
-    )
+    from airflow_connect.record.results import results_folder
+
+    try:
+        path, conn_id = results_folder(given)
+    except LedgerError as error:
+        raise TypeError(str(error)) from None
     if not isinstance(path, (str, PathLike)) or not str(path):
         raise TypeError("results is the output of a BulkCreateContactsOperator, or the folder of its results.")
     return str(path), conn_id

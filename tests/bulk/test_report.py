@@ -28,7 +28,7 @@ from airflow_connect.emulator.server import Emulator
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.record.format import RowState, run_folder
 from airflow_connect.record.ledger import Ledger
-from airflow_connect.record.results import History, read_results
+from airflow_connect.record.results import History, count_results, read_results
 from airflow_connect.record.storage import Place
 from tests.bulk.planning import planned, rows_of
 from tests.bulk.sending import AtOnce
@@ -237,6 +237,7 @@ def check(scene: Scene, ended: Ended, folder: Path, emulator: Emulator) -> None:
     assert [result["row"] for result in results] == list(range(1, count + 1))
     assert ended.states.total() == count
     assert +ended.states == Counter(RowState(result["state"]) for result in results)
+    assert count_results(folder) == counted(ended.states)
     assert sum(counted(ended.states).values()) == 2 * count
     # What arrived is what is on record.
     contacts = {contact["id"]: contact["attributes"]["row"] for contact in emulator.contacts()}

@@ -97,6 +97,8 @@ def test_lines(tmp_path: Path) -> None:
         for row in (9, 10, 12):
             made = Known(RowState.ALREADY_MADE, recorded_in=(f"{tmp_path}/other", "1-0123abcd", row + 100))
             ledger.not_again(row, f"order-{row}", f"t{row}", made)
+        ledger.counts({"created": 1, "failed": 1})
+        ledger.transferred("contact-1", "contact-2")
     at = "2027-01-15T08:00:00.250+00:00"
     found = lines(tmp_path)
     writer = found[0]["writer"]
@@ -130,6 +132,15 @@ def test_lines(tmp_path: Path) -> None:
         {"kind": "not_sent", "row": 7, "key": "order-7", "token": "t7", "attempts": 0, "at": at},
         {"kind": "not_sent", "row": 8, "key": None, "token": "t8", "attempts": 0, "at": at},
         {"kind": "found", "in": "other/1-0123abcd", "rows": [[9, 109, 2], [12, 112, 1]], "at": at},
+        {"kind": "counts", "created": 1, "failed": 1, "at": at},
+        {
+            "kind": "transferred",
+            "at": at,
+            "contact_id": "contact-1",
+            "went_on_as": "contact-2",
+            "called_for": None,
+            "token": None,
+        },
     ]
     assert {line["kind"] for line in found} == {*Kind, *RowState}
 

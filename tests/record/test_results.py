@@ -18,14 +18,18 @@ import pytest
 
 from airflow_connect.api.errors import LedgerError, RequestError, RetryableError
 from airflow_connect.record import results
+from airflow_connect.record.format import RowState
 from airflow_connect.record.ledger import Ledger, run_folder
 from airflow_connect.record.results import (
     COLUMNS,
     History,
     contacts,
+    count_results,
     export_results,
     first_attempt,
+    made_contacts,
     read_results,
+    results_folder,
 )
 from airflow_connect.record.storage import Place
 from tests.record.headers import HEADER, IDENTITY
@@ -438,6 +442,93 @@ def test_what_is_not_a_file_is_refused(read: Callable[[Any], Any], tmp_path: Pat
         return
     with pytest.raises(LedgerError, match=r"1-0123abcd-1.jsonl is not a file"):
         read(tmp_path)
+
+
+# --- What is given as results -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "read", [read_results, contacts, count_results, results_folder], ids=lambda read: read.__name__
+)
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"rows": 3, "not_sent": 3, "estimated_seconds": 1.5}, "this is the summary of a dry run"),
+        ([{"rows": 3, "estimated_seconds": 1.5}], "this is the summary of a dry run"),
+        ({"contacts": 3}, "this is not the summary of a bulk task"),
+        (None, "the task returned nothing"),
+        ([None], "the task returned nothing"),
+    ],
+)
+def test_what_has_no_results_is_told(read: Callable[[Any], Any], given: Any, told: str) -> None:
+    """A dry run, another task's output and nothing at all are told as what they are, before anything is read."""
+    with pytest.raises(LedgerError, match=told):
+        read(given)
+
+
+def test_results_that_this_worker_does_not_see(tmp_path: Path) -> None:
+    """A folder on another worker's disk is told so, with what to do; so is an exported file."""
+    for path in (tmp_path / "of-another-worker", tmp_path / "exported.jsonl"):
+        with pytest.raises(LedgerError, match=r"on this worker\. If another worker wrote them .* set results_path"):
+            read_results(path)
+
+
+def test_results_of_a_mapped_task(tmp_path: Path) -> None:
+    """The list of summaries that a mapped bulk task returns gives the results of all of its task instances."""
+    summaries = []
+    for index in range(3):
+        whose = {**IDENTITY, "map_index": index}
+        folder = run_folder(tmp_path, **whose)
+        with Ledger(folder, header={**HEADER, **whose, "rows": 1}) as ledger:
+            ledger.intend([(1, None, f"t{index}", "c")])
+            ledger.created(1, f"contact-{index}", attempts=1)
+            ledger.counts({"rows": 1, **dict.fromkeys(RowState, 0), "created": 1})
+        summaries.append({"rows": 1, "results": str(folder)})
+    assert [row["contact_id"] for row in read_results(summaries)] == ["contact-0", "contact-1", "contact-2"]
+    assert list(contacts(summaries)) == ["contact-0", "contact-1", "contact-2"]
+    assert count_results(summaries)["created"] == 3
+    assert export_results(summaries, tmp_path / "out.jsonl") == 3
+    folder, _ = results_folder(summaries)
+    assert [made.contact_id for made in made_contacts(summaries).made] == list(contacts(folder))
+    with pytest.raises(LedgerError, match="not those of one mapped task"):
+        results_folder([*summaries, {"results": str(tmp_path / "other" / "map_index=0")}])
+    with pytest.raises(LedgerError, match="the list of summaries is empty"):
+        read_results([])
+
+
+def test_first_row_and_count_come_before_the_whole_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long record tells its first rows and its counts without being read to its end, and then everything."""
+    rows = 3_000
+    with Ledger(tmp_path, header={**HEADER, "rows": rows}) as ledger:
+        for first in range(1, rows, 100):
+            ledger.intend((row, None, f"t{row}", "c" * 60) for row in range(first, first + 100))
+            for row in reversed(range(first, first + 100)):
+                if row == 2_500:
+                    ledger.failed(row, REFUSED, attempts=1)
+                else:
+                    ledger.created(row, f"contact-{row}", attempts=1)
+        ledger.counts({"rows": rows, **dict.fromkeys(RowState, 0), "created": rows - 1, "failed": 1})
+    [segment] = tmp_path.iterdir()
+    read = 0
+    of_segment = results._events
+
+    def counting(path: str, blocks: Any) -> Any:
+        def counted() -> Any:
+            nonlocal read
+            for block in blocks:
+                read += len(block)
+                yield block
+
+        return of_segment(path, counted())
+
+    monkeypatch.setattr(results, "_events", counting)
+    found = read_results(tmp_path)
+    assert next(found)["contact_id"] == "contact-1"
+    assert count_results(tmp_path) == {"rows": rows, **dict.fromkeys(RowState, 0), "created": rows - 1, "failed": 1}
+    assert 0 < read < segment.stat().st_size / 2
+    rest = list(found)
+    assert [row["row"] for row in rest] == list(range(2, rows + 1))
+    assert [row["row"] for row in rest if row["state"] == "failed"] == [2_500]
 
 
 # --- What other task instances created ----------------------------------------------------------------------------
