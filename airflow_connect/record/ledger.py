@@ -69,7 +69,8 @@ class Ledger:
     :meth:`flush` wait for it. All methods but those and :meth:`close` return at once.
 
     A record that is removed, moved or replaced while it is written is an error from then on: :meth:`check` finds it at
-    once on the worker's disk, and within about a second in an object store.
+    once on the worker's disk, and within about a second in an object store, or where only files of earlier attempts are
+    concerned.
 
     :param folder: of the task instance, see :func:`run_folder`; a ``pathlib.Path`` or an ``ObjectStoragePath``. It is
         made if it is not there
@@ -549,15 +550,14 @@ class _File:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._guard = guard
         self._name = f"{writer}-1.jsonl"
-        self._folder, self._path = str(folder), str(folder / self._name)
+        self._path = str(folder / self._name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         descriptor = os.open(self._path, flags, 0o640)
         self._file = os.fdopen(descriptor, "wb", buffering=0)
-        status = os.fstat(descriptor)
-        self._inode = (status.st_dev, status.st_ino)
         self._size = 0
-        #: When the folder had changed last as the guard looked at it.
-        self._changed = 0
+        #: What tells the file from another one of its name. Some network file systems make it up for each call.
+        self._inode = _inode(os.fstat(descriptor))
+        self._has_inode = self._inode == _inode(os.stat(self._path))  # noqa: PTH116
         self._broken: OSError | None = None
         self._unsynced = False
         self.append(header)
@@ -577,14 +577,10 @@ class _File:
         size = self._size
         try:
             status = os.stat(self._path)  # noqa: PTH116  # before each request: a Path costs more than the call
-            changed = os.stat(self._folder).st_mtime_ns  # noqa: PTH116
         except FileNotFoundError:
             self._guard.lose(self._name)
-        if (status.st_dev, status.st_ino) != self._inode or status.st_size < size:
+        if (self._has_inode and _inode(status) != self._inode) or status.st_size < size:
             self._guard.lose(self._name)
-        if changed != self._changed:
-            self._guard.look()
-            self._changed = changed
 
     def sync(self) -> None:
         if self._broken:
@@ -601,6 +597,10 @@ class _File:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _inode(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 class _Objects:
