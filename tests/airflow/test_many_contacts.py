@@ -151,9 +151,9 @@ def test_failures_are_counted_and_the_rest_is_done(run_one: Any, make: Any, amaz
     "arguments",
     [
         {},
-        {"contact_id": "a", "results": "/tmp/a"},
+        {"contact_id": "{{ 'a' }}", "results": "/tmp/a"},
         {"contact_id": ["a"], "state": "open"},
-        {"results": "/tmp/a", "state": "closed"},
+        {"results": "/tmp/a", "state": "{{ 'closed' }}"},
         {"contact_id": [None]},
         {"results": "/tmp/a", "state": []},
     ],
