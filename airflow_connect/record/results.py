@@ -91,6 +91,9 @@ _BLOCK_BYTES: Final = 1 << 18
 _LINE_BYTES: Final = 1 << 24
 #: Rows that are written to or read from a file of Parquet at a time.
 _ROWS_AT_ONCE: Final = 8_192
+_ROWS_READ: Final = 512
+#: Characters of attributes after which a row group of Parquet ends.
+_BATCH_BYTES: Final = 8 << 20
 #: Segments that an object store is asked for at once: each is one request.
 _AT_ONCE: Final = 16
 
@@ -496,10 +499,25 @@ def _write_parquet(rows: Iterable[Mapping[str, Any]], file: BinaryIO, _name: str
     )
     count = 0
     with parquet.ParquetWriter(file, schema) as writer:
-        while batch := list(itertools.islice(rows, _ROWS_AT_ONCE)):
+        for batch in _batches(rows):
             writer.write_table(pa.Table.from_pydict({name: [row[name] for row in batch] for name in COLUMNS}, schema))
             count += len(batch)
     return count
+
+
+def _batches(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Yield rows in batches of many rows, or of fewer with many attributes: a row may have 32 KiB of them."""
+    batch: list[Mapping[str, Any]] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        if attributes := row["attributes"]:
+            size += sum(map(len, attributes)) + sum(map(len, attributes.values()))
+        if len(batch) == _ROWS_AT_ONCE or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _exported(place: Place) -> Iterator[dict[str, Any]]:
@@ -509,7 +527,9 @@ def _exported(place: Place) -> Iterator[dict[str, Any]]:
         from pyarrow import parquet
 
         with place.fs.open(place.path, "rb") as file:
-            for batch in parquet.ParquetFile(file).iter_batches(_ROWS_AT_ONCE):
+            # Without a buffer, a column of a whole row group is read at once.
+            table = parquet.ParquetFile(file, buffer_size=_BLOCK_BYTES, pre_buffer=False)
+            for batch in table.iter_batches(_ROWS_READ):
                 for row in batch.to_pylist():
                     attributes = row["attributes"]
                     yield row | {"attributes": attributes if attributes is None else dict(attributes)}
@@ -1102,10 +1122,13 @@ def _text(event: Any, name: str) -> str:
 def _texts(event: Any, names: Iterable[str]) -> _Parameters:
     """Return what is text where it is there."""
     values = tuple(map(event.get, names))
-    for value, name in zip(values, names, strict=True):
-        if value is not None and type(value) is not str:
-            raise ValueError(f"has {name} that is not text")
+    if not _TEXT_OR_NOTHING.issuperset(map(type, values)):
+        name = next(name for name, value in zip(names, values, strict=True) if type(value) not in _TEXT_OR_NOTHING)
+        raise ValueError(f"has {name} that is not text")
     return values
+
+
+_TEXT_OR_NOTHING: Final = frozenset({str, type(None)})
 
 
 def _settled(writer: int, event: Any, intents: dict[int, _Parameters]) -> _Parameters:

@@ -713,6 +713,23 @@ def test_export_that_breaks_off(full: Path, tmp_path: Path, monkeypatch: pytest.
     assert list(out.iterdir()) == []
 
 
+def test_parquet_of_rows_with_many_attributes_is_written_in_small_parts(attempts: Attempts, tmp_path: Path) -> None:
+    """What is held at a time is bounded in bytes, however much each row has."""
+    from pyarrow import parquet
+
+    attributes = {"note": "x" * 32_000}
+    attempts.attempt(*((row, f"t{row}", "created", f"contact-{row}") for row in range(1, 601)))
+    with Ledger(attempts.folder, header=attempts.header | {"try_number": 0}) as ledger:
+        for row in range(1, 601):
+            ledger.ended({"contact_id": f"contact-{row}", "state": "completed", "attributes": attributes})
+    path = tmp_path / "out.parquet"
+    assert export_results(attempts.folder, path) == 600
+    assert parquet.ParquetFile(path).metadata.num_row_groups == 3
+    rows = list(read_results(path))
+    assert [row["row"] for row in rows] == list(range(1, 601))
+    assert all(row["attributes"] == attributes for row in rows)
+
+
 def test_export_to_another_kind_of_file(full: Path, tmp_path: Path) -> None:
     """The name of the target tells its format; other names are refused before anything is read."""
     with pytest.raises(LedgerError, match=r"end in \.jsonl, \.jsonl\.gz, \.parquet; .*out\.csv does not"):
