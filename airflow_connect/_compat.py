@@ -438,11 +438,39 @@ def is_deferral_timeout(next_method: str, next_kwargs: Mapping[str, Any] | None)
 
 
 def storage_path(path: str, conn_id: str | None = None) -> Any:
-    """Return an ``ObjectStoragePath``, whose module is another one since Airflow 3 and costs an import of its own."""
+    """
+    Return an ``ObjectStoragePath``, whose module is another one since Airflow 3 and costs an import of its own.
+
+    :param path: as in ``s3://bucket/key``
+    :param conn_id: Airflow's connection to the store
+    :raises ImportError: if the package that the store needs is not installed, naming it
+    """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    # Airflow 2.11 takes an explicit None for the word on it, and forgets the connection that the path names.
-    return ObjectStoragePath(path, **({} if conn_id is None else {"conn_id": conn_id}))
+    try:
+        # Airflow 2.11 takes an explicit None for the word on it, and forgets the connection that the path names.
+        found = ObjectStoragePath(path, **({} if conn_id is None else {"conn_id": conn_id}))
+        _ = found.fs
+    except (ImportError, ValueError) as error:
+        if isinstance(error, ValueError) and "filesystem" not in str(error):
+            raise
+    else:
+        return found
+    scheme = path.partition("://")[0]
+    known = (package for package, schemes in _STORES.items() if scheme in schemes)
+    package = next(known, f"the provider of Airflow that knows {scheme}://")
+    raise ImportError(
+        f"{path} is in a store whose package is not installed here. Install {package} where the task runs."
+    )
+
+
+#: What Airflow needs for the stores that its own providers know.
+#: https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/objectstorage.html
+_STORES: Final = {
+    "apache-airflow-providers-amazon[s3fs]": ("s3", "s3a", "s3n"),
+    "apache-airflow-providers-google": ("gs", "gcs"),
+    "apache-airflow-providers-microsoft-azure": ("abfs", "abfss", "adl"),
+}
 
 
 def default_results_path() -> str:

@@ -185,7 +185,7 @@ def _reference_types() -> str:
         ("`'+41791234567'` (a sign)", "+41791234567"),
         ("`'2026-12-24'`, `date(2026, 12, 24)`", date(2026, 12, 24)),
         ("`'2026-12-24T18:00:00+01:00'`", "2026-12-24T18:00:00+01:00"),
-        ("`'kim@example.com'`", "kim@example.com"),
+        ("`'kim@example.com'`, `'mailto:kim@example.com'`", "mailto:kim@example.com"),
         ("`'Second floor'`", "Second floor"),
     ]
     rows = []

@@ -67,6 +67,7 @@ __all__ = [
     "checked_key",
     "choice",
     "converter",
+    "cut_contact_arn",
     "cut_instance_arn",
     "describe",
     "is_absent",
@@ -501,6 +502,29 @@ def _instance_id(shape: Shape) -> Converter:
     return convert
 
 
+def _contact_id(shape: Shape) -> Converter:
+    string = _string(shape)
+
+    def convert(value: Any, path: str, faults: list[Fault]) -> Any:
+        return string(cut_contact_arn(value) if isinstance(value, str) else value, path, faults)
+
+    return convert
+
+
+_CONTACT_ARN: Final = re.compile(r"arn:[a-z0-9-]+:connect:[a-z0-9-]+:[0-9]+:instance/[^/]+/contact/([^/]+)")
+
+
+def cut_contact_arn(contact: str) -> str:
+    """
+    Return the contact ID of a contact's ARN; anything else as it is.
+
+    ``arn:aws:connect:us-east-1:123456789012:instance/d4b9…/contact/5f1c…`` becomes ``5f1c…``.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonconnect.html
+    """
+    found = _CONTACT_ARN.fullmatch(contact)
+    return found[1] if found else contact
+
+
 def cut_instance_arn(instance: str) -> str:
     """
     Return the instance ID of an instance's ARN; anything else as it is.
@@ -850,6 +874,8 @@ def _reference(shape: Shape) -> Converter:
             value = _plain(value)
             if value is ABSENT:
                 return ABSENT
+            if isinstance(value, str) and value[:7].lower() == "mailto:" and _is_email_address(value[7:]):
+                value = value[7:]  # the address of a link, as web pages have it
             reference_type = _infer_reference_type(value)
             text = _date_text(value, path, faults) if reference_type == "DATE" else _text(value, path, faults)
             if text is ABSENT:
@@ -890,9 +916,7 @@ def _infer_reference_type(value: Any) -> str:
             return "NUMBER"
         if _ISO_DATE.fullmatch(value) and _epoch(value) is not None:
             return "DATE"
-        if _is_email_address(value):
-            return "EMAIL"
-        return "STRING"
+        return "EMAIL" if _is_email_address(value) else "STRING"
     if isinstance(value, (date, datetime)):
         return "DATE"
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
@@ -939,10 +963,14 @@ def _email_address() -> tuple[re.Pattern[str], int]:
 
 
 def _is_email_address(text: str) -> bool:
-    if "@" not in text:
+    if "@" not in text or _NOT_IN_ADDRESS.search(text):
         return False
     pattern, most = _email_address()
     return len(text) <= most and pattern.fullmatch(text) is not None
+
+
+#: Signs that the model's pattern allows and an address has only in quotes: ``mailto:…``, ``ftp://…@…``, ``<…>``.
+_NOT_IN_ADDRESS: Final = re.compile(r"[:;,<>()\[\]\\\"]")
 
 
 _REFERENCE_RULES: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
@@ -1059,6 +1087,7 @@ _BY_TYPE: Final[Mapping[str, Callable[[Any], Converter]]] = {
 _BY_SHAPE: Final[Mapping[str, Callable[[Any], Converter]]] = {
     "Attributes": _attributes,
     "ClientToken": _client_token,
+    "ContactId": _contact_id,
     "ContactReferences": _references,
     "ExpiryDurationInMinutes": lambda _shape: _whole_number(1, 2**31 - 1, "a whole number of minutes, at least 1"),
     "InstanceId": _instance_id,

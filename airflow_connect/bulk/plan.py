@@ -10,6 +10,7 @@ This module knows no Airflow and no client.
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import tempfile
 from contextlib import contextmanager, suppress
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from airflow_connect.bulk.sources import RowSource, Values
     from airflow_connect.bulk.template import ContactOf, TextOf
 
-__all__ = ["Plan", "PlannedContact", "RowFault", "Skipped", "TaskInstance"]
+__all__ = ["Plan", "PlannedContact", "RowFault", "SharedFault", "Skipped", "TaskInstance"]
 
 #: Rows between two calls of ``on_progress``.
 PROGRESS_EVERY: Final = 1_000
@@ -85,6 +86,18 @@ UPDATE row SET content = NULL WHERE number IN (SELECT number FROM repeated);
 """
 
 
+#: Rows of a shared fault that are named.
+_FIRST_ROWS: Final = 3
+
+# Of the columns that are not grouped, SQLite takes those of the row that has the least number.
+_SHARED: Final = """
+SELECT count(DISTINCT number), count(DISTINCT given), min(number) AS first, field, rule, given, file, place
+FROM fault GROUP BY field, rule ORDER BY first, min(rowid) LIMIT ?
+"""
+_FIRST_OF_SHARED: Final = """
+SELECT * FROM fault WHERE field = ? AND rule = ? GROUP BY number ORDER BY number LIMIT ?
+"""
+
 _REMEMBERED: Final = """
 SELECT number, identity, content, coalesce(repetition, 0)
 FROM row LEFT JOIN repeated USING (number)
@@ -135,6 +148,27 @@ class RowFault(NamedTuple):
     def __str__(self) -> str:
         place = f" ({self.origin})" if self.origin else ""
         return f"row {self.row:,}{place}{', ' if self.field else ': '}{self.words}"
+
+
+class SharedFault(NamedTuple):
+    """
+    One thing that is wrong with one row or with many.
+
+    :param fault: the fault of the first row
+    :param rows: how many rows have it
+    :param first: the faults of the first rows, if there are several
+    """
+
+    fault: RowFault
+    rows: int
+    first: tuple[RowFault, ...]
+
+    def __str__(self) -> str:
+        if self.rows == 1:
+            return str(self.fault)
+        places = ", ".join(f"row {one.row:,}{f' ({one.origin})' if one.origin else ''}" for one in self.first)
+        more = f" and {self.rows - len(self.first):,} more" if self.rows > len(self.first) else ""
+        return f"{self.rows:,} rows, {self.fault.words}: {places}{more}"
 
 
 class Skipped(NamedTuple):
@@ -347,12 +381,27 @@ class Plan:
         :param limit: how many at most (default: all)
         """
         found = self._database.execute("SELECT * FROM fault ORDER BY number, rowid LIMIT ?", (limit,))
-        for number, field, rule, given, file, place in found:
-            origin = None
-            if file is not None:
-                line = place if place > 0 else None
-                origin = Origin(_utf8(self._files[file]), line, row=None if place >= 0 else -place)
-            yield RowFault(number, field, rule, given, origin)
+        return itertools.starmap(self._row_fault, found)
+
+    def shared_faults(self, limit: int = -1) -> Iterator[SharedFault]:
+        """
+        Yield what is wrong with rows, each fault of a field once for all rows that have it, by the first row's number.
+
+        :param limit: how many at most (default: all)
+        """
+        for rows, kinds, *first in self._database.execute(_SHARED, (limit,)).fetchall():
+            fault = self._row_fault(*first)
+            if kinds > 1:
+                fault = fault._replace(given=f"{fault.given}, and others")
+            same = self._database.execute(_FIRST_OF_SHARED, (fault.field, fault.rule, _FIRST_ROWS)) if rows > 1 else ()
+            yield SharedFault(fault, rows, tuple(itertools.starmap(self._row_fault, same)))
+
+    def _row_fault(self, number: int, field: str, rule: str, given: str, file: int | None, place: int) -> RowFault:
+        origin = None
+        if file is not None:
+            line = place if place > 0 else None
+            origin = Origin(_utf8(self._files[file]), line, row=None if place >= 0 else -place)
+        return RowFault(number, field, rule, given, origin)
 
     def invalid_rows(self) -> Iterator[int]:
         """Yield the numbers of the rows that have faults, in ascending order."""

@@ -46,7 +46,7 @@ __all__ = ["FailedRows", "Metrics", "Report", "counted", "estimate", "in_words"]
 #: https://docs.aws.amazon.com/connect/latest/adminguide/amazon-connect-service-limits.html#api-throttling-quotas
 _DEFAULT_RATE: Final = 2.0
 
-#: Faults of rows that the log names; the file of faults has all.
+#: Faults of rows that the log names, each once for all rows that share it; the file of faults has all.
 _FAULTS_IN_LOG: Final = 20
 
 #: Seconds that a duration tells at most.
@@ -214,7 +214,7 @@ class Report:
         )
         if not plan.invalid:
             return None
-        for fault in plan.faults(_FAULTS_IN_LOG):
+        for fault in plan.shared_faults(_FAULTS_IN_LOG):
             self._log.error("%s", fault)
         path = write_faults(self._folder, (fault.as_dict() for fault in plan.faults()))
         self._log.error("All faults: %s", path)

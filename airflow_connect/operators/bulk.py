@@ -168,7 +168,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         run's results, for :func:`~airflow_connect.record.results.read_results`), ``changed`` (contacts that an earlier
         attempt made from other content than the rows have now), ``seconds``, ``rate`` (contacts per
         second), ``throttled`` (calls), ``instance_access_url``. A task that fails has the same in its XCom ``summary``.
-    :raises InvalidRowsError: if rows have faults; the first 20 are in the log, all of them in a file
+    :raises InvalidRowsError: if rows have faults; 20 of them are in the log, each once for all rows that share
+        it, and all in a file
     :raises RowsFailedError: if more rows failed than are tolerated, and another attempt may help
     :raises RowsRefusedError: if more rows failed than are tolerated, and all of them for good
     """

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import LedgerError, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,13 +223,18 @@ def folder_of(path: str, conn_id: str | None = None) -> Any:
 
     :param path: as in an XCom
     :param conn_id: the Airflow connection to the object store; the path itself may name one
+    :raises SetupError: if the package that the store needs is not installed
     """
     scheme, separator, rest = path.partition("://")
     if not separator or scheme == "file":
         return Path(rest if separator else path)
     from airflow_connect._compat import storage_path
 
-    return storage_path(path, conn_id)
+    try:
+        return storage_path(path, conn_id)
+    except ImportError as error:
+        missing = str(error)
+    raise SetupError(missing)
 
 
 def place_of(path: Any, conn_id: str | None = None) -> Place:

@@ -416,7 +416,8 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         if isinstance(self.contact_id, str):
             if told:
                 return told[0]
-            return {**open_contact(self.contact_id), "went_on_as": awaited.went_on_as.get(self.contact_id)}
+            [contact_id] = contact_ids_of(self.contact_id)
+            return {**open_contact(contact_id), "went_on_as": awaited.went_on_as.get(contact_id)}
         went_on_as = {"went_on_as": awaited.went_on_as} if awaited.went_on_as else {}
         return {**summary, "outcomes": told, "open_contacts": awaited.open(), **went_on_as}
 

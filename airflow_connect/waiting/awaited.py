@@ -14,6 +14,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.fields import cut_contact_arn
 from airflow_connect.api.outcome import ALL_ATTRIBUTES, OutcomeState
 from airflow_connect.record.format import RowState
 
@@ -42,7 +43,7 @@ __all__ = [
 MOST_NAMED: Final = 100
 MOST_IN_LOG: Final = 10
 #: Amazon's are UUIDs; what else it may be is not documented.
-_CONTACT_ID: Final = re.compile(r"[\w.:-]+", re.ASCII)
+_CONTACT_ID: Final = re.compile(r"[\w.:/-]+", re.ASCII)
 
 
 class Awaited(Protocol):
@@ -306,7 +307,7 @@ def contact_ids_of(given: object) -> list[str]:
     """
     Return contacts' IDs, each once.
 
-    :param given: a contact's ID, or an iterable of them, such as the output of a mapped task
+    :param given: a contact's ID or ARN, or an iterable of them, such as the output of a mapped task
     :raises TypeError: if it is neither, and ValueError if something in it is no ID
     """
     if isinstance(given, str):
@@ -319,7 +320,7 @@ def contact_ids_of(given: object) -> list[str]:
             "contact_id has something in it that is no contact's ID: an empty text, no text, or the text of a list or "
             "of None, as a template gives it. Give the output of the task itself: contact_id=create.output."
         )
-    return list(dict.fromkeys(ids))
+    return list(dict.fromkeys(map(cut_contact_arn, ids)))
 
 
 def results_of(given: object) -> tuple[str, str | None]:

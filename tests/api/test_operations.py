@@ -1385,3 +1385,40 @@ def test_choice_in_other_letters_is_shown() -> None:
     """A word that is one of the choices but for its case is shown: it is the author's, and tells of nobody."""
     with pytest.raises(InvalidRequestError, match=r"channel: must be TASK, VOICE or EMAIL \(given: 'task'\)"):
         CreateContact(instance_id="i", channel="task").params()
+
+
+ARN = f"arn:aws:connect:us-east-1:123456789012:instance/{INSTANCE}/contact/b1000000-0000-4000-8000-00000000c0de"
+CONTACT_ID = "b1000000-0000-4000-8000-00000000c0de"
+
+
+@pytest.mark.parametrize("operation", request.operations(), ids=lambda operation: operation.name)
+def test_a_contacts_arn_is_its_id(operation: Any) -> None:
+    """Wherever an operation takes a contact's ID, as an instance's ARN is the instance's ID."""
+    names = [name for name in operation.parameters if name.endswith("contact_id")]
+    for name in names:
+        params, faults = operation.check({name: ARN})
+        assert name not in [fault.field for fault in faults]
+        assert CONTACT_ID in params.values()
+        assert "another" in operation.check({name: "another"})[0].values()
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("mailto:kim@example.com", ("EMAIL", "kim@example.com")),
+        ("MAILTO:kim@example.com", ("EMAIL", "kim@example.com")),
+        ("mailto:kim@example.com,jo@example.com", ("STRING", "mailto:kim@example.com,jo@example.com")),
+        ("mailto:", ("STRING", "mailto:")),
+        ("sip:kim@example.com", ("STRING", "sip:kim@example.com")),
+        ("ftp://kim@example.com", ("STRING", "ftp://kim@example.com")),
+        ("<kim@example.com>", ("STRING", "<kim@example.com>")),
+        ("o'neil+x@example.com", ("EMAIL", "o'neil+x@example.com")),
+        ("ü@bücher.example", ("EMAIL", "ü@bücher.example")),
+    ],
+)
+def test_an_address_in_a_link_is_the_address(given: str, sent: tuple[str, str]) -> None:
+    """Agents write to an address, and nothing that only has one in it is one."""
+    reference = create(references={"r": given})["References"]["r"]
+    assert (reference["Type"], reference["Value"]) == sent
+    if sent[0] == "STRING":
+        assert fields(TASK | {"references": {"r": {"Type": "EMAIL", "Value": given}}}) == ["references.r.Value"]

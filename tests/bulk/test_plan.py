@@ -511,3 +511,54 @@ def test_a_header_is_checked_before_the_first_row(tmp_path: Path, key: str | Non
             continue
         with pytest.raises(InputError, match=r"has no column '(id|nr)', which the template names without a default"):
             planned(FileRows(str(path)), key=key, contact=contact)
+
+
+def test_a_fault_that_many_rows_share_is_told_once(tmp_path: Path) -> None:
+    """With how many they are and which come first; one that only one row has is told as ever."""
+    path = tmp_path / "orders.csv"
+    path.write_text("id,city\n" + f"{SECRET * 80},Bonn\n" * 10_000 + "1\n" * 3 + f"2,{chr(0)}\n")
+    with planned(FileRows(str(path))) as plan:
+        assert plan.invalid == 10_004
+        long, ragged, control = map(str, plan.shared_faults())
+        assert long == (
+            f"10,000 rows, name: at most 1,024 characters (given: 1,286 characters): row 1 ({path}, line 2), "
+            f"row 2 ({path}, line 3), row 3 ({path}, line 4) and 9,997 more"
+        )
+        assert ragged == (
+            f"3 rows, has 1 field, and the header 2: row 10,001 ({path}, line 10002), row 10,002 ({path}, line 10003), "
+            f"row 10,003 ({path}, line 10004)"
+        )
+        assert control.startswith(f"row 10,004 ({path}, line 10005), attributes.city: must hold no control characters")
+        assert len(list(plan.shared_faults(1))) == 1
+        assert len(list(plan.faults())) == 10_004
+
+
+def test_faults_that_differ_in_what_was_given_are_one() -> None:
+    """Lengths differ from row to row, and the rule is the same."""
+    with planned(rows_of("x" * 1_100, "x" * 1_200)) as plan:
+        [shared] = plan.shared_faults()
+        assert (
+            str(shared) == "2 rows, name: at most 1,024 characters (given: 1,106 characters, and others): row 1, row 2"
+        )
+    with planned(rows_of(1, 1, 1), key="{{ row.id }}") as plan:
+        [shared] = plan.shared_faults()
+        assert shared.rows == 2
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(1, SECRET), (2, SECRET)],
+        [[1, SECRET]],
+        [(None, SECRET)],
+        [[(1, SECRET)], [(2, SECRET)]],
+        [{"id": 1, "city": "Bonn"}, (1, SECRET)],
+    ],
+    ids=str,
+)
+def test_rows_need_names(rows: list[Any]) -> None:
+    """What a database's operator returns are tuples: one fault says so, and what gives names to the values."""
+    with pytest.raises(InputError, match="rows holds values without names") as caught:
+        planned(rows)
+    assert "SqlRows(conn_id, sql)" in str(caught.value)
+    assert SECRET not in str(caught.value)

@@ -372,7 +372,7 @@ def test_failed_rows_of_many_files_tell_file_line_and_fault(tmp_path: Path, capl
     one, two, three = (tmp_path / f"{name}.csv" for name in ("1", "2", "3"))
     one.write_text(f'id,related\nA-1,{NO_SUCH_CONTACT}\n"A\n-2",{TOO_LONG}\n\nA-3\n')
     two.write_text(f'id,related\n"A-4"x,\nA-5,{NO_SUCH_CONTACT}\n')
-    three.write_text("id\nA-6\n")
+    three.write_text(f"id,related\nA-6,{TOO_LONG}\n")
     rows, log = failed_rows(FileRows(str(tmp_path / "*.csv")), tmp_path / "results", caplog)
     place = [tuple(row[f"airflow_connect_{name}"] for name in ("row", "file", "line", "state")) for row in rows]
     assert place == [

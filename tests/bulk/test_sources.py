@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_connect._compat import database_hook
-from airflow_connect.api.errors import InputError
+from airflow_connect.api.errors import InputError, SetupError
 from airflow_connect.api.fields import Written, text_of
 from airflow_connect.bulk.sources import FileRows, InvalidRow, ListRows, RowSource, SqlRows, json_line, source_of
+from airflow_connect.record.storage import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -1185,3 +1186,24 @@ def test_a_row_as_a_line_is_read_back(tmp_path: Path) -> None:
         ]
         * 2
     )
+
+
+@pytest.mark.parametrize(
+    ("scheme", "install"),
+    [
+        ("s3", "apache-airflow-providers-amazon[s3fs]"),
+        ("abfs", "apache-airflow-providers-microsoft-azure"),
+        ("gs", "apache-airflow-providers-google"),
+        ("tape", "the provider of Airflow that knows tape://"),
+    ],
+)
+def test_a_store_without_its_package_names_it(scheme: str, install: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For rows and for the record of a run."""
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    path = f"{scheme}://bucket-without-package/a.jsonl"
+    expected = f"is in a store whose package is not installed here. Install {install} where the task runs."
+    assert expected in input_error(FileRows(path))
+    with pytest.raises(SetupError) as caught:
+        place_of(path)
+    assert str(caught.value).startswith(path)
+    assert str(caught.value).endswith(expected)

@@ -187,6 +187,8 @@ def test_no_results_are_an_error(tmp_path: Path) -> None:
 def test_contacts_are_given_in_many_forms(given: Iterable[str], ids: list[str]) -> None:
     """One ID, or any iterable of them, each once."""
     assert contact_ids_of(given) == ids
+    arn = "arn:aws:connect:us-east-1:123456789012:instance/i/contact/{}"
+    assert contact_ids_of([arn.format(one) for one in ids] + ids) == ids
 
 
 @pytest.mark.parametrize("given", [None, 17, {"a": 1}, ["a", None], [""], [" "], [["a"]], "None", "['a', 'b']", "a, b"])

@@ -259,7 +259,7 @@ class FileRows:
         if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
             return InputError(f"{name} is compressed with gzip, and cut off or damaged. Write it anew.")
         if isinstance(error, ImportError):
-            return InputError(f"{name} cannot be read: {first_line(error)}. Install it where the task runs.")
+            return InputError(str(error))
         what = f"{type(error).__name__}: {first_line(error)}"
         return InputError(f"{name} cannot be read ({what}). Check the path, and that {connection} can read it.")
 

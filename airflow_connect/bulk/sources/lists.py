@@ -81,9 +81,22 @@ def _rows_in(items: Sequence[Any] | Iterator[Any]) -> Iterator[Any]:
     """Yield items, and those of the sequences among them."""
     for item in _items_of(items):
         if _is_sequence(item):
+            if isinstance(item, list | tuple) and _are_values(item):
+                raise InputError(
+                    f"rows holds values without names: a {type(item).__name__} of {len(item):,} values is not a row."
+                    " A row is a dict of values by column. For a query's result write SqlRows(conn_id, sql), which"
+                    " takes the names of its columns, or let the task return dicts."
+                )
             yield from _rows_in(item)
         else:
             yield item
+
+
+def _are_values(items: Sequence[Any]) -> bool:
+    """Tell whether these are the values of one row, as a database's cursor gives it, and not rows."""
+    if any(isinstance(item, Mapping | _Raised) or _is_sequence(item) for item in items):
+        return False
+    return any(item is not None for item in items)
 
 
 def _items_of(items: Sequence[Any] | Iterator[Any]) -> Iterator[Any]:
