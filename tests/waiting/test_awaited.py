@@ -204,3 +204,12 @@ def test_results_are_given_in_many_forms(tmp_path: Path) -> None:
     assert results_of({"results": "s3://b/r", "results_conn_id": "aws", "rows": 3}) == ("s3://b/r", "aws")
     with pytest.raises(TypeError, match="results"):
         results_of({"rows": 3})
+
+
+def test_results_of_a_mapped_task_and_of_a_dry_run() -> None:
+    """The list of summaries of a mapped task is the folder that has all of them; a dry run has none, and is told so."""
+    summaries = [{"results": f"/r/task_id=bulk/map_index={index}", "results_conn_id": "aws"} for index in range(3)]
+    assert results_of(summaries) == ("/r/task_id=bulk", "aws")
+    assert results_of(summaries[:1]) == ("/r/task_id=bulk/map_index=0", "aws")
+    with pytest.raises(TypeError, match="summary of a dry run"):
+        results_of({"rows": 3, "estimated_seconds": 1.5})
