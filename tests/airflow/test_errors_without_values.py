@@ -34,6 +34,8 @@ NO_SUCH_CONTACT = "00000000-0000-4000-8000-000000000000"
 FLOW = "11111111-0000-4000-8000-000000000000"
 ROWS = [{"customer": f"{MARKED}-{number}"} for number in range(5)]
 TOO_LONG = MARKED * 100
+#: What Airflow stores of a task: Airflow 2 keeps it in a variable of its own while the task runs.
+HIDDEN: dict[str, Any] = {"sensitive_fields": ("name",)}
 CONTACT = {"channel": "TASK", "name": "Call {{ row.customer }}"}
 
 
@@ -97,12 +99,12 @@ def cannot_tell(outcome: dict[str, Any]) -> bool:
 
 
 def single(folder: Path, contact_id: str) -> None:
-    CreateContactOperator(task_id="check", channel="TASK", name=TOO_LONG)
-    CreateContactOperator(task_id="refused", channel="TASK", name=MARKED, related_contact_id=NO_SUCH_CONTACT)
-    StartTaskContactOperator(task_id="no_answer", name=MARKED, contact_flow_id=FLOW, max_retry_time=0)
+    CreateContactOperator(task_id="check", channel="TASK", name=TOO_LONG, **HIDDEN)
+    CreateContactOperator(task_id="refused", channel="TASK", name=MARKED, related_contact_id=NO_SUCH_CONTACT, **HIDDEN)
+    StartTaskContactOperator(task_id="no_answer", name=MARKED, contact_flow_id=FLOW, max_retry_time=0, **HIDDEN)
     template = "{% set customer = customer_of(17) %}{{ customer.address.street }}"
     CreateContactOperator(task_id="template", channel="TASK", name=template)
-    CreateContactOperator.partial(task_id="mapped", channel="TASK").expand(name=[TOO_LONG])
+    CreateContactOperator.partial(task_id="mapped", channel="TASK", **HIDDEN).expand(name=[TOO_LONG])
 
     @task.create_contact(channel="TASK")
     def raised() -> dict[str, Any]:
@@ -139,10 +141,11 @@ def bulk(folder: Path, contact_id: str) -> None:
 
 
 def others(folder: Path, contact_id: str) -> None:
-    change: Any = {"attributes": {"customer": MARKED}}
+    hidden: Any = {"sensitive_fields": ("attributes",)}
+    change = {"attributes": {"customer": MARKED}, **hidden}
     UpdateContactAttributesOperator(task_id="one", contact_id=NO_SUCH_CONTACT, **change)
     UpdateContactAttributesOperator(task_id="many", contact_id=[NO_SUCH_CONTACT, contact_id], **change)
-    too_long = {"attributes": {"customer": MARKED * 5_000}}
+    too_long = {"attributes": {"customer": MARKED * 5_000}, **hidden}
     UpdateContactAttributesOperator(task_id="check", contact_id=contact_id, **too_long)
     ContactSensor(task_id="fail_if", contact_id=contact_id, attributes="all", fail_if=cannot_tell)
     ContactSensor(task_id="skip_if", contact_id=[contact_id], attributes="all", skip_if=cannot_tell)
