@@ -741,12 +741,13 @@ def test_shared_results_may_be_required(
     task: str,
 ) -> None:
     """With require_shared_results nothing is sent that would be recorded on a worker's disk; it is no default."""
-    from airflow_connect._compat import conf
     from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE
     from airflow_connect.operators.bulk import BulkCreateContactsOperator
     from airflow_connect.operators.connect import StartOutboundVoiceContactOperator
+    from airflow_connect.provider_info import get_provider_info
 
-    assert conf.getboolean("amazon_connect", "require_shared_results") is False
+    options = get_provider_info()["config"]["amazon_connect"]["options"]
+    assert options["require_shared_results"]["default"] == "False"
     monkeypatch.setenv("AIRFLOW__AMAZON_CONNECT__REQUIRE_SHARED_RESULTS", "True")
     with new_dag("required") as dag:
         if task == "bulk":
