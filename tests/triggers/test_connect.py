@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_connect.calls.each import THREADS
 from airflow_connect.emulator.resources import TO_QUEUE_FLOW
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.triggers import connect as triggers
@@ -132,16 +133,11 @@ def test_outage_is_waited_out(make: Any, amazon_connect: LocalConnect) -> None:
     assert asyncio.run(outage())["status"] == "success"
 
 
-def test_many_reads_at_once_have_a_connection_each(
-    make: Any, amazon_connect: LocalConnect, caplog: pytest.LogCaptureFixture
-) -> None:
-    """As many reads as fly at once keep their connections: none is thrown away with a warning."""
-    ids = [make() for _ in range(64)]
-    for contact_id in ids:
-        amazon_connect.complete(contact_id)
-    amazon_connect.faults("DescribeContact:slow(0.3)=1")
-    assert asyncio.run(fired(again(ContactTrigger(contact_ids=ids))))["summary"]["completed"] == 64
-    assert [record.message for record in caplog.records if record.name == "urllib3.connectionpool"] == []
+def test_each_thread_that_reads_has_a_connection(amazon_connect: LocalConnect) -> None:
+    """As many connections are kept as reads fly at once: urllib3 would throw away the others, each with a warning."""
+    for options in ({}, {"botocore_config": {"max_pool_connections": 3}}):
+        reader: Any = asyncio.run(ContactTrigger(contact_ids=["a"], **options)._reads()).reader
+        assert reader.conn.meta.config.max_pool_connections == THREADS
 
 
 def test_event_says_what_open_contacts_were_transferred_to(make: Any, amazon_connect: LocalConnect) -> None:
