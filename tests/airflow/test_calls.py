@@ -207,8 +207,8 @@ def test_record_on_another_workers_disk(
         task.repeat_unknown = True
         store = task.record_store(context)
     assert store.get("token") is None
-    store.set("token", {"state": "sent"})
-    assert task.record_store(context).get("token") == {"state": "sent"}
+    store.set("token", {"state": "sent", "content": {}})
+    assert task.record_store(context).get("token") == {"state": "sent", "content": {}}
 
 
 # --- Many calls ---------------------------------------------------------------------------------------------------
