@@ -665,7 +665,9 @@ def test_access_to_s3_denied(bucket: str, put: Callable[[str, bytes], None], mon
 
 def test_store_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scheme that nobody knows, and a store that does not answer, are told."""
-    assert "x-unknown://a/b.csv cannot be read" in input_error(FileRows("x-unknown://a/b.csv"))
+    assert "x-unknown://a is in a store whose package is not installed here" in input_error(
+        FileRows("x-unknown://a/b.csv")
+    )
     extra = {
         "region_name": "us-east-1",
         "endpoint_url": "http://127.0.0.1:9",
