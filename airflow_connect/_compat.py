@@ -302,7 +302,7 @@ def arguments_from_rows(operator: Any, map_index: int) -> dict[str, Any]:
     Return what a mapped task instance got out of a row: arguments by name, or keyword arguments of its function.
 
     Airflow (2.11 to 3.3) does not render what ``expand(name=xcom)`` gives, but renders what ``expand_kwargs(xcom)``
-    gives: a ``{{ ... }}`` in upstream data would be run as a template. Rows that are written in the DAG file are the
+    gives: a ``{{ ... }}`` in upstream data would be run as a template. Rows that are written in the Dag file are the
     author's, and rendered by both.
     """
     mapped: Any = operator.dag.task_dict.get(operator.task_id) if operator.has_dag() else None
@@ -491,7 +491,7 @@ def database_hook(conn_id: str) -> Any:
 
 
 def dag_run_url(dag_id: str, run_id: str) -> str:
-    """Return the address of a DAG run's page. The option that names the UI's address is another one since Airflow 3."""
+    """Return the address of a Dag run's page. The option that names the UI's address is another one since Airflow 3."""
     if AIRFLOW_V_3_0_PLUS:
         base = conf.get("api", "base_url", fallback="http://localhost:8080").rstrip("/")
         return f"{base}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
@@ -503,7 +503,7 @@ def log_url(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
     """
     Return the address of a task instance's log.
 
-    ``ti.log_url`` is not set in the callbacks of a DAG on Airflow 3.0.
+    ``ti.log_url`` is not set in the callbacks of a Dag on Airflow 3.0.
     """
     run = dag_run_url(dag_id, run_id)
     if AIRFLOW_V_3_0_PLUS:
@@ -513,10 +513,10 @@ def log_url(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
 
 def failed_tasks(context: Mapping[str, Any]) -> list[tuple[str, int]]:
     """
-    Return task ID and map index of the failed task instances of a run, for a callback of its DAG.
+    Return task ID and map index of the failed task instances of a run, for a callback of its Dag.
 
     The task instance in such a context is any one of the run (2.11 and 3.0), or one that failed or was skipped
-    because of it. Empty on Airflow 3.0, whose DAG processor has no answer and would wait for one for ever.
+    because of it. Empty on Airflow 3.0, whose Dag processor has no answer and would wait for one for ever.
     """
     dag_run: Any = context.get("dag_run")
     ti: Any = context.get("ti")

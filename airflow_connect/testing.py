@@ -1,7 +1,7 @@
 """
-Test DAGs against a local Amazon Connect: the pytest fixture :func:`amazon_connect`.
+Test Dags against a local Amazon Connect: the pytest fixture :func:`amazon_connect`.
 
-In the ``conftest.py`` beside the DAGs' tests::
+In the ``conftest.py`` beside the Dags' tests::
 
     pytest_plugins = ("airflow_connect.testing",)
 
@@ -175,7 +175,7 @@ class LocalConnect:
         self, attributes: Mapping[str, str] | Callable[[dict[str, Any]], Mapping[str, str]] | None = None
     ) -> Iterator[None]:
         """
-        Complete every contact that waits, as long as the ``with`` block runs: for DAGs that wait for people.
+        Complete every contact that waits, as long as the ``with`` block runs: for Dags that wait for people.
 
         :param attributes: what the agent fills in, or a function that says it of a contact (as in :meth:`contacts`).
         :raises Exception: at the block's end, what went wrong while a contact was completed.

@@ -191,7 +191,7 @@ class _Sorted(NamedTuple):
 _AGAIN: Final = "{again}"
 #: Where the call may have happened and the token does not prevent a second one.
 _NOT_BY_ITSELF: Final = (
-    "Nobody knows whether the customer was called, so that the call is not repeated by itself: Amazon may forget the "
+    "It is not known whether the customer was called, so the call is not repeated by itself: Amazon may forget the "
     "client token of a call that has ended, and would call a second time. Look for the contact in Amazon Connect; "
     "repeat_unknown=True repeats such calls."
 )

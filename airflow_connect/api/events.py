@@ -29,7 +29,7 @@ DETAIL_TYPE: Final = "Amazon Connect Contact Event"
 
 
 class NotAContactEventError(ValueError):
-    """A message is no contact event of Amazon Connect: the rule or the queue is another one than was meant."""
+    """A message is not a contact event of Amazon Connect: the rule or the queue is another one than was meant."""
 
 
 class ContactEventType(enum.StrEnum):
@@ -72,7 +72,7 @@ class ContactEvent:
     :param channel: ``TASK``, ``VOICE``, ``CHAT`` or ``EMAIL``
     :param initiation_method: ``API``, ``TRANSFER``, …
     :param initial_contact_id: the first contact of the chain that this one belongs to
-    :param previous_contact_id: the contact that went on as this one
+    :param previous_contact_id: the contact that was transferred to this one
     :param related_contact_id: the contact that this one belongs to
     :param queue_id: the queue
     :param agent_id: the agent
@@ -233,4 +233,6 @@ def _expect(fulfilled: bool, rule: str) -> None:
 
 def _no_event(rule: str) -> NotAContactEventError:
     # Without the message, which may hold anything.
-    return NotAContactEventError(f"The message is no contact event of Amazon Connect: {rule}. Check the rule's target.")
+    return NotAContactEventError(
+        f"The message is not a contact event of Amazon Connect: {rule}. Check the rule's target."
+    )

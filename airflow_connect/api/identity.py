@@ -3,7 +3,7 @@ Deterministic client tokens: what identifies a contact that is to be made.
 
 Amazon Connect makes one contact for one client token. The token is derived from the task instance (or from a business
 key) and not from chance, so that it is the same on a retry, after a clear, for a worker that died after the request
-left, and for a twin that the scheduler believed dead.
+left, and for a zombie.
 
 What makes two requests the same contact is (Region, instance, operation, key). Each of them is in the token: how Amazon
 compares the tokens of two operations or of an instance's replicas is not documented.

@@ -5,8 +5,8 @@ What became of a contact, as data: its outcome, read from what DescribeContact s
 
     Contact ──► outcome_of ──► Outcome ──► as_dict ──► XCom, results
 
-This module knows no Airflow and no client. A contact that was transferred has no outcome of its own: what it went on as
-has, and :mod:`airflow_connect.waiting.watch` follows it there.
+This module knows no Airflow and no client. A contact that was transferred has no outcome of its own: what it was
+transferred to has, and :mod:`airflow_connect.waiting.watch` follows it there.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ _FINAL: Final = frozenset(
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
     """
-    What became of a contact. Where it was transferred, all but ``contact_id`` is of what it went on as.
+    What became of a contact. Where it was transferred, all but ``contact_id`` is of what it was transferred to.
 
     :param contact_id: the contact that was awaited
     :param state: how it ended

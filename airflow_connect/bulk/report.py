@@ -437,7 +437,7 @@ class Report:
         named = ", ".join(f"{row:,}" for row in rows[:_FAULTS_IN_LOG])
         more = f" and {len(rows) - _FAULTS_IN_LOG:,} more" if len(rows) > _FAULTS_IN_LOG else ""
         return (
-            f"{len(rows):,} rows are unknown: nobody knows whether these customers were called, and no attempt calls "
+            f"{len(rows):,} rows are unknown: these customers may have been called already, and no attempt calls "
             f"them again by itself. Rows: {named}{more}. Look for the contacts in Amazon Connect; repeat_unknown=True "
             "calls these customers again, some of them a second time."
         )

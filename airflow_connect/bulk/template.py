@@ -3,7 +3,7 @@ What an author writes about the contacts of many rows, compiled once, rendered f
 
 Every text is a Jinja template over ``row`` and Airflow's context; all of them become one function, which Jinja's own
 compiler makes. What a row holds is data: it is never compiled, and an author's ``row.items`` is the column ``items``,
-never the method of a dict. This module knows no Airflow: the context is a mapping, and the environment of the DAG is
+never the method of a dict. This module knows no Airflow: the context is a mapping, and the environment of the Dag is
 only asked for its filters, tests, globals and signs.
 """
 
@@ -131,7 +131,7 @@ def compile_contact(
     :param contact: the mapping or the function
     :param request: the class of the request
     :param context: Airflow's context; only what the templates name is looked up, once
-    :param environment: the DAG's Jinja environment: its filters, tests, globals (user-defined macros), loader and signs
+    :param environment: the Dag's Jinja environment: its filters, tests, globals (user-defined macros), loader and signs
         are taken, its class and its handling of what is undefined are not
     :raises InvalidRequestError: with all faults that do not depend on a row
     """
@@ -275,9 +275,9 @@ def _without_methods(value: Any) -> Any:
 
 class _Environment(SandboxedEnvironment):
     """
-    Jinja's sandbox, with the columns of a row instead of its attributes, and the names of the DAG's environment.
+    Jinja's sandbox, with the columns of a row instead of its attributes, and the names of the Dag's environment.
 
-    :param environment: the DAG's
+    :param environment: the Dag's
     """
 
     def __init__(self, environment: Environment | None) -> None:
@@ -496,7 +496,7 @@ class _Compiler:
     What depends on the row is a node, and everything else is its value already.
 
     :param context: Airflow's context
-    :param environment: the DAG's Jinja environment
+    :param environment: the Dag's Jinja environment
     """
 
     def __init__(self, context: Mapping[str, Any], environment: Environment | None) -> None:

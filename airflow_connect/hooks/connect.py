@@ -219,7 +219,7 @@ class ConnectHook(AwsBaseHook):
         )
 
     def _check_extra(self, conn_id: str) -> None:
-        """Airflow reads an extra that is no JSON as none at all; what follows would be an error about the Region."""
+        """Airflow reads an extra that is not JSON as empty; what follows would be an error about the Region."""
         self._has_connection = True
         try:
             extra = self.get_connection(conn_id).extra
@@ -419,7 +419,7 @@ class ConnectHook(AwsBaseHook):
         """
         Call a customer, and let a flow run when the call is answered.
 
-        A call of whose fate nobody knows is not repeated.
+        A call that may have been placed is not repeated.
 
         .. seealso::
             - :external+boto3:py:meth:`Connect.Client.start_outbound_voice_contact`

@@ -1,7 +1,7 @@
 """
 A notifier that opens a contact when something failed, and ends it when it is well again.
 
-It has no memory of its own. What it stands for (a DAG, a run, a task) decides the client token, so that asking twice
+It has no memory of its own. What it stands for (a Dag, a run, a task) decides the client token, so that asking twice
 opens one contact; and an attribute, by which it recognises its contacts. SearchContacts finds them by a code at the end
 of their names: the attribute's first 12 digits, since it searches only by attributes that an instance is set up for.
 """
@@ -48,7 +48,7 @@ _MAPPINGS: Final = ("attributes", "references")
 _MARK: Final = "airflow_notifier"
 #: How the notifier's contacts begin: made by it, or a transfer of one that was.
 _INITIATION_METHODS: Final = ("API", "TRANSFER")
-#: Seconds. A DAG's callbacks run where its file is parsed, which Airflow ends after 50 by default
+#: Seconds. A Dag's callbacks run where its file is parsed, which Airflow ends after 50 by default
 #: (``dag_processor.dag_file_processor_timeout``).
 _MAX_RETRY_TIME: Final = 20.0
 _BOTOCORE_CONFIG: Final = {"connect_timeout": 5, "read_timeout": 10}
@@ -61,9 +61,9 @@ _SLA_MISS: Final = ("dag", "task_list", "blocking_task_list", "slas", "blocking_
 
 class ContactNotifier(RenderedNotifier):
     """
-    Open a TASK contact when a DAG or task fails or misses a deadline, and end it when it succeeds.
+    Open a TASK contact when a Dag or task fails or misses a deadline, and end it when it succeeds.
 
-    For ``on_failure_callback``, ``on_success_callback`` and the other callbacks of DAGs and tasks, for
+    For ``on_failure_callback``, ``on_success_callback`` and the other callbacks of Dags and tasks, for
     ``sla_miss_callback`` (Airflow 2) and for ``DeadlineAlert`` (since Airflow 3.1). A failure of the notifier is
     logged and fails no task and no run.
 
@@ -72,7 +72,7 @@ class ContactNotifier(RenderedNotifier):
         :ref:`howto/notifier:ContactNotifier`
 
     :param scope: what one contact stands for. ``dag_run``: a run, until it is cleared; ``task``: a task instance of
-        a run, until that is cleared; ``dag``: a DAG: the contact stays open over failing runs, and a failing run opens
+        a run, until that is cleared; ``dag``: a Dag: the contact stays open over failing runs, and a failing run opens
         another one only when the last has ended (default: ``dag_run``)
     :param action: ``open`` a contact, or ``end`` what notifiers with the same scope and incident have opened and
         what is still open, for ``on_success_callback`` (default: ``open``)
@@ -184,7 +184,7 @@ class ContactNotifier(RenderedNotifier):
         context: Any = args[0] if len(args) == 1 else dict(zip(_SLA_MISS, args, strict=False))
         try:
             self._rendered(context).notify(context)
-        except Exception as error:  # noqa: BLE001  # whatever it is, it must not stand in a DAG's way
+        except Exception as error:  # noqa: BLE001  # whatever it is, it must not stand in a Dag's way
             failure = error
         else:
             return
@@ -211,7 +211,7 @@ class ContactNotifier(RenderedNotifier):
         """
         notifier = copy.copy(self)
         dag = context.get("dag")
-        # dag.test() of Airflow 3.2 and later gives the DAG as it is stored, which renders nothing.
+        # dag.test() of Airflow 3.2 and later gives the Dag as it is stored, which renders nothing.
         environment = notifier.get_template_env(dag=dag if hasattr(dag, "get_template_env") else None)
         environment = text_environment(notifier, environment, dag)
         for field in self.template_fields:
@@ -374,7 +374,7 @@ class _Origin:
     :param incident: ``failure``, ``deadline`` or ``sla``
     :param run_id: ``None`` for an SLA of Airflow 2, which knows no run
     :param moment: what tells two notifications without a run apart
-    :param task_id: the task whose callback this is; ``None`` in callbacks of a DAG
+    :param task_id: the task whose callback this is; ``None`` in callbacks of a Dag
     :param failed: task ID and map index of what failed
     """
 
@@ -390,7 +390,7 @@ class _Origin:
 
     @classmethod
     def of(cls, context: Mapping[str, Any]) -> _Origin:
-        """Read a context: a task's, a DAG's (without a task instance if there is none), a deadline's or an SLA's."""
+        """Read a context: a task's, a Dag's (without a task instance if there is none), a deadline's or an SLA's."""
         ti, dag_run = context.get("ti"), context.get("dag_run")
         incident = next(
             (word for word, key in (("deadline", "deadline"), ("sla", "slas")) if key in context), "failure"
@@ -422,10 +422,10 @@ class _Origin:
 
     def __str__(self) -> str:
         """Name it for the log."""
-        return f"DAG {self.dag_id}, run {self.run_id}" + (f", task {self.task_id}" if self.task_id else "")
+        return f"Dag {self.dag_id}, run {self.run_id}" + (f", task {self.task_id}" if self.task_id else "")
 
     def parts(self, scope: str) -> list[str]:
-        """Return what identifies a contact of a scope; a task's contact in a DAG's callback is its run's."""
+        """Return what identifies a contact of a scope; a task's contact in a Dag's callback is its run's."""
         run = [self.run_id or self.moment]
         task = [self.task_id, str(self.map_index)] if self.task_id else []
         return [self.dag_id] + {"dag": [], "dag_run": run, "task": run + task}[scope]
@@ -441,7 +441,7 @@ class _Origin:
         names = [task_id if index < 0 else f"{task_id}[{index}]" for task_id, index in self.failed]
         more = f" and {len(names) - 10} more" if len(names) > 10 else ""
         lines = [
-            f"DAG run: {self.run_id}" if self.run_id else f"SLA of {self.moment}",
+            f"Dag run: {self.run_id}" if self.run_id else f"SLA of {self.moment}",
             f"Failed: {', '.join(names[:10])}{more}" if names else "",
             f"Reason: {self.reason}" if self.reason else "",
         ]

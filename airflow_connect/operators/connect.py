@@ -314,7 +314,7 @@ class CreateContactOperator(_MakeContactOperator):
     """
     Create a VOICE, EMAIL or TASK contact, exactly once per task instance.
 
-    A retry, a clear, a worker that died after the request left and a twin all end with the same contact. A TASK contact
+    A retry, a clear, a worker that died after the request left and a zombie end with the same contact. A TASK contact
     made so has the subtype ``connect:ExternalTask`` and no flow; to have a flow route it, see
     :class:`StartTaskContactOperator`.
 
@@ -516,7 +516,7 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
     """
     Call a customer, and let a flow run when the call is answered, at most once per task instance.
 
-    A call of whose fate nobody knows is not repeated by itself, neither within an attempt nor by the next one: the
+    A call that may have been placed is not repeated by itself, neither within an attempt nor by the next one: the
     answer was lost, the service answered with an internal error, or the worker was killed in between. The task fails
     and says so, and a retry or a clear fails without calling. What is known not to have happened (throttled, refused,
     no connection) is repeated as with every operator.
@@ -666,7 +666,7 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
 
 class StopContactOperator(EachContactOperator):
     """
-    End a contact or many. One that has ended already is no error.
+    End a contact or many. One that has ended already is not an error.
 
     With ``results`` it takes back all that a run created and that is still open, also a run of yesterday.
 
@@ -811,7 +811,7 @@ class TransferContactOperator(EachContactOperator):
         :ref:`howto/operator:TransferContactOperator`, and for limits at
         https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
 
-    :param contact_id: the contact, or a list of them; in a list one that has ended is no error (templated)
+    :param contact_id: the contact, or a list of them; in a list one that has ended is not an error (templated)
     :param contact_flow_id: the flow that takes it: an inbound, transfer-to-agent or transfer-to-queue flow (templated)
     :param queue_id: the queue, if it goes to one (templated)
     :param user_id: the user, if it goes to one; not together with ``queue_id`` (templated)

@@ -8,8 +8,8 @@ The form of the record: which folders and files it has, and the lines in them. W
         progress.json                                            how far the running attempt is
         faults.jsonl                                             what is wrong with rows, after a check that found some
 
-A writer is one attempt of the task instance; a retry and a twin have segments of their own. A segment is JSON Lines: a
-header, then one line per event, of a :class:`Kind` or of the :class:`RowState` that a row came to. No line is ever
+A writer is one attempt of the task instance; a retry and a zombie have segments of their own. A segment is JSON Lines:
+a header, then one line per event, of a :class:`Kind` or of the :class:`RowState` that a row came to. No line is ever
 changed or deleted. A line that breaks off at the end of a segment is one whose writer was killed in the middle.
 
 This module imports no Airflow and no store: paths bring theirs.
@@ -106,8 +106,8 @@ def run_folder(results_path: Any, *, dag_id: str, run_id: str, task_id: str, map
     Return the folder below ``results_path`` that holds what a task instance records, as the same kind of path.
 
     :param results_path: a ``pathlib.Path`` or an ``ObjectStoragePath``
-    :param dag_id: the DAG
-    :param run_id: the DAG run
+    :param dag_id: the Dag
+    :param run_id: the Dag run
     :param task_id: the task
     :param map_index: the index of a mapped task instance, -1 for a task that is not mapped
     """

@@ -65,9 +65,9 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     """
     Wait until contacts have ended, and return their outcomes as data.
 
-    Any end is an end: what an expired, a stopped and a refused contact mean, ``fail_if``, ``skip_if`` or a branch says.
-    A contact that was transferred ends when what it went on as ends, and has that one's outcome. A contact that does
-    not exist fails the task for good, unless ``skip_if`` names its outcome (``{"state": "failed"}``).
+    The sensor succeeds however the contacts ended. Use ``fail_if`` or ``skip_if`` to fail or skip on some endings, or a
+    branch. A contact that was transferred ends when the contact that it was transferred to ends, with its outcome. A
+    contact that does not exist fails the task for good, unless ``skip_if`` names its outcome (``{"state": "failed"}``).
 
     .. seealso::
         For more information on how to use this sensor, take a look at the guide:

@@ -187,7 +187,9 @@ class Stopped(Counter[str]):
 
 async def stop_contacts(contact_ids: Iterable[str], reads: Reads, *, clock: Clock) -> Stopped:
     """
-    Stop contacts, each once; one that was transferred as what it went on as. One that has ended already is no error.
+    Stop contacts, each once; of one that was transferred, the contact that it was transferred to.
+
+    One that has ended already is not an error.
 
     :param contact_ids: the contacts
     :param reads: reads contacts; its reader makes the calls, which are repeated for as long as its reads are

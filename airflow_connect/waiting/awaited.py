@@ -317,8 +317,8 @@ def contact_ids_of(given: object) -> list[str]:
     ids = list(given)
     if not all(isinstance(one, str) and _CONTACT_ID.fullmatch(one) and one != "None" for one in ids):
         raise ValueError(
-            "contact_id has something in it that is no contact's ID: an empty text, no text, or the text of a list or "
-            "of None, as a template gives it. Give the output of the task itself: contact_id=create.output."
+            "contact_id has something in it that is not a contact's ID: an empty text, no text, or the text of a list "
+            "or of None, as a template gives it. Give the output of the task itself: contact_id=create.output."
         )
     return list(dict.fromkeys(map(cut_contact_arn, ids)))
 

@@ -12,7 +12,7 @@ Two ways of polling::
 The index behind SearchContacts lags, so that every search begins :data:`INDEX_LAG` before the end of the last one, and
 once an hour :data:`WIDE_SEARCH` before it. What a search finds is confirmed by DescribeContact, which does not lag. No
 search decides that a contact is open: once a day each open contact is described, and before the time of a wait is up.
-A contact that was transferred is followed to what it went on as (ListAssociatedContacts).
+A contact that was transferred is followed to what it was transferred to (ListAssociatedContacts).
 
 This module knows no Airflow and no client: it takes paced calls and a clock.
 """
@@ -165,7 +165,7 @@ class Reads:
             self.may_follow = False
             return None
         except RequestError as error:
-            log.warning("What contact %s went on as cannot be read: %s", contact_id, error)
+            log.warning("What contact %s was transferred to cannot be read: %s", contact_id, error)
             return None
         for one in tree:
             if one.get("PreviousContactId") == contact_id and one.get("InitiationMethod") in _TRANSFERS:
@@ -436,7 +436,7 @@ class Watch:
         except ConnectError as error:
             if not can_pass(error):
                 raise
-            log.warning("What contact %s went on as is read at the next poll: %s", contact_id, error)
+            log.warning("What contact %s was transferred to is read at the next poll: %s", contact_id, error)
             self._doubts.setdefault(contact_id, 0)
             self._described.discard(contact_id)
             return None

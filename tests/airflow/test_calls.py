@@ -276,7 +276,7 @@ def test_rows_of_lost_answers_are_unknown(
     counts = {name: summary[name] for name in ("rows", "created", "unknown", "failed", "not_sent")}
     assert counts == {"rows": 10, "created": 6, "unknown": 3, "failed": 1, "not_sent": 0}
     unknown = [row["row"] for row in read_results(summary["results"], states={"unknown"})]
-    words = f"3 rows are unknown: nobody knows whether these customers were called, and no attempt calls them again by \
+    words = f"3 rows are unknown: these customers may have been called already, and no attempt calls them again by \
 itself. Rows: {', '.join(map(str, unknown))}."
     assert words in logged()
     assert [ti.try_number for ti in run.get_task_instances()] == [1], "another attempt would not help"

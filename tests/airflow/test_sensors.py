@@ -396,7 +396,7 @@ def test_attributes_that_an_earlier_sensor_did_not_want(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"contact_id": ["a", " "]}, "no contact's ID"),
+        ({"contact_id": ["a", " "]}, "not a contact's ID"),
         ({"contact_id": {"a": 1}}, "a list of them"),
         ({}, "give contact_id or results"),
         ({"contact_id": "{{ 'a' }}", "results": "/tmp/a"}, "give contact_id or results"),
@@ -407,7 +407,7 @@ def test_attributes_that_an_earlier_sensor_did_not_want(
         ({"contact_id": "a", "skip_if": {"attributes": "{{ 'refuse' }}"}}, "skip_if"),
         ({"contact_id": "a", "attributes": "decision"}, "attributes is a list"),
         ({"contact_id": "a", "attributes": None}, "attributes is a list"),
-        ({"contact_id": "['a', 'b']"}, "no contact's ID"),
+        ({"contact_id": "['a', 'b']"}, "not a contact's ID"),
         ({"contact_id": "a", "wait_for": "{{ 'some' }}"}, "wait_for must be"),
         ({"contact_id": "a", "on_timeout": "{{ 'ignore' }}"}, "on_timeout must be fail, return or stop."),
     ],

@@ -374,12 +374,12 @@ def test_json_lines(write: Callable[..., str]) -> None:
 @pytest.mark.parametrize(
     ("line", "rule"),
     [
-        ('{"a": "Zaphod"', "is no JSON: Expecting ',' delimiter (column 15)"),
-        ('{"a": "Zaphod', "is no JSON: Unterminated string starting at (column 7)"),
-        ('{"a": "Zaphod\\x"}', "is no JSON: Invalid \\escape (column 14)"),
-        ('{"a": "Zaphod"} {"a": 1}', "is no JSON: Extra data (column 17)"),
-        ("Zaphod", "is no JSON: Expecting value (column 1)"),
-        ("{'a': 'Zaphod'}", "is no JSON: Expecting property name enclosed in double quotes (column 2)"),
+        ('{"a": "Zaphod"', "is not JSON: Expecting ',' delimiter (column 15)"),
+        ('{"a": "Zaphod', "is not JSON: Unterminated string starting at (column 7)"),
+        ('{"a": "Zaphod\\x"}', "is not JSON: Invalid \\escape (column 14)"),
+        ('{"a": "Zaphod"} {"a": 1}', "is not JSON: Extra data (column 17)"),
+        ("Zaphod", "is not JSON: Expecting value (column 1)"),
+        ("{'a': 'Zaphod'}", "is not JSON: Expecting property name enclosed in double quotes (column 2)"),
         ('"Zaphod"', "is of type str, and no JSON object"),
         ("42", "is of type int, and no JSON object"),
         ('["Zaphod"]', "is of type list, and no JSON object"),
@@ -948,7 +948,7 @@ def test_connection_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the provider of its type is installed" in text
     monkeypatch.setenv("AIRFLOW_CONN_WEB", json.dumps({"conn_type": "http", "host": "127.0.0.1"}))
     assert input_error(SqlRows("web", "SELECT 1")) == (
-        "The connection web leads to HttpHook, which is no hook of a database with SQL. Check conn_id."
+        "The connection web leads to HttpHook, which is not the hook of a database with SQL. Check conn_id."
     )
     monkeypatch.setenv("AIRFLOW_CONN_ODD", json.dumps({"conn_type": "no-such-type", "host": "127.0.0.1"}))
     assert "no_such_type" in input_error(SqlRows("odd", "SELECT 1"))

@@ -163,7 +163,7 @@ def test_call_of_unknown_fate_is_not_repeated(
     hook = ConnectHook("aws_calls", max_retry_time=30)
     emulator.set_phones("+=busy")  # so that the client token is forgotten at once
     emulator.set_faults(f"StartOutboundVoiceContact@1:{kind}")
-    with pytest.raises(RetryableError, match="Nobody knows whether the customer was called") as caught:
+    with pytest.raises(RetryableError, match="It is not known whether the customer was called") as caught:
         hook.start_outbound_voice_contact(**CALL)
     assert caught.value.may_have_happened
     assert "no second contact" not in str(caught.value)

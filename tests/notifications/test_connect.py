@@ -55,7 +55,7 @@ def test_contact_of_a_run_is_one_for_all_its_tasks(amazon_connect: LocalConnect)
 
     [contact] = amazon_connect.contacts()
     assert contact["attributes"]["task_id"] == "load"
-    assert contact["description"] == "DAG run: r1\nFailed: load"
+    assert contact["description"] == "Dag run: r1\nFailed: load"
 
 
 def test_contact_of_a_task(amazon_connect: LocalConnect) -> None:
@@ -257,7 +257,7 @@ def test_context_without_a_task_instance(amazon_connect: LocalConnect) -> None:
     ContactNotifier(scope="task")(context)
 
     [contact] = amazon_connect.contacts()
-    assert contact["description"] == "DAG run: r1\nReason: all_tasks_deadlocked"
+    assert contact["description"] == "Dag run: r1\nReason: all_tasks_deadlocked"
 
 
 def test_templates_are_rendered_for_each_callback(amazon_connect: LocalConnect) -> None:

@@ -66,7 +66,7 @@ _MARKS: Final = (
 _SEPARATOR: Final = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 
 _PATTERN: Final = re.compile(r"[*?[]")
-#: What keeps a path in a DAG file from being that of a file: a template, or a pattern.
+#: What keeps a path in a Dag file from being that of a file: a template, or a pattern.
 _NOT_FINAL: Final = re.compile(r"{{|{%|[*?[]")
 
 

@@ -100,5 +100,5 @@ def _json_rule(error: ValueError | RecursionError) -> str:
     if isinstance(error, _RefusedError):
         return str(error)
     if isinstance(error, json.JSONDecodeError):
-        return f"is no JSON: {error.msg} (column {error.colno})"
+        return f"is not JSON: {error.msg} (column {error.colno})"
     return "is nested too deep" if isinstance(error, RecursionError) else "has a number of too many digits"

@@ -147,8 +147,8 @@ class SqlRows:
             if hasattr(hook, "get_records"):
                 return hook
             failure = InputError(
-                f"The connection {self.conn_id} leads to {type(hook).__name__}, which is no hook of a database with"
-                " SQL. Check conn_id."
+                f"The connection {self.conn_id} leads to {type(hook).__name__}, which is not the hook of a database "
+                "with SQL. Check conn_id."
             )
         raise failure
 
