@@ -137,6 +137,9 @@ def _introduction() -> str:
     introduction = text.partition("<!-- START introduction -->\n")[2].partition("\n<!-- END introduction -->")[0]
     # Blocks do not nest, and the pages lie beside each other.
     introduction = re.sub(r"<!-- (BEGIN [^\n]*|END) -->\n", "", introduction)
+    # Sphinx copies the pictures of Markdown, and not those of HTML.
+    picture = r'<picture>.*?<img alt="([^"]+)" src="docs/([^"]+)">\s*</picture>'
+    introduction = re.sub(picture, r"![\1](\2)", introduction, flags=re.DOTALL)
     return introduction.replace("](docs/", "](")
 
 
@@ -306,22 +309,24 @@ def _permissions() -> str:
     return _table(["Used by", "Action", "The call names", "When"], rows)
 
 
-def _policy_for_all() -> str:
-    used = [*POLICIES.values(), *OPTIONAL.values()]
-    return _policy_of(sorted({action for actions in used for action in actions}))
+def _actions(operator: str) -> str:
+    """Return in a sentence what the role needs for an operator."""
+    actions = ", ".join(f"`connect:{action}`" for action in POLICIES[operator] if action != "DescribeInstance")
+    links = "; `connect:DescribeInstance` for the links" if "DescribeInstance" in POLICIES[operator] else ""
+    more = ", ".join(f"`connect:{action}`" for action in OPTIONAL.get(operator, {}))
+    besides = f" Some arguments need more: {more}." if more else ""
+    return f"Needs {actions}{links}.{besides} See [Permissions](permissions.md)."
 
 
-def _policy(operator: str) -> str:
-    return _policy_of(POLICIES[operator])
-
-
-def _policy_of(actions: list[str]) -> str:
+def _policy() -> str:
+    """Return the policy that allows all that any operator calls."""
     from airflow_connect.api.operations import operation_named
 
+    used = {action for operators in (*POLICIES.values(), *OPTIONAL.values()) for action in operators}
     instance = "arn:aws:connect:REGION:ACCOUNT:instance/INSTANCE_ID"
     statement = {
         "Effect": "Allow",
-        "Action": [f"connect:{operation_named(action).name}" for action in actions],
+        "Action": [f"connect:{operation_named(action).name}" for action in sorted(used)],
         "Resource": [instance, f"{instance}/*"],
     }
     return f"```json\n{json.dumps({'Version': '2012-10-17', 'Statement': [statement]}, indent=2)}\n```"
@@ -412,8 +417,8 @@ def _versions() -> str:
         ("Operators, `@task.create_contact`, links, `sensitive_fields`", set()),
         ("`ContactNotifier` in callbacks; asset events with counts; OpenLineage", set()),
         ("`ContactNotifier` in deadline alerts", {(2, 11), (3, 0)}),
-        ("`ContactNotifier` in a DAG's callback names the tasks that failed", {(3, 0)}),
-        ("DAGs that contact events start", before_3),
+        ("`ContactNotifier` in a Dag's callback names the tasks that failed", {(3, 0)}),
+        ("Dags that contact events start", before_3),
         ("Links of mapped task instances in Airflow's public API", before_3),
         ("Airflow retries a task whose process was killed", {(3, 0)}),
         ("A contact is known after Amazon forgot its client token (task state store)", before_store),
@@ -478,8 +483,8 @@ _BLOCKS: dict[str, Callable[..., str]] = {
     "introduction": _introduction,
     "text-forms": _text_forms,
     "reference-types": _reference_types,
+    "actions": _actions,
     "policy": _policy,
-    "policy-for-all": _policy_for_all,
     "permissions": _permissions,
     "configuration": _configuration,
     "import": _import,
