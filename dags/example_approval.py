@@ -1,5 +1,5 @@
 """
-A person decides how a DAG goes on: a task contact asks, an agent answers in an attribute, and a branch is taken.
+A person decides how a Dag continues: a task contact asks, an agent answers in an attribute, a branch is taken.
 
 The agent sees what there is to decide as references and attributes, sets the attribute ``decision``, and completes the
 contact: in a step-by-step guide of Amazon Connect, or at the desk of the local one.

@@ -1,7 +1,7 @@
 """
 Rows that another system leaves in S3, as often as it likes: results beside them keep each contact single for good.
 
-``results_path`` is the same for all runs, so that a row that stands in tomorrow's files too makes no second contact,
+``results_path`` is the same for all runs, so that a row that is in tomorrow's files too does not get a second contact,
 however long Amazon Connect remembers a client token.
 
 Whoever triggers the Dag chooses one of the buckets that its author listed: with a free text, anybody who may trigger it

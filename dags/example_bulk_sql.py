@@ -1,8 +1,8 @@
 """
-Chase overdue invoices: what a database selects becomes contacts, and another task looks at what became of them.
+Chase overdue invoices: what a database selects becomes contacts, and another task reads what became of them.
 
-The connection ``sqlite_default`` stands for any database that Airflow has a hook for. Airflow 2 makes it when it is set
-up; on Airflow 3 it is ``airflow connections create-default-connections`` that does. The first task fills it.
+The connection ``sqlite_default`` stands for any database that Airflow has a hook for. Airflow 2 creates it when it is
+set up; on Airflow 3 ``airflow connections create-default-connections`` does. The first task fills it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The shortest DAG: one contact for each run."""
+"""The shortest Dag: one contact for each run."""
 
 from __future__ import annotations
 

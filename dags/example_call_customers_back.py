@@ -1,8 +1,8 @@
 """
 Customers who asked for it are called back, each at most once; who is not reached becomes a task for an agent.
 
-Where the answer to a call is lost, nobody knows whether the phone has rung: the row is ``unknown`` rather than called
-twice. In the local Amazon Connect nobody is called: answer, or do not, at the agent's desk.
+If the answer to a call is lost, it is not known whether the phone has rung: the row is ``unknown``, and the customer is
+not called twice. The local Amazon Connect does not call anybody: answer, or do not, at the agent's desk.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-A contact has ended: Amazon Connect's event comes over EventBridge and SQS, and starts this DAG (since Airflow 3.0).
+A contact has ended: Amazon Connect's event comes over EventBridge and SQS, and starts this Dag (since Airflow 3.0).
 
 It watches the queue whose URL is in the environment variable CONTACT_EVENTS_QUEUE_URL; without it, or on Airflow 2,
 nothing is watched, and a run that somebody starts finds no events. Airflow may put several events into one run.
@@ -21,7 +21,7 @@ QUEUE_URL = os.environ.get("CONTACT_EVENTS_QUEUE_URL")
 
 try:
     from airflow.sdk import Asset, AssetWatcher
-except ImportError:  # Airflow 2 starts no DAG by an event
+except ImportError:  # Airflow 2 does not start Dags by events
     schedule = None
 else:
     trigger = SqsSensorTrigger(sqs_queue=QUEUE_URL, max_messages=10, waiter_delay=5) if QUEUE_URL else None

@@ -1,8 +1,8 @@
 """
-What nobody takes goes to another queue, and what nobody takes there is stopped and told to its owner.
+What nobody takes goes to another queue, and what nobody takes there is stopped and reported to its owner.
 
-Two deadlines are two sensors: the first returns what is open when its time is up, the second stops it. Each contact is
-waited for by both under the ID with which it was made; what it went on as is found by itself.
+Two deadlines are two sensors: the first returns what is open when its time is up, the second stops it. Both wait for
+each contact under the ID with which it was created, and follow its transfers.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ with DAG(
     tags=["example", "amazon-connect"],
 ):
     # [START howto_escalation]
-    made = CreateContactOperator.partial(task_id="make", channel="TASK").expand(
+    created = CreateContactOperator.partial(task_id="make", channel="TASK").expand(
         name=["Check order 1042", "Check order 1043", "Check order 1044"]
     )
     first = ContactSensor(
         task_id="first_deadline",
-        contact_id=made.output,
+        contact_id=created.output,
         timeout=timedelta(hours=4),
         on_timeout="return",
         deferrable=True,
@@ -43,7 +43,7 @@ with DAG(
     )
     second = ContactSensor(
         task_id="second_deadline",
-        contact_id=made.output,
+        contact_id=created.output,
         timeout=timedelta(hours=4),
         on_timeout="stop",
         deferrable=True,
@@ -52,11 +52,11 @@ with DAG(
     @task
     def tell_the_owner(result: dict[str, Any]) -> list[str]:
         """Return what happened to each contact, in words."""
-        told = []
+        lines = []
         for outcome in result["outcomes"]:
             where = "in the second line" if outcome["went_on_as"] else "in the first line"
-            told.append(f"{outcome['contact_id']}: {outcome['state']} {where}")
-        return told
+            lines.append(f"{outcome['contact_id']}: {outcome['state']} {where}")
+        return lines
 
     escalate >> second
     tell_the_owner(second.output)

@@ -1,8 +1,8 @@
 """
 A flight was cancelled: one task contact for each booking that must be changed.
 
-The upstream task returns rows, and ``expand_kwargs`` makes a mapped task instance of each. The idempotency key says
-what identifies a contact, so that a retry, a clear and a second run over the same file make no second one.
+The upstream task returns rows, and ``expand_kwargs`` creates a mapped task instance for each. The idempotency key
+identifies a contact, so that a retry, a clear and a second run over the same file do not create a second one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
-What becomes of a contact: a task about an invoice is opened, told what was found, handed to Billing, and ended.
+The life of a contact: a task about an invoice is created, gets what was found, is transferred to Billing, and ended.
 
-All of them take the contact that was made: the last one ends what it went on as.
+All operators take the contact that was created: the last one ends the contact that it was transferred to.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BILLING = "{{ var.value.get('connect_billing_queue_id', 'c1000000-0000-4000-8000
 
 with DAG(
     "example_follow_up",
-    description="A contact is made, changed, transferred and stopped",
+    description="A contact is created, changed, transferred and stopped",
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,

@@ -1,7 +1,7 @@
 """
 Every working day: a task that a flow routes to people, not before the next morning.
 
-The time is made by a task of its own. Its XCom stays the same when the contact's task is retried or cleared, so that
+A task of its own computes the time. Its XCom stays the same when the contact's task is retried or cleared, so that
 Amazon Connect sees the same request again; a ``now()`` in the operator's arguments would be another request.
 """
 

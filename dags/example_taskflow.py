@@ -1,5 +1,5 @@
 """
-Invoices that are overdue: a function says what a contact holds, and the task makes the contact.
+Invoices that are overdue: a function returns what a contact holds, and the task creates the contact.
 
 The same as :mod:`example_fan_out`, written with TaskFlow.
 """

@@ -1,7 +1,7 @@
 """
-A person presses Trigger, fills in a form, and one contact is made.
+A person presses Trigger, fills in a form, and one contact is created.
 
-The form comes from the DAG's params: Airflow checks each by its JSON Schema before the run starts. A function takes
+The form comes from the Dag's params: Airflow checks each by its JSON Schema before the run starts. A function takes
 the values as they were typed; in a template an empty field would become the text ``None``.
 """
 
