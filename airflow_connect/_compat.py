@@ -88,6 +88,7 @@ __all__ = [
     "is_retry",
     "log_url",
     "map_of_output",
+    "mapped_arguments",
     "runs_all_branches",
     "storage_path",
     "stored_connection",
@@ -218,7 +219,11 @@ def text_environment(owner: Any, environment: Any, dag: Any) -> Any:
     """
     # Since Airflow 3.3 an operator has the option as well, and goes before its Dag.
     own = getattr(owner, "render_template_as_native_obj", None)
-    native = getattr(dag, "render_template_as_native_obj", False) if own is None else own
+    of_dag = getattr(dag, "render_template_as_native_obj", False)
+    if own is False and of_dag:
+        # Airflow gives the environment of the Dag, whose pieces are not text, and fails to join them.
+        return owner.get_template_env()
+    native = of_dag if own is None else own
     return keeping_text(environment) if native and not keeps_text(environment) else environment
 
 
@@ -295,6 +300,18 @@ class RenderedTask(BaseOperator):
 def is_from_mapped(operator: BaseOperator) -> bool:
     """Tell whether Airflow (2.11 to 3.3) makes an operator for an instance of a mapped task, maybe of data."""
     return bool(getattr(operator, "_BaseOperator__from_mapped", False))
+
+
+def mapped_arguments(operator: Any) -> set[str]:
+    """
+    Return the names of the arguments that a mapped task instance got by its mapping, also those that are ``None``.
+
+    :param operator: the operator that Airflow (2.11 to 3.3) has made for the instance
+    """
+    mapped: Any = operator.dag.task_dict.get(operator.task_id) if operator.has_dag() else None
+    if not is_from_mapped(operator) or not hasattr(mapped, "partial_kwargs"):
+        return set()
+    return set(operator._BaseOperator__init_kwargs) - set(mapped.partial_kwargs)  # noqa: SLF001  # no public way
 
 
 def arguments_from_rows(operator: Any, map_index: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ scalars that upstream data holds are taken too and written in one form (:func:`t
 given                  sent
 =====================  ==================================================================================
 ``str``                as it is
-bytes that are UTF-8   the text that they are
+bytes that are UTF-8   the text that they are, without a byte order mark
 ``bool``               ``true`` or ``false``
 ``int``                its digits
 ``float``              plain decimal notation, no exponent, no ``.0``: ``0.1``, ``12``, ``0.0000001``
@@ -51,6 +51,8 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from botocore.model import ServiceModel, Shape
 
 __all__ = [
@@ -222,7 +224,7 @@ class NotTextError(TypeError):
 
 def _plain(value: Any) -> Any:
     """Return the Python value that a value stands for, and ``ABSENT`` for every way to say *nothing*."""
-    if isinstance(value, Enum):
+    while isinstance(value, Enum):
         value = value.value
     kind = getattr(getattr(value, "dtype", None), "kind", None)
     if kind is not None and getattr(value, "shape", None) == ():
@@ -234,7 +236,7 @@ def _plain(value: Any) -> Any:
             value = value.item()
     if isinstance(value, bytes | bytearray | memoryview):
         try:
-            return bytes(value).decode()
+            return bytes(value).decode("utf-8-sig")
         except UnicodeDecodeError:
             return value
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
@@ -359,11 +361,13 @@ def describe(value: Any) -> str:
     if isinstance(value, str):
         return f"text of {_characters(len(value))}"
     if isinstance(value, Mapping):
-        return f"{type(value).__name__} of {len(value):,} items"
+        return f"{'dict' if isinstance(value, dict) else type(value).__name__} of {len(value):,} items"
     if isinstance(value, (list, tuple, set, bytes, bytearray)):
         other = " that are not UTF-8" if isinstance(_plain(value), bytes | bytearray) else ""
         return f"{type(value).__name__} of length {len(value):,}{other}"
-    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+    if isinstance(value, (float, Decimal)) and not (
+        value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)  # which fails for sNaN
+    ):
         return f"a {type(value).__name__} that is not finite"
     if isinstance(value, (int, Decimal)) and _scalar_text(value) is _NO_SCALAR:
         return f"a number of more than {_NUMBER_MAX_DIGITS:,} digits"
@@ -495,9 +499,8 @@ def _instance_id(shape: Shape) -> Converter:
     string = _string(shape)
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        if isinstance(value, str):
-            value = cut_instance_arn(value)
-        return string(value, path, faults)
+        text = text_of(value)
+        return string(value if text is None else cut_instance_arn(text), path, faults)
 
     return convert
 
@@ -506,7 +509,8 @@ def _contact_id(shape: Shape) -> Converter:
     string = _string(shape)
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        return string(cut_contact_arn(value) if isinstance(value, str) else value, path, faults)
+        text = text_of(value)
+        return string(value if text is None else cut_contact_arn(text), path, faults)
 
     return convert
 
@@ -794,11 +798,17 @@ def _user_info(shape: Shape) -> Converter:
     structure = _structure(shape)
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
-        if isinstance(value, (str, UUID)):
+        if isinstance(_plain(value), (str, UUID)):
             value = {"UserId": value}
         return structure(value, path, faults) or ABSENT
 
     return convert
+
+
+def _entries(value: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield keys and values; a key whose class makes another text of it, such as a ``StrEnum``, as plain text."""
+    for key, item in value.items():
+        yield text_of(key) if isinstance(key, str) else key, item
 
 
 def _attributes(shape: Shape) -> Converter:
@@ -810,7 +820,7 @@ def _attributes(shape: Shape) -> Converter:
             return _refuse(value, path, "must be a dict of attribute keys and values", faults)
         converted: dict[str, str] = {}
         total = 0
-        for key, item in value.items():
+        for key, item in _entries(value):
             if not isinstance(key, str) or not _ATTRIBUTE_KEY.fullmatch(key):
                 rule = "attribute keys consist of letters, digits, - and _ (at least one)"
                 faults.append(Fault(key_path(path, key), rule, f"as key: {describe(key)}"))
@@ -846,7 +856,7 @@ def _references(shape: Shape) -> Converter:
             return _refuse(value, path, "must be a dict of names and references", faults)
         converted: dict[str, dict[str, str]] = {}
         total = 0
-        for key, item in value.items():
+        for key, item in _entries(value):
             where = key_path(path, key)
             if isinstance(key, str):
                 key_string(key, where, faults)
@@ -991,7 +1001,7 @@ def _segment_attributes(shape: Shape) -> Converter:
             return _refuse(value, path, "must be a dict of keys and values", faults)
         before = len(faults)
         converted = {}
-        for key, item in value.items():
+        for key, item in _entries(value):
             amazons = isinstance(key, str) and key.startswith(_AMAZONS)
             one = convert_value(item, check_key(key, path, _SEGMENT_ATTRIBUTE_KEY, faults), faults, amazons)
             if one is not ABSENT:
@@ -1023,7 +1033,7 @@ def _segment_attributes(shape: Shape) -> Converter:
 
     def convert_map(value: Any, path: str, faults: list[Fault], amazons: bool) -> Any:
         converted = {}
-        for key, item in value.items():
+        for key, item in _entries(value):
             one = convert_value(item, check_key(key, path, _ATTRIBUTE_KEY, faults), faults, amazons)
             if one is not ABSENT:
                 converted[str(key)] = one

@@ -10,9 +10,12 @@ only asked for its filters, tests, globals and signs.
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from decimal import Decimal
+from datetime import date, time
+from numbers import Number
+from operator import index
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
@@ -28,7 +31,6 @@ from airflow_connect.api.fields import (
     TEXT_RULE,
     Fault,
     NotTextError,
-    Written,
     checked_key,
     describe,
     is_absent,
@@ -267,7 +269,7 @@ def _without_methods(value: Any) -> Any:
         return [_without_methods(item) for item in value]
     if isinstance(value, (bytes, bytearray)):
         try:
-            return value.decode()
+            return value.decode("utf-8-sig")
         except UnicodeDecodeError:
             return value
     return value
@@ -312,17 +314,21 @@ class _Environment(SandboxedEnvironment):
         if not isinstance(left, str):
             return super().call_binop(context, operator, left, right)
         if isinstance(right, Mapping):
-            given: Any = {name: _for_percent(value) for name, value in right.items()}
+            given: Any = _ShownItems(right)
         else:
             given = tuple(map(_for_percent, right)) if isinstance(right, tuple) else _for_percent(right)
         return super().call_binop(context, operator, left, given)
 
     def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Let ``"{}".format(value)`` write a value as it stands in text."""
+        """Let ``"{}".format(value)`` and ``format_map`` write a value as it stands in text."""
         method = getattr(obj, "__wrapped__", obj)  # Jinja wraps it, from 3.1.5 on
-        if getattr(method, "__name__", "") == "format" and isinstance(getattr(method, "__self__", None), str):
-            args = tuple(map(_Shown, args))
-            kwargs = {name: _Shown(value) for name, value in kwargs.items()}
+        if isinstance(getattr(method, "__self__", None), str):
+            match getattr(method, "__name__", ""):
+                case "format":
+                    args = tuple(map(_Shown, args))
+                    kwargs = {name: _Shown(value) for name, value in kwargs.items()}
+                case "format_map" if len(args) == 1 and isinstance(args[0], Mapping):
+                    args = ({name: _Shown(value) for name, value in args[0].items()},)
         return super().call(context, obj, *args, **kwargs)
 
     def parse(self, source: str, name: str | None = None, filename: str | None = None) -> nodes.Template:
@@ -397,6 +403,7 @@ def _text(value: Any) -> str:
 _MAKE_TEXT: Final = (
     *("capitalize", "center", "e", "escape", "forceescape", "format", "indent", "join", "lower", "replace", "safe"),
     *("string", "striptags", "title", "trim", "truncate", "upper", "urlencode", "urlize", "wordcount", "wordwrap"),
+    "xmlattr",
 )
 
 
@@ -418,7 +425,14 @@ def _of_texts(jinjas: Callable[..., Any]) -> Callable[..., Any]:
                 items = map(make_attrgetter(context[0].environment, attribute), value) if attribute else value
                 return jinjas(*context, [_text(item) for item in items], *more[:1], **kwargs)
             case "do_urlencode" if isinstance(value, (Mapping, list, tuple)):
-                return jinjas(*context, value, *more, **kwargs)
+                pairs = value.items() if isinstance(value, Mapping) else value
+                return jinjas(*context, [(name, _text(one)) for name, one in pairs], *more, **kwargs)
+            case "do_xmlattr":
+                shown = {
+                    name: one if one is None or isinstance(one, Undefined) else _text(one)
+                    for name, one in value.items()
+                }
+                return jinjas(*context, shown, *more, **kwargs)
         return jinjas(*context, value if hasattr(value, "__html__") else _text(value), *more, **kwargs)
 
     return of_texts
@@ -426,7 +440,7 @@ def _of_texts(jinjas: Callable[..., Any]) -> Callable[..., Any]:
 
 class _Shown:
     """
-    A value for ``{}`` and ``%s``, which write it as any other text does; with a format it is the value itself.
+    A value for ``{}`` and ``%s``, which write it as any other text does; a format of numbers or dates gets those.
 
     :param value: the value
     """
@@ -437,25 +451,52 @@ class _Shown:
         self._value = value
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._value, name)
+        return _Shown(getattr(self._value, name))
 
     def __getitem__(self, key: Any) -> Any:
-        return self._value[key]
+        return _Shown(self._value[key])
 
     def __str__(self) -> str:
         return _text(self._value)
 
+    def __repr__(self) -> str:
+        return repr(str(self)) if isinstance(self._value, str) else str(self)
+
     def __format__(self, spec: str) -> str:
-        return format(self._value, spec) if spec else str(self)
+        is_formatted = isinstance(self._value, (Number, date, time)) and not isinstance(self._value, bool)
+        # Without text there is nothing to format: NaN and infinities have formats.
+        return format(self._value if is_formatted and str(self) else str(self), spec) if spec else str(self)
+
+    def __int__(self) -> int:
+        return int(self._value)
+
+    def __index__(self) -> int:
+        return index(self._value)
+
+    def __float__(self) -> float:
+        found = float(self._value)
+        if not math.isfinite(found):
+            raise NotTextError(self._value)
+        return found
+
+
+class _ShownItems(dict[str, Any]):
+    """
+    What ``%(name)s`` takes its values from; ``%s`` does not write all of it.
+
+    :param values: the values by name
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__({name: _for_percent(value) for name, value in values.items()})
+
+    def __repr__(self) -> str:
+        raise NotTextError(dict(self))
 
 
 def _for_percent(value: Any) -> Any:
     """Return what ``%s`` writes as any other text has it, and ``%d`` and ``%.2f`` as ever."""
-    if type(value) in {str, int} or isinstance(value, Undefined):
-        return value
-    if isinstance(value, (float, Decimal)) and not is_absent(value):
-        return Written(text_in_text(value))
-    return _Shown(value)
+    return value if type(value) in {str, int} or isinstance(value, Undefined) else _Shown(value)
 
 
 class _Concatenated(NodeTransformer):

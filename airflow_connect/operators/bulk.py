@@ -22,6 +22,7 @@ from airflow_connect._compat import (
     conf,
     is_replaced,
     is_retry,
+    mapped_arguments,
     tasks_share_a_disk,
 )
 from airflow_connect._task import (
@@ -46,7 +47,7 @@ from airflow_connect.api.errors import (
     attempt_is_over,
     record_elsewhere,
 )
-from airflow_connect.api.fields import Fault, describe
+from airflow_connect.api.fields import Fault, checked_key, describe
 from airflow_connect.api.operations import CreateContact, operations_for_rows
 from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
 from airflow_connect.bulk.report import Report, counted, estimate, in_words
@@ -525,6 +526,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         contact, xcoms = _xcoms_as_names(self.contact, context)
         names = ChainMap(xcoms, cast("Any", context))  # a copy would make Airflow compute all of it
         key = self.idempotency_key
+        if key is None and "idempotency_key" in mapped_arguments(self):
+            raise InvalidRequestError(request.name, list(filter(None, checked_key(key)[1:])))
         return Plan(
             source_of(self.rows),
             request,

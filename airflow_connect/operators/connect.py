@@ -16,6 +16,7 @@ from airflow_connect._compat import (
     BaseBranchOperator,
     conf,
     is_retry,
+    mapped_arguments,
     runs_all_branches,
     task_state_store,
     tasks_share_a_disk,
@@ -144,8 +145,8 @@ class _MakeContactOperator(ConnectBaseOperator):
 
         :param context: the context of the task instance
         """
-        names = ("idempotency_key", "client_token")
-        self._identified_by = frozenset(name for name in names if getattr(self, name) is not None)
+        names, mapped = ("idempotency_key", "client_token"), mapped_arguments(self)
+        self._identified_by = frozenset(name for name in names if getattr(self, name) is not None or name in mapped)
         return super().before_rendering(context)
 
     def make(self, context: Context, request: type[Operation], **arguments: Any) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jinja2 import Undefined, UndefinedError
 
+from airflow_connect._compat import BaseOperator
 from airflow_connect.api.errors import RequestError
 from airflow_connect.notifications.connect import ContactNotifier
 from airflow_connect.operators.bulk import BulkCreateContactsOperator, FileRows, SqlRows
@@ -132,6 +133,17 @@ def test_the_option_of_a_task_goes_before_its_dag_s() -> None:
     assert task.attributes == {"number": 17, "text": "+17"}
 
 
+@pytest.mark.skipif(not hasattr(BaseOperator, "render_template_as_native_obj"), reason="an option of Airflow 3.3")
+def test_a_task_without_the_option_in_a_dag_with_it() -> None:
+    """Airflow renders it with the environment of the Dag, which gives values, and cannot join them."""
+    with native_dag():
+        task = CreateContactOperator(
+            task_id="task", attributes={"number": "{{ n }}"}, render_template_as_native_obj=False
+        )
+    task.render_template_fields({"ti": SimpleNamespace(map_index=-1), "n": 17}, task.dag.get_template_env())
+    assert task.attributes == {"number": "17"}
+
+
 def test_undefined_names() -> None:
     """What is not defined is an error, and text in a Dag that allows it: never an object of Jinja's."""
     with pytest.raises(UndefinedError, match="nothing"):
@@ -243,6 +255,22 @@ def test_what_identifies_no_contact(name: str, value: Any, told: str) -> None:
     render(task, value=value)
     with task.true_fields(), pytest.raises(RequestError, match=told):
         task._token({}, "CreateContact")
+
+
+@pytest.mark.parametrize("name", ["idempotency_key", "client_token"])
+def test_what_a_mapping_gives_identifies_the_contact(name: str) -> None:
+    """An item that is ``None`` is refused too; what the mapping does not name is not given."""
+    for mapped, told in ({name: None}, "gave nothing"), ({"name": "x"}, None):
+        with new_dag("mapped"):
+            partial = CreateContactOperator.partial(task_id="create", channel="TASK")
+            task = partial.expand_kwargs([mapped]).unmap(mapped)
+        render(task)
+        task.token_for_task = lambda *_: "of the task"
+        if told is None:
+            assert task._token({}, "CreateContact") == "of the task"
+        else:
+            with pytest.raises(RequestError, match=told):
+                task._token({}, "CreateContact")
 
 
 def test_a_key_has_the_form_of_an_attribute(amazon_connect: LocalConnect) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.validate import ParamValidator
 
-from airflow_connect.api.fields import ABSENT, Fault, converter, service_model
+from airflow_connect.api.fields import ABSENT, Fault, converter, describe, service_model
+from airflow_connect.api.operations import CreateContact
 
 if TYPE_CHECKING:
     from botocore.model import OperationModel, Shape
@@ -196,6 +199,32 @@ def test_values_that_are_refused(shape: Shape, value: Any, rule: str) -> None:
     _, [fault] = convert(shape, value)
     assert fault.rule.startswith(rule)
     assert str(value)[:20] not in fault.given
+
+
+def test_classes_of_text_are_the_text() -> None:
+    """A key, an ID or a user that is bytes or a member of an ``Enum`` is what it stands for, and never its name."""
+    key = Enum("Key", {"ORDER": "order"}, type=str)["ORDER"]
+    given = {
+        "instance_id": b"arn:aws:connect:us-east-1:123456789012:instance/i",
+        "channel": "TASK",
+        "attributes": {key: "1"},
+        "references": {key: "text"},
+        "segment_attributes": {key: {key: 1}},
+        "related_contact_id": b"arn:aws:connect:us-east-1:123456789012:instance/i/contact/c",
+        "user_info": b"user",
+        "initiate_as": "CONNECTED_TO_USER",
+    }
+    params, faults = CreateContact.check(given)
+    assert faults == []
+    assert (params["InstanceId"], params["RelatedContactId"], params["UserInfo"]) == ("i", "c", {"UserId": "user"})
+    inner = params["SegmentAttributes"]["order"]["ValueMap"]
+    for found in (params["Attributes"], params["References"], params["SegmentAttributes"], inner):
+        assert [(name, type(name)) for name in found] == [("order", str)]
+
+
+def test_a_number_that_is_not_finite_is_described() -> None:
+    """Also a NaN that signals, for which Python's own check raises an error."""
+    assert describe(Decimal("sNaN")) == "a Decimal that is not finite"
 
 
 def test_union_takes_one_member() -> None:

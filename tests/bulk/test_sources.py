@@ -312,7 +312,11 @@ def test_another_case_is_pointed_out(write: Callable[..., str]) -> None:
     """Snowflake and Oracle have capital letters, and a template has small ones."""
     text = missing_columns(FileRows(write("a.csv", "ID,NAME\n")), "name", "id")
     assert "no columns 'id', 'name', which" in text
-    assert "It has 'ID' for 'id', 'NAME' for 'name': capital and small letters count, so write {{ row.ID }}." in text
+    assert "It has 'ID' for 'id', 'NAME' for 'name': capital and small letters and blanks count, so write" in text
+    assert "write {{ row.ID }}." in text
+    text = missing_columns(FileRows(write("a.csv", "id, Name \n")), "name")
+    assert "It has ' Name ' for 'name'" in text
+    assert "write {{ row[' Name '] }}. Its columns are 'id', ' Name '." in text
 
 
 @pytest.mark.parametrize(
@@ -331,7 +335,7 @@ def test_data_without_a_header_is_not_shown(write: Callable[..., str], content: 
     text = missing_columns(FileRows(write("a.csv", content)), "name", "email", "example")
     assert "has no columns 'email', 'example', 'name'" in text
     assert "example.com" not in text.replace("'example'", "")
-    assert "are not shown here, since they may be data" in text or "give delimiter=';'" in text
+    assert "not shown here, since that may be data" in text or "give delimiter=';'" in text
 
 
 def test_a_page_is_not_a_table(write: Callable[..., str]) -> None:
@@ -1153,6 +1157,8 @@ def test_json_numbers_arrive_as_they_are_written(write: Callable[..., str]) -> N
         "0.12345678901234567890": "0.12345678901234567890",
         "1.50e3": "1500",
         "1e-7": "0.0000001",
+        "1e-330": f"0.{'0' * 329}1",  # too small for a float, and the next too large
+        "11e401": f"11{'0' * 401}",
     }
     path = write("a.jsonl", "".join(f'{{"a": {number}}}\n' for number in numbers))
     rows = rows_of(FileRows(path))

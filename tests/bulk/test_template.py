@@ -128,6 +128,8 @@ FORMS: list[tuple[Any, str]] = [
     (time(16, 5), "16:05:00"),
     (UUID("b1000000-0000-4000-8000-000000000001"), "b1000000-0000-4000-8000-000000000001"),
     (b"K\xc3\xb6ln", "Köln"),
+    (b"\xef\xbb\xbfKim", "Kim"),
+    (Enum("Outer", {"INNER": Enum("Team", {"NORTH": "north"})["NORTH"]})["INNER"], "north"),
     (Enum("Team", {"NORTH": "north"})["NORTH"], "north"),
     (np.float32(0.1), "0.1"),
     (np.bool_(True), "true"),
@@ -176,6 +178,10 @@ def test_a_value_has_one_form_everywhere(value: object, text: str) -> None:
         "{{ '%(value)s' % row }}!": f"{text}!",
         "{{ '<{}>'.format(row.value) }}!": f"<{text}>!",
         "{{ '<{a}>'.format(a=row.value) }}!": f"<{text}>!",
+        "{{ '<{a}>'.format_map({'a': row.value}) }}!": f"<{text}>!",
+        "{{ '<{a[a]}>'.format(a=row.dict) }}!": f"<{text}>!",
+        "{{ '<{0[0]}>'.format(row.list) }}!": f"<{text}>!",
+        "<{{ row.dict | urlencode }}>": f"<a={urllib.parse.quote_plus(text)}>",
         "<{{ row.value | urlencode }}>": f"<{urllib.parse.quote(text)}>",
         "{% set x = row.value %}<{{ x }}>": f"<{text}>",
         "{% macro m(x) %}<{{ x }}>{% endmacro %}{{ m(row.value) }}": f"<{text}>",
@@ -192,6 +198,13 @@ def test_numbers_and_dates_are_formatted_as_ever() -> None:
         "12.50 10.00 007"
     )
     assert render("{{ '{:.1f} {:%d.%m.%Y} {:d}'.format(row.amount, row.day, row.n) }}!", row) == "12.5 24.11.2026 7!"
+    row |= {"small": np.float32(0.5), "int64": np.int64(7), "key": b"Kim"}
+    assert render("{{ '%04.1f %03d %x' % (row.small, row.int64, row.int64) }}", row) == "00.5 007 7"
+    assert render("{{ '{:>5}|{:>5}|{!r}|{!r}'.format(row.yes, row.key, row.key, row.yes) }}", row) == (
+        " true|  Kim|'Kim'|true"
+    )
+    assert render("{{ '%r %r' % (row.key, row.yes) }}", row) == "'Kim' true"
+    assert render("{{ {'paid': row.yes, 'none': none} | xmlattr }}", row) == ' paid="true"'
     assert render("{{ '{0.year}-{1[0]}'.format(row.day, ['x']) }} {{ row.day.strftime('%d.%m.') }}", row) == (
         "2026-x 24.11."
     )
@@ -219,6 +232,8 @@ NOT_TEXT = [["a"], {"a": 1}, ("a",), {"a"}, b"\xff", timedelta(1), math.inf, Cus
         "{{ '%s' | format(row.value) }}!",
         "{{ 'Call %s' % (row.value,) }}",
         "{{ 'Call {}'.format(row.value) }}",
+        "{{ 'Call {!r}'.format(row.value) }}",
+        "{{ 'Call %r' % (row.value,) }}",
         "{% if true %}Call {{ row.value }}{% endif %}",
     ],
 )
@@ -229,6 +244,13 @@ def test_what_has_no_form_is_that_rows_fault(value: object, template: str) -> No
         assert fault.rule == "within text, a value must be text, a number, a boolean, a date or a time"
         assert fault.given.endswith(" in column value")
         assert "0x" not in str(fault)
+
+
+def test_a_dict_for_names_has_no_text() -> None:
+    """``%(name)s`` takes the values of a dict, and ``%s`` does not write the dict itself."""
+    for template in ("{{ '%s' % row.value }}!", "{{ '%r' % row.value }}!"):
+        [fault] = faults_of(lambda template=template: render(template, {"value": {"a": True}}))
+        assert fault.given == "dict of 1 items in column value"
 
 
 def test_a_value_of_the_context_has_the_same_form() -> None:

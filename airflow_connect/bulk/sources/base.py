@@ -198,6 +198,10 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _ALIKE: Final = 0.75
 
 
+def _folded(name: str) -> str:
+    return name.strip().casefold()
+
+
 def are_names(there: Collection[str], wanted: Collection[str]) -> bool:
     """
     Tell whether texts are surely names of columns, so that they may be shown: without a header they are a row's data.
@@ -205,8 +209,8 @@ def are_names(there: Collection[str], wanted: Collection[str]) -> bool:
     :param there: the texts
     :param wanted: the columns that templates name
     """
-    folded = {name.casefold() for name in wanted}
-    found = folded.intersection(name.casefold() for name in there)
+    folded = set(map(_folded, wanted))
+    found = folded.intersection(map(_folded, there))
     if found and 2 * len(found) >= len(folded):
         return True
     if not all(map(_IDENTIFIER.fullmatch, there)):
@@ -245,11 +249,13 @@ def check_columns(there: Collection[str], wanted: Collection[str], where: str, *
     told = [
         f"{where} has no column{'s' if len(missing) > 1 else ''} {named}, which the template names without a default."
     ]
-    by_folded = {name.casefold(): name for name in there}
-    spelt = [(by_folded[name.casefold()], name) for name in missing if name.casefold() in by_folded]
+    by_folded = {_folded(name): name for name in there}
+    spelt = [(by_folded[_folded(name)], name) for name in missing if _folded(name) in by_folded]
     if spelt:
         pairs = ", ".join(f"{other!r} for {name!r}" for other, name in spelt)
-        told.append(f"It has {pairs}: capital and small letters count, so write {{{{ row.{spelt[0][0]} }}}}.")
+        other = spelt[0][0]
+        column = f"row.{other}" if other.isidentifier() else f"row[{other!r}]"
+        told.append(f"It has {pairs}: capital and small letters and blanks count, so write {{{{ {column} }}}}.")
     only = next(iter(there)) if len(there) == 1 else ""
     sign = next((sign for sign in ";\t|," if sign in only), None)
     if are_columns or are_names(there, wanted):
@@ -259,10 +265,10 @@ def check_columns(there: Collection[str], wanted: Collection[str], where: str, *
     elif sign is not None:
         told.append(f"Its first line has {sign!r} in it. If that separates the fields, give delimiter={sign!r}.")
     else:
-        fields = "1 field" if len(there) == 1 else f"{len(there):,} fields"
+        hidden = "1 field, which is" if len(there) == 1 else f"{len(there):,} fields, which are"
         told.append(
-            f"Its first line has {fields}, which are not shown here, since they may be data. Check that it is the file"
-            " that you expect, and that its first line names the columns."
+            f"Its first line has {hidden} not shown here, since that may be data. Check that it is the file that you"
+            " expect, and that its first line names the columns."
         )
     told.append("Correct the input or the template; for a column that may be missing, write a default there.")
     raise InputError(" ".join(told))

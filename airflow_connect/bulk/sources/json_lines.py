@@ -60,13 +60,15 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 #: The fraction that is written of a whole number by all that have it as a ``float``.
 _OF_A_FLOAT: Final = re.compile(r"[0-9]\.0$")
-#: Digits up to which a ``float`` is written as it was read.
+#: Characters up to which a ``float`` is written as it was read, without a zero at the end and without an exponent, with
+#: which a number may be too large or too small for it.
 _SURE_DIGITS: Final = 15
+_SURE: Final = re.compile(r"\.(?:0|[0-9]*[1-9])\Z")
 
 
 def _number(digits: str) -> float:
     """Return a number that is not a whole one, with its digits where ``float`` would not keep them."""
-    if (digits[-1] != "0" or _OF_A_FLOAT.search(digits)) and len(digits) <= _SURE_DIGITS and digits.isascii():
+    if len(digits) <= _SURE_DIGITS and _SURE.search(digits):
         return float(digits)
     return Written(digits)
 
