@@ -102,7 +102,7 @@ def _argument(name: str, parameter: inspect.Parameter, text: str, templated: boo
         text = text[: sentence.start()]
     if parameter.default is parameter.empty:
         default = "required"
-    elif parameter.default not in (None, (), "") and not default:
+    elif parameter.default not in (None, (), "") and not default and "factory" not in repr(parameter.default):
         default = f"`{parameter.default!r}`"
     elif re.fullmatch(r"[\w.]+", default):
         default = f"`{default}`"

@@ -213,7 +213,7 @@ def _arguments(path: str, level: str = "4") -> str:
         return f"One of {', '.join(f'`{one.value}`' for one in found)}."
     arguments = docstrings.arguments_of(found)
     parts = []
-    if len(arguments) <= UNGROUPED:
+    if len(arguments) <= UNGROUPED or not hasattr(found, "template_fields"):
         parts.append(_argument_table(arguments))
     else:
         group_of = {name: group for group, names in GROUPS.items() for name in names}
