@@ -113,9 +113,10 @@ class Ledger:
         #: The latest progress that is not written yet.
         self._progress: Mapping[str, Any] | None = None
         self._closed = self._ended = False
-        #: Whom the thread is to answer after its next sync. Nothing here takes a lock that the thread needs, and this
-        #: queue can be entered again: a signal handler closes the ledger while its thread is in one of these methods.
-        self._requests: SimpleQueue[SimpleQueue[Exception | None]] = SimpleQueue()
+        #: Whom the thread is to answer after its next sync, and whether it looks at the record as well. Nothing here
+        #: takes a lock that the thread needs, and this queue can be entered again: a signal handler closes the ledger
+        #: while its thread is in one of these methods.
+        self._requests: SimpleQueue[tuple[SimpleQueue[Exception | None], bool]] = SimpleQueue()
         threading.Thread(target=self._keep_syncing, name="results", daemon=True).start()
 
     # --- Rows -----------------------------------------------------------------------------------------------------
@@ -133,7 +134,7 @@ class Ledger:
             )
         )
         if not self._segments.lasting:
-            self.flush()
+            self._await_sync(looks=False)
 
     def created(self, row: int, contact_id: str, *, attempts: int, contact_arn: str | None = None) -> None:
         """
@@ -341,8 +342,11 @@ class Ledger:
 
     def flush(self) -> None:
         """Wait until all that was recorded outlasts the machine, and in an object store is seen by others."""
+        self._await_sync(looks=True)
+
+    def _await_sync(self, *, looks: bool) -> None:
         answer: SimpleQueue[Exception | None] = SimpleQueue()
-        self._requests.put(answer)
+        self._requests.put((answer, looks))
         while not self._ended:
             with contextlib.suppress(Empty):
                 error = self._clock.get(answer, 1)
@@ -359,7 +363,7 @@ class Ledger:
             with contextlib.suppress(LedgerError):  # told below, or by the next method
                 self._write_references()
         self._closed = True
-        self._requests.put(SimpleQueue())
+        self._requests.put((SimpleQueue(), True))
         told = began = self._clock.now()
         while not self._ended:
             self._clock.sleep(0.002)
@@ -396,6 +400,7 @@ class Ledger:
         self._fail(self._guard.lost or self._error)
 
     def _keep_syncing(self) -> None:
+        looked = self._clock.now()
         while not self._ended:
             waiting = []
             with contextlib.suppress(Empty):
@@ -403,14 +408,18 @@ class Ledger:
                 while True:
                     waiting.append(self._requests.get_nowait())
             closed = self._closed  # before the last sync, which then has all
-            self._syncing_since = self._clock.now()
+            self._syncing_since = now = self._clock.now()
+            # Intents come in quick succession, and wait for the store: a look for each would double that.
+            looks = not waiting or any(looks for _, looks in waiting) or now - looked >= self._sync_every
             try:
-                self._segments.sync()
+                self._segments.sync(looks=looks)
                 self._error = None
             except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
                 self._error = error
             self._syncing_since = None
-            for answer in waiting:
+            if looks:
+                looked = self._clock.now()
+            for answer, _ in waiting:
                 answer.put(self._error)
             self._write_progress()
             if closed:
@@ -464,6 +473,7 @@ class _Guard:
         self.lost: LedgerError | None = None
         #: The header of a later attempt of the task instance, ``None`` if there is none.
         self.later: Mapping[str, Any] | None = None
+        self._has_looked = False
 
     def look(self, own: Mapping[str, int] | None = None) -> None:
         """
@@ -479,6 +489,7 @@ class _Guard:
             if found.get(name, -1) < size:
                 self.lose(name)
         self._sizes = {name: size for name, size in found.items() if name in self._sizes or self._meet(name)}
+        self._has_looked = True
 
     def lose(self, name: str) -> NoReturn:
         """
@@ -495,7 +506,14 @@ class _Guard:
         raise self.lost
 
     def _meet(self, name: str) -> bool:
-        """Find out whether a segment that was not there before is a later attempt's; return whether that is known."""
+        """
+        Find out whether a segment that was not there before is a later attempt's; return whether that is known.
+
+        Neither numbers nor times tell that alone: numbers begin anew where somebody deletes a run and Airflow makes it
+        again, and the clocks of workers differ. What was there before this attempt is of an earlier one, unless both
+        say otherwise: this attempt was suspended before it recorded anything. What appears meanwhile is of a later one,
+        unless both say otherwise: that one was suspended.
+        """
         segment = Segment.at(name)
         if segment is None or segment.writer == self._writer or segment.number > 1:
             return True
@@ -505,11 +523,14 @@ class _Guard:
         # Who reads the record tells what is damaged.
         with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             header = json.loads(line)
-            # A sensor, which writes outcomes there, has no number. Nor do numbers tell which attempt is the later one:
-            # they begin anew where somebody deletes a run, and Airflow makes it again.
-            is_attempt = header["try_number"] > 0 and _identity(header) == _identity(self._header)
-            if is_attempt and _started(header) > _started(self._header):
-                self.later = header
+            number = header["try_number"]
+            # A sensor, which writes outcomes there, has no number.
+            if number > 0 and _identity(header) == _identity(self._header):
+                own = self._header.get("try_number") or 0
+                began, own_began = _started(header), _started(self._header)
+                appeared = number > own or (began, number) >= (own_began, own)
+                if appeared if self._has_looked else number > own and began > own_began:
+                    self.later = header
         return True
 
 
@@ -533,8 +554,8 @@ class _Segments(Protocol):
     def check(self) -> None:
         """Raise if the record is known not to be what it was. Returns at once."""
 
-    def sync(self) -> None:
-        """Make what was added until now last."""
+    def sync(self, *, looks: bool) -> None:
+        """Make what was added until now last; look at the record as well."""
 
     def close(self) -> None:
         """Give back what the operating system lent."""
@@ -582,11 +603,12 @@ class _File:
         if (self._has_inode and _inode(status) != self._inode) or status.st_size < size:
             self._guard.lose(self._name)
 
-    def sync(self) -> None:
+    def sync(self, *, looks: bool) -> None:
         if self._broken:
             raise self._broken
-        self.check()
-        self._guard.look()
+        if looks:
+            self.check()
+            self._guard.look()
         if self._unsynced:
             self._unsynced = False
             try:
@@ -604,7 +626,11 @@ def _inode(status: os.stat_result) -> tuple[int, int]:
 
 
 class _Objects:
-    """A writer's segments in an object store: the last is put again with every sync, until it is full."""
+    """
+    A writer's segments in an object store: the last is put again with every sync, until it is full.
+
+    Once somebody relies on the record, the first is never put again: a look finds out that it was removed.
+    """
 
     lasting = False
 
@@ -615,12 +641,14 @@ class _Objects:
         self._guard = guard
         #: Whether somebody relies on the record since the last look at it.
         self._asked = False
+        #: What the last look failed with.
+        self._unseen: Exception | None = None
         #: The sizes of what was put, by name.
         self._sizes: dict[str, int] = {}
         self._number = 1
         self._open = bytearray(header)
         self._stored = 0
-        self.sync()
+        self._put(header)
 
     def append(self, lines: bytes) -> None:
         self._open.extend(lines)
@@ -628,19 +656,48 @@ class _Objects:
     def check(self) -> None:
         self._asked = True
 
-    def sync(self) -> None:
+    def sync(self, *, looks: bool) -> None:
+        if self._guard.lost is not None:
+            raise self._guard.lost
+        if self._asked and self._number == 1:
+            self._begin(self._stored)
         lines = bytes(self._open)
-        if self._asked or len(lines) > self._stored:
-            self._asked = False
-            self._guard.look(self._sizes)
-        if len(lines) > self._stored:
-            name = f"{self._writer}-{self._number}.jsonl"
-            self._place.put(name, lines)
-            self._stored = self._sizes[name] = len(lines)
+        if len(lines) == self._stored:
+            if looks and self._asked:
+                self._look(self._sizes)
+        elif looks:
+            # Beside the put: whoever waits for it does not wait for two answers.
+            looking = threading.Thread(target=self._look, args=(dict(self._sizes),), name="results-look", daemon=True)
+            looking.start()
+            try:
+                self._put(lines)
+            finally:
+                looking.join()
+        else:
+            self._put(lines)
+        if self._unseen is not None:
+            error, self._unseen = self._unseen, None
+            raise error
         if len(lines) >= SEGMENT_BYTES:
-            self._number += 1
-            self._open[: len(lines)] = self._header  # what was appended meanwhile stays behind it
-            self._stored = len(self._header)
+            self._begin(len(lines))
+
+    def _look(self, sizes: Mapping[str, int]) -> None:
+        self._asked = False
+        try:
+            self._guard.look(sizes)
+        except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
+            self._unseen = error
+
+    def _put(self, lines: bytes) -> None:
+        name = f"{self._writer}-{self._number}.jsonl"
+        self._place.put(name, lines)
+        self._stored = self._sizes[name] = len(lines)
+
+    def _begin(self, size: int) -> None:
+        """Begin a segment after one that stays as long as this."""
+        self._number += 1
+        self._open[:size] = self._header  # what was appended meanwhile stays behind it
+        self._stored = len(self._header)
 
     def close(self) -> None:
         pass

@@ -646,10 +646,11 @@ def _head(place: Place) -> list[dict[str, Any]]:
     segments = _segments(place)
     if len({(segment.folder, segment.writer) for segment in segments}) != 1:
         return []
-    is_long = Path(segments[0].path).stat().st_size > _BLOCK_BYTES if place.is_local else len(segments) > 1
+    # In an object store the first segment has little more than a header.
+    is_long = Path(segments[0].path).stat().st_size > _BLOCK_BYTES if place.is_local else len(segments) > 2
     if not is_long:
         return []
-    first = _Records(place, only=segments[:1]).rows()
+    first = _Records(place, only=segments[:2]).rows()
     with closing(first):  # type: ignore[type-var]  # a generator
         head = list(itertools.takewhile(lambda row: row["state"] == RowState.CREATED, first))
     return head if [row["row"] for row in head] == list(range(1, len(head) + 1)) else []
@@ -664,7 +665,8 @@ def _told_counts(place: Place) -> Counter[str] | None:
     """Return the counts that the last attempts below a place recorded when they ended, ``None`` if one did not."""
     last: dict[str, Segment] = {}
     attempts: dict[str, set[str]] = {}
-    for segment in _segments(place):
+    segments = _segments(place)
+    for segment in segments:
         attempt = int(segment.writer.partition("-")[0])
         before = last.get(segment.folder)
         latest = -1 if before is None else int(before.writer.partition("-")[0])
@@ -677,6 +679,8 @@ def _told_counts(place: Place) -> Counter[str] | None:
         return None
     counts: Counter[str] = Counter()
     for segment in last.values():
+        if not _began_last(place, segment, segments):
+            return None
         line = place.last_line(segment.path)
         try:
             event = json.loads(line)
@@ -686,6 +690,18 @@ def _told_counts(place: Place) -> Counter[str] | None:
         except (ValueError, KeyError, TypeError, RecursionError):
             return None  # who reads all of it tells what is damaged
     return counts
+
+
+def _began_last(place: Place, last: Segment, segments: Iterable[Segment]) -> bool:
+    """Tell whether an attempt began after all others: numbers begin anew where Airflow makes a deleted run again."""
+    began: dict[str, str] = {}
+    for segment in segments:
+        if segment.folder == last.folder and segment.writer not in began:
+            with suppress(Exception):  # who reads all of it tells what is damaged or out of reach
+                header = json.loads(place.beside(segment.folder).first_line(segment.path.rpartition("/")[2]))
+                if int(segment.writer.partition("-")[0]):  # a sensor counts nothing
+                    began[segment.writer] = header["started"]
+    return began.get(last.writer) == max(began.values(), default=None)
 
 
 def _segments(place: Place) -> list[Segment]:
@@ -743,6 +759,8 @@ class _Records:
         #: The same of those that are not below the place, and that others refer to.
         self._outside: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
         self._found: list[_Found] = []
+        #: The segments that are there of a writer, by folder and name.
+        self._numbers: dict[tuple[str, str], set[int]] = {}
         try:
             self._read_all(only)
             if by_token:
@@ -791,6 +809,7 @@ class _Records:
     def _read(self, segment: Segment, blocks: Iterable[bytes], *, is_outside: bool = False) -> None:
         """Read a segment. What is outside the place is read for those who refer to it, and does not count by itself."""
         writer = None
+        self._numbers.setdefault((segment.folder, segment.writer), set()).add(segment.number)
         for number, events in _events(segment.path, blocks):
             first_line = number
             if writer is None:
@@ -857,22 +876,25 @@ class _Records:
         """
         Put the contacts that other task instances created into the records of those that refer to them.
 
-        Where that record is gone, the row keeps its state, and nobody knows the contact any more.
+        Where that record or a part of it is gone, the row keeps its state, and nobody knows the contact any more.
         """
+        query = self.database.execute
         for reference in found:
             target = self._target(reference.folder, reference.name)
+            numbers = self._numbers.get((reference.folder, reference.name), set())
+            is_whole = len(numbers) == max(numbers, default=-1)
             for row, first, count in reference.rows:
-                if target is None:
+                of_target = (target, first, first + count - 1)
+                there = {number for (number,) in query(_FOUND_ROWS, of_target)}
+                if len(there) != count:
+                    if is_whole:
+                        raise damaged(reference.segment.path, reference.line, "refers to rows that are not on record")
                     told = f"The contact was on record in {reference.folder}, and that record is gone."
                     gone = (_CODES[RowState.ALREADY_MADE], reference.at, *(None,) * 5, 0, None, told, 0)
-                    numbers = range(row, row + count)
-                    self.database.executemany(_RECORD, ((reference.writer, number, *gone) for number in numbers))
-                    continue
-                of_target = (target, first, first + count - 1)
-                [(known,)] = self.database.execute(_COUNT_FOUND, of_target)
-                if known != count:
-                    raise damaged(reference.segment.path, reference.line, "refers to rows that are not on record")
-                self.database.execute(_COPY_FOUND, (reference.writer, row - first, reference.at, *of_target))
+                    missing = (number for number in range(first, first + count) if number not in there)
+                    records = ((reference.writer, row - first + number, *gone) for number in missing)
+                    self.database.executemany(_RECORD, records)
+                query(_COPY_FOUND, (reference.writer, row - first, reference.at, *of_target))
 
     def _target(self, folder: str, name: str) -> int | None:
         """Return the number of a writer that is referred to, which is read if it is not in the place."""
@@ -1015,7 +1037,7 @@ UPDATE record SET state = {_CODES[RowState.UNKNOWN]}, at = NULL, attempts = NULL
 WHERE state < {_MAY_EXIST} AND (open > 0 OR state = {_NO_OUTCOME})
 """  # noqa: S608  # numbers of ours
 _FOUND: Final = f"FROM record WHERE writer = ? AND row BETWEEN ? AND ? AND state >= {_EXISTS}"
-_COUNT_FOUND: Final = f"SELECT count(*) {_FOUND}"
+_FOUND_ROWS: Final = f"SELECT row {_FOUND}"
 _COPY_FOUND: Final = f"""
 INSERT INTO record SELECT
     ?, row + ?, {_CODES[RowState.ALREADY_MADE]}, ?, token, key, content, contact_id, contact_arn, 0, NULL, NULL, 0
@@ -1066,11 +1088,12 @@ SELECT row, key, token, state, record.contact_id, contact_arn, attempts, error, 
 FROM record LEFT JOIN ended ON ended.contact_id = record.contact_id
 WHERE writer = ? ORDER BY row
 """
-#: What exists or may exist is always there; the rest, if the latest attempt says it of the row.
+#: What exists or may exist is always there; the rest, and a contact of which no token is known any more, if the latest
+#: attempt says it of the row.
 _ROWS_OF_RUN: Final = f"""
 SELECT row, key, token, state, counts.contact_id, contact_arn, attempts, error, message, outcome
 FROM ({_MERGED % "run = ?"}) AS counts LEFT JOIN ended ON ended.contact_id = counts.contact_id
-WHERE place = 1 AND (state >= {_MAY_EXIST} OR is_latest) ORDER BY row
+WHERE place = 1 AND (state >= {_MAY_EXIST} AND token IS NOT NULL OR is_latest) ORDER BY row
 """  # noqa: S608  # text of ours
 _LATEST_OF_ROW: Final = """
 SELECT state, token, key, message FROM record JOIN writer USING (writer) WHERE own AND row = ? AND writer IN (%s)

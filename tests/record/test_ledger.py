@@ -519,6 +519,38 @@ def test_clean_up_is_seen_on_disk_before_the_next_request(tmp_path: Path) -> Non
         ledger.check()
 
 
+def test_clean_up_between_intents_is_seen_in_a_store(memory: Any) -> None:
+    """What is put again after a clean-up does not hide it, however quickly intents follow each other."""
+    folder = run_folder(memory, **IDENTITY)
+    ledger = Ledger(folder, header=HEADER, sync_every=3_600)
+    ledger.intend([(1, None, "t1", "c1")])
+    ledger.check()
+    _remove(Place(folder))
+    ledger.intend([(2, None, "t2", "c2")])
+    with pytest.raises(LedgerError, match="removed"):
+        ledger.close()
+
+
+def test_intents_in_a_store_wait_for_one_answer(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intents in quick succession are put without a look at the folder for each; a look goes beside a put."""
+    looks: list[str] = []
+    sizes = Place.sizes
+
+    def look(place: Place) -> dict[str, int]:
+        looks.append(threading.current_thread().name)
+        return sizes(place)
+
+    monkeypatch.setattr(Place, "sizes", look)
+    with Ledger(memory, header=HEADER, sync_every=3_600) as ledger:
+        looks.clear()
+        for row in range(1, 10):
+            ledger.intend([(row, None, f"t{row}", "c")])
+            ledger.check()
+        assert looks == []
+        ledger.created(1, "contact-1", attempts=1)
+    assert looks == ["results-look"]
+
+
 def test_record_in_a_store_is_looked_at_while_somebody_sends(memory: Any) -> None:
     """An object store is asked about once a second, by the ledger's thread; nobody waits for it."""
     folder = run_folder(memory, **IDENTITY)
@@ -574,6 +606,29 @@ def test_attempts_of_a_run_that_was_made_again_are_not_over(folder: Any) -> None
     with Ledger(folder, header=HEADER | {"try_number": 1}) as ledger:
         _ask(ledger)
         assert ledger.later is None
+
+
+@pytest.mark.parametrize("began", ["2026-11-24T05:00:00+00:00", BEGAN_BEFORE["started"]], ids=["behind", "equal"])
+def test_clock_that_is_behind_ends_no_retry(tmp_path: Path, began: str) -> None:
+    """The clock of the first worker is ahead: the retry elsewhere goes on, and the worker that wakes up does not."""
+    with Ledger(tmp_path, header=BEGAN_BEFORE) as first:
+        with Ledger(tmp_path, header=HEADER | {"try_number": 2, "started": began}) as second:
+            _ask(second)
+            assert second.later is None
+            first.flush()
+            assert first.later
+        with Ledger(tmp_path, header=HEADER | {"try_number": 3, "started": began}) as third:
+            _ask(third)
+            assert third.later is None
+
+
+def test_new_run_ends_an_attempt_of_the_deleted_one(tmp_path: Path) -> None:
+    """An attempt of a run that was deleted, and made again, finds the new one although its number is lower."""
+    with Ledger(tmp_path, header=BEGAN_BEFORE | {"try_number": 3}) as old, Ledger(tmp_path, header=HEADER) as new:
+        old.flush()
+        _ask(new)
+        assert old.later
+        assert new.later is None
 
 
 @pytest.mark.parametrize("other", [{"try_number": 0}, {"try_number": 9, "task_id": "other"}], ids=["sensor", "task"])

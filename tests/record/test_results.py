@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from upath import UPath
 
 from airflow_connect.api.errors import LedgerError, RequestError, RetryableError
+from airflow_connect.record import ledger as ledger_module
 from airflow_connect.record import results
 from airflow_connect.record.format import RowState
 from airflow_connect.record.ledger import Ledger, run_folder
@@ -267,6 +269,62 @@ def test_store_beside(bucket: str, local_aws_connection: str) -> None:
     assert sorted(contacts(f"s3://{bucket}/results", conn_id=local_aws_connection)) == sorted(
         f"contact-{number}" for number in range(1, 21)
     )
+
+
+# --- Records that others refer to ----------------------------------------------------------------------------------
+
+
+def _refer(root: Any, *, rows: int) -> tuple[Any, Any]:
+    """Let one run create contacts, and another find them; return their folders."""
+    first, second = (run_folder(root, **IDENTITY | {"run_id": run}) for run in ("first", "second"))
+    who = IDENTITY | {"run_id": "second"}
+    with Ledger(first, header=HEADER | {"run_id": "first"}) as ledger:
+        for row in range(1, rows + 1):
+            ledger.intend([(row, f"k{row}", f"t{row}", "c")])
+            ledger.created(row, f"contact-{row}", attempts=1)
+    with History(root, asked_by=who) as history, Ledger(second, header=HEADER | who | {"rows": rows}) as ledger:
+        for row in range(1, rows + 1):
+            known = history.get(f"t{row}")
+            assert known
+            ledger.not_again(row, f"k{row}", f"t{row}", known)
+    return first, second
+
+
+def test_rows_whose_record_is_gone_are_there_once(tmp_path: Path) -> None:
+    """A retry that sends rows again, since the record of their contacts was removed, has each of them once."""
+    first, second = _refer(tmp_path, rows=3)
+    shutil.rmtree(first)
+    assert [(row["state"], row["contact_id"]) for row in read_results(second)] == [("already_made", None)] * 3
+    with Ledger(second, header=HEADER | {"run_id": "second", "try_number": 2, "rows": 3}) as ledger:
+        ledger.intend([(2, "k2", "t2", "c")])
+        ledger.created(2, "contact-2", attempts=1)
+    assert [(row["row"], row["state"]) for row in read_results(second)] == [
+        (1, "already_made"),
+        (2, "created"),
+        (3, "already_made"),
+    ]
+
+
+def test_part_of_a_record_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a bucket's rule has removed the oldest segments, the other contacts are known, and nothing is damaged."""
+    monkeypatch.setattr(ledger_module, "SEGMENT_BYTES", 700)
+    first, second = _refer(UPath(f"memory://{tmp_path}"), rows=9)
+    min(first.iterdir(), key=lambda path: int(path.stem.rpartition("-")[2])).unlink()
+    found = [(row["state"], row["contact_id"]) for row in read_results(second)]
+    assert [state for state, _ in found] == ["already_made"] * 9
+    known = [contact_id for _, contact_id in found]
+    assert known[0] is None
+    assert known[-1] == "contact-9"
+
+
+def test_counts_are_those_of_a_run_that_was_made_again(tmp_path: Path) -> None:
+    """Numbers of attempts begin anew where somebody deletes a run: the last counts are not those of the highest."""
+    for attempt, began, created in ((3, "2026-11-24T06:00:00", 1), (1, "2026-11-25T06:00:00", 2)):
+        header = HEADER | {"try_number": attempt, "started": f"{began}+00:00", "rows": 3}
+        with Ledger(tmp_path, header=header) as ledger:
+            ledger.created(created, f"contact-{created}", attempts=1)
+            ledger.counts({"rows": 3, **dict.fromkeys(RowState, 0), "created": created, "not_sent": 3 - created})
+    assert count_results(tmp_path)["created"] == 2
 
 
 # --- Outcomes -----------------------------------------------------------------------------------------------------
