@@ -251,7 +251,7 @@ def is_constant(value: Any) -> bool:
             return True
         case str():
             return bool(_NO_TEMPLATE.fullmatch(value))
-        case list() | tuple():
+        case list() | tuple() | set() | frozenset():
             return bool(value) and all(map(is_constant, value))
         case dict():
             return bool(value) and all(isinstance(key, str) for key in value) and all(map(is_constant, value.values()))

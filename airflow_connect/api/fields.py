@@ -47,7 +47,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -416,13 +416,17 @@ def _control(*, one_line: bool) -> Callable[[str, str, list[Fault]], None]:
 _control_in_lines: Final = _control(one_line=False)
 
 
+#: What Unicode has for a printable character that is empty: blanks, and the fillers of Braille and Hangul.
+_SHOWS_NOTHING: Final = " \u2800\u115f\u1160\u3164\uffa0"
+
+
 def _name(shape: Shape) -> Converter:
     """Make the converter of a contact's name, which agents see in their list: one that shows nothing is refused."""
     string = _string(shape)
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         text = string(value, path, faults)
-        if text is not ABSENT and not any(one.isprintable() and one != " " for one in text):
+        if text is not ABSENT and not any(one.isprintable() and one not in _SHOWS_NOTHING for one in text):
             faults.append(Fault(path, "must not be blank; leave it out where there is no name", describe(text)))
         return text
 
@@ -884,8 +888,10 @@ def _reference(shape: Shape) -> Converter:
             value = _plain(value)
             if value is ABSENT:
                 return ABSENT
-            if isinstance(value, str) and value[:7].lower() == "mailto:" and _is_email_address(value[7:]):
-                value = value[7:]  # the address of a link, as web pages have it
+            if isinstance(value, str) and value[:7].lower() == "mailto:":
+                # The address of a link, as web pages have it, which may say more than the address.
+                address = unquote(value[7:].partition("?")[0])
+                value = address if _is_email_address(address) else value
             reference_type = _infer_reference_type(value)
             text = _date_text(value, path, faults) if reference_type == "DATE" else _text(value, path, faults)
             if text is ABSENT:
@@ -979,8 +985,9 @@ def _is_email_address(text: str) -> bool:
     return len(text) <= most and pattern.fullmatch(text) is not None
 
 
-#: Signs that the model's pattern allows and an address has only in quotes: ``mailto:…``, ``ftp://…@…``, ``<…>``.
-_NOT_IN_ADDRESS: Final = re.compile(r"[:;,<>()\[\]\\\"]")
+#: Signs that the model's pattern allows and an address has only in quotes, ``mailto:…``, ``ftp://…@…``, ``<…>``, and
+#: those that no host has: ``…@…?subject=…``.
+_NOT_IN_ADDRESS: Final = re.compile(r"[:;,<>()\[\]\\\"]|@.*[?/#%&=]")
 
 
 _REFERENCE_RULES: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {

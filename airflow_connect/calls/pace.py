@@ -448,11 +448,6 @@ class Pace:
         """Calls that were throttled."""
         return self._throttled
 
-    @property
-    def throttled_share(self) -> float:
-        """Share of the calls that were throttled, of those whose answers tell."""
-        return self._throttled / max(1, self._accepted + self._throttled)
-
     # Decision
 
     def send_at(self, now: float) -> float:

@@ -26,13 +26,14 @@ from airflow_connect._task import (
     confidential,
     given_text,
     is_constant,
+    number,
     one_of,
     results_root,
     truth,
     truth_value,
 )
 from airflow_connect.api.errors import ConnectError, InvalidRequestError, SetupError
-from airflow_connect.api.fields import Fault, checked_key, describe, text_of
+from airflow_connect.api.fields import Fault, checked_key, cut_contact_arn, describe, text_of
 from airflow_connect.api.identity import token_for_key
 from airflow_connect.api.operations import (
     CreateContact,
@@ -98,6 +99,11 @@ class _MakeContactOperator(ConnectBaseOperator):
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     """
 
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **ConnectTask.rules,
+        "waiter_delay": number(above=True),
+        "waiter_max_attempts": number(1),
+    }
     #: Whether a call that may have been made is repeated although the operation does not promise that this is safe.
     repeat_unknown: bool | str = False
     #: Which of its arguments are to identify the contact, also where their templates give nothing.
@@ -126,7 +132,12 @@ class _MakeContactOperator(ConnectBaseOperator):
         self.stop_on_kill = stop_on_kill
         self.deferrable = deferrable
         self._wait: Wait | None = None
-        self.check_constants(idempotency_key=idempotency_key, client_token=client_token)
+        self.check_constants(
+            idempotency_key=idempotency_key,
+            client_token=client_token,
+            waiter_delay=waiter_delay,
+            waiter_max_attempts=waiter_max_attempts,
+        )
 
     @classmethod
     def wrong_constants(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -366,8 +377,9 @@ class CreateContactOperator(_MakeContactOperator):
         "user_info": "json",
     }
     rules: ClassVar[Mapping[str, Rule]] = {
-        **ConnectTask.rules,
+        **_MakeContactOperator.rules,
         **{name: one_of(*words) for name, words in CreateContact.words.items()},
+        "expiry_duration_in_minutes": number(1),
     }
 
     def __init__(
@@ -400,7 +412,12 @@ class CreateContactOperator(_MakeContactOperator):
         self.user_info = user_info
         self.initiate_as = initiate_as
         self.expiry_duration_in_minutes = expiry_duration_in_minutes
-        self.check_constants(channel=channel, initiation_method=initiation_method, initiate_as=initiate_as)
+        self.check_constants(
+            channel=channel,
+            initiation_method=initiation_method,
+            initiate_as=initiate_as,
+            expiry_duration_in_minutes=expiry_duration_in_minutes,
+        )
 
     @confidential
     def execute(self, context: Context) -> str:
@@ -583,9 +600,10 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         "references": "json",
     }
     rules: ClassVar[Mapping[str, Rule]] = {
-        **ConnectTask.rules,
+        **_MakeContactOperator.rules,
         **{name: one_of(*words) for name, words in StartOutboundVoiceContact.words.items()},
         "repeat_unknown": truth_value,
+        "ring_timeout_in_seconds": number(15, 60),
     }
 
     def __init__(
@@ -625,7 +643,11 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         self.traffic_type = traffic_type
         self.results_path = results_path
         self.repeat_unknown = repeat_unknown
-        self.check_constants(traffic_type=traffic_type, repeat_unknown=repeat_unknown)
+        self.check_constants(
+            traffic_type=traffic_type,
+            repeat_unknown=repeat_unknown,
+            ring_timeout_in_seconds=ring_timeout_in_seconds,
+        )
 
     @confidential
     def execute(self, context: Context) -> str:
@@ -912,6 +934,7 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
         self.branches = branches
         self.default = default
         self.exact = exact
+        self.check_constants(branches=branches, exact=exact)
         if runs_all_branches(self):
             warnings.warn(
                 f"{self.task_id} is in a mapped task group, where this version of Airflow runs the tasks of all "
@@ -919,6 +942,21 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
                 "it, with expand(), instead of a task group.",
                 stacklevel=2,
             )
+
+    @classmethod
+    def wrong_constants(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
+        """
+        Yield what is wrong with the constants among arguments.
+
+        :param arguments: by their names
+        """
+        yield from super().wrong_constants(arguments)
+        branches = arguments.get("branches")
+        if isinstance(branches, Mapping) and is_constant(list(branches.values())):
+            try:
+                _named_branches(branches, exact=arguments.get("exact", False))
+            except ValueError as error:
+                yield str(error)
 
     @confidential
     def choose_branch(self, context: Context) -> str | list[str]:
@@ -932,8 +970,12 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
             contact_id = str(outcome.get("went_on_as") or outcome.get("contact_id") or "")
         else:
             contact_id = str(outcome)
+        contact_id = cut_contact_arn(contact_id)
         self.store_link(context, contact_id)
-        named = self._named_branches()
+        try:
+            named = _named_branches(self.branches, exact=self.exact)
+        except ValueError as error:
+            raise AirflowFailException(f"{error}.") from None
         branch, lack = self._branch(contact_id, named)
         if branch is not None:
             return branch
@@ -946,27 +988,32 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
         self.log.info("Contact %s %s: the default is taken.", contact_id, lack)
         return self.default
 
-    def _named_branches(self) -> dict[str | None, str | list[str]]:
-        """Return the branches by the text as which Amazon Connect has the value: true, 1, 0.5."""
-        named: dict[str | None, str | list[str]] = {}
-        for name, branch in self.branches.items():
-            text = self._comparable(text_of(name))
-            if named.setdefault(text, branch) != branch:
-                raise AirflowFailException(
-                    f"branches has {name!r} twice, for different tasks, since case and the blanks around it do not "
-                    "count. Rename one of them, or give exact=True."
-                )
-        return named
-
-    def _comparable(self, text: str | None) -> str | None:
-        return text if text is None or self.exact else text.strip().casefold()
-
     def _branch(
         self, contact_id: str, named: Mapping[str | None, str | list[str]]
     ) -> tuple[str | list[str] | None, str]:
         """Return the branch, or what the contact lacks: the value is a customer's, for no log and no traceback."""
         value = self.hook.get_contact_attributes(contact_id).get(self.attribute)
-        branch = named.get(self._comparable(value))
+        branch = named.get(_comparable(value, exact=self.exact))
         if value is None:
             return branch, f"has no attribute {self.attribute!r}"
         return branch, f"has a value in its attribute {self.attribute!r} that branches does not name"
+
+
+def _named_branches(branches: Mapping[Any, Any], *, exact: bool) -> dict[str | None, Any]:
+    """
+    Return the branches by the text as which Amazon Connect has the value: true, 1, 0.5.
+
+    :raises ValueError: if a name is there twice
+    """
+    named: dict[str | None, Any] = {}
+    for name, branch in branches.items():
+        if named.setdefault(_comparable(text_of(name), exact=exact), branch) != branch:
+            raise ValueError(
+                f"branches has {name!r} twice, for different tasks, since case and the blanks around it do not "
+                "count. Rename one of them, or give exact=True"
+            )
+    return named
+
+
+def _comparable(text: str | None, *, exact: bool) -> str | None:
+    return text if text is None or exact else text.strip().casefold()

@@ -994,9 +994,6 @@ _MAY_EXIST: Final = precedence(RowState.UNKNOWN) << 4
 #: What names a task instance, in the order of :data:`COLUMNS`.
 _RUN: Final = ("dag_id", "run_id", "task_id", "map_index")
 
-#: Fields of a row's outcome that not every kind has.
-_OF_OUTCOME: Final = ("contact_id", "contact_arn", "attempts", "error", "message")
-
 #: The texts of an event that tells the state of a row.
 _TEXTS: Final = ("token", "key", "content", "contact_id", "contact_arn", "error", "message")
 #: States of a row whose contact exists.

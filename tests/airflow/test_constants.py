@@ -9,6 +9,7 @@ import pytest
 from airflow_connect.api.operations import operations
 from airflow_connect.operators.bulk import BulkCreateContactsOperator
 from airflow_connect.operators.connect import (
+    ContactBranchOperator,
     CreateContactOperator,
     StartOutboundVoiceContactOperator,
     StopContactOperator,
@@ -16,6 +17,7 @@ from airflow_connect.operators.connect import (
 from airflow_connect.sensors.connect import ContactSensor
 from tests.airflow.runs import new_dag
 
+BRANCH = {"contact_id": "c", "attribute": "a"}
 CALL = {"destination_phone_number": "+41", "contact_flow_id": "f"}
 BULK: dict[str, Any] = {"rows": [{"a": 1}], "contact": {"channel": "TASK"}}
 WRONG: list[tuple[type[Any], dict[str, Any], str]] = [
@@ -35,6 +37,15 @@ WRONG: list[tuple[type[Any], dict[str, Any], str]] = [
         {"results": "/tmp/x", "state": "opened"},
         "state must be open, already_made, .*, not 'opened'",
     ),
+    (CreateContactOperator, {"waiter_delay": 0}, "waiter_delay must be a number above 0, not 0"),
+    (CreateContactOperator, {"expiry_duration_in_minutes": "0"}, "in_minutes must be a number from 1, not '0'"),
+    (
+        StartOutboundVoiceContactOperator,
+        {**CALL, "ring_timeout_in_seconds": 5},
+        "must be a number from 15 to 60, not 5",
+    ),
+    (ContactBranchOperator, {**BRANCH, "branches": {"Yes": "a", " yes": "b"}}, "branches has ' yes' twice, for diff"),
+    (StopContactOperator, {"results": "/tmp/x", "state": {"opened"}}, "state must be open, .*, not .'opened'."),
     (StopContactOperator, {"results": "/tmp/x", "state": ["open", "x"]}, "state must be open, .*, not .'open', 'x'."),
     (StopContactOperator, {"results": "/tmp/x", "contact_id": "c"}, "contact_id and results exclude each other"),
     (

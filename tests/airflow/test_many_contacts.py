@@ -344,7 +344,7 @@ def test_branch_says_that_the_attribute_is_missing(run_dag: Any, make: Any, logg
 
 def test_branches_that_differ_in_case_alone(run_one: Any, make: Any, logged: Any) -> None:
     """Two names that are one without case are the author's fault, and the message says both ways out."""
-    arguments = {"contact_id": make(), "attribute": "decision", "branches": {"Yes": "do", "yes ": "do_not"}}
+    arguments = {"contact_id": make(), "attribute": "decision", "branches": {"Yes": "{{ 'do' }}", "yes ": "do_not"}}
     state, _ = run_one(ContactBranchOperator, **arguments)
     assert state == "failed"
     assert "Rename one of them, or give exact=True." in logged()

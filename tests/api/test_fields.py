@@ -222,6 +222,29 @@ def test_classes_of_text_are_the_text() -> None:
         assert [(name, type(name)) for name in found] == [("order", str)]
 
 
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("mailto:kim@example.com?subject=Order&body=x", {"Type": "EMAIL", "Value": "kim@example.com"}),
+        ("mailto:kim%2Border@example.com", {"Type": "EMAIL", "Value": "kim+order@example.com"}),
+        ("mailto:", {"Type": "STRING", "Value": "mailto:"}),
+        ("kim@example.com?subject=Order", {"Type": "STRING", "Value": "kim@example.com?subject=Order"}),
+        ("kim=order/7@example.com", {"Type": "EMAIL", "Value": "kim=order/7@example.com"}),
+    ],
+)
+def test_addresses_written_short(given: str, sent: dict[str, str]) -> None:
+    """Of a link the address alone is an EMAIL reference; what is more than an address is text."""
+    params, faults = CreateContact.check({"instance_id": "i", "channel": "TASK", "references": {"r": given}})
+    assert (params["References"], faults) == ({"r": sent}, [])
+
+
+@pytest.mark.parametrize("name", ["", " \u00a0", "\u3000", "\u200b\ufeff", "\u2800", "\u3164\u115f"])
+def test_a_name_that_shows_nothing(name: str) -> None:
+    """Whatever Unicode has for a blank."""
+    _, [fault] = CreateContact.check({"instance_id": "i", "channel": "TASK", "name": name})
+    assert fault.rule == "must not be blank; leave it out where there is no name"
+
+
 def test_a_number_that_is_not_finite_is_described() -> None:
     """Also a NaN that signals, for which Python's own check raises an error."""
     assert describe(Decimal("sNaN")) == "a Decimal that is not finite"
