@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections import ChainMap
@@ -90,6 +91,8 @@ _SERVICE_QUOTAS: Final = "service_quotas"
 
 #: Seconds between two lines of progress in the log.
 _PROGRESS_EVERY: Final = 5.0
+#: What a template has that may be another text for each map index.
+_TELLS_INDEX: Final = re.compile(r"\{.*(\b(map_index|ti|task_instance|task|task_instance_key_str)\b|\()", re.DOTALL)
 
 
 def _whole_number(value: Any) -> str | None:
@@ -99,6 +102,11 @@ def _whole_number(value: Any) -> str | None:
 
 def _rate(value: Any) -> str | None:
     return None if str(value).strip().lower() == _SERVICE_QUOTAS else number(above=True)(value)
+
+
+def _json_lines(value: Any) -> str | None:
+    is_other = str(value).strip().lower().endswith((".csv", ".tsv", ".parquet", ".gz"))
+    return "must be a file of JSON Lines, such as failed.jsonl" if is_other else None
 
 
 class BulkCreateContactsOperator(ConnectBaseOperator):
@@ -152,7 +160,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     :param failed_rows_path: a file (``.jsonl``) that gets every row that is ``invalid`` or ``failed`` as it was read,
         with its number, file, line, state and fault: the ``rows`` of another run (templated). With an
         ``idempotency_key`` also the ``unknown`` ones, which another run without one would make twice, but not those who
-        may have been called. Each attempt replaces it. Default: none, since it holds what the rows hold.
+        may have been called. Each attempt replaces it; of a mapped task the path needs ``{{ ti.map_index }}``.
+        Default: none, since it holds what the rows hold.
     :param tolerated_failures: failed rows with which the task still succeeds; all rows of the input count, also those
         that an earlier attempt tried (templated)
     :param tolerated_failure_percent: the same in percent of all rows (templated). With both, the task fails when
@@ -200,6 +209,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         "on_invalid": one_of("fail", "skip"),
         "on_duplicate": one_of("fail", "skip"),
         "on_changed_rows": one_of("fail", "send"),
+        "failed_rows_path": _json_lines,
         "max_in_flight": _whole_number,
         "max_rate": number(above=True),
         "total_rate": _rate,
@@ -264,12 +274,29 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             on_duplicate=on_duplicate,
             on_changed_rows=on_changed_rows,
             dry_run=dry_run,
+            failed_rows_path=failed_rows_path,
             max_rate=max_rate,
             total_rate=total_rate,
             max_in_flight=max_in_flight,
             tolerated_failures=tolerated_failures,
             tolerated_failure_percent=tolerated_failure_percent,
         )
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """
+        Return what is to be mapped.
+
+        :raises ValueError: also if all map indexes would write the rows that failed to one file
+        """
+        path = kwargs.get("failed_rows_path")
+        is_one = isinstance(path, str) and given_text(path) and not _TELLS_INDEX.search(path)
+        if is_one and _json_lines(path) is None:
+            raise ValueError(
+                f"Task {kwargs.get('task_id', cls.__name__)!r}: failed_rows_path is the same for all map indexes, each "
+                f"of which would replace the file of the others. Put {{{{ ti.map_index }}}} into it."
+            )
+        return super().partial(**kwargs)
 
     @classmethod
     def wrong_constants(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -756,6 +783,7 @@ class _Options:
         self.operation: type[Operation] = operations[operator.operation] if known else CreateContact
         for name in ("on_invalid", "on_duplicate", "on_changed_rows"):
             valid(name, getattr(operator, name))
+        valid("failed_rows_path", operator.failed_rows_path, optional=True)
         self.on_invalid: Any = operator.on_invalid
         self.on_duplicate: Any = operator.on_duplicate
         self.on_changed_rows: Any = operator.on_changed_rows

@@ -58,6 +58,7 @@ WRONG: list[tuple[type[Any], dict[str, Any], str]] = [
     (ContactSensor, {"contact_id": "c", "skip_if": {"state": "expird"}}, "skip_if names a state .*'expird'"),
     (BulkCreateContactsOperator, BULK | {"operation": "call"}, "operation must be create, .*, not 'call'"),
     (BulkCreateContactsOperator, BULK | {"on_invalid": "stop"}, "on_invalid must be fail or skip, not 'stop'"),
+    (BulkCreateContactsOperator, BULK | {"failed_rows_path": "f.csv"}, "must be a file of JSON Lines, .* not 'f.csv'"),
     (BulkCreateContactsOperator, BULK | {"max_rate": 0}, "max_rate must be a number above 0, not 0"),
     (BulkCreateContactsOperator, BULK | {"total_rate": "quota"}, "total_rate must be a number above 0, not 'quota'"),
     (BulkCreateContactsOperator, BULK | {"tolerated_failure_percent": 101}, "must be a number from 0 to 100, not 101"),
@@ -77,6 +78,22 @@ def test_a_wrong_constant_is_told_when_the_dag_is_read(kind: type[Any], argument
         kind(task_id="mine", **arguments)
     with new_dag("wrong"), pytest.raises(ValueError, match=f"^Task 'mine': .*{told}"):
         kind.partial(task_id="mine", **arguments)
+
+
+def test_one_file_of_failed_rows_for_all_map_indexes_is_told_when_the_dag_is_read() -> None:
+    """Each map index would replace the file of the others; what may differ for each is taken."""
+    arguments: dict[str, Any] = {"task_id": "mine", "contact": {"channel": "TASK"}}
+    told = r"^Task 'mine': failed_rows_path is the same for all map indexes"
+    for path in ("/tmp/failed.jsonl", "/tmp/{{ run_id }}.jsonl"):
+        with (
+            new_dag("wrong"),
+            pytest.raises(ValueError, match=told),
+        ):
+            BulkCreateContactsOperator.partial(failed_rows_path=path, **arguments)
+    with new_dag("right"):
+        for number, path in enumerate([None, "", "{{ ti.map_index }}.jsonl", "{{ name_of() }}.jsonl"]):
+            given = arguments | {"task_id": f"bulk_{number}", "failed_rows_path": path}
+            assert BulkCreateContactsOperator.partial(**given).expand(rows=[[{"a": 1}]])
 
 
 def test_a_wrong_constant_of_the_decorator_is_told_when_the_dag_is_read() -> None:

@@ -198,7 +198,7 @@ def run(scene: Scene, attempt: Attempt, number: int, folder: Path, hook: Connect
         path.unlink(missing_ok=True)
         unwritten = report.write_failed_rows(str(path), done)
         failed = None if unwritten else [json.loads(line) for line in path.read_text().splitlines()]
-        return Ended(report.states(done), error, failed, source.readings)
+        return Ended(report.states(done), error or unwritten, failed, source.readings)
 
 
 def nothing(*_: object, **__: object) -> None:
@@ -419,6 +419,14 @@ def test_failed_rows_are_an_input_without_what_was_added(tmp_path: Path, caplog:
     rows_again, _ = failed_rows(again, tmp_path / "2", caplog)
     assert [row.get("airflow_connect_text") for row in rows_again] == [None, '{"id":']
     assert [row.get("id") for row in rows_again] == [row.get("id") for row in rows] == ["A-1", None]
+
+
+def test_failed_rows_whose_columns_were_partly_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Who corrects a file of failed rows may remove some of its columns: the file of a rerun has each column once."""
+    told = {"airflow_connect_fault": "was wrong", "airflow_connect_state": "failed"}
+    failed_rows([{"id": "x" * 2_000, "related": None, **told}], tmp_path, caplog)
+    text = (tmp_path / "failed.jsonl").read_text()
+    assert text.count("airflow_connect_fault") == text.count("airflow_connect_state") == 1
 
 
 def test_failed_rows_of_parquet_and_lists_are_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -92,8 +92,8 @@ class LocatedRow(Values):
 
 
 def without_failed_columns(row: Values | InvalidRow) -> Values | InvalidRow:
-    """Return a row as it was before a file of failed rows had it."""
-    if isinstance(row, InvalidRow) or FailedColumn.ROW not in row:
+    """Return a row as it was before a file of failed rows had it, also if somebody removed some of its columns."""
+    if isinstance(row, InvalidRow) or _FAILED_COLUMNS.isdisjoint(row):
         return row
     text = row.get(FailedColumn.TEXT)
     if text:
