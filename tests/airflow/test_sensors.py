@@ -400,7 +400,7 @@ def test_attributes_that_an_earlier_sensor_did_not_want(
         ({"contact_id": {"a": 1}}, "a list of them"),
         ({}, "give contact_id or results"),
         ({"contact_id": "{{ 'a' }}", "results": "/tmp/a"}, "give contact_id or results"),
-        ({"results": {"rows": 3}}, "results is the output"),
+        ({"results": {"rows": 3}}, "this is not the summary of a bulk task"),
         ({"results": "/tmp/a", "fail_if": {"attributes": {"decision": "no"}}}, "fail_if needs decision"),
         ({"contact_id": "a", "fail_if": {"decision": "{{ 'refuse' }}"}}, "fail_if names decision"),
         ({"contact_id": "a", "fail_if": {"state": "{{ 'refused' }}"}}, "a state that there is not"),
