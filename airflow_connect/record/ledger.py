@@ -517,7 +517,7 @@ class _Guard:
         segment = Segment.at(name)
         if segment is None or segment.writer == self._writer or segment.number > 1:
             return True
-        line = self._place.first_line(name)
+        line = self._place.first_line(f"{self._place.path}/{name}")
         if not line.endswith(b"\n"):
             return False  # it is being written
         # Who reads the record tells what is damaged.

@@ -305,9 +305,8 @@ def first_attempt(folder: Any) -> float | None:
     for segment in filter(None, map(Segment.at, paths)):
         if segment.number > 1:
             continue
-        problems = (OSError, ValueError, KeyError, TypeError, RecursionError, LedgerError)
-        with suppress(*problems), place.open(segment.path) as file:
-            began.append(datetime.fromisoformat(json.loads(file.readline())["started"]).timestamp())
+        with suppress(Exception):
+            began.append(datetime.fromisoformat(json.loads(place.first_line(segment.path))["started"]).timestamp())
     return min(began, default=None)
 
 
@@ -698,7 +697,7 @@ def _began_last(place: Place, last: Segment, segments: Iterable[Segment]) -> boo
     for segment in segments:
         if segment.folder == last.folder and segment.writer not in began:
             with suppress(Exception):  # who reads all of it tells what is damaged or out of reach
-                header = json.loads(place.beside(segment.folder).first_line(segment.path.rpartition("/")[2]))
+                header = json.loads(place.first_line(segment.path))
                 if int(segment.writer.partition("-")[0]):  # a sensor counts nothing
                     began[segment.writer] = header["started"]
     return began.get(last.writer) == max(began.values(), default=None)

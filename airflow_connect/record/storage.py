@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a file's end that have its last line.
 _TAIL_BYTES: Final = 4_096
+#: Bytes that the first line of a file has at most.
+_HEAD_BYTES: Final = 1 << 16
 
 __all__ = ["Place", "folder_of", "one_line", "open_regular", "place_of"]
 
@@ -77,10 +79,11 @@ class Place:
             return sizes
         return {file["name"].rpartition("/")[2]: file["size"] for file in found if file["type"] == "file"}
 
-    def first_line(self, name: str) -> bytes:
-        """Return the first line of a file of the folder; it ends with a line break, unless it breaks off."""
-        with self.open(f"{self.path}/{name}") as file:
-            return file.readline()
+    def first_line(self, path: str) -> bytes:
+        """Return the first line of a file, as :meth:`find` returns its path; only its start if it is long."""
+        with self.open(path) as file:
+            line, end, _ = file.read(_HEAD_BYTES).partition(b"\n")  # a store's files read no line of a bounded length
+        return line + end
 
     def last_line(self, path: str) -> bytes:
         """Return the last line of a file, as :meth:`find` returns its path; nothing if it breaks off or is long."""
@@ -175,7 +178,8 @@ def _whole(target: Path, *, clean: bool = False) -> Iterator[BinaryIO]:
     temporary = directory / f"{names}{secrets.token_hex(4)}.tmp"
     try:
         with _unnamed(directory) or open(temporary, "xb", opener=_private) as file:  # Path.open() takes no opener
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):  # a disk without locks, on which nobody removes what others left
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield file
             file.flush()
             if not temporary.exists():

@@ -510,6 +510,19 @@ def _ask(ledger: Ledger) -> None:
     ledger.flush()
 
 
+def test_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some network disks have no locks: files are written there, too."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with Ledger(tmp_path, header=HEADER) as ledger:
+        ledger.tell_progress({"rows": 1})
+    assert json.loads((tmp_path / "progress.json").read_bytes()) == {"rows": 1}
+    assert write_faults(tmp_path, [{"row": 2}])
+
+
 def test_clean_up_is_seen_on_disk_before_the_next_request(tmp_path: Path) -> None:
     """On the worker's disk no time passes between a clean-up and the error."""
     with pytest.raises(LedgerError, match="removed"), Ledger(tmp_path / "run", header=HEADER) as ledger:  # noqa: PT012
@@ -629,6 +642,16 @@ def test_new_run_ends_an_attempt_of_the_deleted_one(tmp_path: Path) -> None:
         _ask(new)
         assert old.later
         assert new.later is None
+
+
+def test_file_without_end_is_not_read_whole(tmp_path: Path) -> None:
+    """Of a file that has the name of a segment and no line, a look at the folder reads the beginning alone."""
+    (tmp_path / "9-00000000-1.jsonl").touch()
+    os.truncate(tmp_path / "9-00000000-1.jsonl", 1 << 42)
+    assert first_attempt(tmp_path) is None
+    with Ledger(tmp_path, header=HEADER) as ledger:
+        _ask(ledger)
+        assert ledger.later is None
 
 
 @pytest.mark.parametrize("other", [{"try_number": 0}, {"try_number": 9, "task_id": "other"}], ids=["sensor", "task"])
