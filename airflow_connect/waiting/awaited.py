@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from uuid import UUID
 
 from airflow_connect.api.errors import LedgerError
-from airflow_connect.api.fields import cut_contact_arn
+from airflow_connect.api.fields import cut_contact_arn, text_of
 from airflow_connect.api.outcome import ALL_ATTRIBUTES, OutcomeState
 from airflow_connect.record.format import RowState
 
@@ -303,6 +304,10 @@ def is_list(header: Mapping[str, Any]) -> bool:
     return bool(header.get("listed"))
 
 
+#: What is text for every argument, and may be an ID.
+_TEXTS: Final = (str, bytes, UUID)
+
+
 def contact_ids_of(given: object) -> list[str]:
     """
     Return contacts' IDs, each once.
@@ -310,12 +315,12 @@ def contact_ids_of(given: object) -> list[str]:
     :param given: a contact's ID or ARN, or an iterable of them, such as the output of a mapped task
     :raises TypeError: if it is neither, and ValueError if something in it is no ID
     """
-    if isinstance(given, str):
+    if isinstance(given, _TEXTS):
         given = [given]
     if not isinstance(given, Iterable) or isinstance(given, Mapping):
         raise TypeError("contact_id is a contact's ID or a list of them.")
-    ids = list(given)
-    if not all(isinstance(one, str) and _CONTACT_ID.fullmatch(one) and one != "None" for one in ids):
+    ids = [text_of(one) or "" if isinstance(one, _TEXTS) else "" for one in given]
+    if not all(_CONTACT_ID.fullmatch(one) and one != "None" for one in ids):
         raise ValueError(
             "contact_id has something in it that is not a contact's ID: an empty text, no text, or the text of a list "
             "or of None, as a template gives it. Give the output of the task itself: contact_id=create.output."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
@@ -182,7 +183,15 @@ def test_no_results_are_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "ids"), [("a", ["a"]), (["b", "a", "b"], ["b", "a"]), ((), []), (iter(["a"]), ["a"])]
+    ("given", "ids"),
+    [
+        ("a", ["a"]),
+        (["b", "a", "b"], ["b", "a"]),
+        ((), []),
+        (iter(["a"]), ["a"]),
+        (b"a", ["a"]),
+        ([UUID(int=1), b"a"], [str(UUID(int=1)), "a"]),
+    ],
 )
 def test_contacts_are_given_in_many_forms(given: Iterable[str], ids: list[str]) -> None:
     """One ID, or any iterable of them, each once."""
