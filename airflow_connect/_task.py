@@ -128,7 +128,7 @@ def _storable(value: Any) -> Any:
             return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
         case dict():
             return {_storable(key): _storable(item) for key, item in value.items()}
-        case list() | tuple():
+        case list() | tuple() | set() | frozenset():
             return [_storable(item) for item in value]
     return value
 
@@ -137,7 +137,7 @@ def _can_be_stored(value: Any) -> bool:
     match value:
         case dict():
             return all(map(_can_be_stored, value)) and all(map(_can_be_stored, value.values()))
-        case list() | tuple():
+        case list() | tuple() | set() | frozenset():
             return all(map(_can_be_stored, value))
         case bool() | float() | int() | str():
             return bool(_storable(value) == value)

@@ -175,3 +175,15 @@ def test_values_that_airflow_cannot_store(run_dag: Callable[..., Any], amazon_co
     for task_id, field, value in expected:
         # Airflow 2.11 stores the text of what it cannot write as JSON.
         assert stored[task_id][field] in (value, str(value))
+
+
+def test_a_set_that_airflow_cannot_store() -> None:
+    """Airflow writes a set as a list, in which the same numbers are text."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    with new_dag("sets"):
+        task: Any = CreateContactOperator(task_id="task", attributes={"rates": {float("inf")}, "fixed": frozenset([1])})
+    task.hide_fields()
+    assert task.attributes.serialize() == {"rates": ["inf"], "fixed": [1]}
+    with task.true_fields():
+        assert task.attributes == {"rates": {float("inf")}, "fixed": {1}}
