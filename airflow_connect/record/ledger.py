@@ -528,8 +528,12 @@ class _Guard:
             if number > 0 and _identity(header) == _identity(self._header):
                 own = self._header.get("try_number") or 0
                 began, own_began = _started(header), _started(self._header)
-                appeared = number > own or (began, number) >= (own_began, own)
-                if appeared if self._has_looked else number > own and began > own_began:
+                if self._has_looked:
+                    # Of two that began to record at once, each appears to the other: of one number, time decides.
+                    is_later = number > own or (began, number) >= (own_began, own)
+                else:
+                    is_later = number > own and began > own_began
+                if is_later:
                     self.later = header
         return True
 

@@ -635,6 +635,30 @@ def test_clock_that_is_behind_ends_no_retry(tmp_path: Path, began: str) -> None:
             assert third.later is None
 
 
+NUMBERS_AND_HOURS = list(itertools.product([1, 2], ["05", "06"]))
+#: No clock is set back between two of one number: Airflow starts none twice.
+PAIRS = [
+    (first, second)
+    for first, second in itertools.product(NUMBERS_AND_HOURS, repeat=2)
+    if first[0] < second[0]
+    or first[1] < second[1]
+    or first == second
+    or (first[0] > second[0] and first[1] > second[1])
+]
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_one_of_two_attempts_goes_on(tmp_path: Path, first: tuple[int, str], second: tuple[int, str]) -> None:
+    """Whatever their numbers and clocks say: never both, and never none."""
+    headers = [
+        HEADER | {"try_number": number, "started": f"2026-11-24T{hour}:00:00+00:00"} for number, hour in (first, second)
+    ]
+    with Ledger(tmp_path, header=headers[0]) as one, Ledger(tmp_path, header=headers[1]) as other:
+        one.flush()
+        other.flush()
+        assert (one.later is None) != (other.later is None)
+
+
 def test_new_run_ends_an_attempt_of_the_deleted_one(tmp_path: Path) -> None:
     """An attempt of a run that was deleted, and made again, finds the new one although its number is lower."""
     with Ledger(tmp_path, header=BEGAN_BEFORE | {"try_number": 3}) as old, Ledger(tmp_path, header=HEADER) as new:
