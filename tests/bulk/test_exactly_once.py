@@ -153,7 +153,8 @@ def test_one_of_twins_dies(emulator: Emulator, rows: Path, folder: Path) -> None
     other = start_attempt(emulator.url, rows, folder)
     dying.join()
     other.join()
-    assert (dying.exitcode, other.exitcode) == (-signal.SIGKILL, 0)
+    assert other.exitcode == 0
+    assert dying.exitcode in {-signal.SIGKILL, 1}, "it may have been over before its death"
     assert made(emulator) == {f"Row {row}": 1 for row in range(1, ROWS + 1)}
     assert_recorded(emulator, folder)
 
