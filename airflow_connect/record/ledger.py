@@ -389,12 +389,13 @@ class Ledger:
 
     def _append(self, lines: bytes) -> None:
         try:
-            if self._closed:
-                raise ValueError  # noqa: TRY301  # as the file does, if it is closed a moment later
             self._segments.append(lines)
+            # Asked afterwards: what a close in between stored does not have these lines.
+            if self._closed:
+                raise ValueError  # noqa: TRY301  # as a file does that is closed
         except OSError as error:
             self._fail(error)
-        except ValueError:  # as from a file that a signal handler closed a moment ago
+        except ValueError:
             words = f"The results in {self._place} were closed: nothing more can be recorded."
             raise LedgerError(words) from None
         self._fail(self._guard.lost or self._error)
