@@ -14,6 +14,7 @@ from airflow_connect.record.results import read_results
 from tests.bulk.sending import AtOnce, start_attempt, write_rows
 from tests.gateway import Forwarding, certificate_of_localhost
 from tests.record.fault_points import POINTS, Death
+from tests.until import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,17 +128,29 @@ def test_nobody_is_called_twice(point: str, in_flight: int, emulator: Emulator, 
 # --- Twins --------------------------------------------------------------------------------------------------------
 
 
-def test_twins(emulator: Emulator, rows: Path, folder: Path) -> None:
-    """Two attempts at once make each contact once, one at least sends all, and the record of both can be read."""
+def start_twins(emulator: Emulator, rows: Path, folder: Path, **later: Any) -> tuple[Any, Any]:
+    """Return two attempts that are under way at once, the later one last."""
+
+    def start(attempts: int, **options: Any) -> Any:
+        started = start_attempt(emulator.url, rows, folder, **options)
+        until(lambda: len(list(folder.glob("*.jsonl"))) == attempts)
+        return started
+
+    emulator.set_faults("slow(2000)=1")
+    twins = start(1), start(2, **later)
     emulator.set_faults("throttle=0.1, cut_after=0.05, slow(20)=0.3", seed=4)
-    twins = [start_attempt(emulator.url, rows, folder) for _ in range(2)]
-    for twin in twins:
-        twin.join()
-    assert 0 in {twin.exitcode for twin in twins}, "the later one is not over"
+    return twins
+
+
+def test_twins(emulator: Emulator, rows: Path, folder: Path) -> None:
+    """Of two attempts at once the later one comes to its end, the other sends no more, and each contact is made once."""
+    earlier, later = start_twins(emulator, rows, folder)
+    earlier.join()
+    later.join()
+    assert (earlier.exitcode, later.exitcode) == (1, 0)
     assert made(emulator) == {f"Row {row}": 1 for row in range(1, ROWS + 1)}
     assert [result["row"] for result in read_results(folder)] == list(range(1, ROWS + 1))
     assert_recorded(emulator, folder)
-    assert len(list(folder.glob("*.jsonl"))) == 2
 
     calls = len(emulator.calls("CreateContact"))
     third = start_attempt(emulator.url, rows, folder)
@@ -146,15 +159,15 @@ def test_twins(emulator: Emulator, rows: Path, folder: Path) -> None:
     assert len(emulator.calls("CreateContact")) == calls
 
 
-def test_one_of_twins_dies(emulator: Emulator, rows: Path, folder: Path) -> None:
-    """A twin that is killed in the middle of a line does not disturb the other."""
-    emulator.set_faults("slow(20)=0.3", seed=5)
-    dying = start_attempt(emulator.url, rows, folder, death=Death("before_outcome", 30))
-    other = start_attempt(emulator.url, rows, folder)
-    dying.join()
-    other.join()
-    assert other.exitcode == 0
-    assert dying.exitcode in {-signal.SIGKILL, 1}, "it may have been over before its death"
+def test_later_twin_dies(emulator: Emulator, rows: Path, folder: Path) -> None:
+    """If the later one is killed in the middle of a line, the next attempt goes on where both of them were."""
+    earlier, later = start_twins(emulator, rows, folder, death=Death("before_outcome", 30))
+    earlier.join()
+    later.join()
+    assert (earlier.exitcode, later.exitcode) == (1, -signal.SIGKILL)
+    third = start_attempt(emulator.url, rows, folder)
+    third.join()
+    assert third.exitcode == 0
     assert made(emulator) == {f"Row {row}": 1 for row in range(1, ROWS + 1)}
     assert_recorded(emulator, folder)
 
