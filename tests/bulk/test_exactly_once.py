@@ -143,7 +143,7 @@ def start_twins(emulator: Emulator, rows: Path, folder: Path, **later: Any) -> t
 
 
 def test_twins(emulator: Emulator, rows: Path, folder: Path) -> None:
-    """Of two attempts at once the later one comes to its end, the other sends no more, and each contact is made once."""
+    """Of two attempts at once the later one comes to its end, the other sends no more; each contact is made once."""
     earlier, later = start_twins(emulator, rows, folder)
     earlier.join()
     later.join()
