@@ -40,7 +40,7 @@ def run(version: str, arguments: list[str]) -> tuple[str, str, int, int | str, i
         return version, "", 0, "no venv", 0, 0
     print(f"== Airflow {version}", flush=True)
     report.unlink(missing_ok=True)
-    pytest = [python, "-m", "pytest", "-n", "3", f"--junit-xml={report}", "tests/airflow"]
+    pytest = [python, "-m", "pytest", "-n", "2", f"--junit-xml={report}", "tests/airflow"]
     code = subprocess.run([*pytest, *arguments], cwd=CHECKOUT, check=False).returncode
     number = subprocess.run([python, "-c", VERSION], capture_output=True, text=True, check=True).stdout.strip()
     if not report.exists():
