@@ -182,7 +182,7 @@ def is_replaced(context: Mapping[str, Any]) -> bool:
         with contextlib.suppress(Exception):
             latest = store.get(_ATTEMPT)
             if latest is None:
-                # Somebody has emptied the store, or there is no such task instance any more, which takes nothing.
+                # Somebody has emptied the store, or the task instance does not exist any more, and takes nothing.
                 with contextlib.suppress(Exception):
                     store.set(_ATTEMPT, {"try_number": ti.try_number})
                 latest = store.get(_ATTEMPT)

@@ -238,7 +238,7 @@ def results_root(given: str | None, operation: str) -> Any:
     return folder
 
 
-#: Text that is no template, whatever signs the Dag's Jinja environment has for them.
+#: Text that is not a template, whatever signs the Dag's Jinja environment has for them.
 _NO_TEMPLATE: Final = re.compile(r"[\w .,:/@%+-]*")
 #: Characters up to which a constant is quoted.
 _QUOTED: Final = 60
@@ -363,6 +363,8 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
 
     #: What options must be, by the names of the arguments; see :meth:`check_constants`.
     rules: ClassVar[Mapping[str, Rule]] = {"max_retry_time": number()}
+    #: The arguments of which only one may be given, and why.
+    exclusive: ClassVar[Mapping[tuple[str, ...], str]] = {}
 
     _fields_are_true = False
 
@@ -433,6 +435,9 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
         :param arguments: by their names
         """
         yield from broken_rules(cls.rules, arguments)
+        for names, reason in cls.exclusive.items():
+            if all(is_constant(arguments.get(name)) for name in names):
+                yield f"{' and '.join(names)} exclude each other: {reason}"
         unknown = sorted(set(arguments.get("sensitive_fields", ())) - set(cls.template_fields))
         if unknown:
             yield f"sensitive_fields names {', '.join(unknown)}; it can name {', '.join(cls.template_fields)}"
@@ -528,7 +533,7 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
         """
         url = self.hook.instance_access_url
         stored = {"instance_access_url": url, **({"contact_id": contact_id} if contact_id else {})} if url else {}
-        # Also where there is no link: a task that is resumed looks for it.
+        # Also where a link does not exist: a task that is resumed looks for it.
         context["ti"].xcom_push(key=ContactLink.xcom, value=stored)
         self.link_of_run = stored
         if url is None:

@@ -25,7 +25,7 @@ def join(pieces: Iterable[Any]) -> Any:
     """
     Return what a template rendered: the value of its one expression, or the text of all that is in it.
 
-    :param pieces: the texts and values of which it consists; blank text around a value is no part of it
+    :param pieces: the texts and values of which it consists; blank text around a value does not belong to it
     """
     pieces = list(pieces)
     values = [piece for piece in pieces if not (isinstance(piece, str) and not piece.strip())]

@@ -53,7 +53,7 @@ class _ConnectLink(BaseOperatorLink):
         :param operator: the operator
         :param ti_key: the task instance
         """
-        # Airflow 3 logs an error where there is no XCom, and a task may have failed before it stored one.
+        # Airflow 3 logs an error where an XCom does not exist, and a task may have failed before it stored one.
         is_mapped = hasattr(operator, "partial_kwargs")
         stored = {} if is_mapped and LINKS_ARE_MADE_BY_THE_TASK else getattr(operator, "link_of_run", None)
         if stored is None:

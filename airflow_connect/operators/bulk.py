@@ -85,7 +85,7 @@ __all__ = [
     "read_results",
 ]
 
-#: Types whose values are no output of a task and hold none: most of what rows consist of.
+#: Types whose values are not the output of a task and do not hold one: most of what rows consist of.
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _SERVICE_QUOTAS: Final = "service_quotas"
 

@@ -104,6 +104,9 @@ class _MakeContactOperator(ConnectBaseOperator):
         "waiter_delay": number(above=True),
         "waiter_max_attempts": number(1),
     }
+    exclusive: ClassVar[Mapping[tuple[str, ...], str]] = {
+        ("idempotency_key", "client_token"): "each says what identifies the contact"
+    }
     #: Whether a call that may have been made is repeated although the operation does not promise that this is safe.
     repeat_unknown: bool | str = False
     #: Which of its arguments are to identify the contact, also where their templates give nothing.
@@ -138,17 +141,6 @@ class _MakeContactOperator(ConnectBaseOperator):
             waiter_delay=waiter_delay,
             waiter_max_attempts=waiter_max_attempts,
         )
-
-    @classmethod
-    def wrong_constants(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
-        """
-        Yield what is wrong with the constants among arguments.
-
-        :param arguments: by their names
-        """
-        yield from super().wrong_constants(arguments)
-        if all(is_constant(arguments.get(name)) for name in ("idempotency_key", "client_token")):
-            yield "idempotency_key and client_token exclude each other: each says what identifies the contact"
 
     def before_rendering(self, context: Context) -> Collection[str]:
         """

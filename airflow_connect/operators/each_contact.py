@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import AirflowFailException
-from airflow_connect._task import ConnectTask, is_constant, one_of, truth, truth_value
+from airflow_connect._task import ConnectTask, one_of, truth, truth_value
 from airflow_connect.api.errors import ConnectError, RequestError, RetryableError
 from airflow_connect.api.outcome import OutcomeState
 from airflow_connect.calls.clock import Clock
@@ -77,6 +77,7 @@ class EachContactOperator(ConnectBaseOperator):
         "asked_for_dry_run", "contact_id", "instance_id", "results", "state"
     )
     rules: ClassVar[Mapping[str, Rule]] = {**ConnectTask.rules, "dry_run": truth_value, "state": _state_rule}
+    exclusive: ClassVar[Mapping[tuple[str, ...], str]] = {("contact_id", "results"): "either says which contacts"}
 
     def __init__(
         self,
@@ -94,17 +95,6 @@ class EachContactOperator(ConnectBaseOperator):
         # Airflow's operators have a method dry_run.
         self.asked_for_dry_run = dry_run
         self.check_constants(contact_id=contact_id, results=results, state=state, dry_run=dry_run)
-
-    @classmethod
-    def wrong_constants(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
-        """
-        Yield what is wrong with the constants among arguments.
-
-        :param arguments: by their names
-        """
-        yield from super().wrong_constants(arguments)
-        if all(is_constant(arguments.get(name)) for name in ("contact_id", "results")):
-            yield "contact_id and results exclude each other: either says which contacts"
 
     def act(self, context: Context, params: Callable[[str], dict[str, Any]]) -> Any:
         """

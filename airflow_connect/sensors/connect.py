@@ -115,6 +115,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         "skip_if",
         "wait_for",
     )
+    exclusive: ClassVar[Mapping[tuple[str, ...], str]] = {("contact_id", "results"): "either says which contacts"}
     rules: ClassVar[Mapping[str, Rule]] = {**ConnectTask.rules, "on_timeout": one_of(*ON_TIMEOUT)}
     template_fields_renderers = {"fail_if": "json", "skip_if": "json"}  # noqa: RUF012  # as in its base class
 
@@ -167,8 +168,6 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         from airflow_connect.waiting.watch import contacts_needed
 
         yield from super().wrong_constants(arguments)
-        if all(is_constant(arguments.get(name)) for name in ("contact_id", "results")):
-            yield "contact_id and results exclude each other: either says which contacts"
         checks: dict[str, Callable[[Any], object]] = {
             "wait_for": lambda given: contacts_needed(given, 0),
             "fail_if": lambda given: check_condition("fail_if", given),
