@@ -42,7 +42,8 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS, A
 from airflow.triggers.base import BaseTrigger
 
 from airflow_connect._frames import forget_variables
-from airflow_connect._templates import join, keeping_text, keeps_text
+from airflow_connect._templates import is_native, joined_native, with_one_form
+from airflow_connect.api.fields import TEXT_RULE, NotTextError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -209,37 +210,38 @@ def tasks_share_a_disk() -> bool:
     return names <= {"LocalExecutor", "SequentialExecutor"}
 
 
-def text_environment(owner: Any, environment: Any, dag: Any) -> Any:
+def text_environment(owner: Any, environment: Any, dag: Any, *, refuses: bool = False) -> Any:
     """
-    Return the environment to render with, in which text stays text where Airflow renders native objects.
+    Return the environment to render with: values have one form within text, and text stays text in native objects.
 
     :param owner: the operator or notifier
     :param environment: Airflow's
     :param dag: the Dag, ``None`` without one
+    :param refuses: whether a value without such a form is an error; else it is written as Jinja does
     """
     # Since Airflow 3.3 an operator has the option as well, and goes before its Dag.
     own = getattr(owner, "render_template_as_native_obj", None)
     of_dag = getattr(dag, "render_template_as_native_obj", False)
     if own is False and of_dag:
         # Airflow gives the environment of the Dag, whose pieces are not text, and fails to join them.
-        return owner.get_template_env()
-    native = of_dag if own is None else own
-    return keeping_text(environment) if native and not keeps_text(environment) else environment
+        environment = owner.get_template_env()
+    return with_one_form(environment, native=bool(of_dag if own is None else own), refuses=refuses)
 
 
-def _render_text(template: Any, context: Any) -> Any:
+def _render_native(template: Any, context: Any) -> Any:
     # Not template.render(), for which Airflow would compute all of its context.
     names = copy.copy(context)
     names.update((name, value) for name, value in template.globals.items() if name not in names)
-    return join(template.root_render_func(template.new_context(names, shared=True)))
+    pieces = template.root_render_func(template.new_context(names, shared=True))
+    return joined_native(template.environment, pieces)
 
 
 class RenderedNotifier(BaseNotifier):
     """A notifier that renders with :func:`text_environment`. Airflow (2.11 to 3.3) renders by ``_render``."""
 
     def _render(self, template: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
-        if keeps_text(template.environment):
-            return _render_text(template, context)
+        if is_native(template.environment):
+            return _render_native(template, context)
         return super()._render(template, context, *args, **kwargs)
 
 
@@ -260,20 +262,24 @@ class RenderedTask(BaseOperator):
         """
         return ()
 
+    #: Template fields of which text is the author's code, or is given to it.
+    fields_of_code: frozenset[str] = frozenset()
+
     def after_rendering(self) -> None:
         """Check or hide what was rendered; Airflow stores the fields next."""
 
     def _render(self, template: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
         # No mixin shares this with the notifier: Airflow's metaclass would take its lack of an __init__ for one.
-        if keeps_text(template.environment):
-            return _render_text(template, context)
+        if is_native(template.environment):
+            return _render_native(template, context)
         return super()._render(template, context, *args, **kwargs)
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
     ) -> None:
-        jinja_env = text_environment(self, jinja_env, self.get_dag())
         if parent is not self:
+            # Such as a source of rows: of its text, a query, it knows itself what that is.
+            jinja_env = text_environment(self, jinja_env, self.get_dag())
             super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
             return
         try:
@@ -287,13 +293,19 @@ class RenderedTask(BaseOperator):
         left = self.before_rendering(context)
         map_index = getattr(context["ti"], "map_index", -1)
         data = arguments_from_rows(self, map_index) if map_index >= 0 else {}
-        super()._do_render_template_fields(
-            self,
-            [name for name in names if name not in left],
-            context,
-            jinja_env,
-            seen_oids | {id(value) for value in data.values()},
-        )
+        seen_oids = seen_oids | {id(value) for value in data.values()}
+        for name in (name for name in names if name not in left):
+            environment = text_environment(self, jinja_env, self.get_dag(), refuses=name not in self.fields_of_code)
+            try:
+                super()._do_render_template_fields(self, [name], context, environment, seen_oids)
+            except NotTextError as error:
+                given = str(error)
+            else:
+                continue
+            raise AirflowFailException(
+                f"Task {self.task_id!r}, {name}: within text, a value {TEXT_RULE} (given: {given}). Give the "
+                "output of the task itself, name a part of it, or make text of it with a filter, such as join or tojson."
+            )
         self.after_rendering()
 
 

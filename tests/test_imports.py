@@ -17,13 +17,13 @@ PACKAGE: Final = Path(__file__).parents[1] / "airflow_connect"
 
 #: A module or a folder of the package, and what it may import of the others: this is the order of the house.
 CORE: Final = {
-    "_compat": {"_frames", "_templates"},
+    "_compat": {"_frames", "_templates", "api"},
     "_frames": {"api"},
-    "_templates": set(),
+    "_templates": {"api"},
     "api": set(),
     "calls": {"api"},
     "record": {"_compat", "api", "calls"},
-    "bulk": {"_compat", "api", "calls", "record"},
+    "bulk": {"_compat", "_templates", "api", "calls", "record"},
     "waiting": {"_compat", "api", "calls", "record"},
     "hooks": {"_compat", "api", "calls"},
     "emulator": set(),

@@ -489,6 +489,9 @@ class Sender:
         try:
             if not row.is_intended:
                 self._intend([row])
+            if not self._repeat_unknown:
+                # Of an attempt that goes on and one that replaces it, one finds the other's record before it calls.
+                self._ledger.flush()
             self._ledger.check()
         except LedgerError as error:
             return error

@@ -9,22 +9,15 @@ only asked for its filters, tests, globals and signs.
 
 from __future__ import annotations
 
-import functools
-import math
 import re
 from collections.abc import Callable, Collection, Mapping
-from datetime import date, time
-from numbers import Number
-from operator import index
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
 from jinja2.exceptions import SecurityError
-from jinja2.filters import FILTERS, make_attrgetter
-from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing, object_type_repr
-from jinja2.visitor import NodeTransformer
 
+from airflow_connect._templates import JOINED, TextEnvironment, in_text, joined
 from airflow_connect.api.errors import InvalidRequestError
 from airflow_connect.api.fields import (
     MISSING,
@@ -41,7 +34,7 @@ from airflow_connect.api.operations import CreateContact
 from airflow_connect.bulk.sources.base import alike_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from jinja2 import Environment
 
@@ -86,7 +79,6 @@ _RESULT: Final = "airflow_connect_result"
 _BLOCK: Final = "airflow_connect_block_{}"
 _CONSTANT: Final = "airflow_connect_constant_{}"
 _GIVEN: Final = "airflow_connect_given"
-_TEXT: Final = "airflow_connect_text"
 
 #: Types whose values Jinja can write into code, and that no wrapping can be in.
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
@@ -184,7 +176,7 @@ def compile_text(
 
     def text_of(values: Values) -> str:
         try:
-            texts = [_text(part) for part in render(values)]
+            texts = [in_text(part) for part in render(values)]
         except (RowError, UndefinedError):
             raise
         except Exception as error:  # noqa: BLE001  # a value of any type may raise anything
@@ -275,9 +267,11 @@ def _without_methods(value: Any) -> Any:
     return value
 
 
-class _Environment(SandboxedEnvironment):
+class _Environment(TextEnvironment):
     """
     Jinja's sandbox, with the columns of a row instead of its attributes, and the names of the Dag's environment.
+
+    What a template makes of values has one form, see :mod:`airflow_connect._templates`.
 
     :param environment: the Dag's
     """
@@ -287,7 +281,7 @@ class _Environment(SandboxedEnvironment):
         self.written: set[str] = set()
         #: Columns that a template names without a default.
         self.columns: set[str] = set()
-        super().__init__(undefined=_undefined_type(self.written, self.columns), finalize=_text)
+        super().__init__(undefined=_undefined_type(self.written, self.columns))
         if environment is not None:
             for sign in (
                 *("block_start_string", "block_end_string", "variable_start_string", "variable_end_string"),
@@ -298,49 +292,10 @@ class _Environment(SandboxedEnvironment):
             for extension in environment.extensions.values():
                 self.add_extension(type(extension))
             self.filters.update(environment.filters)
-        for name in _MAKE_TEXT:
-            if self.filters.get(name) is FILTERS[name]:  # the author may have one of that name
-                self.filters[name] = _of_texts(FILTERS[name])
-        if environment is not None:
             self.tests.update(environment.tests)
             self.globals.update(environment.globals)
+        self.write_one_form()
         self.filters[_GIVEN] = _given
-        self.filters[_TEXT] = _joined
-
-    intercepted_binops = frozenset({"%"})
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Let ``"%s" % value`` write a value as it stands in text."""
-        if not isinstance(left, str):
-            return super().call_binop(context, operator, left, right)
-        if isinstance(right, Mapping):
-            given: Any = _ShownItems(right)
-        else:
-            given = tuple(map(_for_percent, right)) if isinstance(right, tuple) else _for_percent(right)
-        return super().call_binop(context, operator, left, given)
-
-    def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Let ``"{}".format(value)`` and ``format_map`` write a value as it stands in text."""
-        method = getattr(obj, "__wrapped__", obj)  # Jinja wraps it, from 3.1.5 on
-        if isinstance(getattr(method, "__self__", None), str):
-            match getattr(method, "__name__", ""):
-                case "format":
-                    args = tuple(map(_Shown, args))
-                    kwargs = {name: _Shown(value) for name, value in kwargs.items()}
-                case "format_map" if len(args) == 1 and isinstance(args[0], Mapping):
-                    args = ({name: _Shown(value) for name, value in args[0].items()},)
-        return super().call(context, obj, *args, **kwargs)
-
-    def parse(self, source: str, name: str | None = None, filename: str | None = None) -> nodes.Template:
-        """Return the syntax tree of a template, in which ``~`` joins what our rule for text gives."""
-        tree: nodes.Template = _Concatenated().visit(super().parse(source, name, filename))
-        return tree
-
-    def compile(self, source: Any, name: str | None = None, filename: str | None = None, *args: Any, **kw: Any) -> Any:
-        """Compile a template, also one that another one includes."""
-        if isinstance(source, str):
-            source = self.parse(source, name, filename)
-        return super().compile(source, name, filename, *args, **kw)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return the column of a row, or what the sandbox allows of anything else."""
@@ -391,131 +346,11 @@ def _undefined_type(written: set[str], columns: set[str]) -> type[StrictUndefine
     return Missing
 
 
-def _text(value: Any) -> str:
-    """Return the text of a value within other text."""
-    if type(value) is str:
-        return value
-    # Of what is undefined, str() raises what is missing.
-    return str(value) if isinstance(value, Undefined) else text_in_text(value)
-
-
-#: Filters of Jinja's that make text of what they get.
-_MAKE_TEXT: Final = (
-    *("capitalize", "center", "e", "escape", "forceescape", "format", "indent", "join", "lower", "replace", "safe"),
-    *("string", "striptags", "title", "trim", "truncate", "upper", "urlencode", "urlize", "wordcount", "wordwrap"),
-    "xmlattr",
-)
-
-
-def _of_texts(jinjas: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a filter of Jinja's that gets the texts of values, of which it would take what Python's ``str`` gives."""
-    before = 1 if hasattr(jinjas, "jinja_pass_arg") else 0
-
-    @functools.wraps(jinjas)
-    def of_texts(*args: Any, **kwargs: Any) -> Any:
-        context, value, more = args[:before], args[before], args[before + 1 :]
-        match jinjas.__name__:
-            case "do_format":
-                more = tuple(map(_for_percent, more))
-                kwargs = {name: _for_percent(one) for name, one in kwargs.items()}
-            case "do_replace":
-                more = (*map(_text, more[:2]), *more[2:])
-            case "do_join" if not isinstance(value, str):
-                attribute = kwargs.pop("attribute", None) or (more[1] if len(more) > 1 else None)
-                items = map(make_attrgetter(context[0].environment, attribute), value) if attribute else value
-                return jinjas(*context, [_text(item) for item in items], *more[:1], **kwargs)
-            case "do_urlencode" if isinstance(value, (Mapping, list, tuple)):
-                pairs = value.items() if isinstance(value, Mapping) else value
-                return jinjas(*context, [(name, _text(one)) for name, one in pairs], *more, **kwargs)
-            case "do_xmlattr":
-                shown = {
-                    name: one if one is None or isinstance(one, Undefined) else _text(one)
-                    for name, one in value.items()
-                }
-                return jinjas(*context, shown, *more, **kwargs)
-        return jinjas(*context, value if hasattr(value, "__html__") else _text(value), *more, **kwargs)
-
-    return of_texts
-
-
-class _Shown:
-    """
-    A value for ``{}`` and ``%s``, which write it as any other text does; a format of numbers or dates gets those.
-
-    :param value: the value
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: Any) -> None:
-        self._value = value
-
-    def __getattr__(self, name: str) -> Any:
-        return _Shown(getattr(self._value, name))
-
-    def __getitem__(self, key: Any) -> Any:
-        return _Shown(self._value[key])
-
-    def __str__(self) -> str:
-        return _text(self._value)
-
-    def __repr__(self) -> str:
-        return repr(str(self)) if isinstance(self._value, str) else str(self)
-
-    def __format__(self, spec: str) -> str:
-        is_formatted = isinstance(self._value, (Number, date, time)) and not isinstance(self._value, bool)
-        # Without text there is nothing to format: NaN and infinities have formats.
-        return format(self._value if is_formatted and str(self) else str(self), spec) if spec else str(self)
-
-    def __int__(self) -> int:
-        return int(self._value)
-
-    def __index__(self) -> int:
-        return index(self._value)
-
-    def __float__(self) -> float:
-        found = float(self._value)
-        if not math.isfinite(found):
-            raise NotTextError(self._value)
-        return found
-
-
-class _ShownItems(dict[str, Any]):
-    """
-    What ``%(name)s`` takes its values from; ``%s`` does not write all of it.
-
-    :param values: the values by name
-    """
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        super().__init__({name: _for_percent(value) for name, value in values.items()})
-
-    def __repr__(self) -> str:
-        raise NotTextError(dict(self))
-
-
-def _for_percent(value: Any) -> Any:
-    """Return what ``%s`` writes as any other text has it, and ``%d`` and ``%.2f`` as ever."""
-    return value if type(value) in {str, int} or isinstance(value, Undefined) else _Shown(value)
-
-
-class _Concatenated(NodeTransformer):
-    """Replace ``a ~ b``, for which Jinja asks Python's ``str``."""
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802  # Jinja's name
-        members = [self.visit(one) for one in node.nodes]
-        return nodes.Filter(nodes.List(members, lineno=node.lineno), _TEXT, [], [], None, None, lineno=node.lineno)
-
-
 def _given(value: Any) -> Any:
     """Return a value that is there; what is undefined raises when it is asked for its text."""
     if isinstance(value, Undefined):
         str(value)
     return value
-
-
-def _joined(parts: Iterable[Any]) -> str:
-    return "".join([part if type(part) is str else _text(part) for part in parts])
 
 
 def _has_no_text(value: Any) -> bool:
@@ -560,7 +395,7 @@ class _Compiler:
                 return parts[0]
             if not any(map(_is_node, parts)):
                 return "".join(parts)
-            return _filter(self._node(parts), _TEXT)
+            return _filter(self._node(parts), JOINED)
         if isinstance(value, Mapping):
             items = {key: self.build(item, key_path(path, key)) for key, item in value.items()}
             return self._node(items) if any(map(_is_node, items.values())) else items
@@ -577,7 +412,7 @@ class _Compiler:
             self.columns |= _columns(tree)
             parts, blocks = self._split(tree)
             if len(parts) > 1:
-                parts = [part if _is_node(part) else _text(part) for part in parts]
+                parts = [part if _is_node(part) else in_text(part) for part in parts]
             if any(map(_is_node, parts)):
                 self._alone[path] = self._compile(self._node(parts), blocks)
                 self._blocks += blocks
@@ -639,7 +474,7 @@ class _Compiler:
         for path, render in templates.items():
             try:
                 if len(parts := render()) > 1:
-                    _joined(parts)
+                    joined(parts)
             except Exception as error:  # noqa: BLE001  # a template can call author's code
                 yield self.explain(path, error)
 

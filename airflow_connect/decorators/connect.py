@@ -43,6 +43,7 @@ class _CreateContactDecoratedOperator(DecoratedOperator, CreateContactOperator):
         **CreateContactOperator.template_fields_renderers,
     }
     custom_operator_name = "@task.create_contact"
+    fields_of_code = frozenset({"op_args", "op_kwargs"})
     overwrite_rtif_after_execution = True
 
     def fields_to_hide(self) -> set[str]:

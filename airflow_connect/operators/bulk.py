@@ -219,6 +219,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         "repeat_unknown": truth_value,
     }
     template_fields_renderers: ClassVar[dict[str, str]] = {"contact": "json"}
+    # Of text as rows, the source tells what is wrong.
+    fields_of_code = frozenset({"rows"})
     template_ext: Sequence[str] = (".sql",)
     operator_extra_links: Sequence[BaseOperatorLink] = (InstanceLink(),)
 
@@ -407,11 +409,22 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                 error = self._tell_faults(plan, report, options)
                 # Where the author gave the path, what all runs recorded there counts; else what this run did.
                 known = root if self._shared_results_path(options) else folder
+                if not options.dry_run:
+                    # Before the record is read: an attempt that this one replaces finds it, and sends nothing more.
+                    ledger = stack.enter_context(
+                        Ledger(folder, header=self._header(context, options, task_instance, plan.rows, started))
+                    )
+                    attempt_records(context, str(folder))
                 history = stack.enter_context(
-                    History(known, asked_by=task_instance._asdict(), called=self._called(options))
+                    History(
+                        known,
+                        asked_by=task_instance._asdict(),
+                        called=self._called(options),
+                        apart_from=None if ledger is None else ledger.writer,
+                    )
                 )
                 error = error or self._compare_with_record(plan, history, options)
-                if options.dry_run:
+                if ledger is None:
                     if error is not None:
                         raise error
                     return estimate(
@@ -423,10 +436,6 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                         repeats_unknown=options.repeats_unknown,
                     )
                 report.tell_record(history)
-                ledger = stack.enter_context(
-                    Ledger(folder, header=self._header(context, options, task_instance, plan.rows, started))
-                )
-                attempt_records(context, str(folder))
                 report.record_faults(ledger, history)
                 if error is None:
                     self._sender = self._new_sender(context, options, plan, report, ledger, history)

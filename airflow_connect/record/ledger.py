@@ -70,7 +70,7 @@ class Ledger:
 
     A record that is removed, moved or replaced while it is written is an error from then on: :meth:`check` finds it at
     once on the worker's disk, and within about a second in an object store, or where only files of earlier attempts are
-    concerned.
+    concerned. After :meth:`flush` it finds it at once everywhere, and a later attempt as well.
 
     :param folder: of the task instance, see :func:`run_folder`; a ``pathlib.Path`` or an ``ObjectStoragePath``. It is
         made if it is not there
@@ -93,7 +93,9 @@ class Ledger:
         self._clock = clock or Clock()
         self._sync_every = sync_every
         self._place = Place(folder)
-        writer = f"{int(header.get('try_number') or 0)}-{secrets.token_hex(4)}"
+        #: The name of the writer, which its segments have.
+        self.writer: Final = f"{int(header.get('try_number') or 0)}-{secrets.token_hex(4)}"
+        writer = self.writer
         first = {"kind": Kind.HEADER, "format": FORMAT, "writer": writer, "started": self._now(), **header}
         self._guard = _Guard(self._place, writer, first)
         try:
@@ -341,7 +343,12 @@ class Ledger:
             self._write_progress()
 
     def flush(self) -> None:
-        """Wait until all that was recorded outlasts the machine, and in an object store is seen by others."""
+        """
+        Wait until all that was recorded outlasts the machine, and in an object store is seen by others.
+
+        Then looks at the record, as :meth:`check` needs it: an attempt that begins to record after that reads all of
+        this, and one that began before is found.
+        """
         self._await_sync(looks=True)
 
     def _await_sync(self, *, looks: bool) -> None:

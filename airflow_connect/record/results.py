@@ -156,13 +156,20 @@ class History:
         there knows nothing
     :param asked_by: ``dag_id``, ``run_id``, ``task_id`` and ``map_index`` of the task instance that asks
     :param called: the ``region``, ``instance_id`` and ``operation`` that it calls
+    :param apart_from: the name of a writer whose segments are left out: an attempt opens its ledger first, so that one
+        that it replaces finds it and sends nothing more, and then asks what is on record
     :raises LedgerError: if a segment is damaged, or cannot be read
     """
 
     def __init__(
-        self, path: Any, *, asked_by: Mapping[str, Any] | None = None, called: Mapping[str, Any] | None = None
+        self,
+        path: Any,
+        *,
+        asked_by: Mapping[str, Any] | None = None,
+        called: Mapping[str, Any] | None = None,
+        apart_from: str | None = None,
     ) -> None:
-        self._records = _Records(Place(path), by_token=True, asked_by=asked_by)
+        self._records = _Records(Place(path), by_token=True, asked_by=asked_by, apart_from=apart_from)
         self._headers = dict(self._records.writers.values())
         self._names = {writer: place for place, (writer, _) in self._records.writers.items()}
         own = self._records.database.execute("SELECT writer FROM writer WHERE own")
@@ -735,6 +742,7 @@ class _Records:
     :param by_token: whether records are to be found by their tokens
     :param asked_by: whose records are the asking task instance's own (default: all)
     :param only: read the first block of these segments alone
+    :param apart_from: the name of a writer whose segments are left out
     :raises LedgerError: if a segment is damaged, or cannot be read
     """
 
@@ -745,6 +753,7 @@ class _Records:
         by_token: bool = False,
         asked_by: Mapping[str, Any] | None = None,
         only: list[Segment] | None = None,
+        apart_from: str | None = None,
     ) -> None:
         import sqlite3
 
@@ -761,7 +770,7 @@ class _Records:
         #: The segments that are there of a writer, by folder and name.
         self._numbers: dict[tuple[str, str], set[int]] = {}
         try:
-            self._read_all(only)
+            self._read_all(only, apart_from)
             if by_token:
                 self.database.execute("CREATE INDEX by_token ON record (token)")
         except LedgerError:
@@ -777,8 +786,9 @@ class _Records:
     def close(self) -> None:
         self.database.close()
 
-    def _read_all(self, only: list[Segment] | None) -> None:
-        segments = sorted(filter(None, map(Segment.at, self._place.find()))) if only is None else only
+    def _read_all(self, only: list[Segment] | None, apart_from: str | None) -> None:
+        found = filter(None, map(Segment.at, self._place.find())) if only is None else only
+        segments = sorted(segment for segment in found if segment.writer != apart_from)
         self.database.execute("BEGIN")
         for segment, blocks in self._contents(segments):
             self._read(segment, blocks if only is None else itertools.islice(blocks, 1))

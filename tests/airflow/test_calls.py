@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_connect.api.errors import LedgerError
 from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE
 from tests.airflow.runs import new_dag, rendered_fields, xcom
 
@@ -344,3 +345,86 @@ def test_key_of_rows_is_called_once_over_runs(
         "unknown": 1,
     }
     assert calls(amazon_connect) == 3
+
+
+class WokenWorker:
+    """
+    A worker that was believed dead: its attempt, the one before the first, goes on whenever it is let.
+
+    :param connect: the local Amazon Connect
+    :param folder: of the task instance's record
+    :param header: of the attempt that replaces it
+    """
+
+    def __init__(self, connect: LocalConnect, folder: Any, header: dict[str, Any]) -> None:
+        from airflow_connect.record.ledger import Ledger
+
+        earlier = {"try_number": 0, "started": "2026-01-01T00:00:00+00:00"}
+        self._connect = connect
+        self.ledger = Ledger(folder, header=header | earlier, sync_every=3600)
+        self.row = 0
+
+    def goes_on(self) -> None:
+        """Call for the next row, as a sender does, unless its attempt is known to be over."""
+        from airflow_connect.api.identity import token_for_key
+
+        self.row += 1
+        number = f"{self.row:04}"
+        where = self._connect.region, self._connect.instance_id, "StartOutboundVoiceContact"
+        token = token_for_key(*where, number)
+        try:
+            self.ledger.intend([(self.row, number, token, "digest")])
+            self.ledger.flush()
+            self.ledger.check()
+        except LedgerError:
+            return
+        called = self._connect.client.start_outbound_voice_contact(
+            InstanceId=self._connect.instance_id,
+            DestinationPhoneNumber=f"+1206555{number}",
+            ContactFlowId=CALLS_FLOW.id,
+            QueueId=CALLS_QUEUE.id,
+            ClientToken=token,
+        )
+        self.ledger.created(self.row, called["ContactId"], attempts=1)
+
+
+def test_worker_that_wakes_up_while_the_retry_begins_calls_nobody_a_second_time(
+    run_dag: Callable[..., Any], amazon_connect: LocalConnect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the retry opens its record and reads the earlier one, between the two, and after them."""
+    from airflow_connect.operators import bulk
+    from airflow_connect.record import ledger, results
+
+    amazon_connect.phones("+=busy")  # so that client tokens are forgotten at once
+    woken: list[WokenWorker] = []
+
+    def wakes_up(made: type) -> None:
+        init = made.__init__
+
+        def around(self: Any, *arguments: Any, **more: Any) -> None:
+            is_retry = bool(woken) and more.get("header", {}).get("try_number") != 0
+            if is_retry:
+                woken[0].goes_on()
+            init(self, *arguments, **more)
+            if is_retry:
+                woken[0].goes_on()
+
+        monkeypatch.setattr(made, "__init__", around)
+
+    def begins(context: Any) -> None:
+        ti = context["ti"]
+        header = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": ti.map_index}
+        woken.append(WokenWorker(amazon_connect, ledger.run_folder(tmp_path, **header), header | {"rows": 6}))
+        wakes_up(ledger.Ledger)
+        wakes_up(results.History)
+
+    monkeypatch.setattr(bulk, "begin_attempt", begins)
+    dag = bulk_dag("bulk_woken", 6, idempotency_key="{{ row.number }}", results_path=str(tmp_path))
+    run = run_dag(dag)
+    assert woken[0].row == 4
+    called = [contact["customer_endpoint"]["Address"] for contact in amazon_connect.contacts()]
+    assert len(set(called)) == len(called)
+    # What the worker announced and did not call for is unknown, and is not called.
+    summary = xcom(run, "call", "summary")
+    assert (summary["created"] + summary["unknown"], summary["created"]) == (6, len(called))
+    assert len(called) >= 3

@@ -1,4 +1,4 @@
-"""A Dag with ``render_template_as_native_obj=True``: text arrives as text, other values as what they are."""
+"""What Airflow renders: values have one form within text; with native objects, text arrives as text."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jinja2 import Undefined, UndefinedError
 
-from airflow_connect._compat import BaseOperator
+from airflow_connect._compat import AirflowFailException, BaseOperator
 from airflow_connect.api.errors import RequestError
+from airflow_connect.api.outcome import OutcomeState
 from airflow_connect.notifications.connect import ContactNotifier
 from airflow_connect.operators.bulk import BulkCreateContactsOperator, FileRows, SqlRows
 from airflow_connect.operators.connect import (
@@ -142,6 +143,78 @@ def test_a_task_without_the_option_in_a_dag_with_it() -> None:
         )
     task.render_template_fields({"ti": SimpleNamespace(map_index=-1), "n": 17}, task.dag.get_template_env())
     assert task.attributes == {"number": "17"}
+
+
+#: Values that Python writes otherwise, and their text.
+FORMS = [
+    (True, "true"),
+    (None, ""),
+    (float("nan"), ""),
+    (12.0, "12"),
+    (1e-7, "0.0000001"),
+    (b"Kim", "Kim"),
+    (date(2026, 11, 28), "2026-11-28"),
+    (OutcomeState.STOPPED, "stopped"),
+]
+#: Ways to put a value into text.
+WAYS = [
+    *("Paid: {{ value }}", "Paid: {{ value ~ '' }}", "{{ 'Paid: %s' % value }}", "{{ 'Paid: {}'.format(value) }}"),
+    *("{{ 'Paid: %s' | format(value) }}", "Paid: {{ [value] | join('') }}", "Paid: {{ value | string }}"),
+    *("{% set x %}Paid: {{ value }}{% endset %}{{ x }}", "{% macro m(x) %}Paid: {{ x }}{% endmacro %}{{ m(value) }}"),
+]
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
+@pytest.mark.parametrize("kind", TASKS, ids=lambda kind: kind.__name__)
+def test_every_field_of_every_task_writes_values_in_one_form(kind: type[Any], native: bool) -> None:
+    """Within text, a value that Airflow renders stands as it would be sent alone, whatever puts it there."""
+    names = {*kind.template_fields} - (OF_ROWS if kind is BulkCreateContactsOperator else set())
+    with new_dag("forms", render_template_as_native_obj=native):
+        task = kind(task_id="task", sensitive_fields=(), **TASKS[kind])
+    for value, text in FORMS:
+        for name in names:
+            setattr(task, name, list(WAYS))
+        render(task, value=value)
+        for name in names:
+            assert getattr(task, name) == [f"Paid: {text}"] * len(WAYS), name
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
+@pytest.mark.parametrize("value", [["marked-17"], {"order": "marked-17"}, object(), b"\xff", float("inf")])
+def test_value_without_a_form_is_named_and_not_shown(
+    value: Any, native: bool, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A list, an object or bytes that are no text fail the task, by field, type and size, before anything is sent."""
+    told = "Task 'task', attributes: within text, a value must be text, a number, a boolean, a date or a time"
+    for source in WAYS:
+        with pytest.raises(AirflowFailException, match=told) as caught:
+            template({"field": source}, dag=new_dag("forms", render_template_as_native_obj=native), value=value)
+        assert "marked-17" not in str(caught.value)
+        assert caught.value.__context__ is caught.value.__cause__ is None
+    assert "marked-17" not in caplog.text + "".join(capfd.readouterr())
+
+
+def test_code_of_the_author_gets_what_jinja_writes() -> None:
+    """A query, a function and a callback take lists and objects as ever, and values that have a form in it."""
+    from airflow.providers.common.compat.sdk import task as decorators
+
+    with new_dag("code"):
+        sql = BulkCreateContactsOperator(
+            task_id="sql", contact={}, rows=SqlRows("db", "SELECT 1 WHERE a IN {{ ids }} AND b = {{ flag }}")
+        )
+
+        @decorators.create_contact(channel="TASK")
+        def decorated(ids: str, flag: str) -> dict[str, Any]:
+            return {}
+
+        function = decorated("{{ ids }}", flag="{{ flag }}").operator
+    render(sql, ids=(1, 2), flag=True)
+    render(function, ids=[1, 2], flag=True)
+    with sql.true_fields():
+        assert sql.rows.sql == "SELECT 1 WHERE a IN (1, 2) AND b = true"
+    assert (function.op_args, function.op_kwargs) == (("[1, 2]",), {"flag": "true"})
+    notifier = ContactNotifier(name="Failed: {{ exception }} {{ flag }} {{ '%s' % [1] }}")
+    assert notifier._rendered({"exception": KeyError(7), "flag": False}).name == "Failed: 7 false [1]"
 
 
 def test_undefined_names() -> None:

@@ -150,8 +150,8 @@ def attempt(
             asked_by=ASKED_BY,
             now=time.time(),
         ) as plan,
-        History(folder) as history,
         DyingLedger(folder, header=header, death=death) if death else Ledger(folder, header=header) as ledger,
+        History(folder, apart_from=ledger.writer) as history,
     ):
         sender = Sender(
             plan.contacts(),
