@@ -13,7 +13,7 @@ IN_VENV := $(VENV)/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down test check bench matrix constraints docs wheel chromium postgresql mariadb npm python clean
+.PHONY: help venv demo up down test check bench matrix constraints docs ui wheel chromium postgresql mariadb npm python clean
 .SILENT:
 
 help: ## Show this list
@@ -65,8 +65,11 @@ docs: python ## Rewrite what the pages take from the code, and build the site in
 	$(IN_VENV) -m sphinx --fail-on-warning --keep-going --quiet --fresh-env docs build/docs
 	$(IN_VENV) -m tools.check_site build/docs
 
+ui: npm ## Build the bundle of the Contacts tab from ui/; for those who change it
+	cd ui && npm ci --ignore-scripts && npm run --silent check && npm run --silent build
+
 clean: down ## Remove all that the other targets made
-	rm -rf $(VENV) .demo .matrix .sdks .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .demo .matrix .sdks ui/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 python:
@@ -96,4 +99,4 @@ mariadb:
 	$(call needed,command -v mariadbd >/dev/null || ls /usr/sbin/mariadbd >/dev/null 2>&1,MariaDB,mariadb-server-core,its tests in tests/bulk)
 
 npm:
-	$(call needed,command -v npm >/dev/null,npm,npm,the tests with the AWS SDK for JavaScript)
+	$(call needed,command -v npm >/dev/null,npm,npm,the build of ui/ and the tests with the AWS SDK for JavaScript)

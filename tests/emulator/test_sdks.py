@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_connect.emulator.server import Emulator
 
-pytest_plugins = ("tests.emulator.sdks",)
+pytest_plugins = ("tests.sdks",)
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """
-The AWS CLI and the AWS SDK for JavaScript, each in a folder of its version in ``.sdks``.
+The AWS CLI, the AWS SDK for JavaScript and what builds the bundle of ``ui/``, each in a folder of ``.sdks``.
 
 The first test that needs one installs it, and later runs find it there. The AWS CLI pins a botocore, so it has a
 virtual environment of its own.
@@ -7,6 +7,7 @@ virtual environment of its own.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 AWS_CLI = ("awscli", "1.46.2")
 JAVASCRIPT_SDK = ("@aws-sdk/client-connect", "3.1136.0")
-_SDKS = Path(__file__).resolve().parents[2] / ".sdks"
+CHECKOUT = Path(__file__).resolve().parents[1]
+_SDKS = CHECKOUT / ".sdks"
 
 
 @pytest.fixture(scope="session")
@@ -37,14 +39,26 @@ def aws_cli() -> Path:
 @pytest.fixture(scope="session")
 def javascript_sdk() -> Path:
     """The folder ``node_modules`` that has Amazon Connect's client."""
-    if not shutil.which("npm"):
-        message = "there is no npm; install it (as root, make npm does) to run these tests"
-        # Where tests have to run, none is left out in silence.
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    _need_npm()
     package, version = JAVASCRIPT_SDK
     return _installed(f"javascript-{version}", lambda folder: _install_javascript(folder, f"{package}@{version}")) / (
         "node_modules"
     )
+
+
+@pytest.fixture(scope="session")
+def ui_packages() -> Path:
+    """The folder ``node_modules`` with what ``ui/package-lock.json`` names: esbuild, TypeScript, axe-core."""
+    _need_npm()
+    lock = hashlib.sha256((CHECKOUT / "ui" / "package-lock.json").read_bytes()).hexdigest()[:16]
+    return _installed(f"ui-{lock}", _install_ui) / "node_modules"
+
+
+def _need_npm() -> None:
+    if not shutil.which("npm"):
+        message = "there is no npm; install it (as root, make npm does) to run these tests"
+        # Where tests have to run, none is left out in silence.
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
 
 
 def _installed(name: str, install: Callable[[Path], None]) -> Path:
@@ -74,6 +88,12 @@ def _install_aws_cli(folder: Path, requirement: str) -> None:
 def _install_javascript(folder: Path, requirement: str) -> None:
     (folder / "package.json").write_text('{"private": true}\n')
     _run(folder, "npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", requirement)
+
+
+def _install_ui(folder: Path) -> None:
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(CHECKOUT / "ui" / name, folder)
+    _run(folder, "npm", "ci", "--ignore-scripts")
 
 
 def _run(folder: Path, *command: str) -> None:
