@@ -749,7 +749,7 @@ def test_shared_results_may_be_required(
     options = get_provider_info()["config"]["amazon_connect"]["options"]
     assert options["require_shared_results"]["default"] == "False"
     monkeypatch.setenv("AIRFLOW__AMAZON_CONNECT__REQUIRE_SHARED_RESULTS", "True")
-    with new_dag("required") as dag:
+    with new_dag(f"required_{task}") as dag:
         if task == "bulk":
             BulkCreateContactsOperator(task_id="bulk", rows=orders(1), contact=CONTACT, retries=3)
         else:
