@@ -84,6 +84,7 @@ __all__ = [
     "is_deferral_timeout",
     "is_deferred",
     "is_from_mapped",
+    "is_in_mapped_group",
     "is_replaced",
     "is_resumed",
     "is_retry",
@@ -304,7 +305,8 @@ class RenderedTask(BaseOperator):
                 continue
             raise AirflowFailException(
                 f"Task {self.task_id!r}, {name}: within text, a value {TEXT_RULE} (given: {given}). Give the "
-                "output of the task itself, name a part of it, or make text of it with a filter, such as join or tojson."
+                "output of the task itself, name a part of it, or make text of it with a filter, such as join or "
+                "tojson."
             )
         self.after_rendering()
 
@@ -372,9 +374,14 @@ def is_retry(ti: Any, retries: int) -> bool:
 MAPPED_GROUPS_RUN_ALL_BRANCHES: Final = AIRFLOW_V_3_2_PLUS
 
 
+def is_in_mapped_group(operator: BaseOperator) -> bool:
+    """Tell whether an operator stands in a mapped task group, so that its instances have map indexes (2.11 to 3.3)."""
+    return operator.get_closest_mapped_task_group() is not None
+
+
 def runs_all_branches(operator: BaseOperator) -> bool:
     """Tell whether an operator that branches stands where Airflow runs the tasks of all branches."""
-    return MAPPED_GROUPS_RUN_ALL_BRANCHES and operator.get_closest_mapped_task_group() is not None
+    return MAPPED_GROUPS_RUN_ALL_BRANCHES and is_in_mapped_group(operator)
 
 
 #: Since Airflow 3.3 a trigger has ``on_kill``, called when somebody acts on the deferred task. Until then a trigger is

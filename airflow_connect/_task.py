@@ -323,7 +323,9 @@ class _Partial:
         lists = {name: values for name, values in mapped.items() if isinstance(values, list | tuple)}
         in_dag = {name: [self._task.in_dag(name, value) for value in values] for name, values in lists.items()}
         each = [(name, value) for name, values in lists.items() for value in values]
-        return self._follow(self._partial.expand(**{**mapped, **in_dag}), each)
+        operator = self._follow(self._partial.expand(**{**mapped, **in_dag}), each)
+        self._task.check_mapped(operator.task_id, mapped)
+        return operator
 
     def expand_kwargs(self, kwargs: Any, **options: Any) -> Any:
         """Map over dicts of arguments, as Airflow's operators do."""
@@ -333,8 +335,12 @@ class _Partial:
             {name: self._task.in_dag(name, value) for name, value in row.items()} if isinstance(row, Mapping) else row
             for row in kwargs
         ]
-        each = [pair for row in kwargs if isinstance(row, Mapping) for pair in row.items()]
-        return self._follow(self._partial.expand_kwargs(in_dag, **options), each)
+        rows = [row for row in kwargs if isinstance(row, Mapping)]
+        each = [pair for row in rows for pair in row.items()]
+        operator = self._follow(self._partial.expand_kwargs(in_dag, **options), each)
+        for name in dict(each):
+            self._task.check_mapped(operator.task_id, {name: [row[name] for row in rows if name in row]})
+        return operator
 
     def _follow(self, operator: Any, mapped: Iterable[tuple[str, Any]]) -> Any:
         for name, value in (*self._given.items(), *mapped):
@@ -441,6 +447,16 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
         unknown = sorted(set(arguments.get("sensitive_fields", ())) - set(cls.template_fields))
         if unknown:
             yield f"sensitive_fields names {', '.join(unknown)}; it can name {', '.join(cls.template_fields)}"
+
+    @classmethod
+    def check_mapped(cls, task_id: str, mapped: Mapping[str, Any]) -> None:
+        """
+        Check what a task is mapped over, as far as it is known when the Dag is read.
+
+        :param task_id: the task
+        :param mapped: the arguments by their names, each with its values: all of them are combined with all others
+        :raises ValueError: naming the task and the argument
+        """
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:

@@ -21,6 +21,8 @@ from airflow_connect._compat import (
     attempt_records,
     begin_attempt,
     conf,
+    is_from_mapped,
+    is_in_mapped_group,
     is_replaced,
     is_retry,
     mapped_arguments,
@@ -268,6 +270,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self.tolerated_failure_percent = tolerated_failure_percent
         self._sender: Sender | None = None
         self._killed = False
+        if is_in_mapped_group(self) and not is_from_mapped(self) and _is_same_for_all_indexes(failed_rows_path):
+            raise _same_file(self.task_id)
         self.check_constants(
             contact=contact,
             operation=operation,
@@ -291,14 +295,26 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
         :raises ValueError: also if all map indexes would write the rows that failed to one file
         """
-        path = kwargs.get("failed_rows_path")
-        is_one = isinstance(path, str) and given_text(path) and not _TELLS_INDEX.search(path)
-        if is_one and _json_lines(path) is None:
-            raise ValueError(
-                f"Task {kwargs.get('task_id', cls.__name__)!r}: failed_rows_path is the same for all map indexes, each "
-                f"of which would replace the file of the others. Put {{{{ ti.map_index }}}} into it."
-            )
+        if _is_same_for_all_indexes(kwargs.get("failed_rows_path")):
+            raise _same_file(kwargs.get("task_id", cls.__name__))
         return super().partial(**kwargs)
+
+    @classmethod
+    def check_mapped(cls, task_id: str, mapped: Mapping[str, Any]) -> None:
+        """
+        Check what a task is mapped over.
+
+        :param task_id: the task
+        :param mapped: the arguments by their names, each with its values
+        :raises ValueError: if two map indexes would write the rows that failed to one file
+        """
+        given: Any = mapped.get("failed_rows_path")
+        paths = [path for path in given if _is_same_for_all_indexes(path)] if _is_list(given) else []
+        is_repeated = any(
+            not _is_list(values) or len(values) > 1 for name, values in mapped.items() if values is not given
+        )
+        if len(set(paths)) < len(paths) or (paths and is_repeated):
+            raise _same_file(task_id)
 
     @classmethod
     def wrong_constants(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -729,6 +745,19 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                     raise
                 # As where somebody has marked the task failed: Airflow takes no XCom of it any more.
                 self.log.warning("The summary cannot be stored: %s", type(untold).__name__)
+
+
+def _is_same_for_all_indexes(path: Any) -> bool:
+    """Tell whether instances of a mapped task would write one file, as far as that is known when the Dag is read."""
+    is_one = isinstance(path, str) and given_text(path) is not None and not _TELLS_INDEX.search(path)
+    return is_one and _json_lines(path) is None
+
+
+def _same_file(task_id: str) -> ValueError:
+    return ValueError(
+        f"Task {task_id!r}: failed_rows_path is the same for several map indexes, each of which would replace the file "
+        f"of the others. Put {{{{ ti.map_index }}}} into it."
+    )
 
 
 def _is_list(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,9 @@ from airflow_connect.operators.connect import (
 )
 from airflow_connect.sensors.connect import ContactSensor
 from tests.airflow.runs import new_dag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BRANCH = {"contact_id": "c", "attribute": "a"}
 CALL = {"destination_phone_number": "+41", "contact_flow_id": "f"}
@@ -83,7 +86,7 @@ def test_a_wrong_constant_is_told_when_the_dag_is_read(kind: type[Any], argument
 def test_one_file_of_failed_rows_for_all_map_indexes_is_told_when_the_dag_is_read() -> None:
     """Each map index would replace the file of the others; what may differ for each is taken."""
     arguments: dict[str, Any] = {"task_id": "mine", "contact": {"channel": "TASK"}}
-    told = r"^Task 'mine': failed_rows_path is the same for all map indexes"
+    told = r"^Task 'mine': failed_rows_path is the same for several map indexes"
     for path in ("/tmp/failed.jsonl", "/tmp/{{ run_id }}.jsonl"):
         with (
             new_dag("wrong"),
@@ -94,6 +97,68 @@ def test_one_file_of_failed_rows_for_all_map_indexes_is_told_when_the_dag_is_rea
         for number, path in enumerate([None, "", "{{ ti.map_index }}.jsonl", "{{ name_of() }}.jsonl"]):
             given = arguments | {"task_id": f"bulk_{number}", "failed_rows_path": path}
             assert BulkCreateContactsOperator.partial(**given).expand(rows=[[{"a": 1}]])
+
+
+def bulk_group(path: str | None) -> None:
+    """Map a task group over two lists of rows; its bulk task writes the rows that failed to a path."""
+    from airflow.providers.common.compat.sdk import task_group
+
+    @task_group
+    def group(rows: Any) -> None:
+        BulkCreateContactsOperator(
+            task_id="mine", contact={"channel": "TASK"}, rows=rows, failed_rows_path=path, results_path="/tmp/results"
+        )
+
+    group.expand(rows=[[{"a": 1}], [{"a": 2}]])
+
+
+def mapped_bulk(**mapped: Any) -> Any:
+    return BulkCreateContactsOperator.partial(task_id="group.mine", contact={"channel": "TASK"}).expand(**mapped)
+
+
+def mapped_bulk_kwargs(*rows: dict[str, Any]) -> Any:
+    return BulkCreateContactsOperator.partial(task_id="group.mine", contact={"channel": "TASK"}).expand_kwargs(
+        list(rows)
+    )
+
+
+ROWS: list[list[dict[str, Any]]] = [[{"a": 1}], [{"a": 2}]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        bulk_group,
+        lambda path: mapped_bulk(rows=ROWS, failed_rows_path=[path]),
+        lambda path: mapped_bulk(rows=ROWS[:1], failed_rows_path=[path, path]),
+        lambda path: mapped_bulk_kwargs(
+            {"rows": ROWS[0], "failed_rows_path": path}, {"rows": ROWS[1], "failed_rows_path": path}
+        ),
+    ],
+    ids=["group", "expand", "expand with one twice", "expand_kwargs"],
+)
+def test_a_file_of_failed_rows_is_that_of_one_map_index(wrong: Callable[[str], Any]) -> None:
+    """Also in a mapped task group, and where the path is a part of what is mapped."""
+    for path in ("/tmp/failed.jsonl", "/tmp/{{ run_id }}.jsonl"):
+        with (
+            new_dag("wrong"),
+            pytest.raises(
+                ValueError, match=r"^Task 'group.mine': failed_rows_path is the same for several map indexes"
+            ),
+        ):
+            wrong(path)
+    with new_dag("right"):
+        wrong("/tmp/{{ ti.map_index }}.jsonl")
+
+
+def test_files_of_failed_rows_that_differ_are_taken() -> None:
+    """Each map index has its own, or one alone has one."""
+    with new_dag("right"):
+        bulk_group(None)
+    with new_dag("right"):
+        mapped_bulk(rows=ROWS[:1], failed_rows_path=["a.jsonl", "b.jsonl", None, None])
+    with new_dag("right"):
+        mapped_bulk_kwargs({"rows": ROWS[0], "failed_rows_path": "a.jsonl"}, {"rows": ROWS[1]})
 
 
 def test_a_wrong_constant_of_the_decorator_is_told_when_the_dag_is_read() -> None:
