@@ -467,7 +467,7 @@ class LocalAirflow:
             "dag_processor.bundle_refresh_check_interval": "1",
             "dag_processor.min_file_process_interval": "300",
             "dag_processor.parsing_processes": "1",
-            "scheduler.scheduler_idle_sleep_time": "0.1",
+            "scheduler.scheduler_idle_sleep_time": "0.3",
             "scheduler.scheduler_heartbeat_sec": "1",
             # A supervisor that misses the exit of its task looks again after this long.
             "workers.min_heartbeat_interval": "1",
@@ -548,7 +548,7 @@ class LocalAirflow:
         known = self.api("GET", f"/dags?limit={_PAGE_LIMIT}")["dags"]
         return any(dag["dag_id"] == dag_id for dag in known)
 
-    def _until(self, met: Callable[[], bool], timeout: float, complaint: str, pause: float = 0.2) -> None:
+    def _until(self, met: Callable[[], bool], timeout: float, complaint: str, pause: float = 0.5) -> None:
         deadline = time.monotonic() + timeout
         while not met():
             if failure := self.programs.failure():
