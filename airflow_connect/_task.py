@@ -10,7 +10,7 @@ import copy
 import functools
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
@@ -33,7 +33,7 @@ from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from airflow.sdk import Context
 
@@ -379,7 +379,7 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
         *,
         instance_id: str | None = None,
         max_retry_time: float = MAX_RETRY_TIME,
-        sensitive_fields: Sequence[str] = (),
+        sensitive_fields: Sequence[str] | None = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -444,8 +444,10 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
         for names, reason in cls.exclusive.items():
             if all(is_constant(arguments.get(name)) for name in names):
                 yield f"{' and '.join(names)} exclude each other: {reason}"
-        unknown = sorted(set(arguments.get("sensitive_fields", ())) - set(cls.template_fields))
-        if unknown:
+        hidden = arguments.get("sensitive_fields")
+        if hidden is not None and (isinstance(hidden, str) or not isinstance(hidden, Collection)):
+            yield f"sensitive_fields must be a list of names, not {hidden!r}"
+        elif unknown := sorted(set(hidden or ()) - set(cls.template_fields)):
             yield f"sensitive_fields names {', '.join(unknown)}; it can name {', '.join(cls.template_fields)}"
 
     @classmethod
@@ -494,7 +496,7 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
 
         :raises AirflowFailException: if ``sensitive_fields`` names something else, which would be shown
         """
-        unknown = sorted(set(self.sensitive_fields) - set(self.template_fields))
+        unknown = sorted(set(self.sensitive_fields or ()) - set(self.template_fields))
         if unknown:
             raise AirflowFailException(
                 f"sensitive_fields of task {self.task_id!r} names {', '.join(unknown)}; "
@@ -504,7 +506,7 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
 
     def fields_to_hide(self) -> set[str]:
         """Return the names of the fields that Airflow must not store."""
-        return set(self.sensitive_fields)
+        return set(self.sensitive_fields or ())
 
     def hide_fields(self) -> None:
         """Hide the fields that are to be hidden and are not, and those that Airflow cannot store as they are."""

@@ -68,10 +68,11 @@ __all__ = [
     "Written",
     "checked_key",
     "choice",
+    "contact_id_of",
     "converter",
-    "cut_contact_arn",
     "cut_instance_arn",
     "describe",
+    "fault_of_instance",
     "is_absent",
     "key_path",
     "service_model",
@@ -514,23 +515,50 @@ def _contact_id(shape: Shape) -> Converter:
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         text = text_of(value)
-        return string(value if text is None else cut_contact_arn(text), path, faults)
+        found = _CONTACT_ARN.fullmatch(text) if text else None
+        return string(found[2] if found else value, path, faults)
 
     return convert
 
 
-_CONTACT_ARN: Final = re.compile(r"arn:[a-z0-9-]+:connect:[a-z0-9-]+:[0-9]+:instance/[^/]+/contact/([^/]+)")
+_CONTACT_ARN: Final = re.compile(r"arn:[a-z0-9-]+:connect:[a-z0-9-]+:[0-9]+:instance/([^/]+)/contact/([^/]+)")
 
 
-def cut_contact_arn(contact: str) -> str:
+def contact_id_of(contact: str, instance_id: Callable[[], str]) -> str:
     """
     Return the contact ID of a contact's ARN; anything else as it is.
 
     ``arn:aws:connect:us-east-1:123456789012:instance/d4b9…/contact/5f1c…`` becomes ``5f1c…``.
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonconnect.html
+
+    :param contact: the contact
+    :param instance_id: returns the ID of the instance that is called; asked for an ARN alone
+    :raises ValueError: if the ARN is of a contact of another instance
     """
     found = _CONTACT_ARN.fullmatch(contact)
-    return found[1] if found else contact
+    if found is None:
+        return contact
+    if found[1] != instance_id():
+        raise ValueError(
+            f"contact_id has the ARN of a contact of another instance than the one that is called, {instance_id()}. "
+            "Correct it, or give the instance as instance_id"
+        )
+    return found[2]
+
+
+def fault_of_instance(name: str, value: Any, instance_id: Any) -> Fault | None:
+    """
+    Return the fault of a contact's ARN that is of another instance.
+
+    :param name: the argument
+    :param value: what was given for it
+    :param instance_id: the instance that is called, ``None`` if that is not known
+    """
+    text = text_of(value)
+    found = _CONTACT_ARN.fullmatch(text) if text else None
+    if found is None or instance_id is None or found[1] == instance_id:
+        return None
+    return Fault(name, "must be a contact of the instance that is called", "the ARN of a contact of another instance")
 
 
 def cut_instance_arn(instance: str) -> str:

@@ -31,6 +31,7 @@ from airflow_connect.api.fields import (
     choice,
     converter,
     describe,
+    fault_of_instance,
     key_path,
     service_model,
 )
@@ -212,6 +213,9 @@ class Operation:
             converted = convert(value, name, faults)
             if converted is not ABSENT:
                 params[member] = converted
+        for name in cls.parameters:
+            if name.endswith("contact_id") and (given := arguments.get(name)) is not None:
+                faults += filter(None, [fault_of_instance(name, given, params.get("InstanceId"))])
         faulty = {fault.field.partition(".")[0].partition("[")[0] for fault in faults} if faults else ()
         cls._complete(params, faults)
         for name, member in required:

@@ -397,6 +397,9 @@ class Report:
         for row, key, token in self._plan.left():
             known = history.get(token, own=True)
             if known is None:
+                if ledger is not None and history.has_state_without_contact(row):
+                    # It was invalid or skipped, or the record of its contact is gone: that is not its state any more.
+                    ledger.not_sent([(row, key, token)])
                 continue
             if known.state.may_have_contact:
                 if ledger is not None:

@@ -33,7 +33,7 @@ from airflow_connect._task import (
     truth_value,
 )
 from airflow_connect.api.errors import ConnectError, InvalidRequestError, SetupError
-from airflow_connect.api.fields import Fault, checked_key, cut_contact_arn, describe, text_of
+from airflow_connect.api.fields import Fault, checked_key, describe, text_of
 from airflow_connect.api.identity import token_for_key
 from airflow_connect.api.operations import (
     CreateContact,
@@ -53,7 +53,7 @@ from airflow_connect.operators.each_contact import EachContactOperator
 from airflow_connect.record.once import ContactRecord, FolderStore
 from airflow_connect.triggers.connect import ContactTrigger, connection_of
 from airflow_connect.waiting.act import STOP_SAYS_ENDED
-from airflow_connect.waiting.awaited import InMemory
+from airflow_connect.waiting.awaited import InMemory, contact_ids_of
 from airflow_connect.waiting.wait import Wait
 from airflow_connect.waiting.watch import Reads
 
@@ -616,10 +616,11 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         traffic_type: str | None = None,
         results_path: str | None = None,
         repeat_unknown: bool | str = False,
-        sensitive_fields: Sequence[str] = ("destination_phone_number",),
+        sensitive_fields: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(sensitive_fields=sensitive_fields, **kwargs)
+        hidden = ("destination_phone_number",) if sensitive_fields is None else sensitive_fields
+        super().__init__(sensitive_fields=hidden, **kwargs)
         self.destination_phone_number = destination_phone_number
         self.contact_flow_id = contact_flow_id
         self.source_phone_number = source_phone_number
@@ -957,17 +958,18 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
 
         :param context: the context of the task instance
         """
-        outcome = self.contact_id
-        if isinstance(outcome, Mapping):
-            contact_id = str(outcome.get("went_on_as") or outcome.get("contact_id") or "")
-        else:
-            contact_id = str(outcome)
-        contact_id = cut_contact_arn(contact_id)
-        self.store_link(context, contact_id)
+        given: Any = self.contact_id
+        if isinstance(given, Mapping):
+            given = given.get("went_on_as") or given.get("contact_id") or ""
         try:
+            ids = contact_ids_of(given, lambda: self.hook.instance_id)
             named = _named_branches(self.branches, exact=self.exact)
-        except ValueError as error:
-            raise AirflowFailException(f"{error}.") from None
+        except (TypeError, ValueError) as error:
+            raise AirflowFailException(f"Task {self.task_id!r}: {str(error).rstrip('.')}.") from None
+        if len(ids) != 1:
+            raise AirflowFailException(f"Task {self.task_id!r}: contact_id names {len(ids)} contacts. Give one.")
+        [contact_id] = ids
+        self.store_link(context, contact_id)
         branch, lack = self._branch(contact_id, named)
         if branch is not None:
             return branch

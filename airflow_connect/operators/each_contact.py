@@ -201,7 +201,8 @@ class EachContactOperator(ConnectBaseOperator):
         if self.results is None:
             if self.state is not None:
                 raise ValueError("state chooses among results; contact_id names the contacts.")
-            return self._called_for((contact_id, None) for contact_id in contact_ids_of(self.contact_id))
+            ids = contact_ids_of(self.contact_id, lambda: self.hook.instance_id)
+            return self._called_for((contact_id, None) for contact_id in ids)
         if self.state is not None and not self.state:
             raise ValueError("state names no state; leave it out for the default.")
         state = self.default_state if self.state is None else self.state

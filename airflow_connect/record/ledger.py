@@ -100,6 +100,8 @@ class Ledger:
         self._guard = _Guard(self._place, writer, first)
         try:
             self._guard.look()
+            if follows := self._guard.of_same_number():
+                first["follows"] = follows
             self._segments = (_File if self._place.is_local else _Objects)(
                 self._place, writer, _line(first), self._guard
             )
@@ -499,6 +501,12 @@ class _Guard:
         self._sizes = {name: size for name, size in found.items() if name in self._sizes or self._meet(name)}
         self._has_looked = True
 
+    def of_same_number(self) -> list[str]:
+        """Return the writers that were found whose attempts have the number of the guarded one."""
+        number = self._writer.partition("-")[0]
+        found = {segment.writer for segment in map(Segment.at, self._sizes) if segment is not None}
+        return sorted(writer for writer in found if writer.partition("-")[0] == number)
+
     def lose(self, name: str) -> NoReturn:
         """
         Note for good that the record is not what it was.
@@ -520,7 +528,8 @@ class _Guard:
         Neither numbers nor times tell that alone: numbers begin anew where somebody deletes a run and Airflow makes it
         again, and the clocks of workers differ. What was there before this attempt is of an earlier one, unless both
         say otherwise: this attempt was suspended before it recorded anything. What appears meanwhile is of a later one,
-        unless both say otherwise: that one was suspended.
+        unless both say otherwise: that one was suspended. Of two that have one number, that is the later one which
+        found the other; of two that began to record at once, and did not find each other, time decides.
         """
         segment = Segment.at(name)
         if segment is None or segment.writer == self._writer or segment.number > 1:
@@ -536,11 +545,12 @@ class _Guard:
             if number > 0 and _identity(header) == _identity(self._header):
                 own = self._header.get("try_number") or 0
                 began, own_began = _started(header), _started(self._header)
-                if self._has_looked:
-                    # Of two that began to record at once, each appears to the other: of one number, time decides.
-                    is_later = number > own or (began, number) >= (own_began, own)
+                if not self._has_looked:
+                    is_later = number > own and began >= own_began
+                elif number == own and self._writer not in header.get("follows", ()):
+                    is_later = (began, segment.writer) > (own_began, self._writer)
                 else:
-                    is_later = number > own and began > own_began
+                    is_later = number >= own or began > own_began
                 if is_later:
                     self.later = header
         return True

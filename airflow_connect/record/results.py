@@ -242,6 +242,15 @@ class History:
         """
         return self._latest(row) == (_CODES[state], None, key, message)
 
+    def has_state_without_contact(self, row: int) -> bool:
+        """
+        Tell whether the last attempt of the asking task instance that names a row gave it a state, and no client token.
+
+        :param row: the row's number
+        """
+        latest = self._latest(row)
+        return latest is not None and latest[1] is None
+
     def _latest(self, row: int) -> _Parameters | None:
         """Return what the last attempt of the asking task instance that names a row says of it."""
         if not self._own:

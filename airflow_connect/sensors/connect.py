@@ -274,7 +274,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
             contacts_needed(self.wait_for, 0)
             choice("on_timeout", self.on_timeout, ON_TIMEOUT)
             _check_results(self.contact_id, self.results)
-            ids = contact_ids_of(self.contact_id) if self.results is None else []
+            ids = self._contact_ids() if self.results is None else []
             if ids and not isinstance(self.contact_id, str):
                 # An iterator can be read once, as what Jinja's filters give where templates are native objects.
                 self.contact_id = ids
@@ -287,11 +287,14 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
             raise AirflowFailException(f"Task {self.task_id!r}: {error}") from None
         self.store_link(context, ids[0] if isinstance(self.contact_id, str) else None)
 
+    def _contact_ids(self) -> list[str]:
+        return contact_ids_of(self.contact_id, lambda: self.hook.instance_id)
+
     def _awaited(self, context: Context) -> Awaited:
         """Return what to wait for, and where its outcomes are kept."""
         from airflow_connect.waiting.awaited import InMemory, InResults
 
-        if self.results is None and len(ids := contact_ids_of(self.contact_id)) <= MOST_IDS:
+        if self.results is None and len(ids := self._contact_ids()) <= MOST_IDS:
             return InMemory(ids)
         path, conn_id = self._results(context)
         return InResults(path, conn_id=conn_id, attributes=self.attributes)
@@ -305,7 +308,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
             from airflow_connect.record.storage import folder_of
             from airflow_connect.waiting.awaited import list_contacts
 
-            ti, ids = context["ti"], contact_ids_of(self.contact_id)
+            ti, ids = context["ti"], self._contact_ids()
             whose = {name: getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
             # Another list is another wait, and so has another folder.
             folder = run_folder(folder_of(self.results_path or default_results_path()), **whose)
@@ -346,7 +349,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         return wait
 
     def _trigger(self, context: Context, deadline: float) -> ContactTrigger:
-        if self.results is None and len(ids := contact_ids_of(self.contact_id)) <= MOST_IDS:
+        if self.results is None and len(ids := self._contact_ids()) <= MOST_IDS:
             contacts: dict[str, Any] = {"contact_ids": ids}
         else:
             path, conn_id = self._results(context)
@@ -415,7 +418,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         if isinstance(self.contact_id, str):
             if told:
                 return told[0]
-            [contact_id] = contact_ids_of(self.contact_id)
+            [contact_id] = self._contact_ids()
             return {**open_contact(contact_id), "went_on_as": awaited.went_on_as.get(contact_id)}
         went_on_as = {"went_on_as": awaited.went_on_as} if awaited.went_on_as else {}
         return {**summary, "outcomes": told, "open_contacts": awaited.open(), **went_on_as}

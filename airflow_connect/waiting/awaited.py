@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
 
 from airflow_connect.api.errors import LedgerError
-from airflow_connect.api.fields import cut_contact_arn, text_of
+from airflow_connect.api.fields import contact_id_of, text_of
 from airflow_connect.api.outcome import ALL_ATTRIBUTES, OutcomeState
 from airflow_connect.record.format import RowState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from airflow_connect.api.outcome import Outcome
     from airflow_connect.record.ledger import Ledger
@@ -308,11 +308,12 @@ def is_list(header: Mapping[str, Any]) -> bool:
 _TEXTS: Final = (str, bytes, UUID)
 
 
-def contact_ids_of(given: object) -> list[str]:
+def contact_ids_of(given: object, instance_id: Callable[[], str]) -> list[str]:
     """
     Return contacts' IDs, each once.
 
     :param given: a contact's ID or ARN, or an iterable of them, such as the output of a mapped task
+    :param instance_id: returns the ID of the instance that is called; asked for an ARN alone
     :raises TypeError: if it is neither, and ValueError if something in it is no ID
     """
     if isinstance(given, _TEXTS):
@@ -325,7 +326,7 @@ def contact_ids_of(given: object) -> list[str]:
             "contact_id has something in it that is not a contact's ID: an empty text, no text, or the text of a list "
             "or of None, as a template gives it. Give the output of the task itself: contact_id=create.output."
         )
-    return list(dict.fromkeys(map(cut_contact_arn, ids)))
+    return list(dict.fromkeys(contact_id_of(one, instance_id) for one in ids))
 
 
 def results_of(given: object) -> tuple[str, str | None]:

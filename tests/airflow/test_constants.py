@@ -32,6 +32,7 @@ WRONG: list[tuple[type[Any], dict[str, Any], str]] = [
         {"sensitive_fields": ["atributes"]},
         "sensitive_fields names atributes; it can name attrib",
     ),
+    (CreateContactOperator, {"sensitive_fields": "name"}, "sensitive_fields must be a list of names, not 'name'"),
     (CreateContactOperator, {"max_retry_time": -1}, "max_retry_time must be a number from 0, not -1"),
     (StartOutboundVoiceContactOperator, {**CALL, "traffic_type": "BULK"}, "must be GENERAL or CAMPAIGN, not 'BULK'"),
     (StartOutboundVoiceContactOperator, {**CALL, "repeat_unknown": "maybe"}, "must be true or false, not 'maybe'"),
@@ -81,6 +82,18 @@ def test_a_wrong_constant_is_told_when_the_dag_is_read(kind: type[Any], argument
         kind(task_id="mine", **arguments)
     with new_dag("wrong"), pytest.raises(ValueError, match=f"^Task 'mine': .*{told}"):
         kind.partial(task_id="mine", **arguments)
+
+
+def test_no_list_of_sensitive_fields_is_the_default() -> None:
+    """``None`` hides what is hidden by default, also of a task that is mapped: the number of a customer."""
+    with new_dag("none"):
+        for kind, arguments, hidden in (
+            (CreateContactOperator, {}, set()),
+            (StartOutboundVoiceContactOperator, CALL, {"destination_phone_number"}),
+        ):
+            task = kind(task_id=kind.__name__, sensitive_fields=None, **arguments)
+            assert task.fields_to_hide() == hidden
+            kind.partial(task_id=f"mapped_{kind.__name__}", sensitive_fields=None, **arguments).expand(name=["a"])
 
 
 def test_one_file_of_failed_rows_for_all_map_indexes_is_told_when_the_dag_is_read() -> None:

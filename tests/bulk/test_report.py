@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 import tempfile
 import threading
 import time
@@ -347,6 +348,50 @@ def test_rows_of_an_input_that_changed_are_not_told_by_their_numbers(tmp_path: P
             failed.write(str(tmp_path / "failed.jsonl"), plan)
     failed.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def begin(rows: list[dict[str, Any]], root: Path, run: str, number: int, happens: Any) -> Counter[str]:
+    """Begin an attempt of a run, let something happen instead of the sending, and return what the report counts."""
+    who = {**WHOSE, "run_id": run}
+    folder = run_folder(root, **who)
+    silent = SimpleNamespace(**dict.fromkeys(("incr", "gauge", "timing"), nothing))
+    with (
+        planned(rows, key="{{ row.id }}") as plan,
+        Report(plan, folder, log=LOG, metrics=silent, tags={}) as report,
+        History(root, asked_by=who) as history,
+        Ledger(folder, header={**who, "try_number": number, "rows": plan.rows}) as ledger,
+    ):
+        report.record_faults(ledger, history)
+        happens(plan, ledger, history)
+        assert report.finish(Progress(), ledger, history, None) is None
+        return Counter({state.value: count for state, count in report.states(Progress()).items() if count})
+
+
+def test_retry_that_ends_before_rows_counts_them_as_not_sent(tmp_path: Path) -> None:
+    """Also if they were invalid or skipped, or if the record of their contacts is gone: counts and results agree."""
+
+    def create(plan: Any, ledger: Ledger, _history: History) -> None:
+        for contact in plan.contacts():
+            ledger.intend([(contact.row, contact.key, contact.token, contact.content)])
+            ledger.created(contact.row, f"contact-{contact.row}", attempts=1)
+
+    def find(plan: Any, ledger: Ledger, history: History) -> None:
+        for contact in plan.contacts():
+            known = history.get(contact.token)
+            assert known
+            ledger.not_again(contact.row, contact.key, contact.token, known)
+
+    right, wrong = rows_of(1, 2, 3), [*rows_of(1, 2), {"id": 3, "city": ["x"]}]
+    begin(right, tmp_path, "first", 1, create)
+    begin(wrong, tmp_path, "second", 1, find)
+    folder = run_folder(tmp_path, **WHOSE | {"run_id": "second"})
+    states = {row["row"]: row["state"] for row in read_results(folder)}
+    assert states == {1: "already_made", 2: "already_made", 3: "invalid"}
+    shutil.rmtree(run_folder(tmp_path, **WHOSE | {"run_id": "first"}))
+    counts = begin(right, tmp_path, "second", 2, nothing)
+    assert counts == {"not_sent": 3}
+    assert Counter(row["state"] for row in read_results(folder)) == counts
+    assert {state: count for state, count in count_results(folder).items() if count} == {"rows": 3, **counts}
 
 
 def failed_rows(source: Any, folder: Path, caplog: pytest.LogCaptureFixture) -> tuple[list[dict[str, Any]], str]:

@@ -15,13 +15,14 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections import deque
+from collections import deque, namedtuple
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy
 
 from airflow_connect._compat import database_hook
 from airflow_connect.api.errors import InputError, SetupError
@@ -201,6 +202,18 @@ def test_other_encoding_than_said(write: Callable[..., str], padding: int) -> No
 def test_utf_16_is_recognised(write: Callable[..., str]) -> None:
     """What Excel calls Unicode text is told by its name."""
     assert 'Give encoding="utf-16".' in input_error(FileRows(write("a.csv", f"a\n{SECRET}\n".encode("utf-16"))))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("given", ["utf-8", "cp1252"])
+def test_wide_text_without_a_mark_is_recognised(write: Callable[..., str], encoding: str, given: str) -> None:
+    """Read as UTF-8, each letter would be followed by one that nobody sees; text with wide letters, too, is told."""
+    told = f'is {encoding.upper()} without a byte order mark. Give encoding="{encoding}".'
+    for content in (f"name,city\n{SECRET},Zürich\n", "name,city\nИван,Москва\nАнна,Казань\n", '{"name": "x"}\n'):
+        data = content.encode(encoding)
+        for name, packed in (("a.csv", data), ("a.jsonl", data), ("a.csv.gz", gzip.compress(data))):
+            assert told in input_error(FileRows(write(name, packed), encoding=given))
+    assert rows_of(FileRows(write("a.csv", "n\nx\0y\n"))) == [{"n": "x\0y"}]
 
 
 @pytest.mark.parametrize(
@@ -699,6 +712,21 @@ def test_import_is_cheap() -> None:
     found = set(done.stdout.split())
     assert "airflow_connect" in found
     assert not found & {"airflow", "boto3", "botocore", "fsspec", "jinja2", "pyarrow", "s3fs", "sqlite3", "upath"}
+
+
+def test_rows_of_databases_that_have_names_are_rows() -> None:
+    """A row of sqlite3 or SQLAlchemy, or a named tuple, is one row, alone and in lists of lists; others are refused."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        found = connection.execute("SELECT 7 AS id, 'Kim' AS name UNION SELECT 8, 'Lee'").fetchall()
+    named = namedtuple("named", "id name")
+    with sqlalchemy.create_engine("sqlite://").connect() as engine:
+        alchemy = engine.execute(sqlalchemy.text("SELECT 7 AS id, 'Kim' AS name UNION SELECT 8, 'Lee'")).fetchall()
+    kim, lee = {"id": 7, "name": "Kim"}, {"id": 8, "name": "Lee"}
+    for rows in (found, alchemy, [named(7, "Kim"), named(8, "Lee")], [found[:1], [alchemy[1]]]):
+        assert rows_of(ListRows(rows)) == [kim, lee]
+    with pytest.raises(InputError, match="a tuple of 2 values is not a row"):
+        rows_of(ListRows([(7, "Kim")]))
 
 
 SOURCES: dict[str, tuple[RowSource, str, str]] = {

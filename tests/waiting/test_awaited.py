@@ -195,16 +195,19 @@ def test_no_results_are_an_error(tmp_path: Path) -> None:
 )
 def test_contacts_are_given_in_many_forms(given: Iterable[str], ids: list[str]) -> None:
     """One ID, or any iterable of them, each once."""
-    assert contact_ids_of(given) == ids
+    assert contact_ids_of(given, lambda: "i") == ids
     arn = "arn:aws:connect:us-east-1:123456789012:instance/i/contact/{}"
-    assert contact_ids_of([arn.format(one) for one in ids] + ids) == ids
+    assert contact_ids_of([arn.format(one) for one in ids] + ids, lambda: "i") == ids
+    if ids:
+        with pytest.raises(ValueError, match="the ARN of a contact of another instance than the one that is called, j"):
+            contact_ids_of([arn.format(one) for one in ids], lambda: "j")
 
 
 @pytest.mark.parametrize("given", [None, 17, {"a": 1}, ["a", None], [""], [" "], [["a"]], "None", "['a', 'b']", "a, b"])
 def test_what_is_no_contact_is_refused(given: object) -> None:
     """What is no ID raises, naming the argument."""
     with pytest.raises((TypeError, ValueError), match="contact_id"):
-        contact_ids_of(given)
+        contact_ids_of(given, lambda: "i")
 
 
 def test_results_are_given_in_many_forms(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16"),
     ("\ufeff".encode("gb18030"), "gb18030"),
 )
+#: Which of four bytes are mostly zero in text of an encoding.
+_WIDE: Final = (("utf-32-le", (1, 2, 3)), ("utf-32-be", (0, 1, 2)), ("utf-16-le", (1, 3)), ("utf-16-be", (0, 2)))
 #: The line with which a CSV file tells Excel its delimiter.
 _SEPARATOR: Final = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 
@@ -310,7 +312,7 @@ class FileRows:
         """
         Check that a byte order mark is one of the encoding that is given.
 
-        :raises InputError: if it is another one's
+        :raises InputError: if it is another one's, or if the text is surely UTF-16 or UTF-32 without a mark
         """
         for mark, encoding in _MARKS:
             if start.startswith(mark):
@@ -321,6 +323,13 @@ class FileRows:
                 if text not in {"", "\ufeff"}:
                     raise InputError(f'{name} is {encoding.upper()}. Give encoding="{encoding}".')
                 return
+        if self._codec.startswith(("utf-16", "utf-32")):
+            return
+        # Text has no NUL: that is how UTF-16 and UTF-32 write a half or more of most characters.
+        block = start[: len(start) // 4 * 4]
+        for encoding, zeros in _WIDE:
+            if block and all(block[at::4].count(0) >= len(block) / 16 for at in zeros):
+                raise InputError(f'{name} is {encoding.upper()} without a byte order mark. Give encoding="{encoding}".')
 
     @contextlib.contextmanager
     def _unpacked(self, file: _File) -> Iterator[io.BufferedReader[Any]]:

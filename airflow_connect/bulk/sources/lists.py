@@ -24,6 +24,7 @@ class ListRows:
     The output of a mapped task is fetched in parts. An item that is a list itself gives its items, since each
     instance of a mapped task may return several rows, and a list may hold the outputs of several tasks. Functions that
     an author gave to ``map()`` of an output are called for each item; what one of them raises is that row's fault.
+    Rows of a database that know the names of their columns (``sqlite3.Row``, SQLAlchemy's, named tuples) are rows.
 
     :param rows: a sequence or an iterator of dicts, or of sequences of dicts
     """
@@ -74,7 +75,19 @@ def _is_here(items: Any) -> bool:
 
 
 def _is_sequence(item: Any) -> bool:
-    return isinstance(item, Sequence) and not isinstance(item, str | bytes | bytearray)
+    return isinstance(item, Sequence) and not isinstance(item, str | bytes | bytearray) and _named(item) is None
+
+
+def _named(item: Any) -> Values | None:
+    """Return a database's row that has the names of its columns as a dict, ``None`` for anything else."""
+    if isinstance(item, list | dict):
+        return None
+    if isinstance(mapping := getattr(item, "_mapping", None), Mapping):  # SQLAlchemy
+        return dict(mapping)
+    if isinstance(item, tuple) and hasattr(item, "_asdict"):
+        return dict(item._asdict())
+    names = getattr(item, "keys", None)
+    return dict(zip(names(), item, strict=True)) if callable(names) and isinstance(item, Sequence) else None  # sqlite3
 
 
 def _rows_in(items: Sequence[Any] | Iterator[Any]) -> Iterator[Any]:
@@ -94,7 +107,7 @@ def _rows_in(items: Sequence[Any] | Iterator[Any]) -> Iterator[Any]:
 
 def _are_values(items: Sequence[Any]) -> bool:
     """Tell whether these are the values of one row, as a database's cursor gives it, and not rows."""
-    if any(isinstance(item, Mapping | _Raised) or _is_sequence(item) for item in items):
+    if any(isinstance(item, Mapping | _Raised) or _is_sequence(item) or _named(item) is not None for item in items):
         return False
     return any(item is not None for item in items)
 
@@ -139,6 +152,8 @@ def _mapped(items: Any, functions: Sequence[Any]) -> Iterator[Any]:
 def _from_mapping(row: Any) -> Values | InvalidRow:
     if isinstance(row, _Raised):
         return InvalidRow(f"the function given to map() raised {row.error}", text=_in_words(row.item))
+    if not isinstance(row, Mapping):
+        row = _named(row) or row
     if not isinstance(row, Mapping):
         return InvalidRow(f"is {type_name(row)}; a row is a dict of values by column", text=_in_words(row))
     values = row if type(row) is dict else dict(row)
