@@ -65,11 +65,6 @@ class LocalConnect:
         return self.emulator.instance_id
 
     @property
-    def region(self) -> str:
-        """The AWS region of the emulator's instance."""
-        return self.emulator.region
-
-    @property
     def clock(self) -> Clock:
         """The emulator's time: ``clock.advance(seconds)`` lets contacts expire and scheduled ones start."""
         return self.emulator.clock
@@ -82,7 +77,7 @@ class LocalConnect:
             "login": "local",
             "password": "local",
             "extra": {
-                "region_name": self.region,
+                "region_name": self.emulator.region,
                 "endpoint_url": self.url,
                 "service_config": {"connect": {"instance_id": self.instance_id}},
             },
@@ -97,7 +92,7 @@ class LocalConnect:
         return boto3.client(
             "connect",
             endpoint_url=self.url,
-            region_name=self.region,
+            region_name=self.emulator.region,
             aws_access_key_id="local",
             aws_secret_access_key="local",  # noqa: S106 -- any will do
             config=Config(retries={"total_max_attempts": 1}),
@@ -142,14 +137,6 @@ class LocalConnect:
         """
         return self.emulator.complete(contact_id, attributes, agent)
 
-    def answer(self, contact_id: str) -> dict[str, Any]:
-        """
-        Let the person who is called answer; the call waits for an agent then, or ends, as its flow has it.
-
-        :raises ServiceError: when there is no such contact, or it does not ring.
-        """
-        return self.emulator.answer(contact_id)
-
     def hang_up(self, contact_id: str) -> dict[str, Any]:
         """
         Let the person who was called, and has answered, end the call.
@@ -162,7 +149,7 @@ class LocalConnect:
         """
         Say who answers a call, until the test ends or, in a ``with`` statement, until its block does.
 
-        Without a plan a phone rings until :meth:`answer`, or until the call's ring time-out.
+        Without a plan a phone rings until ``emulator.answer(contact_id)``, or until the call's ring time-out.
 
         :param plan: such as ``+=answered(5), +12065550100=busy``; see :mod:`airflow_connect.emulator.phones`.
         :raises ValueError: when the plan cannot be read; nothing has changed then.

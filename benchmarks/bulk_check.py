@@ -61,7 +61,7 @@ def plan(path: Path, key: str | None) -> Plan:
         FileRows(str(path)),
         CreateContact,
         compile_contact(CONTACT, CreateContact, {}),
-        key=None if key is None else compile_text(key, {}),
+        key=None if key is None else compile_text(key, {}, operation=CreateContact.name),
         instance_id=INSTANCE_ID,
         asked_by=TaskInstance("orders", "manual__2026-11-24", "call"),
         region="us-east-1",

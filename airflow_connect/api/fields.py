@@ -856,11 +856,12 @@ def _attributes(shape: Shape) -> Converter:
             if not isinstance(key, str) or not _ATTRIBUTE_KEY.fullmatch(key):
                 rule = "attribute keys consist of letters, digits, - and _ (at least one)"
                 faults.append(Fault(key_path(path, key), rule, f"as key: {describe(key)}"))
-                key = str(key)  # noqa: PLW2901  # its value is checked all the same: all faults at once
             elif len(key) > key_most:
                 faults.append(
                     Fault(key_path(path, key), f"keys of at most {_characters(key_most)}", _characters(len(key)))
                 )
+            # The value of a key that is not text is checked all the same: all faults at once.
+            name = key if isinstance(key, str) else str(key)
             text = item if type(item) is str and item.isascii() else _text(item, key_path(path, key), faults)
             if text is ABSENT:
                 continue
@@ -869,8 +870,8 @@ def _attributes(shape: Shape) -> Converter:
                 faults.append(Fault(key_path(path, key), rule, _characters(len(text))))
             elif not text.isprintable():
                 _control_in_lines(text, key_path(path, key), faults)
-            total += len(key) + (len(text) if text.isascii() else len(text.encode()))
-            converted[key] = text
+            total += len(name) + (len(text) if text.isascii() else len(text.encode()))
+            converted[name] = text
         if total > ATTRIBUTES_MAX_BYTES:
             rule = f"at most {ATTRIBUTES_MAX_BYTES:,} UTF-8 bytes over all keys and values; shorten or drop attributes"
             faults.append(Fault(path, rule, f"{total:,} bytes"))
@@ -894,12 +895,12 @@ def _references(shape: Shape) -> Converter:
                 key_string(key, where, faults)
             else:
                 faults.append(Fault(where, "a reference's name must be text", f"as name: {describe(key)}"))
-                key = str(key)  # noqa: PLW2901  # its value is checked all the same
             one = reference(item, where, faults)
             if one is ABSENT:
                 continue
-            total += (_utf8_bytes(key) or 0) + (_utf8_bytes(one.get("Value", "")) or 0)
-            converted[key] = one
+            name = key if isinstance(key, str) else str(key)
+            total += (_utf8_bytes(name) or 0) + (_utf8_bytes(one.get("Value", "")) or 0)
+            converted[name] = one
         if total > REFERENCES_MAX_BYTES:
             rule = f"at most {REFERENCES_MAX_BYTES:,} UTF-8 bytes over all names and values; shorten or drop references"
             faults.append(Fault(path, rule, f"{total:,} bytes"))

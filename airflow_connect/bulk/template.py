@@ -30,7 +30,6 @@ from airflow_connect.api.fields import (
     key_path,
     text_in_text,
 )
-from airflow_connect.api.operations import CreateContact
 from airflow_connect.bulk.sources.base import alike_name
 
 if TYPE_CHECKING:
@@ -148,8 +147,8 @@ def compile_text(
     context: Mapping[str, Any],
     environment: Environment | None = None,
     *,
+    operation: str,
     name: str = "idempotency_key",
-    operation: str = CreateContact.name,
 ) -> TextOf:
     """
     Compile a template into a function from a row's values to text that tells rows apart.
@@ -160,8 +159,8 @@ def compile_text(
     :param text: the template; it must name ``row``
     :param context: as for :func:`compile_contact`
     :param environment: as for :func:`compile_contact`
-    :param name: what faults call it
     :param operation: the API operation that it is for
+    :param name: what faults call it
     :raises InvalidRequestError: if it is no template, or the same for every row
     """
     compiler = _Compiler(context, environment)

@@ -370,7 +370,7 @@ class WokenWorker:
 
         self.row += 1
         number = f"{self.row:04}"
-        where = self._connect.region, self._connect.instance_id, "StartOutboundVoiceContact"
+        where = self._connect.emulator.region, self._connect.instance_id, "StartOutboundVoiceContact"
         token = token_for_key(*where, number)
         try:
             self.ledger.intend([(self.row, number, token, "digest")])

@@ -31,7 +31,7 @@ def planned(rows: Iterable[Any] | RowSource, *, key: str | None = None, contact:
         source,
         request,
         compile_contact(contact, request, {}),
-        key=None if key is None else compile_text(key, {}),
+        key=None if key is None else compile_text(key, {}, operation=request.name),
         region=options.pop("region", REGION),
         instance_id=options.pop("instance_id", INSTANCE),
         asked_by=options.pop("asked_by", ASKED_BY),

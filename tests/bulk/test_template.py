@@ -38,6 +38,11 @@ def render(text: str, row: Mapping[str, Any] | None = None, **context: Any) -> A
     return contact({} if row is None else row)["name"]
 
 
+def key_of(text: str, context: Mapping[str, Any], environment: Any = None, *, operation: str = "CreateContact") -> Any:
+    """Return the function from a row to its key."""
+    return compile_text(text, context, environment, operation=operation)
+
+
 def faults_of(make: Callable[[], Any]) -> list[Fault]:
     """Return the faults that a row, or a template, has."""
     with pytest.raises((RowError, InvalidRequestError)) as caught:
@@ -158,7 +163,7 @@ def test_a_value_has_one_form_everywhere(value: object, text: str) -> None:
     assert faults == []
     assert params["Attributes"] == {**({"alone": text} if text else {}), "within": f"<{text}>"}
     assert params.get("References", {}) == ({"alone": {"Type": "STRING", "Value": text}} if text else {})
-    assert compile_text("k{{ row.template }}-{{ row.value }}", {})(row) == f"k<%s>-{text}"
+    assert key_of("k{{ row.template }}-{{ row.value }}", {})(row) == f"k<%s>-{text}"
     for template, expected in {
         "<{{ row.value ~ '' }}>": f"<{text}>",
         "{{ '<' ~ row.value ~ '>' }}": f"<{text}>",
@@ -239,7 +244,7 @@ NOT_TEXT = [["a"], {"a": 1}, ("a",), {"a"}, b"\xff", timedelta(1), math.inf, Cus
 )
 def test_what_has_no_form_is_that_rows_fault(value: object, template: str) -> None:
     """Neither Python's text of a list nor an object's address arrives at anybody; the fault names the column."""
-    for make in (lambda: render(template, {"value": value}), lambda: compile_text(template, {})({"value": value})):
+    for make in (lambda: render(template, {"value": value}), lambda: key_of(template, {})({"value": value})):
         [fault] = faults_of(make)
         assert fault.rule == "within text, a value must be text, a number, a boolean, a date or a time"
         assert fault.given.endswith(" in column value")
@@ -491,7 +496,7 @@ def test_the_context_comes_before_globals_and_the_row_before_both() -> None:
     environment = SandboxedEnvironment()
     environment.globals |= {"ds": "global", "row": "global"}
     context = {"ds": "context", "row": "context"}
-    assert compile_text("{{ ds }} {{ row.x }}", context, environment)({"x": 1}) == "context 1"
+    assert key_of("{{ ds }} {{ row.x }}", context, environment)({"x": 1}) == "context 1"
 
 
 # --- Faults ---------------------------------------------------------------------------------------------------
@@ -676,7 +681,7 @@ def test_a_function_cannot_change_the_row() -> None:
 @pytest.mark.parametrize("value", ["None", " nan ", "<NA>"])
 def test_a_key_of_a_missing_value_is_refused(value: str) -> None:
     """The text that Python writes for what is missing would make one contact of all rows that miss it."""
-    key = compile_text("lead-{{ row.x }}", {})
+    key = key_of("lead-{{ row.x }}", {})
     [fault] = faults_of(lambda: key({"x": value}))
     assert (fault.field, fault.given) == ("idempotency_key", f"the text {value.strip()}")
     assert key({"x": "None of these"}) == "lead-None of these"
@@ -731,7 +736,7 @@ def test_a_function_does_not_give_what_identifies_the_contact(name: str) -> None
 )
 def test_a_key_is_text(text: str, row: dict[str, Any], key: str) -> None:
     """A key is what Airflow's template gives on an operator; of a number it is that of an attribute."""
-    assert compile_text(text, {"ds": "2026-11-24"})(row) == key
+    assert key_of(text, {"ds": "2026-11-24"})(row) == key
 
 
 @pytest.mark.parametrize("nothing", ["", " ", None, math.nan], ids=repr)
@@ -740,22 +745,22 @@ def test_a_key_is_text(text: str, row: dict[str, Any], key: str) -> None:
 )
 def test_a_key_that_nothing_of_the_row_is_in_is_a_fault(text: str, nothing: object) -> None:
     """``order-`` would be the key of every row that has no ID, today and in every other run."""
-    [fault] = faults_of(lambda: compile_text(text, {"ds": "2026-11-24"})({"id": nothing}))
+    [fault] = faults_of(lambda: key_of(text, {"ds": "2026-11-24"})({"id": nothing}))
     assert (fault.field, fault.rule[:17]) == ("idempotency_key", "must not be empty")
 
 
 @pytest.mark.parametrize("text", ["", "order", "{{ ds }}", "{% if ds %}{{ ds }}{% endif %}", None, 17])
 def test_a_key_names_the_row(text: Any) -> None:
     """A key that is the same for every row is one error, before a row is read."""
-    [fault] = faults_of(lambda: compile_text(text, {"ds": "2026-11-24"}))
+    [fault] = faults_of(lambda: key_of(text, {"ds": "2026-11-24"}))
     assert (fault.field, fault.rule[:27]) == ("idempotency_key", "must name a column of the r")
 
 
 def test_a_broken_key_is_one_error() -> None:
     """As in a contact, a mistake in the template is found before a row is read, and a missing column with its row."""
-    [fault] = faults_of(lambda: compile_text("{{ row.id", {}, operation="StartTaskContact"))
+    [fault] = faults_of(lambda: key_of("{{ row.id", {}, operation="StartTaskContact"))
     assert fault.field == "idempotency_key"
-    [fault] = faults_of(lambda: compile_text("{{ row.id }}", {})({"order": SECRET}))
+    [fault] = faults_of(lambda: key_of("{{ row.id }}", {})({"order": SECRET}))
     assert fault == Fault(
         "idempotency_key", "the template asks for what is not there", "the row has no 'id' among its 1 column"
     )
@@ -763,7 +768,7 @@ def test_a_broken_key_is_one_error() -> None:
 
 def test_a_key_can_be_written_in_utf8() -> None:
     """A lone surrogate, which JSON can hold and UTF-8 cannot, is the row's fault."""
-    [fault] = faults_of(lambda: compile_text("{{ row.id }}", {})({"id": "a\ud800"}))
+    [fault] = faults_of(lambda: key_of("{{ row.id }}", {})({"id": "a\ud800"}))
     assert fault == Fault("idempotency_key", "must be Unicode text (no lone surrogates)", "text of 2 characters")
 
 
@@ -785,7 +790,7 @@ class Unspeakable:
 @pytest.mark.parametrize("value", [nested(100_000), 10**5_000, Unspeakable()], ids=["deep", "digits", "no text"])
 def test_a_value_that_cannot_be_rendered_is_its_rows_fault(value: Any) -> None:
     """Whatever a value does, its row is named, the others are checked, and nothing of it is told."""
-    [fault] = faults_of(lambda: compile_text("k-{{ row.id }}", {})({"id": value}))
+    [fault] = faults_of(lambda: key_of("k-{{ row.id }}", {})({"id": value}))
     assert fault.field in ("idempotency_key", "contact")
     assert SECRET not in str(fault)
     [fault] = faults_of(lambda: render("Order {{ row.id }}", {"id": value}))
@@ -814,7 +819,7 @@ def test_columns_that_a_template_needs(template: str, columns: set[str]) -> None
     contact = compile_contact({"channel": "TASK", "name": template}, CreateContact, {"ds": "2026-11-24"})
     assert contact.columns == columns
     if columns:
-        assert compile_text(f"{{{{ row.key }}}}{template}", {"ds": "x"}).columns == {"key", *columns}
+        assert key_of(f"{{{{ row.key }}}}{template}", {"ds": "x"}).columns == {"key", *columns}
 
 
 def test_a_function_needs_what_it_needs() -> None:
