@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import os
 import re
 import socket
@@ -52,8 +53,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LINKS_ARE_MADE_BY_THE_TASK",
+    "LIVE_KEY",
     "MAPPED_GROUPS_RUN_ALL_BRANCHES",
     "TRIGGERS_ARE_TOLD_OF_KILLS",
+    "UI_HAS_TABS",
     "AirflowFailException",
     "AirflowNotFoundException",
     "AirflowSensorTimeout",
@@ -67,6 +70,7 @@ __all__ = [
     "RenderedTask",
     "Stats",
     "TaskDecorator",
+    "TaskStateReader",
     "TaskStateStore",
     "XCom",
     "XComArg",
@@ -88,6 +92,7 @@ __all__ = [
     "is_replaced",
     "is_resumed",
     "is_retry",
+    "live_store",
     "log_url",
     "map_of_output",
     "mapped_arguments",
@@ -165,6 +170,81 @@ def attempt_records(context: Mapping[str, Any], results: str) -> None:
         number = context["ti"].try_number
         recorded = {"try_number": number, "host": socket.gethostname(), "results": results}
         store.set(_ATTEMPT, {"try_number": number, "recorded": recorded})
+
+
+#: Since Airflow 3.1 plugins have tabs in its UI.
+UI_HAS_TABS: Final = AIRFLOW_V_3_1_PLUS
+
+#: How far a task is, for the Contacts tab of Airflow's UI: in the task state store (3.3), or an XCom (3.1, 3.2).
+LIVE_KEY: Final = "amazon_connect_progress"
+
+
+class _XComs:
+    """XComs as a store for how far a task is. A retry deletes them; the task may write them at any time."""
+
+    def __init__(self, ti: Any) -> None:
+        self._ti = ti
+
+    def get(self, key: str) -> None:
+        """Return nothing: a retry has deleted what there was."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Write the XCom, or replace it."""
+        self._ti.xcom_push(key=key, value=value)
+
+
+def live_store(context: Mapping[str, Any]) -> TaskStateStore | _XComs | None:
+    """
+    Return where to keep what the Contacts tab shows while a task runs: small JSON values by key.
+
+    ``None`` before Airflow 3.1, whose UI has no tabs of plugins.
+
+    :param context: the context of the task instance
+    """
+    if not UI_HAS_TABS:
+        return None
+    return task_state_store(context) or _XComs(context["ti"])
+
+
+class TaskStateReader:
+    """
+    Reads the task state store in Airflow's own processes, where a deployment does not keep the values elsewhere.
+
+    Before Airflow 3.3 it has nothing.
+
+    :param session: a session of Airflow's database
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def get(self, dag_id: str, run_id: str, task_id: str, map_index: int, key: str) -> Any:
+        """Return the value that a task instance stored under a key, ``None`` where there is none."""
+        with contextlib.suppress(Exception):  # a backend of somebody's own has errors of its own kinds
+            from airflow.state import TaskScope, get_state_backend
+
+            scope = TaskScope(dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index)
+            found = get_state_backend().get(scope, key, session=self._session)
+            return None if found is None else json.loads(found)
+        return None
+
+    def recorded(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> str | None:
+        """Return where an attempt of a task instance recorded its results, as :func:`attempt_records` noted it."""
+        latest = self.get(dag_id, run_id, task_id, map_index, _ATTEMPT)
+        recorded = latest.get("recorded") if isinstance(latest, dict) else None
+        results = recorded.get("results") if isinstance(recorded, dict) else None
+        return results if isinstance(results, str) else None
+
+    def of_run(self, dag_run_id: int, key: str) -> list[tuple[str, int, Any]]:
+        """Return what the task instances of a Dag run stored under a key in Airflow's own database."""
+        found: list[tuple[str, int, Any]] = []
+        with contextlib.suppress(Exception):
+            from airflow.models.task_state_store import TaskStateStoreModel as Model
+
+            query = self._session.query(Model.task_id, Model.map_index, Model.value)
+            stored = query.filter_by(dag_run_id=dag_run_id, key=key)
+            found += [(task_id, map_index, json.loads(value)) for task_id, map_index, value in stored]
+        return found
 
 
 def is_replaced(context: Mapping[str, Any]) -> bool:

@@ -541,16 +541,20 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
 
     # --- Links ----------------------------------------------------------------------------------------------------
 
-    def store_link(self, context: Context, contact_id: str | None = None) -> str:
+    def store_link(self, context: Context, contact_id: str | None = None, **identifiers: Any) -> str:
         """
-        Store what the links need.
+        Store what the links and the Contacts tab need: identifiers, and nothing that a contact holds.
 
         :param context: the context of the task instance
         :param contact_id: the contact, if the task has a single one
+        :param identifiers: what else the tab needs: the ``contact_ids`` of a few contacts, the ``results`` that the
+            task works with and their ``results_conn_id``, and the contact that was ``acted_on``; what is ``None`` is
+            left out
         :return: the address of the contact's page for the log
         """
         url = self.hook.instance_access_url
-        stored = {"instance_access_url": url, **({"contact_id": contact_id} if contact_id else {})} if url else {}
+        known = {"instance_access_url": url, "contact_id": contact_id, **identifiers}
+        stored = {name: value for name, value in known.items() if value is not None}
         # Also where a link does not exist: a task that is resumed looks for it.
         context["ti"].xcom_push(key=ContactLink.xcom, value=stored)
         self.link_of_run = stored

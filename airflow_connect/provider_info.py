@@ -78,6 +78,36 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "True",
                         "default": "False",
                     },
+                    "show_keys": {
+                        "description": (
+                            "Show the rows' idempotency keys in the Contacts tab, search and sort by them. A key may "
+                            "name a customer; whoever may read the Dag sees it then."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
+                    },
+                    "decision_attribute": {
+                        "description": (
+                            "The contact attribute in which people write what they decided. The Contacts tab counts "
+                            "its values where a ContactSensor has recorded it (attributes=)."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "decision",
+                        "default": "decision",
+                    },
+                    "decisions": {
+                        "description": (
+                            "The values of decision_attribute that the Contacts tab names, separated by commas; case "
+                            "does not count. Any other value is a customer's: it is counted as other and not shown."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "approve, refuse, ask the supervisor",
+                        "default": "approve, refuse",
+                    },
                 },
             }
         },

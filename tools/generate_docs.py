@@ -417,6 +417,7 @@ def _versions() -> str:
         ("Operators, `@task.create_contact`, links, `sensitive_fields`", set()),
         ("`ContactNotifier` in callbacks; asset events with counts; OpenLineage", set()),
         ("`ContactNotifier` in deadline alerts", {(2, 11), (3, 0)}),
+        ("[Contacts tab](contacts-tab.md) in Airflow's UI", {(2, 11), (3, 0)}),
         ("`ContactNotifier` in a Dag's callback names the tasks that failed", {(3, 0)}),
         ("Dags that contact events start", before_3),
         ("Links of mapped task instances in Airflow's public API", before_3),

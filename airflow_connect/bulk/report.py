@@ -183,6 +183,8 @@ class Report:
         #: The numbers of rows that are unknown, and are not sent again.
         self._unknown = array("Q")
         self._before = Progress()
+        #: What :meth:`tell` told last.
+        self.told: Mapping[str, Any] = {}
         self._ledger: Ledger | None = None
         #: Rows that the sender has not come to and of which a contact exists or may exist.
         self._left: Counter[RowState] = Counter()
@@ -277,11 +279,12 @@ class Report:
         if self._failed is not None and state in self._keeps:
             self._failed.keep(contact.row, contact.values, state, fault)
 
-    def tell(self, now: Progress) -> None:
+    def tell(self, now: Progress) -> Mapping[str, Any]:
         """
         Tell log, metrics and ``progress.json`` how far the sending is.
 
         :param now: the sender's
+        :return: the same as numbers, and as a sentence
         """
         before, self._before = self._before, now
         states = self.states(now)
@@ -294,16 +297,13 @@ class Report:
         rate = created / seconds if seconds > 0 else 0.0
         mean = now.accepted / now.seconds if now.seconds else 0.0
         time_left = left / rate if rate else None
-        self._log.info(
-            "%d of %d rows done: %.3g contacts a second, %.1f %% throttled, %d failed%s%s",
-            done,
-            states.total(),
-            rate,
-            100 * throttled / answers if answers else 0.0,
-            _failures(states),
-            f", about {_duration(time_left)} left" if left and time_left is not None else "",
-            _waiting(now, before),
+        share = throttled / answers if answers else 0.0
+        line = (
+            f"{done} of {states.total()} rows done: {rate:.3g} contacts a second, {100 * share:.1f} % throttled, "
+            f"{_failures(states)} failed"
+            f"{f', about {_duration(time_left)} left' if left and time_left is not None else ''}{_waiting(now, before)}"
         )
+        self._log.info("%s", line)
         for name, count in (
             ("created", created),
             ("throttled", throttled),
@@ -312,26 +312,28 @@ class Report:
             self._metrics.incr(f"amazon_connect.contacts.{name}", count, tags=self._tags)
         self._metrics.gauge("amazon_connect.contacts.rate", round(rate, 3), tags=self._tags)
         self._metrics.timing("amazon_connect.contacts.latency", now.latency * 1_000, tags=self._tags)
-        if self._ledger is None:
-            return
-        self._ledger.tell_progress(
-            {
-                **counted(states),
-                "done": done,
-                "calls": now.calls,
-                "accepted": now.accepted,
-                "throttled": now.throttled,
-                "in_flight": now.in_flight,
-                "pace": now.pace,
-                "latency": now.latency,
-                "seconds": now.seconds,
-                "waiting_for_quota": now.waiting_for_quota,
-                "rate": round(mean, 3),
-                "rate_now": round(rate, 3),
-                "seconds_left": None if time_left is None else round(time_left, 1),
-                "at": datetime.fromtimestamp(Clock().epoch(), UTC).isoformat(timespec="seconds"),
-            },
-        )
+        self.told = {
+            **counted(states),
+            "done": done,
+            "calls": now.calls,
+            "answers": now.answers,
+            "accepted": now.accepted,
+            "throttled": now.throttled,
+            "throttled_share": round(share, 4),
+            "in_flight": now.in_flight,
+            "pace": now.pace,
+            "latency": now.latency,
+            "seconds": now.seconds,
+            "waiting_for_quota": now.waiting_for_quota,
+            "rate": round(mean, 3),
+            "rate_now": round(rate, 3),
+            "seconds_left": None if time_left is None else round(time_left, 1),
+            "at": datetime.fromtimestamp(Clock().epoch(), UTC).isoformat(timespec="seconds"),
+            "line": line,
+        }
+        if self._ledger is not None:
+            self._ledger.tell_progress(self.told)
+        return self.told
 
     # --- At the end -----------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import socket
 import time
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from operator import is_not
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import (
+    LIVE_KEY,
     Stats,
     XComArg,
     attempt_records,
@@ -25,6 +26,7 @@ from airflow_connect._compat import (
     is_in_mapped_group,
     is_replaced,
     is_retry,
+    live_store,
     mapped_arguments,
     tasks_share_a_disk,
 )
@@ -53,6 +55,7 @@ from airflow_connect.api.errors import (
 from airflow_connect.api.fields import Fault, checked_key, describe
 from airflow_connect.api.operations import CreateContact, operations_for_rows
 from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
+from airflow_connect.bulk.live import Live
 from airflow_connect.bulk.report import Report, counted, estimate, in_words
 from airflow_connect.bulk.send import QUOTA_TIMEOUT, Progress
 from airflow_connect.bulk.sources import FileRows, RowSource, SqlRows, json_line, source_of
@@ -269,6 +272,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self.tolerated_failures = tolerated_failures
         self.tolerated_failure_percent = tolerated_failure_percent
         self._sender: Sender | None = None
+        self._live: Live | None = None
         self._killed = False
         if is_in_mapped_group(self) and not is_from_mapped(self) and _is_same_for_all_indexes(failed_rows_path):
             raise _same_file(self.task_id)
@@ -399,12 +403,17 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         root = self._results_root(options)
         folder = run_folder(root, **task_instance._asdict())
         earlier = begin_attempt(context)
+        self._live = None if options.dry_run else self._new_live(context, folder)
         with ExitStack() as stack:
+            if self._live is not None:
+                stack.callback(self._live.wait)
             began = first_attempt(folder)
             if began is None and not options.dry_run:
                 self._check_missing_record(context, options, folder, earlier)
             began = began or started.timestamp()
             plan = stack.enter_context(self._plan(context, options, task_instance, now=began))
+            if self._live is not None:
+                self._live.wait()  # Airflow takes one message at a time (3.1)
             report = stack.enter_context(
                 Report(
                     plan,
@@ -596,6 +605,22 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     def _reading(self, rows: int) -> None:
         if self._killed:
             raise RowsFailedError(f"Stopped while the rows were checked, at row {rows:,}; nothing was sent.")
+        if self._live is not None:
+            self._live.reading(rows)
+
+    def _new_live(self, context: Context, folder: Any) -> Live | None:
+        """Return what tells Airflow's UI how far the task is, ``None`` where that has no place for it."""
+        store = live_store(context)
+        if store is None:
+            return None
+        before: Any = None
+        with suppress(Exception):  # Airflow's API has errors of its own kinds, and the task needs none of this
+            before = store.get(LIVE_KEY)
+        return Live(
+            lambda told: store.set(LIVE_KEY, told),
+            told_before=before,
+            constant={"try_number": context["ti"].try_number, "results": str(folder)},
+        )
 
     def _compare_with_record(self, plan: Plan, history: History, options: _Options) -> ConnectError | None:
         """Return the error of an input that lost rows that an earlier attempt of the task instance sent."""
@@ -690,10 +715,19 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         """Send, and return what came of it and what ended it early."""
         if self._killed:
             sender.stop()
+
+        def tell(now: Progress) -> None:
+            told = report.tell(now)
+            if self._live is not None:
+                self._live.tell(told)
+
         try:
-            done = sender.run(report.tell, every=_PROGRESS_EVERY)
+            done = sender.run(tell, every=_PROGRESS_EVERY)
         except BaseException as error:  # noqa: BLE001  # a time-out or a kill: what was in flight has been awaited
             return sender.progress(), error
+        finally:
+            if self._live is not None:
+                self._live.wait()
         return done, sender.stopped_by
 
     def _summary(self, report: Report, done: Progress, folder: Any) -> dict[str, Any]:
@@ -733,6 +767,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             )
         if unknown := report.unknown_in_words():
             self.log.warning("%s", unknown)
+        if self._live is not None:
+            self._live.end(report.told)
         for tell in (
             lambda: context["ti"].xcom_push(key="summary", value=summary),
             lambda: self.store_link(context),

@@ -131,7 +131,7 @@ class EachContactOperator(ConnectBaseOperator):
         goes_on: str = response.get("ContactId") or contact_id
         if response.get("ContactArn"):
             context["ti"].xcom_push(key="contact_arn", value=response["ContactArn"])
-        link = self.store_link(context, goes_on)
+        link = self.store_link(context, goes_on, acted_on=contact_id)
         what = self.done if acted.fate is Fate.DONE else "had ended before"
         to = f" to {goes_on}" if goes_on != contact_id else ""
         self.log.info("Contact %s %s%s (%s)", contact_id, what, to, link)
@@ -161,7 +161,7 @@ class EachContactOperator(ConnectBaseOperator):
                     failures[:] = [acted.error]
                 self.log.warning("Contact %s: %s", acted.contact_id, acted.error)
 
-        self.store_link(context)
+        self.store_link(context, **chosen.folder())
         with chosen.recorder() if self.needs_open else contextlib.nullcontext() as ledger:
             asyncio.run(self._call_each(contacts, params, count))
         self.log.info("%s: %s", self.operation.name, dict(counts))

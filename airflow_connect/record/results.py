@@ -824,11 +824,15 @@ class _Records:
                     raise content
                 yield segment, [content]
 
-    def _read(self, segment: Segment, blocks: Iterable[bytes], *, is_outside: bool = False) -> None:
-        """Read a segment. What is outside the place is read for those who refer to it, and does not count by itself."""
-        writer = None
+    def _read(self, segment: Segment, blocks: Iterable[bytes], *, is_outside: bool = False, start: int = 1) -> None:
+        """
+        Read a segment. What is outside the place is read for those who refer to it, and does not count by itself.
+
+        :param start: the number of the first line in the blocks, of a segment whose lines before were read already
+        """
+        writer = None if start == 1 else self.writers[segment.folder, segment.writer][0]
         self._numbers.setdefault((segment.folder, segment.writer), set()).add(segment.number)
-        for number, events in _events(segment.path, blocks):
+        for number, events in _events(segment.path, blocks, start):
             first_line = number
             if writer is None:
                 writer = self._writer(segment, events.pop(0), is_outside=is_outside)
@@ -851,7 +855,7 @@ class _Records:
                         records.append(_settled(writer, event, intents))
                     elif kind == "ended":
                         if not is_outside:
-                            ended.append(_ending(event))
+                            ended.append(self._ending(event))
                     elif kind == "found":
                         if not is_outside:
                             self._found.append(_Found(segment, line, writer, *_reference(segment, event)))
@@ -874,6 +878,11 @@ class _Records:
                 self.database.executemany(_RECORD, [tuple(map(_storable, record)) for record in records])
             self.database.executemany(_ENDED, ended)
             self.database.executemany("INSERT INTO transferred VALUES (?, ?, ?, ?, ?)", transferred)
+
+    @staticmethod
+    def _ending(event: Any) -> _Parameters:
+        """Return what an event tells of a contact's end."""
+        return _ending(event)
 
     def _writer(self, segment: Segment, header: Any, *, is_outside: bool) -> int:
         if not isinstance(header, dict) or header.get("kind") != Kind.HEADER:
@@ -1237,9 +1246,9 @@ def _storable(value: Any) -> Any:
     return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
-def _events(path: str, blocks: Iterable[bytes]) -> Iterator[tuple[int, list[Any]]]:
+def _events(path: str, blocks: Iterable[bytes], number: int = 1) -> Iterator[tuple[int, list[Any]]]:
     """Yield the number of a line, and the events from there on, block by block; a last line that breaks off is none."""
-    number, rest = 1, b""
+    rest = b""
     for block in blocks:
         whole, _, rest = (rest + block).rpartition(b"\n")
         if len(rest) > _LINE_BYTES:

@@ -285,7 +285,15 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
                 _check_recorded(self.attributes, fail_if=self.fail_if, skip_if=self.skip_if)
         except (TypeError, ValueError) as error:
             raise AirflowFailException(f"Task {self.task_id!r}: {error}") from None
-        self.store_link(context, ids[0] if isinstance(self.contact_id, str) else None)
+        results, conn_id = (None, None) if self.results is None else results_of(self.results)
+        is_one = isinstance(self.contact_id, str)
+        self.store_link(
+            context,
+            ids[0] if is_one else None,
+            contact_ids=None if is_one or not 0 < len(ids) <= MOST_IDS else ids,
+            results=results,
+            results_conn_id=conn_id,
+        )
 
     def _contact_ids(self) -> list[str]:
         return contact_ids_of(self.contact_id, lambda: self.hook.instance_id)

@@ -570,14 +570,14 @@ def test_first_row_and_count_come_before_the_whole_is_read(tmp_path: Path, monke
     read = 0
     of_segment = results._events
 
-    def counting(path: str, blocks: Any) -> Any:
+    def counting(path: str, blocks: Any, number: int) -> Any:
         def counted() -> Any:
             nonlocal read
             for block in blocks:
                 read += len(block)
                 yield block
 
-        return of_segment(path, counted())
+        return of_segment(path, counted(), number)
 
     monkeypatch.setattr(results, "_events", counting)
     found = read_results(tmp_path)

@@ -1,0 +1,1 @@
+"""The Contacts tab of Airflow's UI (3.1 and later)."""
