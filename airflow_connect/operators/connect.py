@@ -986,7 +986,12 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
         self, contact_id: str, named: Mapping[str | None, str | list[str]]
     ) -> tuple[str | list[str] | None, str]:
         """Return the branch, or what the contact lacks: the value is a customer's, for no log and no traceback."""
-        value = self.hook.get_contact_attributes(contact_id).get(self.attribute)
+        try:
+            value = self.hook.get_contact_attributes(contact_id).get(self.attribute)
+        except ConnectError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            raise AirflowFailException(missing_in_words([contact_id], self.hook.instance_id, 1)) from None
         branch = named.get(_comparable(value, exact=self.exact))
         if value is None:
             return branch, f"has no attribute {self.attribute!r}"

@@ -11,12 +11,14 @@ from airflow_connect._compat import MAPPED_GROUPS_RUN_ALL_BRANCHES
 from airflow_connect.emulator.resources import BILLING_QUEUE, TO_QUEUE_FLOW
 from airflow_connect.operators.connect import (
     ContactBranchOperator,
+    CreateContactOperator,
     StopContactOperator,
     TagContactOperator,
     TransferContactOperator,
     UpdateContactAttributesOperator,
 )
 from airflow_connect.record.ledger import Ledger
+from airflow_connect.sensors.connect import ContactSensor
 from airflow_connect.waiting.awaited import list_contacts
 from tests.airflow.runs import new_dag, states, xcom
 
@@ -436,3 +438,72 @@ def test_branch_without_default_fails(
     logged = caplog.text + "".join(capfd.readouterr())
     assert state == "failed"
     assert MARKED not in logged
+
+
+NOT_THERE = "b1000000-0000-4000-8000-00000000dead"
+ELSEWHERE = f"arn:aws:connect:us-east-1:123456789012:instance/another/contact/{NOT_THERE}"
+
+
+def test_contacts_that_are_not_there(run_dag: Any, amazon_connect: LocalConnect, logged: Any) -> None:
+    """A contact that the instance does not have, or of another instance, fails what is done with it, and says so."""
+    branch: dict[str, Any] = {"attribute": "decision", "branches": {"approve": "stop"}, "default": "stop"}
+    with new_dag("not_there") as dag:
+        StopContactOperator(task_id="stop", contact_id=NOT_THERE)
+        StopContactOperator(task_id="stop_many", contact_id=[NOT_THERE])
+        StopContactOperator(task_id="stop_elsewhere", contact_id=[ELSEWHERE])
+        TransferContactOperator(task_id="transfer_elsewhere", contact_id=ELSEWHERE, **TRANSFER)
+        ContactSensor(task_id="sensor_elsewhere", contact_id=ELSEWHERE)
+        CreateContactOperator(task_id="create_elsewhere", channel="TASK", related_contact_id=ELSEWHERE)
+        ContactBranchOperator(task_id="branch", contact_id=NOT_THERE, **branch)
+        ContactBranchOperator(task_id="branch_elsewhere", contact_id={"contact_id": ELSEWHERE}, **branch)
+        ContactBranchOperator(task_id="branch_nothing", contact_id="{{ none }}", **branch)
+        ContactBranchOperator(task_id="branch_of_two", contact_id=["a", "b"], **branch)
+    assert set(states(run_dag(dag)).values()) == {"failed"}
+    log = logged()
+    for words in (
+        f"Contact {NOT_THERE} does not exist in instance {amazon_connect.instance_id}",
+        f"another instance than the one that is called, {amazon_connect.instance_id}",
+        "related_contact_id: must be a contact of the instance that is called",
+        "Task 'branch_nothing': contact_id has something in it that is not a contact's ID",
+        "Task 'branch_of_two': contact_id names 2 contacts. Give one.",
+    ):
+        assert words in log, words
+    assert {call.operation for call in amazon_connect.calls()} <= {
+        "StopContact",
+        "DescribeContact",
+        "ListAssociatedContacts",
+        "GetContactAttributes",
+        "DescribeInstance",
+    }
+
+
+def test_results_of_a_mapped_task(run_dag: Any, amazon_connect: LocalConnect, tmp_path: Path) -> None:
+    """The list that a mapped bulk task returns is all of its results: waited for, tagged, stopped and counted."""
+    from airflow.providers.common.compat.sdk import task
+
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator, count_results, read_results
+
+    @task
+    def read(summaries: Any) -> dict[str, Any]:
+        return {
+            "counts": count_results(list(summaries)),
+            "orders": [row["key"] for row in read_results(list(summaries))],
+        }
+
+    with new_dag("mapped_results") as dag:
+        bulk = BulkCreateContactsOperator.partial(
+            task_id="bulk",
+            contact={"channel": "TASK", "name": "Order {{ row.order }}"},
+            idempotency_key="{{ row.order }}",
+            results_path=str(tmp_path),
+        ).expand(rows=[[{"order": 1}, {"order": 2}], [{"order": 3}]])
+        tag = TagContactOperator(task_id="tag", results=bulk.output, tags={"run": "mapped"})
+        stop = StopContactOperator(task_id="stop", results=bulk.output)
+        wait = ContactSensor(task_id="wait", results=bulk.output, poke_interval=0.1, timeout=60)
+        bulk >> tag >> stop >> wait >> read(bulk.output)
+    run = run_dag(dag)
+    assert run.state == "success", states(run)
+    assert (xcom(run, "tag")["tagged"], xcom(run, "stop")["stopped"], xcom(run, "wait")["stopped"]) == (3, 3, 3)
+    assert {contact["tags"]["run"] for contact in amazon_connect.contacts("ENDED")} == {"mapped"}
+    told = xcom(run, "read")
+    assert (told["counts"]["rows"], told["counts"]["created"], told["orders"]) == (3, 3, ["1", "2", "3"])
