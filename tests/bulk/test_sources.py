@@ -351,6 +351,15 @@ def test_data_without_a_header_is_not_shown(write: Callable[..., str], content: 
     assert "not shown here, since that may be data" in text or "give delimiter=';'" in text
 
 
+@pytest.mark.parametrize("data", ["zaphod@example.com", "+41791234567", "4711", "2026-11-24", "https://a.b/zaphod"])
+def test_data_that_is_called_as_a_column_is_not_a_header(write: Callable[..., str], data: str) -> None:
+    """A value may be the name of a column, such as the channel that somebody prefers; what is beside it is not one."""
+    text = missing_columns(FileRows(write("a.csv", f"{SECRET},email,{data}\n")), "name", "email")
+    assert "has no column 'name'" in text
+    assert data not in text
+    assert "not shown here, since that may be data" in text
+
+
 def test_a_page_is_not_a_table(write: Callable[..., str]) -> None:
     """A server's page is told by its name, in every format that is text."""
     for page in ("<!DOCTYPE html><html>Zaphod", "\ufeff\n<html>", '<?xml version="1.0"?><Error>', "<Error><Code>"):

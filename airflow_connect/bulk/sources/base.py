@@ -194,6 +194,8 @@ def column_names(names: Iterable[Any], where: str) -> list[str]:
 #: Names of columns that an error lists.
 _LISTED: Final = 30
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+#: What no column is called: an address, or what begins with a digit or a sign of a number.
+_DATA: Final = re.compile(r"@|://|^\s*[+-]?[0-9]")
 #: From which likeness on (of difflib) a name is another one that is misspelt.
 _ALIKE: Final = 0.75
 
@@ -209,6 +211,8 @@ def are_names(there: Collection[str], wanted: Collection[str]) -> bool:
     :param there: the texts
     :param wanted: the columns that templates name
     """
+    if any(_DATA.search(name) or not any(map(str.isalpha, name)) for name in there if name.strip()):
+        return False
     folded = set(map(_folded, wanted))
     found = folded.intersection(map(_folded, there))
     if found and 2 * len(found) >= len(folded):
