@@ -13,7 +13,8 @@ IN_VENV := $(VENV)/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down test check bench matrix constraints docs ui wheel chromium postgresql mariadb npm python clean
+.PHONY: help venv demo up down test cluster check bench matrix constraints docs ui wheel \
+	chromium postgresql mariadb redis iproute2 npm python clean
 .SILENT:
 
 help: ## Show this list
@@ -35,6 +36,10 @@ venv: python ## Install the newest Airflow, this checkout and the tools of a dev
 
 test: venv chromium postgresql mariadb npm ## Run all tests on the newest Airflow, in three processes: one mostly waits for its Airflow
 	$(IN_VENV) -m pytest -n 3 $(ARGS)
+
+cluster: python postgresql redis iproute2 ## Run Airflow on two workers that share no disk, and break it
+	$(PYTHON) .ci/install.py $(VENV) --extra cluster
+	$(IN_VENV) -m pytest tests/cluster $(ARGS)
 
 check: venv ## Lint, check the format, the types and the spelling
 	$(IN_VENV) -m ruff check .
@@ -97,6 +102,12 @@ postgresql:
 
 mariadb:
 	$(call needed,command -v mariadbd >/dev/null || ls /usr/sbin/mariadbd >/dev/null 2>&1,MariaDB,mariadb-server-core,its tests in tests/bulk)
+
+redis:
+	$(call needed,command -v redis-server >/dev/null,Redis,redis-server,the tests in tests/cluster)
+
+iproute2:
+	$(call needed,command -v ip >/dev/null,ip,iproute2,the tests in tests/cluster)
 
 npm:
 	$(call needed,command -v npm >/dev/null,npm,npm,the build of ui/ and the tests with the AWS SDK for JavaScript)

@@ -27,7 +27,17 @@ def main() -> None:
         subprocess.run(
             [
                 *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", row["python"][0]),
-                *("--no-header", "--no-annotate", "--extra", "dev", "--extra", "docs", *upgrade, "--output-file", file),
+                *(
+                    "--no-header",
+                    "--no-annotate",
+                    "--extra",
+                    "cluster",
+                    "--extra",
+                    "docs",
+                    *upgrade,
+                    "--output-file",
+                    file,
+                ),
                 *("pyproject.toml", "-"),
             ],
             cwd=CHECKOUT,

@@ -32,7 +32,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path, nargs="?", help="the virtual environment")
     parser.add_argument("--airflow", default=NEWEST, choices=MATRIX, help="default: %(default)s")
-    parser.add_argument("--extra", default="dev", choices=["examples", "dev", "docs"], help="default: %(default)s")
+    parser.add_argument(
+        "--extra", default="dev", choices=["examples", "dev", "docs", "cluster"], help="default: %(default)s"
+    )
     parser.add_argument("--list", action="store_true", help="print the versions of the matrix, and do nothing")
     arguments = parser.parse_args()
     if arguments.list:

@@ -49,6 +49,7 @@ class TaskInstance:
     state: str | None
     try_number: int
     pid: int | None
+    hostname: str | None
 
 
 class LocalAirflow:
@@ -59,6 +60,7 @@ class LocalAirflow:
         database, its logs) is used again.
     :param dags: The folder of DAG files.
     :param python: The interpreter whose Airflow runs; default: this one.
+    :param host: The address at which the API server listens.
     :param port: The port wanted for UI and API; when it is taken, or None is given, a free one is chosen.
     :param parallelism: How many task instances run at a time.
     :param triggerer: Whether deferrable tasks can run, at the cost of one more process.
@@ -74,6 +76,7 @@ class LocalAirflow:
         dags: Path,
         *,
         python: str = sys.executable,
+        host: str = "127.0.0.1",
         port: int | None = None,
         parallelism: int = 4,
         triggerer: bool = False,
@@ -84,8 +87,9 @@ class LocalAirflow:
         self.home = home.resolve()
         self.dags = dags.resolve()
         self.python = python
+        self.host = host
         self.port = free_port(port)
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{host}:{self.port}"
         self.triggerer = triggerer
         self.preload = preload
         self.version = _installed_airflow(python)
@@ -123,12 +127,15 @@ class LocalAirflow:
         )
         self._migrate()
         commands = {name: self._command(*arguments) for name, arguments in self._components().items()}
-        self.programs.start(commands, env=self.env, detached=detached)
         try:
+            self._launch(commands, detached=detached)
             self._until(self._is_healthy, timeout, "Airflow is not up")
         except BaseException:
             self.stop()
             raise
+
+    def _launch(self, commands: Mapping[str, Sequence[str]], *, detached: bool) -> None:
+        self.programs.start(commands, env=self.env, detached=detached)
 
     def stop(self) -> None:
         """End Airflow and every process it started; does nothing when it is not running."""
@@ -224,7 +231,7 @@ class LocalAirflow:
         """Return the task instances of a run, sorted by task ID and map index."""
         listed = self.api("GET", f"{_run(dag_id, run_id)}/taskInstances?limit={_PAGE_LIMIT}")
         found = [
-            TaskInstance(one["task_id"], one["map_index"], one["state"], one["try_number"], one["pid"])
+            TaskInstance(one["task_id"], one["map_index"], one["state"], one["try_number"], one["pid"], one["hostname"])
             for one in listed["task_instances"]
         ]
         return sorted(found, key=lambda one: (one.task_id, one.map_index))
@@ -378,18 +385,23 @@ class LocalAirflow:
         ``scheduler.task_instance_heartbeat_timeout``.
         """
         # Read from the database, not over the API: a test wants to hit a moment of milliseconds.
-        query = (
+        found = self.query(
             "SELECT pid FROM task_instance WHERE dag_id = ? AND run_id = ? AND task_id = ? AND map_index = ?"
-            " AND state = 'running' AND pid IS NOT NULL"
+            " AND state = 'running' AND pid IS NOT NULL",
+            dag_id,
+            run_id,
+            task_id,
+            map_index,
         )
-        with contextlib.closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as database:
-            row = database.execute(query, (dag_id, run_id, task_id, map_index)).fetchone()
-        if row is None:
-            return []
-        with contextlib.suppress(OSError):
-            parent = int(Path(f"/proc/{row[0]}/stat").read_text().rpartition(")")[2].split()[1])
-            return [row[0], parent]
+        for (pid,) in found:
+            with contextlib.suppress(OSError):
+                return [pid, int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])]
         return []
+
+    def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """Ask Airflow's database, which says what is so within milliseconds, and return the rows."""
+        with contextlib.closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as database:
+            return database.execute(sql, parameters).fetchall()
 
     def kill(
         self,
@@ -456,7 +468,7 @@ class LocalAirflow:
             "core.execution_api_server_url": f"{self.url}/execution/",
             "core.simple_auth_manager_all_admins": "True",
             "database.sql_alchemy_conn": f"sqlite:///{self._database}",
-            "api.host": "127.0.0.1",
+            "api.host": self.host,
             "api.port": str(self.port),
             # With the slash: Airflow 3.0 and 3.1 append a path to it as text.
             "api.base_url": f"{self.url}/",
@@ -478,7 +490,7 @@ class LocalAirflow:
             options |= {
                 "api.auth_backends": "airflow.api.auth.backend.default",
                 "api.enable_xcom_deserialize_support": "True",
-                "webserver.web_server_host": "127.0.0.1",
+                "webserver.web_server_host": self.host,
                 "webserver.web_server_port": str(self.port),
                 "webserver.base_url": self.url,
                 "webserver.workers": "1",
@@ -513,6 +525,9 @@ class LocalAirflow:
         if self.is_airflow_2:
             (self.home / "webserver_config.py").write_text('AUTH_ROLE_PUBLIC = "Admin"\n')
         self.cli("db", "migrate")
+        self._prepare_database()
+
+    def _prepare_database(self) -> None:
         with contextlib.closing(sqlite3.connect(self._database)) as database:
             # Readers and a writer at the same time: without it, components wait for each other.
             database.execute("PRAGMA journal_mode = WAL")
@@ -551,13 +566,19 @@ class LocalAirflow:
     def _until(self, met: Callable[[], bool], timeout: float, complaint: str, pause: float = 0.5) -> None:
         deadline = time.monotonic() + timeout
         while not met():
-            if failure := self.programs.failure():
+            if failure := self._failure():
                 name = failure.split(" ", 1)[0]
-                raise LocalAirflowError(f"{complaint}: {failure}\n{self.programs.log_tail(name)}")
+                raise LocalAirflowError(f"{complaint}: {failure}\n{self._log_tail(name)}")
             if time.monotonic() > deadline:
-                logs = "\n".join(f"--- {name}\n{self.programs.log_tail(name, 15)}" for name in self._components())
+                logs = "\n".join(f"--- {name}\n{self._log_tail(name, 15)}" for name in self._components())
                 raise LocalAirflowError(f"{complaint} after {timeout:g} seconds.\n{logs}")
             time.sleep(pause)
+
+    def _failure(self) -> str | None:
+        return self.programs.failure()
+
+    def _log_tail(self, name: str, lines: int = 40) -> str:
+        return self.programs.log_tail(name, lines)
 
 
 def free_port(wanted: int | None = None) -> int:
