@@ -13,12 +13,8 @@ from __future__ import annotations
 
 import argparse
 import collections
-import contextlib
 import json
-import os
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -34,7 +30,7 @@ from airflow_connect.emulator.server import Emulator
 from airflow_connect.record.results import read_results
 from airflow_connect.testing import LocalConnect
 from tools.local_airflow import LocalAirflow
-from tools.programs import descendants
+from tools.triggerer import Triggerer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,22 +90,6 @@ class Staff(threading.Thread):
             self._connect.complete(contact_id, {"decision": self._chance.choice(["approve", "refuse"])})
         else:
             client.stop_contact(**instance, ContactId=contact_id)
-
-
-class Triggerer:
-    """A triggerer that can be killed."""
-
-    def __init__(self, airflow: LocalAirflow) -> None:
-        log = (airflow.home / f"triggerer-{time.monotonic_ns()}.log").open("wb")
-        command = [airflow.python, "-m", "airflow", "triggerer", "--skip-serve-logs"]
-        self._process = subprocess.Popen(command, env=airflow.env, stdout=log, stderr=log, start_new_session=True)
-
-    def end(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Kill the triggerer and all that it started."""
-        for pid in [self._process.pid, *descendants(self._process.pid)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-        self._process.wait()
 
 
 def expected(connect: LocalConnect, rows: list[dict[str, Any]]) -> dict[str, tuple[str, float, Any]]:

@@ -1,0 +1,340 @@
+"""
+A campaign of many contacts, from Parquet and from PostgreSQL, while the service and the workers fail: lost 0, twice 0.
+
+The local Amazon Connect throttles, fails, cuts connections before and after the fact, and answers slowly. Whoever sends
+is killed with SIGKILL again and again, at random, and the next attempt goes on. Then half of the contacts end and are
+waited for, and the other half is taken back. At the end each row's story is told by the service's log and by the
+record, and the two are compared. Exit code 1 where a contact is missing or there twice, or the two do not agree.
+
+    python benchmarks/campaign.py [--rows 20000] [--rate 400] [--kill-every 20] [--seed 1]
+    python benchmarks/campaign.py --rows 1000000 --rate 600 --kill-every 180     # about an hour
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import contextlib
+import functools
+import json
+import logging
+import math
+import os
+import random
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from _bulk_task import COLUMNS, run_task, values
+
+from airflow_connect.calls.clock import Clock
+from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID
+from airflow_connect.emulator.server import Emulator
+from airflow_connect.record.results import read_results
+from airflow_connect.testing import LocalConnect
+from tools.local_airflow import free_port
+from tools.local_postgres import make_database, server_command
+from tools.programs import Programs
+
+if TYPE_CHECKING:
+    from airflow_connect.hooks.connect import ConnectHook
+
+SOURCES = ("parquet", "postgresql")
+FAULTS = (
+    "throttle=0.2, error_500=0.06, error_503=0.04, cut_before=0.02, cut_after=0.02,"
+    "slow(100)=0.05, slow(1000)=0.01, slow(5000)=0.001"
+)
+#: Kinds of faults after which a contact exists whose creator has got no answer.
+LOST = ("cut_after", "truncated", "cut_body", "error_500_after")
+IN_FLIGHT = 256
+PATIENCE = 60  # attempts at one step
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=20_000, help="in all, half of them from each source")
+    parser.add_argument("--rate", type=float, default=400, help="the quota, calls a second")
+    parser.add_argument("--kill-every", type=float, default=20, help="seconds between two kills, on average")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--attempt", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.attempt:
+        attempt(**json.loads(options.attempt))
+        return 0
+    with contextlib.ExitStack() as stack:
+        home = Path(tempfile.mkdtemp(prefix="campaign-"))
+        stack.callback(shutil.rmtree, home, ignore_errors=True)
+        home.chmod(0o755)  # PostgreSQL is another user
+        emulator = Emulator(rate=options.rate, burst=int(options.rate), call_log=20_000_000)
+        stack.enter_context(emulator)
+        campaign = Campaign(home, LocalConnect(emulator), options)
+        stack.callback(campaign.database.stop)
+        return campaign.run()
+
+
+class Campaign:
+    """A campaign from its rows to its end."""
+
+    def __init__(self, home: Path, connect: LocalConnect, options: argparse.Namespace) -> None:
+        self.home, self.connect, self.options = home, connect, options
+        self.chance = random.Random(options.seed)
+        self.port = free_port()
+        self.database = Programs(home / "programs")
+        self.kills: list[str] = []
+        self.peaks: dict[str, list[int]] = collections.defaultdict(list)
+        postgres = {"conn_type": "postgres", "login": "campaign", "host": "127.0.0.1", "schema": "campaign"}
+        self.env = {
+            **os.environ,
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connect.connection),
+            "AIRFLOW_CONN_WAREHOUSE": json.dumps({**postgres, "port": self.port}),
+        }
+
+    def run(self) -> int:
+        """Run all steps, print what came of them, and return the exit code."""
+        each = self.options.rows // len(SOURCES)
+        self.write(each)
+        self.connect.emulator.set_faults(FAULTS, self.options.seed)
+        took = {}
+        for source in SOURCES:
+            start = time.monotonic()
+            self.step("send", source)
+            took[source] = time.monotonic() - start
+        wrong = self.check(each)
+
+        contacts = [contact["id"] for contact in self.connect.contacts()]
+        self.chance.shuffle(contacts)
+        half = len(contacts) // 2
+        for contact_id in contacts[:half]:
+            self.connect.complete(contact_id)
+        for step in ("wait", "take back"):
+            start = time.monotonic()
+            for source in SOURCES:
+                self.step(step, source)
+            took[step] = time.monotonic() - start
+        reasons = collections.Counter(contact["disconnect_reason"] for contact in self.connect.contacts())
+        outcomes = collections.Counter(row["outcome"] for source in SOURCES for row in read_results(self.home / source))
+        told = {"ended by staff": "AGENT_COMPLETED", "taken back": "API", "still open": None}
+        print(", ".join(f"{words} {reasons[reason]:,}" for words, reason in told.items()))
+        print(f"outcomes on record: {dict(outcomes)}")
+        self.tell(took)
+        ended = reasons["AGENT_COMPLETED"] == half == outcomes["completed"] and not reasons[None]
+        return 0 if ended and not wrong else 1
+
+    def write(self, each: int) -> None:
+        """Write the rows: the first half to Parquet, the second into PostgreSQL."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        def table(first: int, last: int) -> Any:
+            return pa.table(
+                dict(zip(COLUMNS, map(list, zip(*map(values, range(first, last)), strict=True)), strict=True))
+            )
+
+        with parquet.ParquetWriter(self.home / "rows.parquet", table(1, 2).schema) as writer:
+            for first in range(1, each + 1, 100_000):
+                writer.write_table(table(first, min(first + 100_000, each + 1)))
+        make_database(self.home / "postgres", "campaign")
+        command = server_command(self.home / "postgres", "127.0.0.1", self.port)
+        self.database.start({"postgres": command}, env=os.environ)
+        copy = (
+            "CREATE TABLE rows (invoice text, customer text, amount float, due text);"
+            "INSERT INTO rows SELECT 'INV-' || lpad(n::text, 7, '0'), 'C-' || n % 977, n / 100.0, '2026-12-24'"
+            f" FROM generate_series({each + 1}, {2 * each}) n"
+        )
+        url = f"postgresql://campaign@127.0.0.1:{self.port}/campaign"
+        deadline = time.monotonic() + 60
+        while subprocess.run(["psql", "--quiet", url, "-c", copy], capture_output=True, check=False).returncode:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"PostgreSQL is not up:\n{self.database.log_tail('postgres')}")
+            time.sleep(0.2)
+
+    def step(self, step: str, source: str) -> None:
+        """Take a step in attempts, and kill each of them after a random time, until one comes to its end."""
+        for number in range(1, PATIENCE + 1):
+            arguments = {"step": step, "source": source, "number": number, "home": str(self.home)}
+            process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", __file__, "--attempt", json.dumps(arguments)],
+                env=self.env,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            # From its first call on: an attempt that never comes to it makes no progress.
+            end = math.inf
+            peak = 0
+            while process.poll() is None and time.monotonic() < end:
+                if end == math.inf and select.select([process.stdout], [], [], 0)[0]:
+                    end = time.monotonic() + self.chance.uniform(0.1, 1.9) * self.options.kill_every
+                peak = max(peak, _memory(process.pid))
+                time.sleep(0.05)
+            self.peaks[step].append(peak)
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                self.kills.append(step)
+                print(
+                    f"{step} from {source}: attempt {number} killed; {len(self.connect.contacts()):,} contacts",
+                    flush=True,
+                )
+            _, said = process.communicate()
+            if process.returncode == 0:
+                return
+            if process.returncode != -signal.SIGKILL:
+                # As Airflow does, the next attempt goes on.
+                print(
+                    f"{step} from {source}: attempt {number} failed: {said.strip().splitlines()[-1][:300]}", flush=True
+                )
+        raise SystemExit(f"{step} from {source} has not come to its end in {PATIENCE} attempts")
+
+    def check(self, each: int) -> int:
+        """Compare the service's log with the record, row by row, and return how many rows have a wrong story."""
+        contacts = {contact["id"]: contact for contact in self.connect.contacts()}
+        by_name = collections.Counter(contact["name"] for contact in contacts.values())
+        calls: dict[str, list[Any]] = collections.defaultdict(list)
+        for call in self.connect.calls("CreateContact"):
+            calls[call.client_token].append(call)
+        wrong: list[str] = []
+        told: set[str] = set()
+        recorded = 0
+        for first, source in ((1, SOURCES[0]), (each + 1, SOURCES[1])):
+            for result in read_results(self.home / source):
+                recorded += 1
+                name = f"Invoice {values(first + result['row'] - 1)[0]} is overdue"
+                contact = contacts.get(result["contact_id"])
+                story = calls.pop(result["client_token"], [])
+                made = [call for call in story if call.status == 200 or _kind(call) in LOST]
+                agrees = (
+                    result["state"] == "created"
+                    and contact is not None
+                    and contact["name"] == name
+                    and contact["client_token"] == result["client_token"]
+                    and {call.contact_id for call in made if call.contact_id} <= {result["contact_id"]}
+                    and made
+                )
+                told.add(result["contact_id"])
+                if not agrees or by_name[name] != 1:
+                    wrong.append(
+                        f"{source} row {result['row']}: {result['state']}, {by_name[name]} contacts, {len(made)} calls"
+                    )
+        lost = 2 * each - len(by_name)
+        twice = sum(count - 1 for count in by_name.values())
+        nobodys = len(contacts.keys() - told) + len(calls)
+        print(f"{'rows':<44}{2 * each:>10,}\n{'on record':<44}{recorded:>10,}\n{'contacts':<44}{len(contacts):>10,}")
+        print(f"{'lost':<44}{lost:>10,}\n{'twice':<44}{twice:>10,}")
+        print(f"{'rows whose story differs':<44}{len(wrong):>10,}")
+        print(f"{'contacts and calls that no row tells of':<44}{nobodys:>10,}")
+        for story in wrong[:10]:
+            print(f"  {story}")
+        return lost + twice + len(wrong) + nobodys + abs(2 * each - recorded)
+
+    def tell(self, took: dict[str, float]) -> None:
+        """Print what it cost."""
+        rows, rate = self.options.rows, self.options.rate
+        calls = self.connect.calls("CreateContact")
+        done = sum(call.status == 200 or _kind(call) in LOST for call in calls)
+        lost = sum(_kind(call) in LOST for call in calls)
+        kills = self.kills.count("send")
+        print(f"{'calls':<44}{len(calls):>10,}\n{'throttled':<44}{sum(call.status == 429 for call in calls):>10,}")
+        print(f"{'repeats of what was done':<44}{done - rows:>10,}")
+        print(f"{'  of which answers were lost':<44}{lost:>10,}")
+        print(f"{'  at most in flight at a kill':<44}{kills * IN_FLIGHT:>10,}  ({kills} kills)")
+        sending = sum(took[source] for source in SOURCES)
+        # A call that is throttled by chance, fails or is cut uses the quota as well.
+        print(f"{'seconds to send':<44}{sending:>10.0f}\n{'  by the quota alone':<44}{rows / rate:>10.0f}")
+        print(f"{'seconds to wait':<44}{took['wait']:>10.0f}\n{'seconds to take back':<44}{took['take back']:>10.0f}")
+        for step, peaks in self.peaks.items():
+            print(f"{f'MB at most: {step}':<44}{max(peaks) / 1024:>10.0f}")
+
+
+def _kind(call: Any) -> str:
+    return (call.fault or "").partition("(")[0]
+
+
+def _memory(pid: int) -> int:
+    """Return the kilobytes that a process has had at most."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1])
+    return 0
+
+
+def attempt(step: str, source: str, number: int, home: str) -> None:
+    """Take a step from where the attempt before was killed, in this process."""
+    from airflow_connect.bulk.sources import FileRows, SqlRows
+    from airflow_connect.hooks.connect import ConnectHook
+
+    class Telling(ConnectHook):
+        """Says when it calls for the first time."""
+
+        @functools.cached_property
+        def begins(self) -> None:
+            print("calls", flush=True)
+
+        def call(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+            _ = self.begins
+            return super().call(*arguments, **options)
+
+    hook = Telling(instance_id=DEFAULT_INSTANCE_ID, max_in_flight=IN_FLIGHT)
+    hook.prepare()
+    logging.disable(logging.WARNING)
+    folder = Path(home) / source
+    match step:
+        case "send":
+            rows = {
+                "parquet": FileRows(f"{home}/rows.parquet"),
+                "postgresql": SqlRows("warehouse", "SELECT * FROM rows ORDER BY invoice"),
+            }[source]
+            run_task(
+                rows,
+                folder,
+                lambda params: hook.call("CreateContact", params, max_retry_time=0),
+                task_id=source,
+                attempt=number,
+            )
+        case "wait":
+            asyncio.run(wait(folder, hook))
+        case "take back":
+            asyncio.run(take_back(folder, hook))
+
+
+async def wait(folder: Path, hook: ConnectHook) -> None:
+    """Read each contact, and record the outcomes of those that have ended."""
+    from airflow_connect.waiting.awaited import InResults
+    from airflow_connect.waiting.wait import Wait
+    from airflow_connect.waiting.watch import Reads
+
+    clock = Clock()
+    awaited = InResults(str(folder))
+    # The time is up at once: the last poll reads each contact that is open.
+    waiting = Wait(awaited, Reads(hook, clock=clock), clock=clock, deadline=clock.epoch())
+    await waiting.poll_until_over()
+    awaited.close()
+    left = len(waiting.watch.not_described)
+    if left:
+        raise SystemExit(f"{left} contacts could not be read")
+
+
+async def take_back(folder: Path, hook: ConnectHook) -> None:
+    """Stop the contacts that have no outcome."""
+    from airflow_connect.waiting.act import stop_contacts
+    from airflow_connect.waiting.watch import Reads
+
+    clock = Clock()
+    open_ones = [row["contact_id"] for row in read_results(folder) if row["outcome"] is None]
+    stopped = await stop_contacts(open_ones, Reads(hook, clock=clock), clock=clock)
+    if stopped["failed"]:
+        raise SystemExit(f"{stopped['failed']} contacts could not be stopped")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
