@@ -47,9 +47,10 @@ CONTACTS: dict[type[Operation], dict[str, Any]] = {
     },
 }
 
-_processes = multiprocessing.get_context("forkserver")
+#: What starts an attempt in a process of its own.
+processes = multiprocessing.get_context("forkserver")
 # An attempt is a fork of a process that has imported all that it needs, as a task is one of Airflow's.
-_processes.set_forkserver_preload(["airflow_connect.hooks.connect", "boto3", __name__])
+processes.set_forkserver_preload(["airflow_connect.hooks.connect", "boto3", __name__])
 
 
 class AtOnce(Pace):
@@ -100,7 +101,7 @@ def write_rows(path: Path, rows: int, *, invalid_every: int = 0) -> list[str]:
 
 def start_attempt(url: str, rows: Path, folder: Path, **options: Any) -> ForkServerProcess:
     """Start a process that sends what a file has, as :func:`attempt` does; it ends with this one."""
-    process = _processes.Process(target=attempt, args=(url, rows, folder), kwargs=options, daemon=True)
+    process = processes.Process(target=attempt, args=(url, rows, folder), kwargs=options, daemon=True)
     process.start()
     return process
 

@@ -109,6 +109,8 @@ def test_object_of_another_form_is_sorted_by_its_status(behind: Callable[..., Co
     cases = [
         (400, b'{"__type": 5, "message": "x"}', RequestError),
         (429, b'{"__type": ["x"]}', ThrottledError),
+        (429, b"", ThrottledError),
+        (503, b"", RetryableError),
         (500, b'{"code": {"x": 1}, "message": "x"}', RetryableError),
         (200, b'{"Contact": "x"}', RetryableError),
         (200, b'{"Contact": {"Tags": 5}}', RetryableError),

@@ -661,13 +661,25 @@ def test_line_without_an_end(attempts: Attempts, monkeypatch: pytest.MonkeyPatch
         History(attempts.folder)
 
 
-def test_newer_format(attempts: Attempts) -> None:
-    """A segment of a later version says that it is one."""
+@pytest.mark.parametrize("read", [read_results, History, contacts])
+@pytest.mark.parametrize("number", [0, 2])
+def test_another_format(number: int, read: Callable[[Any], Any], attempts: Attempts) -> None:
+    """A segment of an older or a later version says that it is one: what it tells is not taken for nothing."""
     attempts.attempt()
     (segment,) = attempts.folder.iterdir()
-    segment.write_bytes(segment.read_bytes().replace(b'"format":1', b'"format":2'))
-    with pytest.raises(LedgerError, match=r"format 2, and this version of .* reads format 1"):
-        read_results(attempts.folder)
+    segment.write_bytes(segment.read_bytes().replace(b'"format":1', b'"format":%d' % number))
+    with pytest.raises(LedgerError, match=rf"format {number}, and this version of .* reads format 1"):
+        read(attempts.folder)
+
+
+def test_worker_with_another_version_of_this_package(attempts: Attempts) -> None:
+    """What a later version adds to a line of the same format is left aside, and its attempts count as all others."""
+    attempts.attempt((1, "a", "created", "contact-1"), (2, "b", "intent"))
+    for segment in attempts.folder.iterdir():
+        lines = [json.loads(line) | {"added_later": {"x": [1]}} for line in segment.read_text().splitlines()]
+        segment.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    attempts.attempt((2, "b", "created", "contact-2"))
+    assert attempts.rows("row", "state", "contact_id") == [(1, "created", "contact-1"), (2, "created", "contact-2")]
 
 
 def test_other_files_are_nobodys_business(attempts: Attempts) -> None:
