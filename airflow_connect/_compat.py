@@ -284,8 +284,11 @@ def tasks_share_a_disk() -> bool:
     Return whether each attempt of a task runs on the same machine, so that it sees what another left on the disk.
 
     By the names of the executors: those of Airflow itself run tasks beside the scheduler (2.11 to 3.3). An entry may
-    have an alias, a module, or since 3.1 a team.
+    have an alias, a module, or since 3.1 a team. A pod of Kubernetes often has another executor in its configuration
+    than the scheduler that started it, and a variable that says what it is.
     """
+    if os.environ.get("AIRFLOW_IS_K8S_EXECUTOR_POD"):
+        return False
     entries = re.split(r"[,;]", conf.get("core", "executor", fallback=""))
     names = {re.split(r"[.:=]", entry.strip())[-1] for entry in entries}
     return names <= {"LocalExecutor", "SequentialExecutor"}

@@ -7,11 +7,14 @@ botocore's own retries are off unless the connection or the task configures them
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import json
 import logging
 import re
 import threading
+import time
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -66,6 +69,9 @@ __all__ = ["ConnectHook"]
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
 #: Where the instance is written in an Amazon Web Services connection.
 _INSTANCE_IN_EXTRA: Final = '{"service_config": {"connect": {"instance_id": "…"}}}'
+
+#: Seconds: the Region's own clocks and a slow answer explain less.
+_CLOCKS_APART: Final = 60
 
 #: The call that this thread is making.
 _under_way: contextvars.ContextVar[Exchange | None] = contextvars.ContextVar("exchange", default=None)
@@ -180,6 +186,7 @@ class ConnectHook(AwsBaseHook):
         self.max_in_flight = max_in_flight
         self._lock = threading.RLock()
         self._was_answered = False
+        self._has_compared_clocks = False
         self._has_connection = True
 
     @classmethod
@@ -286,12 +293,29 @@ class ConnectHook(AwsBaseHook):
                 for name in ("botocore.endpoint", "botocore.parsers"):
                     logging.getLogger(name).addFilter(_CONTENT_FILTER)
                 _watch(self.conn)
+                self.conn.meta.events.register("after-call.connect", self._compare_clocks)
                 return self.conn
         except Exception as error:  # noqa: BLE001  # a profile, a role, a secrets backend: anything can be in the way
             failure = client_missing(error, DescribeInstance, {}, answered_before=self._was_answered)
         self._say_what_was_used(failure)
         # Out here, so that no traceback shows botocore's message, which quotes values.
         raise failure
+
+    def _compare_clocks(self, http_response: Any, **_: Any) -> None:
+        """Warn, once, if this machine's clock and the service's are far apart."""
+        if self._has_compared_clocks:
+            return
+        with contextlib.suppress(TypeError, ValueError):  # an answer without a date, or with another one
+            seconds = time.time() - parsedate_to_datetime(http_response.headers.get("Date")).timestamp()
+            self._has_compared_clocks = True
+            if abs(seconds) > _CLOCKS_APART:
+                self.log.warning(
+                    "This machine's clock is %.0f seconds %s Amazon Connect's, which refuses requests once these are "
+                    "five minutes. Two attempts of one task on machines whose clocks differ may take the wrong one for "
+                    "the later. Set the clock, for instance by NTP.",
+                    abs(seconds),
+                    "ahead of" if seconds > 0 else "behind",
+                )
 
     @property
     def _no_connection(self) -> str:

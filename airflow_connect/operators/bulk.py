@@ -503,16 +503,15 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     def _results_root(self, options: _Options) -> Any:
         """Return the folder below which results are recorded: the author's, the configuration's, or one of ours."""
-        given = given_text(self.results_path)
-        root = results_root(given, options.operation.name)
-        if not given and not conf.get("amazon_connect", "results_path", fallback=""):
+        root = results_root(given_text(self.results_path), options.operation.name)
+        if not tasks_share_a_disk() and not Place(root).may_be_shared:
             retry = (
                 "creates a second contact for each client token that Amazon Connect has forgotten by then (for how "
                 "long it knows a token, Amazon does not document)"
                 if options.repeats_unknown
                 else "calls nobody, since it does not know who has been called"
             )
-            self.log.info(
+            self.log.warning(
                 "Results are recorded on this worker's disk (%s), which another worker does not see: there a retry %s. "
                 "Set results_path, or [amazon_connect] results_path, to a bucket that all workers see.",
                 root,
@@ -553,7 +552,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                 f"Attempt {earlier['try_number']} of this task recorded its results in {earlier['results']} on the "
                 f"worker {earlier['host']}, and this worker ({here}) finds none in {folder}"
             )
-        elif context["ti"].try_number > 1 and Place(folder).is_local and not tasks_share_a_disk():
+        elif context["ti"].try_number > 1 and not (Place(folder).may_be_shared or tasks_share_a_disk()):
             what = (
                 "An attempt before this one may have recorded its results on another worker's disk: this worker "
                 f"({here}) finds none in {folder}"

@@ -176,6 +176,12 @@ class _MakeContactOperator(ConnectBaseOperator):
             repeat_unknown=request.promise.repeats_unknown or repeat_unknown,
             asked_by=asked_by if isinstance(store, FolderStore) else None,
         )
+        if store is None and ti.try_number > 1:
+            self.log.warning(
+                "Whether an earlier attempt created the contact is known to Amazon Connect alone, by the client token: "
+                "this Airflow has no task state store. If Amazon Connect has forgotten the token, a second contact is "
+                "created. Airflow 3.3 or later keeps the contact beside the task instance."
+            )
         contact = record.contact()
         if contact is not None:
             if changed := record.changed_fields():

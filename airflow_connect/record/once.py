@@ -87,7 +87,7 @@ class FolderStore:
         except Exception as error:
             raise self._failure("read", error) from error
         if data is None:
-            if self._may_miss and self._place.is_local:
+            if self._may_miss and not self._place.may_be_shared:
                 raise record_elsewhere(str(self._place))
             return None
         try:

@@ -26,6 +26,11 @@ _TAIL_BYTES: Final = 4_096
 #: Bytes that the first line of a file has at most.
 _HEAD_BYTES: Final = 1 << 16
 
+#: What Linux calls file systems that many machines mount.
+_MOUNTED_BY_MANY: Final = frozenset(
+    {"afs", "beegfs", "ceph", "cifs", "gfs2", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "smb3"}
+)
+
 __all__ = ["Place", "folder_of", "one_line", "open_regular", "place_of"]
 
 
@@ -52,6 +57,11 @@ class Place:
 
     def __str__(self) -> str:
         return self._text
+
+    @property
+    def may_be_shared(self) -> bool:
+        """Whether other machines may see the same: in a store, and on a disk that is mounted over a network (Linux)."""
+        return not self.is_local or _is_mounted_by_many(self.path)
 
     def find(self) -> list[str]:
         """Return the paths of all files below the folder, none where there is no such folder."""
@@ -157,6 +167,19 @@ class Place:
             spool.flush()
             spool.seek(0)
             self.fs.put_file(f"/dev/fd/{spool.fileno()}", target)
+
+
+def _is_mounted_by_many(path: str) -> bool:
+    real, kind = os.path.realpath(path), ""
+    # Of the mounts above a path the last one counts; https://docs.kernel.org/filesystems/proc.html (mountinfo)
+    with contextlib.suppress(OSError):
+        found = 0
+        for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+            before, _, after = line.partition(" - ")
+            mount = before.split(" ")[4].replace("\\040", " ")
+            if len(mount) >= found and (mount == "/" or f"{real}/".startswith(f"{mount}/")):
+                found, kind = len(mount), after.split(" ")[0]
+    return kind in _MOUNTED_BY_MANY or (kind.startswith("fuse.") and "overlay" not in kind)
 
 
 @contextlib.contextmanager

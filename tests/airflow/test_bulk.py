@@ -731,6 +731,34 @@ def test_retry_that_does_not_see_the_record_of_the_attempt_before_says_so(
     assert len(emulator.contacts()) == 3
 
 
+@pytest.mark.parametrize("workers", ["CeleryExecutor", "a pod", "LocalExecutor"])
+def test_results_on_the_disk_of_one_of_several_workers_are_told(
+    run_dag: Callable[..., Any],
+    logged: Callable[[], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: str,
+) -> None:
+    """Where tasks run on several machines, a task that records on its own says so, once, and what to do."""
+    from airflow_connect._compat import tasks_share_a_disk
+    from airflow_connect.operators import bulk
+
+    if workers == "a pod":  # whose executor's name is often LocalExecutor
+        monkeypatch.setenv("AIRFLOW_IS_K8S_EXECUTOR_POD", "True")
+    else:
+        monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", workers)
+    shares = tasks_share_a_disk()
+    assert shares is (workers == "LocalExecutor")
+    for name in ("AIRFLOW_IS_K8S_EXECUTOR_POD", "AIRFLOW__CORE__EXECUTOR"):
+        monkeypatch.delenv(name, raising=False)  # dag.test() runs no executor of workers
+    monkeypatch.setattr(bulk, "tasks_share_a_disk", lambda: shares)
+    with new_dag("on_a_disk") as dag:
+        bulk.BulkCreateContactsOperator(task_id="bulk", rows=orders(2), contact=CONTACT, results_path=str(tmp_path))
+    assert run_dag(dag).state == "success"
+    told = re.findall(r"Results are recorded on this worker's disk \(.*\), which another worker does not see", logged())
+    assert len(set(told)) == (not shares)
+
+
 @pytest.mark.parametrize("task", ["bulk", "call"])
 def test_shared_results_may_be_required(
     run_dag: Callable[..., Any],

@@ -12,6 +12,8 @@ from tests.airflow.runs import new_dag, rendered_fields, states, xcom
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
+
     from airflow_connect.emulator.server import Emulator
 
 MARKED = "customer-content-31415"
@@ -95,6 +97,25 @@ def test_business_key_makes_one_contact_over_runs(run_dag: Callable[..., Any], e
     assert sorted(tokens) == sorted(
         [token_for_key("us-east-1", emulator.instance_id, "CreateContact", "invoice-4711"), "mine"]
     )
+
+
+def test_retry_without_a_task_state_store_says_what_it_relies_on(
+    run_dag: Callable[..., Any],
+    emulator: Emulator,
+    logged: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before Airflow 3.3 Amazon's memory of the client token is all there is for a single contact: a retry says so."""
+    from airflow_connect.operators.connect import CreateContactOperator
+
+    monkeypatch.setattr("airflow_connect.operators.connect.task_state_store", lambda _context: None)
+    emulator.set_faults("CreateContact@1:error_500_after")
+    with new_dag("without_a_store") as dag:
+        CreateContactOperator(task_id="create", channel="TASK", name="Order", retries=1, max_retry_time=0)
+    assert run_dag(dag).state == "success"
+    told = re.findall(r"Whether an earlier attempt created the contact is known to Amazon Connect alone.*", logged())
+    assert len(told) == 1
+    assert len(emulator.contacts()) == 1
 
 
 def test_region_and_operation_are_part_of_a_business_key(run_dag: Callable[..., Any], emulator: Emulator) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -473,6 +476,29 @@ def test_expired_credentials_are_read_again(emulator: Emulator, monkeypatch: pyt
     assert (before, hook.get_credentials().access_key) == ("test", "rotated")
     with pytest.raises(SetupError, match="have expired"):
         hook.create_contact(**TASK)
+
+
+@pytest.mark.parametrize(("hours", "said"), [(1, "ahead of"), (-1, "behind"), (0, None)])
+def test_clock_that_is_far_from_the_service_s_is_told_once(
+    hours: int,
+    said: str | None,
+    hook: ConnectHook,
+    emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Amazon's answers have its time: where this machine's is far from it, the log says so, once."""
+    # The hook's own clock: the service runs in this process too.
+    clock = SimpleNamespace(time=lambda: time.time() + 3_602 * hours)
+    monkeypatch.setattr("airflow_connect.hooks.connect.time", clock)
+    for _ in range(2):
+        hook.create_contact(channel="TASK", name="Check")
+    logs = [caplog.text, capfd.readouterr().out]  # Airflow 2 and Airflow 3
+    assert max(log.count("This machine's clock is") for log in logs) == (said is not None)
+    if said:
+        assert re.search(rf"clock is 360\d seconds {said} Amazon Connect's, which refuses requests", "".join(logs))
+    assert len(emulator.contacts()) == 2
 
 
 def test_threads_that_share_a_hook_have_a_connection_each(aws_connection: str) -> None:
