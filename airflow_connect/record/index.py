@@ -96,14 +96,22 @@ CREATE INDEX by_outcome ON contact (outcome, run, row);
 CREATE INDEX ended_wait ON ended (wait) WHERE wait IS NOT NULL;
 CREATE INDEX ended_handle ON ended (handle) WHERE handle IS NOT NULL;
 CREATE INDEX ended_decision ON ended (decision) WHERE decision IS NOT NULL;
-CREATE TRIGGER record_new AFTER INSERT ON record BEGIN INSERT OR IGNORE INTO touched VALUES (new.row); END;
-CREATE TRIGGER record_changed AFTER UPDATE ON record BEGIN INSERT OR IGNORE INTO touched VALUES (new.row); END;
-CREATE TRIGGER ended_new AFTER INSERT ON ended BEGIN INSERT OR IGNORE INTO touched_contact VALUES (new.contact_id); END;
-CREATE TRIGGER ended_changed AFTER UPDATE ON ended
-    BEGIN INSERT OR IGNORE INTO touched_contact VALUES (new.contact_id); END;
-CREATE TRIGGER moved AFTER INSERT ON transferred
-    BEGIN INSERT OR IGNORE INTO touched_contact VALUES (new.contact_id); END;
 """
+#: Not INSERT OR IGNORE: the statement that fires a trigger decides what a conflict in it does.
+_TOUCH: Final = """
+CREATE TRIGGER {table}_{event} AFTER {event} ON {table} BEGIN
+    INSERT INTO {into} SELECT new.{column} WHERE new.{column} NOT IN (SELECT {column} FROM {into});
+END;
+"""
+_TRIGGERS: Final = "".join(
+    _TOUCH.format(table=table, event=event, into=into, column=column)
+    for table, into, column in (
+        ("record", "touched", "row"),
+        ("ended", "touched_contact", "contact_id"),
+        ("transferred", "touched_contact", "contact_id"),
+    )
+    for event in ("INSERT", "UPDATE")
+)
 _IS_LEFT_OPEN: Final = f"state < {_MAY_EXIST} AND (open > 0 OR state = {_NO_OUTCOME})"
 _WENT_ON_AS: Final = """coalesce(
     json_extract(ended.outcome, '$.went_on_as'),
@@ -399,6 +407,7 @@ class _Growing(_Records):
         self._put_together()
         query("COMMIT")
         self.database.executescript(_INDEXES)
+        self.database.executescript(_TRIGGERS)
         query("BEGIN")
         self._tell()
         query("COMMIT")
