@@ -90,7 +90,8 @@ CREATE INDEX transferred_contact ON transferred (contact_id);
 #: After the first reading, which is faster without them.
 _INDEXES: Final = """
 CREATE INDEX by_state ON contact (state, run, row);
-CREATE INDEX by_row ON contact (run, row);
+-- With the state, a page in the middle looks into no row before it.
+CREATE INDEX by_row ON contact (run, row, state);
 CREATE INDEX by_contact ON contact (contact_id);
 CREATE INDEX by_outcome ON contact (outcome, run, row);
 CREATE INDEX ended_wait ON ended (wait) WHERE wait IS NOT NULL;
