@@ -17,9 +17,10 @@ import heapq
 import math
 import random
 import threading
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import count, pairwise
+from itertools import count, pairwise, zip_longest
 from time import sleep
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -29,6 +30,7 @@ from botocore.retries import adaptive, bucket, quota, standard, throttling
 
 from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.pace import Answer, Pace
+from airflow_connect.calls.sharing import READS, Group, Sharing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -177,7 +179,7 @@ class TokenBucket:
         return True
 
     def set_rate(self, now: float, rate: float) -> None:
-        self.tokens = min(self.burst, self.tokens + (now - self.since) * self.rate)
+        self.tokens = min(self.burst, self.tokens + (now - self.since) * self.rate) if rate else 0.0
         self.since, self.rate = now, rate
 
 
@@ -247,6 +249,7 @@ class Simulation:
     def __init__(self, limiter: Limiter, latency: float, chance: random.Random, jitter: float = JITTER) -> None:
         self.limiter = limiter
         self.now = 0.0
+        self.folder: Folder | None = None
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = count()
         self._gauss = chance.gauss
@@ -277,21 +280,39 @@ class Simulation:
 
 
 class Client:
-    """Counts what the service did with its calls, as seen at the service; *half* splits the run."""
+    """
+    Counts what the service did with its calls, as seen at the service; *half* splits the run.
+
+    It sends until *stop*, or until *rows* of its calls were let through or given up.
+    """
 
     def __init__(self, simulation: Simulation, half: float) -> None:
         self.simulation, self.half = simulation, half
+        self.stop = self.rows = math.inf
+        #: When calls were let through and throttled at the service.
+        self.times: list[float] = []
+        self.throttled_at: list[float] = []
         self.accepted = self.throttled = self.late_accepted = self.late_throttled = 0
         #: Rows that were given up because the retries were used up.
         self.lost = 0
 
     def log(self, now: float, passed: bool) -> None:
         if passed:
+            self.times.append(now)
             self.accepted += 1
             self.late_accepted += now >= self.half
         else:
+            self.throttled_at.append(now)
             self.throttled += 1
             self.late_throttled += now >= self.half
+
+    def between(self, since: float, until: float) -> int:
+        """Return how many calls were let through in some time."""
+        return bisect_left(self.times, until) - bisect_left(self.times, since)
+
+    def throttled_between(self, since: float, until: float) -> int:
+        """Return how many calls were throttled in some time."""
+        return bisect_left(self.throttled_at, until) - bisect_left(self.throttled_at, since)
 
 
 class PacedClient(Client):
@@ -308,6 +329,8 @@ class PacedClient(Client):
         super().__init__(simulation, half)
         self.pace = Pace(start, **pace)
         self.stop = stop
+        #: Calls under way, and those whose success is known here.
+        self._open = self.accepted_here = 0
         #: From when to when there are no rows to send.
         self.idle: tuple[float, float] | None = None
         self._wake = math.inf
@@ -325,7 +348,7 @@ class PacedClient(Client):
 
     def _send(self) -> None:
         now = self.simulation.now
-        while now < self.stop:
+        while now < self.stop and self.accepted_here + self._open < self.rows:
             time = self.pace.send_at(now)
             if self.idle and self.idle[0] <= max(now, time) < self.idle[1]:
                 time = self.idle[1]
@@ -333,11 +356,100 @@ class PacedClient(Client):
                 if time < math.inf:
                     self._plan(time)
                 return
+            self._open += 1
             self.simulation.call(self, self._answered, self.pace.sent(now))
 
     def _answered(self, call: Any, passed: bool) -> None:
+        self._open -= 1
+        self.accepted_here += passed
         self.pace.answered(call, self.simulation.now, Answer.ACCEPTED if passed else Answer.THROTTLED)
         self._send()
+
+
+class Folder:
+    """
+    A folder that all see, in a store that takes its time: what is written is there some time after the request.
+
+    :param latency: seconds of a request
+    """
+
+    def __init__(self, latency: float = 0.1) -> None:
+        self.latency = latency
+        #: Files that a task may read in a beat.
+        self.reads: int | None = READS
+        self.files: dict[str, tuple[str, bytes]] = {}
+        self.requests = 0
+        #: Whether requests fail.
+        self.is_ill = False
+        self._writes = count()
+
+    def listing(self) -> dict[str, tuple[int, str]]:
+        self.requests += 1
+        return {name: (len(data), signature) for name, (signature, data) in self.files.items()}
+
+    def put(self, name: str, data: bytes) -> None:
+        self.requests += 1
+        self.files[name] = (str(next(self._writes)), data)
+
+    def get(self, name: str) -> bytes | None:
+        self.requests += 1
+        return self.files[name][1] if name in self.files else None
+
+    def remove(self, name: str) -> None:
+        self.requests += 1
+        self.files.pop(name, None)
+
+
+class SeeingClient(PacedClient):
+    """
+    One that sees those that use the same folder: every beat is as that of Peers, in virtual time.
+
+    It removes its file when it is done; *killed* is when it ends without doing so.
+    """
+
+    def __init__(
+        self, simulation: Simulation, folder: Folder, chance: random.Random, start: float, **pace: Any
+    ) -> None:
+        super().__init__(simulation, start=start, chance=chance, **pace)
+        self.folder = folder
+        self.killed = math.inf
+        self.sharing = Sharing(f"task-{chance.getrandbits(32):08x}.json", start, reads=folder.reads)
+        simulation.at(start, self._beats)
+
+    @property
+    def is_done(self) -> bool:
+        return self.simulation.now >= self.stop or self.accepted_here >= self.rows
+
+    def _beats(self) -> None:
+        now, sharing = self.simulation.now, self.sharing
+        if now >= self.killed:
+            return
+        if self.is_done:
+            self.folder.remove(sharing.name)
+            return
+        if now >= sharing.next_at(now, is_dark=self.pace.dark_since is not None):
+            said, sent, keeps_up = self.pace.says(now)
+            data = sharing.to_write(now, said, sent, keeps_up=keeps_up)
+            if self.folder.is_ill:
+                sharing.failed(now)
+                self.pace.hear(Group(lost=True))
+            else:
+                if data is not None:
+                    self.folder.put(sharing.name, data)
+                names = sharing.to_read(now, self.folder.listing())
+                self.simulation.at(now + self.folder.latency, self._read, names)
+        self.simulation.at(now + 0.25, self._beats)
+
+    def _read(self, names: list[str]) -> None:
+        now = self.simulation.now
+        if now >= self.killed or self.is_done:
+            return
+        for name in names:
+            self.sharing.read(now, name, self.folder.get(name))
+        self.pace.hear(self.sharing.group(now))
+        if (dead := self.sharing.to_remove(now)) is not None:
+            self.folder.remove(dead)
+        self._plan(self.simulation.now)
 
 
 class BotoThreads(Client):
@@ -373,15 +485,21 @@ class BotoThreads(Client):
                 clock=clock,
             )
         self._throttled_before = False
+        self._taken = 0  # rows
         self._waiting: deque[tuple[int, dict[str, Any]]] = deque()
         for _ in range(threads):
             simulation.at(start, self._attempt, 1, {})
 
     def _attempt(self, number: int, context: dict[str, Any]) -> None:
+        if number == 1:
+            if self._taken >= self.rows or self.simulation.now >= self.stop:
+                return
+            self._taken += 1
         if self._limiter and self._throttled_before:
             try:
                 self._tokens.acquire(block=False)
             except CapacityNotAvailableError:
+                self._taken -= number == 1
                 waiter = (number, context)
                 self._waiting.append(waiter)
                 wait = (1 - self._tokens.available_capacity) / self._tokens.max_rate
@@ -426,6 +544,19 @@ def ours(**pace: Any) -> Callable[[Simulation, float, float, random.Random], Cli
     return lambda simulation, half, start, chance: PacedClient(simulation, half, start, chance=chance, **pace)
 
 
+def seeing(**pace: Any) -> Callable[[Simulation, float, float, random.Random], Client]:
+    """Return what makes a client with our pace that sees the others of the same simulation."""
+
+    def make(simulation: Simulation, half: float, start: float, chance: random.Random) -> Client:
+        if simulation.folder is None:
+            simulation.folder = Folder()
+        client = SeeingClient(simulation, simulation.folder, chance, start, **pace)
+        client.half = half
+        return client
+
+    return make
+
+
 def boto(mode: str, threads: int) -> Callable[[Simulation, float, float, random.Random], Client]:
     """Return what makes a client of boto3 threads with a retry mode."""
     return lambda simulation, half, start, chance: BotoThreads(simulation, half, start, chance, mode, threads)
@@ -442,6 +573,9 @@ class Scenario:
     changes: Sequence[tuple[float, float]] = ()
     starts: Sequence[float] = (0.0,)
     limiter: str = "bucket"
+    #: When those who started leave, and how many rows each has.
+    stops: Sequence[float] = ()
+    rows: float = math.inf
 
     def quota(self, since: float, until: float) -> float:
         """Return the tokens that flow between two times."""
@@ -468,6 +602,8 @@ class Scenario:
             make(simulation, half, start, random.Random(seed * 1000 + number))
             for number, start in enumerate(self.starts)
         ]
+        for client, stop in zip_longest(clients, self.stops, fillvalue=math.inf):
+            client.stop, client.rows = stop, self.rows
         for time, rate in self.changes:
             simulation.at(time, lambda rate=rate: limiter.set_rate(simulation.now, rate))
         simulation.run(self.seconds)
@@ -516,3 +652,40 @@ class Outcome:
         """What each client got in the second half ÷ an equal share."""
         mean = self._sum("late_accepted") / len(self.clients)
         return [client.late_accepted / mean for client in self.clients]
+
+    def get(self, since: float, until: float) -> list[int]:
+        """Return how many calls of each client were let through in some time."""
+        return [client.between(since, until) for client in self.clients]
+
+    @property
+    def end(self) -> float:
+        """When the last call of a client was let through."""
+        return max(client.times[-1] for client in self.clients if client.times)
+
+    def until(self, share: float, since: float) -> float:
+        """Return the seconds from some time until all together get a share of the quota, ``inf`` for never."""
+        rate = self.scenario.quota(since, self.scenario.seconds) / (self.scenario.seconds - since)
+        window = max(5.0, 40 / rate)
+        times = sorted(time for client in self.clients for time in client.times if time >= since)
+        goal = math.ceil(share * rate * window)
+        for first, last in zip(times, times[goal - 1 :], strict=False):
+            if last - first <= window:
+                return first - since
+        return math.inf
+
+
+def equal_work(rate: float, burst: float, latency: float, number: int, rows: int) -> Scenario:
+    """Return a scenario of tasks that start together and have as many rows each."""
+    return Scenario(rate, burst, latency, 8 * number * rows / rate, starts=(0.0,) * number, rows=rows)
+
+
+def leaving(rate: float, burst: float, latency: float, number: int, after: float, seconds: float) -> Scenario:
+    """Return a scenario of tasks of which all but one leave."""
+    stops = (math.inf, *(after,) * (number - 1))
+    return Scenario(rate, burst, latency, after + seconds, starts=(0.0,) * number, stops=stops)
+
+
+def darkness(rate: float, burst: float, latency: float, number: int, seconds: float, at: float = 60.0) -> Scenario:
+    """Return a scenario in which everything is throttled from *at* on for some seconds, and two minutes after that."""
+    changes = ((at, 0.0), (at + seconds, rate))
+    return Scenario(rate, burst, latency, at + seconds + 120, changes=changes, starts=(0.0,) * number)

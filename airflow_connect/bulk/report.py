@@ -18,7 +18,7 @@ import itertools
 import json
 import threading
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -185,6 +185,8 @@ class Report:
         self._before = Progress()
         #: What :meth:`tell` told last.
         self.told: Mapping[str, Any] = {}
+        #: Seconds and accepted calls of the last times that it was told, half a minute of them.
+        self._recent: deque[tuple[float, int]] = deque([(0.0, 0)], maxlen=7)
         self._ledger: Ledger | None = None
         #: Rows that the sender has not come to and of which a contact exists or may exist.
         self._left: Counter[RowState] = Counter()
@@ -296,7 +298,7 @@ class Report:
         throttled = now.throttled - before.throttled
         rate = created / seconds if seconds > 0 else 0.0
         mean = now.accepted / now.seconds if now.seconds else 0.0
-        time_left = left / rate if rate else None
+        time_left = left / recent if (recent := self._recent_rate(now)) else None
         share = throttled / answers if answers else 0.0
         line = (
             f"{done} of {states.total()} rows done: {rate:.3g} contacts a second, {100 * share:.1f} % throttled, "
@@ -311,7 +313,7 @@ class Report:
         ):
             self._metrics.incr(f"amazon_connect.contacts.{name}", count, tags=self._tags)
         self._metrics.gauge("amazon_connect.contacts.rate", round(rate, 3), tags=self._tags)
-        self._metrics.timing("amazon_connect.contacts.latency", now.latency * 1_000, tags=self._tags)
+        self._metrics.timing("amazon_connect.contacts.latency", now.pace.latency * 1_000, tags=self._tags)
         self.told = {
             **counted(states),
             "done": done,
@@ -321,8 +323,7 @@ class Report:
             "throttled": now.throttled,
             "throttled_share": round(share, 4),
             "in_flight": now.in_flight,
-            "pace": now.pace,
-            "latency": now.latency,
+            **now.pace.as_dict(),
             "seconds": now.seconds,
             "waiting_for_quota": now.waiting_for_quota,
             "rate": round(mean, 3),
@@ -334,6 +335,14 @@ class Report:
         if self._ledger is not None:
             self._ledger.tell_progress(self.told)
         return self.told
+
+    def _recent_rate(self, now: Progress) -> float:
+        """Return the rate that tells when the rows are done; 0 where none does, as while everything is throttled."""
+        if now.pace.nothing_for is not None or now.waiting_for_quota:
+            self._recent.clear()
+        self._recent.append((now.seconds, now.accepted))
+        since, before = self._recent[0]
+        return (now.accepted - before) / (now.seconds - since) if now.seconds > since else 0.0
 
     # --- At the end -----------------------------------------------------------------------------------------------
 
@@ -493,6 +502,8 @@ def _waiting(now: Progress, before: Progress) -> str:
         return f"; waiting for the results to be stored ({now.waiting_for_record:.0f} s)"
     if now.waiting_for_quota:
         return "; waiting for active contacts to end (quota)"
+    if told := now.pace.in_words():
+        return f"; {told}"
     if now.answers > before.answers:
         return ""
     if now.in_flight:

@@ -35,7 +35,7 @@ from airflow_connect.api.errors import (
 )
 from airflow_connect.bulk.outbox import Outbox, Row, Verdict
 from airflow_connect.calls.clock import Clock
-from airflow_connect.calls.pace import MAX_IN_FLIGHT, Answer
+from airflow_connect.calls.pace import MAX_IN_FLIGHT, Answer, PaceState
 from airflow_connect.calls.retry import MAX_RETRY_TIME, can_pass
 from airflow_connect.record.format import RowState
 from airflow_connect.record.results import Known
@@ -86,8 +86,7 @@ class Progress:
     :param accepted: calls that created a contact
     :param throttled: calls that were throttled
     :param in_flight: calls without an answer yet
-    :param pace: calls per second that the pace aims at
-    :param latency: seconds from call to answer
+    :param pace: where the pace is, and with how many tasks it shares which quota
     :param seconds: since the first call
     :param waiting_for_quota: whether the number of active contacts is at its quota
     :param waiting_for_record: seconds since which what was recorded is being stored
@@ -102,8 +101,7 @@ class Progress:
     accepted: int = 0
     throttled: int = 0
     in_flight: int = 0
-    pace: float = 0.0
-    latency: float = 0.0
+    pace: PaceState = field(default_factory=PaceState)
     seconds: float = 0.0
     waiting_for_quota: bool = False
     waiting_for_record: float = 0.0
@@ -292,6 +290,11 @@ class Sender:
         #: What ended the sending before its end; ``None`` if nothing did, or :meth:`stop`.
         self.stopped_by: Exception | None = None
 
+    @property
+    def pace(self) -> Pace:
+        """When the calls leave."""
+        return self._pace
+
     def stop(self) -> None:
         """Send nothing more. What is in flight is awaited by :meth:`run`. Safe in a signal handler: takes no lock."""
         self._stopping = True
@@ -348,8 +351,7 @@ class Sender:
             accepted=tally.accepted,
             throttled=throttled,
             in_flight=self._in_flight,
-            pace=self._pace.rate,
-            latency=self._pace.latency,
+            pace=self._pace.state(self._clock.now()),
             seconds=self._clock.now() - self._started,
             waiting_for_quota=self._outbox.is_waiting_for_quota,
             waiting_for_record=self._ledger.waiting,

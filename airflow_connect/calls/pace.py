@@ -53,14 +53,17 @@ import enum
 import math
 import random
 from collections import deque
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from airflow_connect.api.errors import QuotaError, RequestError, ThrottledError
+from airflow_connect.calls.sharing import BEAT, Said, fair_share
 
 if TYPE_CHECKING:
     from airflow_connect.api.errors import ConnectError
+    from airflow_connect.calls.sharing import Group
 
-__all__ = ["MAX_IN_FLIGHT", "Answer", "Call", "Pace"]
+__all__ = ["MAX_IN_FLIGHT", "Answer", "Call", "Pace", "PaceState"]
 
 #: Calls in flight at most, by default: at 50 ms latency enough for 5,000 calls a second.
 MAX_IN_FLIGHT: Final = 256
@@ -91,10 +94,8 @@ CYCLE_CALLS: Final = 130.0
 CYCLE_SECONDS: Final = 2.0
 CYCLE_LONGEST_SECONDS: Final = 200.0
 
-#: A throttled answer is overdue in ALONE after 1.3 cycles: about twice the reserve is spent then. In SHARED they come
-#: by chance, one in e^3.6 = 37 later than after 3.6 x M calls.
-OVERDUE_ALONE: Final = 1.3
-OVERDUE_SHARED: Final = 3.6
+#: A throttled answer is overdue in ALONE after 1.3 cycles: about twice the reserve is spent then.
+OVERDUE: Final = 1.3
 
 #: An overdue pace that has grown by this factor has met a bucket that was full: what was measured before is too low.
 OUTGROWN: Final = 1.3
@@ -103,39 +104,22 @@ OUTGROWN: Final = 1.3
 AGREEMENT: Final = 1.4
 RESERVE: Final = 1.7
 
-#: M(pace) = 72 calls at half a call a second (a fourth of the default quota), growing with pace^0.53 to 16/s and less
-#: above: four tasks see 1 to 3 % throttled from 2/s to 500/s together. Below, with pace^1.2, so that who has next to
-#: nothing comes back soon.
-SHARED_PACE: Final = 0.5
-SHARED_CALLS: Final = 72.0
-HIGH_PACE: Final = 16.0
-POWER_HIGH: Final = 0.3
-POWER_ABOVE: Final = 0.53
-POWER_BELOW: Final = 1.2
+#: M(pace) = 70 x square root of the pace: with less, what others leave is noticed sooner, and more is throttled.
+SHARED_CALLS: Final = 70.0
 
-#: The gain of growing begins at 0.47; that of both falls as 1.34 / (14 + throttled answers) to 1/20: first find a
-#: place, then keep still in it. Below half a call a second it is larger, for answers come rarely there.
-SMALLEST_GAIN: Final = 0.048
-LARGEST_GAIN: Final = 0.47
-GAIN_CUTS: Final = (1.34, 14.0)
-GAIN_AT_ONE: Final = 0.025
-
-#: M begins at 32 and grows by half with each throttled answer, so that all who share find their places together.
-SHARED_FIRST_CALLS: Final = 32.0
-SHARED_STEP: Final = 1.5
+#: What a throttled answer takes of the pace in SHARED: with more, shares are less even.
+SHARED_GAIN: Final = 0.05
 
 #: So many anchors that agree, over so many calls in units of the noise, are no chance: we are alone.
 ALONE_ANCHORS: Final = 12
 ALONE_CALLS: Final = 100.0
 
-#: After so many reactions the last 80 calls are looked at: were they throttled in vain, 15 to 40 % of them? (In a quota
-#: that is shared 3 % are; they are those of 16 round trips or more.) Each time that it was not in vain, after twice as
-#: many, up to 2⁴ times.
+#: After so many reactions the last 48 to 80 calls are looked at: were 15 to 40 % of them throttled, in vain? (Of those
+#: that share 3 % are; they are those of 16 round trips or more.)
 DOUBTFUL_REACTIONS: Final = 16
-DOUBTFUL_CALLS: Final = 80
+DOUBTFUL_CALLS: Final = (48, 80)
 DOUBTFUL_SHARE: Final = (0.155, 0.4)
 DOUBTFUL_ROUND_TRIPS: Final = 16.0
-DOUBTS: Final = 4
 
 #: Natural logarithm of how much likelier one share must be than the other, and the most calls of a window (its least
 #: are a second's) in REGARDLESS.
@@ -147,6 +131,29 @@ WINDOW_MOST_CALLS: Final = 200
 FIRST_STEP: Final = 4.0
 STEP: Final = 2.0
 SLOW_WINDOW: Final = 6
+
+#: The least share of its pace that is left of it where a task finds that it is not alone: what it measured is wrong.
+SHARED_DROP: Final = 0.85
+
+#: For n tasks that see each other it is the square root of n times as much, for so many of them at most.
+MOST_GAIN: Final = 16
+
+#: Those who see each other grow after so many times M of all their calls without a throttled answer, and so many beats.
+SHARED_SILENCE: Final = 6.0
+
+#: The part of its share that a task takes until the others have seen that it joins.
+JOINING: Final = 8.0
+
+#: So many calls throttled in a row, with nothing accepted meanwhile, are DARK. Fewer come by chance where many share.
+DARK_IN_A_ROW: Final = 6
+DARK_IN_A_ROW_REGARDLESS: Final = 30
+
+#: Seconds between two single calls in DARK: doubling from the first to the longest.
+DARK_FIRST_WAIT: Final = 0.5
+DARK_LONGEST_WAIT: Final = 5.0
+
+#: The share of the pace before DARK from which it doubles back.
+DARK_RETURN: Final = 0.25
 
 #: Seconds: however slow the pace has become, the next call leaves so long after the last one. A service that throttles
 #: everything for hours would be asked once a day else.
@@ -184,6 +191,43 @@ class Phase(enum.Enum):
     ALONE = "alone"
     SHARED = "shared"
     REGARDLESS = "regardless"
+    DARK = "dark"
+    RETURN = "return"
+
+
+@dataclass(frozen=True, slots=True)
+class PaceState:
+    """
+    Where a pace is, for people and their tools.
+
+    :param pace: calls per second that it aims at
+    :param latency: seconds from sending to answer, smoothed; 0 before the first answer
+    :param quota: calls per second that this task and those that it shares with get together, ``None`` while that is not
+        known
+    :param shared_with: how many other tasks it sees that share the quota
+    :param nothing_for: seconds since a call was accepted, while every call is throttled; else ``None``
+    :param next_try_in: seconds until the next call then; ``None`` also where another task tries for all
+    """
+
+    pace: float = 0.0
+    latency: float = 0.0
+    quota: float | None = None
+    shared_with: int = 0
+    nothing_for: float | None = None
+    next_try_in: float | None = None
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """Return the same by its names, as JSON can have it."""
+        return {name: round(value, 3) if isinstance(value, float) else value for name, value in asdict(self).items()}
+
+    def in_words(self) -> str:
+        """Say what is worth a word, such as "sharing 50/s with 7 tasks"; nothing for a pace that just goes on."""
+        if self.nothing_for is not None:
+            tries = "another task tries" if self.next_try_in is None else f"next try in {self.next_try_in:.0f} s"
+            return f"nothing accepted for {self.nothing_for:.0f} s; {tries}"
+        if self.shared_with and self.quota:
+            return f"sharing {self.quota:.3g}/s with {self.shared_with} task{'s' if self.shared_with > 1 else ''}"
+        return ""
 
 
 class Call:
@@ -317,11 +361,6 @@ class Windows:
         self._evidence = 0.0
         self._calls = 0
 
-    @property
-    def was_right(self) -> bool:
-        """The first two windows, one faster and one slow, found the usual share."""
-        return self._number > 2
-
     def add(self, sent: float, throttled: bool) -> bool:
         """Count a call; return True when the window has told enough."""
         if sent < self._since:
@@ -394,12 +433,14 @@ class Pace:
         self._phase = Phase.START
         self._rate = self._pace = min(total_rate or FIRST_RATE, self._max_rate)
         #: The rate is a measurement, or said to be one: the first throttled answer does not take it away.
-        self._rate_known = total_rate is not None
+        self._rate_known = self._is_told = total_rate is not None
         self._next = now
         self._sent = now
         self._in_flight = 0
+        self._calls_sent = 0
         self._accepted = 0
         self._throttled = 0
+        self._throttled_at = -math.inf
         self._latency = Latency()
         self._meter = Meter()
         self._reacted = -math.inf
@@ -412,20 +453,34 @@ class Pace:
         self._first_pack = False
         #: Calls that the bucket let through before it was first empty: it holds no more.
         self._burst = math.inf
-        self._gain = LARGEST_GAIN
-        self._cuts = 0
         self._late = False
+        #: Throttled answers in a row, when a call was accepted last, and phase and pace before the row.
+        self._in_a_row = 0
+        self._accepted_at = now
+        self._before_row = (Phase.START, self._pace)
+        self._quota_before_row = 0.0
+        #: Phase and pace before it became dark, to return to.
+        self._before = self._before_row
+        self._started = now
+        #: News of those who share the quota and are seen, until it is taken into account.
+        self._news: Group | None = None
+        #: Those of them that are taken into account, the quota for all, and the pace when it was that.
+        self._group: Group | None = None
+        self._quota = 0.0
+        self._quota_pace = self._pace
+        #: Since when it is dark, and the wait before the next single call.
+        self._dark_since = math.inf
+        self._dark_wait = DARK_FIRST_WAIT
         #: Whether the last calls were throttled, and at how many reactions SHARED looks at them next.
-        self._last_calls: deque[bool] = deque(maxlen=DOUBTFUL_CALLS)
+        self._last_calls: deque[bool] = deque(maxlen=DOUBTFUL_CALLS[1])
         self._reactions = 0
         self._doubt_at = DOUBTFUL_REACTIONS
-        self._doubts = 0
         self._windows: Windows | None = None
 
     @property
     def rate(self) -> float:
         """Calls per second that the quota is measured to give us, or that we try while we do not know."""
-        overdue = self._phase is Phase.ALONE and self._calls > OVERDUE_ALONE * self._cycle
+        overdue = self._phase is Phase.ALONE and self._calls > OVERDUE * self._cycle
         return self._pace if overdue else self._rate
 
     @property
@@ -448,10 +503,126 @@ class Pace:
         """Calls that were throttled."""
         return self._throttled
 
+    @property
+    def shared_with(self) -> int:
+        """How many others are seen that share the quota."""
+        return len(self._group.wants) if self._group else 0
+
+    @property
+    def quota(self) -> float | None:
+        """Calls per second that all who see each other get together, ``None`` where that is not known."""
+        if self._group:
+            is_dark = self._phase in (Phase.DARK, Phase.RETURN)
+            return self._quota if is_dark else self._quota * self._pace / self._quota_pace
+        is_known = self._rate_known and self._phase in (Phase.START, Phase.ALONE)
+        return self._rate if is_known and (self._is_told or self._sent - self._started > 2 * BEAT) else None
+
+    @property
+    def dark_since(self) -> float | None:
+        """When the last call was accepted before everything was throttled, ``None`` while calls are accepted."""
+        return self._accepted_at if self._phase is Phase.DARK else None
+
+    def state(self, now: float) -> PaceState:
+        """Return where the pace is. Any thread may call this: it changes nothing."""
+        dark_since = self.dark_since
+        tries_at = min(self._next, self._sent + LONGEST_GAP)
+        return PaceState(
+            pace=self.rate,
+            latency=self.latency,
+            quota=self.quota,
+            shared_with=self.shared_with,
+            nothing_for=None if dark_since is None else now - dark_since,
+            next_try_in=None if dark_since is None or self._next == math.inf else max(0.0, tries_at - now),
+        )
+
+    # The others
+
+    def says(self, now: float) -> tuple[Said, int, bool]:
+        """
+        Return what the others are to know, how many calls were sent, and whether the caller keeps up with the pace.
+
+        Any thread may call this: it changes nothing.
+        """
+        keeps_up = self._in_flight >= self._in_flight_limit() or now - self._next <= max(2 / self._pace, TIMER)
+        return (
+            Said(
+                pace=self._pace,
+                quota=self.quota,
+                wants=self._max_rate if self._max_rate < math.inf else None,
+                quiet=now - self._throttled_at if self._throttled_at > -math.inf else None,
+                dark=self._phase is Phase.DARK,
+                accepted=self._accepted,
+                throttled=self._throttled,
+            ),
+            self._calls_sent,
+            keeps_up,
+        )
+
+    def hear(self, group: Group) -> None:
+        """Take news of the others, for the next decision. Any thread may call this."""
+        self._news = group
+
+    def _meet(self, group: Group, now: float) -> None:
+        """Move to the share that is ours beside the others."""
+        if self._windows:
+            self._group = None
+            return
+        if not group.wants:
+            if self._group and not group.lost:
+                self._set_share(self.quota or self._pace)
+            self._group = None
+            return
+        known = list(group.quotas)
+        if self._group or not known:
+            quota = self.quota
+            if quota is None and group.formed:
+                quota = group.rate
+            if quota is None:
+                return
+            known.append(quota)
+        if group.quiet < now - self._throttled_at:
+            self._calls = min(self._calls, math.ceil(group.quiet * self._pace))
+            self._throttled_at = now - group.quiet
+        self._quota = sum(known) / len(known)
+        share = fair_share(self._quota, group.wants)
+        self._group = group
+        self._set_share(share / JOINING if group.joining else share)
+        if self._phase is Phase.DARK:
+            if group.light:
+                self._end_dark(now)
+            elif group.probed:
+                self._next = math.inf
+            else:
+                self._next = min(self._next, max(now, self._sent + self._dark_wait))
+
+    def _set_share(self, pace: float) -> None:
+        pace = self._quota_pace = min(pace, self._max_rate)
+        if self._phase in (Phase.DARK, Phase.RETURN):
+            self._before = (Phase.SHARED, pace)
+            return
+        if self._phase is not Phase.SHARED:
+            self._meter.anchors.clear()
+            self._first_pack = False
+            self._rate_known = True
+            self._calls = 0
+            self._begin_sharing()
+        # What was planned at the old pace waits no longer than at the new one.
+        self._next = min(self._next, self._sent + 1 / pace)
+        self._rate = self._pace = pace
+
+    def _begin_sharing(self) -> None:
+        self._phase = Phase.SHARED
+        # What was throttled before was so for reasons of its own.
+        self._last_calls.clear()
+        self._reactions, self._doubt_at = 0, DOUBTFUL_REACTIONS
+
     # Decision
 
     def send_at(self, now: float) -> float:
         """Return the time at which the next call may leave: at most *now* for at once, ``inf`` for after an answer."""
+        if (news := self._news) is not None:
+            self._news = None
+            self._meet(news, now)
         if self._in_flight >= self._in_flight_limit():
             return math.inf
         return min(self._next, self._sent + LONGEST_GAP)
@@ -459,6 +630,7 @@ class Pace:
     def sent(self, now: float) -> Call:
         """Count a call that leaves now; give what this returns to :meth:`answered`."""
         self._in_flight += 1
+        self._calls_sent += 1
         self._sent = now
         self._late = self._is_late(now)
         call = Call(now, self._pace)
@@ -469,7 +641,13 @@ class Pace:
             self._share()
         elif self._phase is Phase.START:
             self._grow(2.0, DOUBLING, DOUBLING)
-        self._next += 1 / self._pace
+        elif self._phase is Phase.RETURN:
+            self._return()
+        if self._phase is Phase.DARK:
+            self._next = now + max(self._dark_wait, self._latency.mean) * (0.9 + 0.2 * self._random())
+            self._dark_wait = min(2 * self._dark_wait, DARK_LONGEST_WAIT)
+        else:
+            self._next += 1 / self._pace
         return call
 
     def _in_flight_limit(self) -> float:
@@ -480,12 +658,14 @@ class Pace:
 
     def _is_late(self, now: float) -> bool:
         """Tell whether the caller is slower than the pace; what is caught up with is bounded."""
+        if self._phase is Phase.DARK:
+            return False
         late = now - self._next
         # A quarter of a second of calls and two more, but not the whole bucket, which others may have used meanwhile.
         allowed = min(2 + self._pace / 4, self._burst / 2) / self._pace
         if late > allowed:
             self._next = now - allowed
-            if late * self._pace > self._burst and self._phase is not Phase.REGARDLESS:
+            if late * self._pace > self._burst and self._phase in (Phase.ALONE, Phase.SHARED) and not self._group:
                 # The bucket is full again. Empty it as at the start, from the rate that we know.
                 self._meter.anchors.clear()
                 self._phase = Phase.START
@@ -495,42 +675,57 @@ class Pace:
     def _spend_reserve(self) -> None:
         """Go on in the cycle of ALONE: the pace rises until the reserve is spent, and on when nothing happens."""
         progress = self._calls / self._cycle
-        if progress <= OVERDUE_ALONE:
+        if progress <= OVERDUE:
             excess = 3 * (self._noise() + 0.5) * progress * progress / self._cycle
             self._pace = self._pace_when_due = min(self._rate * (1 + excess), self._max_rate)
         else:
             self._grow(GROWTH, 0.5, 12.0)
 
     def _share(self) -> None:
-        """Go on in SHARED: every call raises the pace a little."""
-        calls = self._shared_calls()
-        if self._calls > OVERDUE_SHARED * calls:
-            self._grow(GROWTH, 0.5, 12.0)
-        elif not self._late:
-            self._pace = min(self._pace * (1 + self._gain / calls), self._max_rate)
+        """Go on in SHARED: every call raises the pace a little, and long silence more."""
+        if not self._late:
+            self._pace = min(self._pace * (1 + self._gain() / self._shared_calls()), self._max_rate)
+        calls: float = self._calls
+        if self._group:
+            # Silence of all counts for each, and has to be longer: those who leave are seen, and news take their time.
+            number = (len(self._group.wants) + 1) / SHARED_SILENCE
+            calls *= min(number, self._shared_calls() / (SHARED_SILENCE * BEAT * self._pace))
+        if calls > self._shared_calls():
+            # So far that one call in so many would be throttled, as there was none.
+            self._grow(2.0, DOUBLING, math.inf, most=(calls / SHARED_CALLS) ** 2)
         self._rate = self._pace
 
-    def _grow(self, factor: float, shortest: float, longest: float) -> None:
-        """Let the pace grow by *factor* in a round trip, the time of six calls, or the bounds given (seconds)."""
+    def _return(self) -> None:
+        """Go on after DARK: double until the pace is what it was."""
+        phase, pace = self._before
+        self._grow(2.0, DOUBLING, math.inf, most=pace)
+        if self._pace >= min(pace, self._max_rate):
+            self._phase = phase
+            self._calls = 0
+        self._rate = self._pace
+
+    def _grow(self, factor: float, shortest: float, longest: float, *, most: float = math.inf) -> None:
+        """
+        Let the pace grow by *factor* in a round trip, the time of six calls of all, or the bounds given (seconds).
+
+        :param most: the pace up to which it grows
+        """
         if self._late or self._last_answer is not Answer.ACCEPTED or not self._latency.mean:
             return
         gap = 1 / self._pace
-        period = max(self._latency.mean, shortest, min(6 * gap, longest))
-        self._pace = min(self._pace * factor ** min(1.0, gap / period), self._max_rate)
+        period = max(self._latency.mean, shortest, min(6 * gap / (self.shared_with + 1), longest))
+        grown = min(self._pace * factor ** min(1.0, gap / period), self._max_rate, most)
+        self._pace = max(self._pace, grown)
         if self._phase is Phase.START and not self._rate_known:
             self._rate = self._pace
 
+    def _gain(self) -> float:
+        # What one of those who see each other learns by itself counts for all, and soon only in the mean.
+        return SHARED_GAIN * math.sqrt(min(self.shared_with + 1, MOST_GAIN))
+
     def _shared_calls(self) -> float:
         """Return M(pace): the calls for one throttled answer in SHARED."""
-        power = POWER_ABOVE if self._pace > SHARED_PACE else POWER_BELOW
-        calls: float = SHARED_CALLS * (min(self._pace, HIGH_PACE) / SHARED_PACE) ** power
-        if self._pace > HIGH_PACE:
-            calls *= (self._pace / HIGH_PACE) ** POWER_HIGH
-        if self._total_rate:
-            # The quota is said: with a common unit the law may be steep. A fourth of it is to see 1 in 40 throttled.
-            calls = min(max(640 * (self._pace / self._total_rate) ** 2, calls / 3), 3 * calls)
-        calls = min(calls, SHARED_FIRST_CALLS * SHARED_STEP ** min(self._cuts, 20))
-        return max(calls, self._round_trips(3))
+        return max(SHARED_CALLS * math.sqrt(self._pace), self._round_trips(3))
 
     def _round_trips(self, number: float) -> float:
         return number * self._pace * self._latency.mean
@@ -554,14 +749,22 @@ class Pace:
         if first and not self._rate_known:
             self._rate = self._pace = min(self._pace, FIRST_IN_FLIGHT / self._latency.mean)
         middle = (call.sent + now) / 2
-        self._last_calls.append(answer is Answer.THROTTLED)
+        if self._phase is not Phase.DARK:
+            self._last_calls.append(answer is Answer.THROTTLED)
         if self._windows and self._windows.add(call.sent, answer is Answer.THROTTLED):
             self._compare(self._windows, now)
         if answer is Answer.ACCEPTED:
             self._accepted += 1
             self._meter.let_through(middle)
+            self._accepted_at = now
+            self._in_a_row = 0
+            if self._phase is Phase.DARK and call.sent >= self._dark_since:
+                self._end_dark(now)
             return
         self._throttled += 1
+        self._throttled_at = now
+        if self._phase is Phase.DARK or self._is_dark(now):
+            return
         if self._windows:
             return
         anchor = self._meter.anchor(middle, self._latency.mean)
@@ -570,6 +773,40 @@ class Pace:
             self._react(call, anchor, now)
         elif self._first_pack:
             self._measure_first_pack(anchor)
+
+    def _is_dark(self, now: float) -> bool:
+        """Count a throttled answer, and tell whether nothing is let through any more."""
+        if not self._in_a_row:
+            self._before_row = self._phase, self._pace
+            self._quota_before_row = self.quota or 0.0
+        self._in_a_row += 1
+        phase, pace = self._before_row
+        in_a_row = DARK_IN_A_ROW_REGARDLESS if self._windows else DARK_IN_A_ROW
+        if self._in_a_row < in_a_row or now - self._accepted_at < 2 * self._latency.mean + 4 / pace:
+            return False
+        if phase is Phase.START:
+            # What is known then is what the first throttled answer told.
+            self._before = self._phase, self._pace
+        elif phase is not Phase.RETURN:
+            self._before = phase, pace
+        self._phase = Phase.DARK
+        for _ in range(min(self._in_a_row, len(self._last_calls))):
+            self._last_calls.pop()  # they tell nothing of the pace
+        if self._group:
+            self._quota, self._quota_pace = self._quota_before_row, self._before[1]
+        self._dark_since = now
+        self._dark_wait = DARK_FIRST_WAIT
+        self._next = now + self._dark_wait * (0.9 + 0.2 * self._random())
+        return True
+
+    def _end_dark(self, now: float) -> None:
+        self._phase = Phase.RETURN
+        self._rate = self._pace = self._before[1] * DARK_RETURN
+        self._meter.anchors.clear()
+        self._first_pack = False
+        self._dark_since = math.inf
+        self._reacted = now
+        self._next = now
 
     def _react(self, call: Call, anchor: Anchor, now: float) -> None:
         """React to news that the bucket was empty."""
@@ -583,6 +820,10 @@ class Pace:
             if not self._rate_known:
                 self._burst = self._accepted
                 self._rate = call.pace * FIRST_DROP
+        elif self._phase is Phase.RETURN:
+            # No further: the quota is lower now, or it was not dark.
+            self._phase = self._before[0]
+            self._rate = pace = call.pace
         elif self._phase is Phase.ALONE and call.pace > OUTGROWN * self._pace_when_due:
             average = 0.0
             if anchors and anchor.time > anchors[-1].time:
@@ -599,15 +840,16 @@ class Pace:
         self._measure(self._rate * LARGEST_DROP)
         self._calls = 0
         if self._phase is Phase.SHARED:
-            if len(anchors) < ALONE_ANCHORS or self._meter.calls < ALONE_CALLS * self._noise():
+            if self._group or len(anchors) < ALONE_ANCHORS or self._meter.calls < ALONE_CALLS * self._noise():
                 self._cut(pace)
                 # A little for the bucket; and chance, so that of two in step not always the same one comes too late.
                 self._next = max(now, self._next) + (self._noise() + self._random()) / self._pace
                 return
             self._phase = Phase.ALONE
         elif self._meter.broken:
-            self._phase = Phase.SHARED
-            self._gain, self._cuts = LARGEST_GAIN, 0
+            self._begin_sharing()
+            # The measurement is of others as well.
+            self._rate = max(self._rate, pace * SHARED_DROP)
         reserve = min(RESERVE * self._noise(), max(0.25, self._burst - 1))
         self._next = max(now, self._next - 1 / pace + 1 / self._rate) + reserve / self._rate
         self._pace = self._rate
@@ -632,20 +874,18 @@ class Pace:
             self._measure(0.0)
 
     def _cut(self, pace: float) -> None:
-        self._cuts += 1
-        numerator, cuts = GAIN_CUTS
-        self._gain = max(SMALLEST_GAIN, min(0.3, GAIN_AT_ONE / pace), numerator / (cuts + self._cuts))
-        self._rate = self._pace = pace * (1 - self._gain)
+        self._rate = self._pace = pace * (1 - self._gain())
 
     def _is_throttled_in_vain(self) -> bool:
         least, most = DOUBTFUL_SHARE
-        if self._round_trips(DOUBTFUL_ROUND_TRIPS) > DOUBTFUL_CALLS:
+        calls = len(self._last_calls)
+        if calls < DOUBTFUL_CALLS[0] or self._round_trips(DOUBTFUL_ROUND_TRIPS) > calls:
             return False
-        return least <= sum(self._last_calls) / DOUBTFUL_CALLS <= most
+        return least <= sum(self._last_calls) / calls <= most
 
     def _doubt(self, now: float) -> None:
         self._phase = Phase.REGARDLESS
-        self._windows = Windows(now, self._pace, sum(self._last_calls) / DOUBTFUL_CALLS)
+        self._windows = Windows(now, self._pace, sum(self._last_calls) / len(self._last_calls))
         self._rate = self._pace = min(self._windows.pace, self._max_rate)
 
     def _compare(self, windows: Windows, now: float) -> None:
@@ -654,7 +894,6 @@ class Pace:
         if not windows.judge(now, most):
             self._windows = None
             self._phase = Phase.SHARED
-            self._doubts = 0 if windows.was_right else min(self._doubts + 1, DOUBTS)
-            self._doubt_at = self._reactions + DOUBTFUL_REACTIONS * 2**self._doubts
+            self._doubt_at = self._reactions + DOUBTFUL_REACTIONS
             self._reacted, self._calls = now, 0
         self._rate = self._pace = min(windows.pace, self._max_rate)

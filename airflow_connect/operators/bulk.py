@@ -464,7 +464,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                 report.record_faults(ledger, history)
                 if error is None:
                     self._sender = self._new_sender(context, options, plan, report, ledger, history)
-                    done, error = self._send(self._sender, report)
+                    peers = self.peers(context, options.operation.name, given_text(self.results_path))
+                    with peers.share(self._sender.pace):
+                        done, error = self._send(self._sender, report)
             except LedgerError as unusable:
                 if options.dry_run:
                     raise

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from airflow_connect._task import Rule
     from airflow_connect.api.operations import Operation
     from airflow_connect.record.ledger import Ledger
+    from airflow_connect.record.peers import Peers
     from airflow_connect.record.results import MadeContacts
 
 __all__ = ["EachContactOperator"]
@@ -163,7 +164,8 @@ class EachContactOperator(ConnectBaseOperator):
 
         self.store_link(context, **chosen.folder())
         with chosen.recorder() if self.needs_open else contextlib.nullcontext() as ledger:
-            asyncio.run(self._call_each(contacts, params, count))
+            peers = self.peers(context, self.operation.name)
+            asyncio.run(self._call_each(contacts, params, count, peers))
         self.log.info("%s: %s", self.operation.name, dict(counts))
         if failures:
             [error] = failures
@@ -178,7 +180,11 @@ class EachContactOperator(ConnectBaseOperator):
         }
 
     async def _call_each(
-        self, contact_ids: Iterable[str], params: Callable[[str], dict[str, Any]], tell: Callable[[Acted], None]
+        self,
+        contact_ids: Iterable[str],
+        params: Callable[[str], dict[str, Any]],
+        tell: Callable[[Acted], None],
+        peers: Peers | None = None,
     ) -> None:
         clock = Clock()
         acts = act_on_each(
@@ -189,6 +195,7 @@ class EachContactOperator(ConnectBaseOperator):
             clock=clock,
             says_ended=self.says_ended,
             needs_open=self.needs_open,
+            peers=peers,
         )
         async with contextlib.aclosing(acts):
             async for acted in acts:

@@ -115,6 +115,52 @@ class Place:
         except FileNotFoundError:
             return None
 
+    def listing(self) -> dict[str, tuple[int, str]]:
+        """
+        Return the files in the folder by name: size in bytes, and a text that is another one when the file is replaced.
+
+        It is empty where there is no such folder.
+        """
+        found: dict[str, tuple[int, str]] = {}
+        if self.is_local:
+            with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        if entry.is_file(follow_symlinks=False):
+                            status = entry.stat()
+                            found[entry.name] = status.st_size, f"{status.st_ino} {status.st_mtime_ns}"
+            return found
+        self.fs.invalidate_cache(self.path)  # others write here
+        with contextlib.suppress(FileNotFoundError):
+            for file in self.fs.ls(self.path, detail=True):
+                if file["type"] == "file":
+                    found[file["name"].rpartition("/")[2]] = file["size"], str(file)
+        return found
+
+    def read_at_most(self, name: str, size: int) -> bytes | None:
+        """
+        Return the start of a file of the folder, with one request to a store; ``None`` where it is not there.
+
+        :param name: its name
+        :param size: bytes at most
+        :raises LedgerError: if it is not a file
+        """
+        try:
+            if not self.is_local:
+                return bytes(self.fs.cat_file(f"{self.path}/{name}", start=0, end=size))
+            with self.open(f"{self.path}/{name}") as file:
+                return file.read(size)
+        except FileNotFoundError:
+            return None
+
+    def remove(self, name: str) -> None:
+        """Remove a file of the folder, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.is_local:
+                Path(f"{self.path}/{name}").unlink()
+            else:
+                self.fs.rm_file(f"{self.path}/{name}")
+
     def open(self, path: str) -> BinaryIO:
         """
         Open a file to be read.

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_connect.calls.clock import Clock
     from airflow_connect.calls.each import Answered
+    from airflow_connect.record.peers import Peers
     from airflow_connect.waiting.watch import Reads
 
 __all__ = ["STOP_SAYS_ENDED", "Acted", "Fate", "Stopped", "act_on_each", "stop_contacts"]
@@ -79,6 +80,7 @@ async def act_on_each(
     clock: Clock,
     says_ended: frozenset[str] = frozenset(),
     needs_open: bool = False,
+    peers: Peers | None = None,
 ) -> AsyncGenerator[Acted, None]:
     """
     Call an operation once for each contact, as fast as the quota allows, and yield what each call came to.
@@ -93,6 +95,7 @@ async def act_on_each(
     :param says_ended: error codes which say that the contact has ended. If it was transferred, the call is made for its
         successor.
     :param needs_open: whether the operation fails for a contact that has ended, without an error code of its own
+    :param peers: the tasks that share the quota of the operation
     :raises ConnectError: if no call could succeed, or none was accepted for ``max_retry_time``
     """
 
@@ -105,10 +108,12 @@ async def act_on_each(
     telling = asyncio.create_task(_tell_progress(operation, len(left), calls, fates, clock))
     try:
         acts = _act(left, calls, reads, says_ended=says_ended, needs_open=needs_open)
+        shared = peers.share(calls.pace) if peers is not None else contextlib.nullcontext()
         async with contextlib.aclosing(acts):
-            async for acted in acts:
-                fates[acted.fate] += 1
-                yield acted
+            with shared:
+                async for acted in acts:
+                    fates[acted.fate] += 1
+                    yield acted
     finally:
         telling.cancel()
 
@@ -163,7 +168,7 @@ async def _tell_progress(
         throttled_before, throttled = throttled, calls.throttled
         rate = (done - done_before) / PROGRESS_EVERY
         log.info(
-            "%s: %d of %d contacts done: %.3g a second, %.1f %% throttled, %d failed%s",
+            "%s: %d of %d contacts done: %.3g a second, %.1f %% throttled, %d failed%s%s",
             operation,
             done,
             total,
@@ -171,6 +176,7 @@ async def _tell_progress(
             100 * (throttled - throttled_before) / max(1, ended - ended_before),
             fates.get(Fate.FAILED, 0),
             f", about {timedelta(seconds=round((total - done) / rate))} left" if rate and done < total else "",
+            f"; {told}" if (told := calls.pace.state(clock.now()).in_words()) else "",
         )
 
 
