@@ -54,7 +54,7 @@ def in_text(value: Any) -> str:
     :param value: the value; what is undefined raises what is missing
     :raises NotTextError: if it has no form as text
     """
-    if type(value) is str:
+    if type(value) is str or (isinstance(value, str) and hasattr(value, "__html__")):  # escaped, or safe as it is
         return value
     return str(value) if isinstance(value, Undefined) else text_in_text(value)
 
@@ -280,6 +280,9 @@ def with_one_form(environment: Environment, *, native: bool, refuses: bool) -> E
     made.__class__ = _class_of(made.__class__, _NativeEnvironment if native else TextEnvironment)
     made.refuses = refuses
     made.write_one_form()
+    if given := environment.finalize:  # the author's, which keeps the last word on what a value is
+        in_text_of = made.in_text
+        made.finalize = lambda value: in_text_of(given(value))
     if native:
         made.finalize = None
         made.code_generator_class = _UnfoldedCode

@@ -165,7 +165,15 @@ class ContactRecord:
 
         :raises IdempotencyError: if an earlier attempt may have made a contact from other content
         :raises RequestError: if an earlier attempt may have made the contact, and the call is not to be repeated then
+        :raises LedgerError: if somebody else has recorded something since: a worker that was believed dead wakes up
         """
+        if self._store is not None and (self._store.get(self._key) or {}) != self._before:
+            raise LedgerError(
+                f"Another attempt, or another task with the same key, has recorded its call of {self._operation} since "
+                "this one began; nothing was sent. The task's retry takes its contact, or a clear where no retry is "
+                "left.",
+                code="AttemptIsOver",
+            )
         if self._before.get("state") == "sent":
             if not self._repeat_unknown:
                 raise result_unknown(self._operation)

@@ -194,6 +194,31 @@ def test_value_without_a_form_is_named_and_not_shown(
     assert "marked-17" not in caplog.text + "".join(capfd.readouterr())
 
 
+def test_the_environment_of_the_dag_counts(tmp_path: Path) -> None:
+    """What its author set up stays: files, macros, blocks, escapes, extensions, signs, and what a value is to be."""
+    (tmp_path / "part.txt").write_text("[[ flag ]] [[ 'a' ~ flag ]]")
+    (tmp_path / "macros.txt").write_text("{% macro m(x) %}<[[ x ]][[ caller() ]]>{% endmacro %}")
+    options: dict[str, Any] = {
+        "template_searchpath": str(tmp_path),
+        "jinja_environment_kwargs": {
+            "autoescape": True,
+            "extensions": ["jinja2.ext.do"],
+            "finalize": lambda value: "nothing" if value is None else value,
+            "variable_start_string": "[[",
+            "variable_end_string": "]]",
+        },
+    }
+    values = {"flag": True, "names": [], "bold": "<b>", "nil": None, "n": 12.0}
+    for source, found in (
+        ("{% include 'part.txt' %}", "true atrue"),
+        ("{% from 'macros.txt' import m %}{% call m(flag) %}!{% endcall %}", "<true!>"),
+        ("{% do names.append(1) %}[[ names | length ]]", "1"),
+        ("[[ bold ]] [[ bold | safe ]] [[ nil ]] [[ flag | string ]] [[ n ]]", "&lt;b&gt; <b> nothing true 12"),
+        ("{{ flag }}", "{{ flag }}"),
+    ):
+        assert template(source, dag=new_dag("own", **options), **values) == found, source
+
+
 def test_code_of_the_author_gets_what_jinja_writes() -> None:
     """A query, a function and a callback take lists and objects as ever, and values that have a form in it."""
     from airflow.providers.common.compat.sdk import task as decorators

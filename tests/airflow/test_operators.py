@@ -338,7 +338,7 @@ def test_key_and_token_exclude_each_other(
     log = logged()
     assert "give idempotency_key or client_token" in log
     assert "every contact with an empty key would be the same one" in log
-    assert "this is how Python writes a value that is missing" in log
+    assert log.count("must not be empty: every contact with an empty key would be the same one") >= 2
 
 
 def test_task_that_failed_has_no_link(run_dag: Callable[..., Any], logged: Callable[[], str]) -> None:

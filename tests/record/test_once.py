@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 
-from airflow_connect.api.errors import IdempotencyError, RequestError, RetryableError
+from airflow_connect.api.errors import IdempotencyError, LedgerError, RequestError, RetryableError
 from airflow_connect.record.once import ContactRecord
 
 PARAMS = {"ClientToken": "token", "Name": "Check"}
@@ -67,6 +68,22 @@ def test_a_refusal_does_not_undo_an_attempt_without_an_answer() -> None:
         with pytest.raises(type(error)), record(store):
             raise error
     assert store.state == "sent"
+
+
+def test_worker_that_wakes_up_after_another_attempt_sends_nothing() -> None:
+    """Whatever the other one has come to meanwhile: its record stays, and the worker's next attempt takes it."""
+    for end in ("sent", "made", "refused"):
+        store = Store()
+        woken, later = record(store), record(store)
+        with contextlib.suppress(RequestError, RetryableError), later:
+            if end == "made":
+                later.made(CONTACT)
+            else:
+                raise RequestError("no") if end == "refused" else RetryableError("no answer", may_have_happened=True)
+        with pytest.raises(LedgerError, match=r"Another attempt.* has recorded its call of CreateContact"), woken:
+            pytest.fail("the request must not be sent")
+        assert store.state == end
+        assert (record(store).contact() is not None) is (end == "made")
 
 
 def test_other_content_is_not_sent_where_a_contact_may_exist() -> None:
