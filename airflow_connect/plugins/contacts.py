@@ -29,7 +29,7 @@ _VIEWS: Final = (
     ("task_instance", "Contacts", "contacts"),
     ("dag_run", "Contacts", "contacts-run"),
     ("dag", "Contacts", "contacts-dag"),
-    ("nav", "Amazon Connect", "amazon-connect"),
+    ("nav", "Contacts", "amazon-connect"),
 )
 
 

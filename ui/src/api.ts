@@ -15,6 +15,7 @@ export const ROW_STATES: RowState[] = [
 ];
 
 export interface Progress {
+  phase: "checking" | "sending" | "ended" | null;
   done: number | null;
   total: number | null;
   seconds_left: number | null;
@@ -96,6 +97,8 @@ export interface Task {
   source: string;
   notice: string | null;
   show_keys: boolean;
+  /** Whether the server makes the index over a long record: there is more to see soon. */
+  building: boolean;
   has_contacts: boolean;
   progress: Progress | null;
   series: Sample[];
@@ -107,6 +110,7 @@ export interface Task {
 }
 
 export interface Row {
+  map_index: number;
   row: number;
   key?: string | null;
   state: RowState;
@@ -124,6 +128,7 @@ export interface Rows {
   matching: number;
   show_keys: boolean;
   notice: string | null;
+  building: boolean;
   rows: Row[];
 }
 

@@ -7,8 +7,8 @@ import { RunView, RunsView } from "./runs";
 import style from "./style.css";
 import { TaskView } from "./task";
 
-/** The names under which the plugin registers its views (airflow_connect/plugins/connect.py). */
-const NAMES = ["Contacts", "Amazon Connect"];
+/** The name under which the plugin registers its views (airflow_connect/plugins/contacts.py). */
+const NAME = "Contacts";
 
 interface Place {
   dagId?: string;
@@ -50,6 +50,6 @@ function View({ dagId, runId, taskId, mapIndex }: { [Name in keyof Place]: strin
 }
 
 // Airflow looks for a view's name, and then for AirflowPlugin, which other plugins overwrite. It runs the bundle once.
-for (const name of [...NAMES, "AirflowPlugin"]) {
+for (const name of [NAME, "AirflowPlugin"]) {
   Reflect.set(globalThis, name, ContactsPlugin);
 }

@@ -8,6 +8,8 @@ import { usePoll } from "./poll";
 import { useAddress } from "./query";
 import { count, many, moment, words } from "./words";
 
+/** Seconds until a record that is being read is asked for again. */
+const SOON = 3;
 const SIZES = ["25", "50", "100", "200"];
 
 interface Column {
@@ -47,11 +49,14 @@ export function ContactTable({
   where,
   counts,
   refresh,
+  withOutcomes,
   changed,
 }: {
   where: Where;
   counts: Counts | null;
   refresh: number | null;
+  /** Whether outcomes are on record of some rows. */
+  withOutcomes: boolean;
   /** Another value asks anew at once: what the task instance has come to. */
   changed: string;
 }) {
@@ -70,7 +75,7 @@ export function ContactTable({
     // The server ignores it; a task instance that has ended is asked once more for what it came to.
     at: changed,
   });
-  const { data, error, waits } = usePoll<Rows>(url, () => refresh);
+  const { data, error, waits } = usePoll<Rows>(url, (rows) => (rows.building ? SOON : refresh));
   const last = data === null ? page : Math.max(1, Math.ceil(data.matching / Number(size)));
   const caption = useId();
 
@@ -81,7 +86,8 @@ export function ContactTable({
     }
   }, [waits, page, last, set]);
 
-  const columns = COLUMNS.filter((column) => column.name !== "key" || data?.show_keys === true);
+  const hidden = [data?.show_keys === true ? "" : "key", withOutcomes ? "" : "outcome"];
+  const columns = COLUMNS.filter((column) => !hidden.includes(column.name));
 
   function sortBy(column: string): void {
     const descending = sort === column && order !== "desc";
@@ -110,7 +116,7 @@ export function ContactTable({
         ) : null
       ) : (
         <>
-          <div className="ac-scroll" tabIndex={0} role="region" aria-labelledby={caption}>
+          <div aria-label="Table of contacts" className="ac-scroll" role="region" tabIndex={0}>
             <table aria-busy={waits} aria-labelledby={caption} className="ac-table ac-sorted" role="table">
               <thead role="rowgroup">
                 <tr role="row">
@@ -121,7 +127,7 @@ export function ContactTable({
               </thead>
               <tbody role="rowgroup">
                 {data.rows.map((row) => (
-                  <tr key={row.row} role="row">
+                  <tr key={`${row.map_index} ${row.row}`} role="row">
                     {columns.map((column) => {
                       const content = column.cell(row);
                       return (
@@ -151,6 +157,9 @@ export function ContactTable({
 function describe(data: Rows, states: string, q: string, waits: boolean): string {
   if (waits) {
     return "Loading …";
+  }
+  if (data.building) {
+    return "The record is being read …";
   }
   if (data.total === 0) {
     return "No rows are on record yet.";

@@ -40,6 +40,7 @@ export function TaskView({ where }: { where: Where }) {
               counts={data.counts}
               refresh={data.refresh_seconds}
               where={where}
+              withOutcomes={data.outcomes !== null}
             />
           ) : null}
           {isEmpty(data) ? <Empty>Nothing is known yet of the contacts of this task.</Empty> : null}
@@ -68,6 +69,13 @@ function Progress({ task }: { task: Task }) {
   const { progress, counts } = task;
   const total = progress?.total ?? counts?.rows ?? 0;
   const done = progress?.done ?? total - (counts?.not_sent ?? 0);
+  if (progress?.phase === "checking" || (counts === null && (progress?.total ?? null) === null)) {
+    return (
+      <section aria-label="Progress" className="ac-section">
+        <p role="status">{progress?.line ?? "The rows are being read and checked."}</p>
+      </section>
+    );
+  }
   const runs = task.refresh_seconds !== null && task.ended === null;
   return (
     <section aria-label="Progress" className="ac-section">
@@ -192,6 +200,7 @@ function Contacts({ contacts }: { contacts: Contact[] }) {
 }
 
 function ContactOf({ contact }: { contact: Contact }) {
+  const waits = contact.state === "open" && contact.connected === null;
   return (
     <article className="ac-contact">
       <div className="ac-headline">
@@ -200,12 +209,14 @@ function ContactOf({ contact }: { contact: Contact }) {
       </div>
       <dl className="ac-figures">
         <Figure name="Created">{moment(contact.created)}</Figure>
-        <Figure name={contact.connected === null && contact.state === "open" ? "Waiting for" : "Waited"}>
-          {duration(contact.waited_seconds)}
-        </Figure>
-        <Figure name="Taken by" more={contact.connected === null ? undefined : moment(contact.connected)}>
-          {contact.agent ?? (contact.state === "open" ? "nobody yet" : "–")}
-        </Figure>
+        {contact.waited_seconds === null ? null : (
+          <Figure name={waits ? "Waiting for" : "Waited"}>{duration(contact.waited_seconds)}</Figure>
+        )}
+        {contact.agent === null && !waits ? null : (
+          <Figure more={contact.connected === null ? undefined : moment(contact.connected)} name="Taken by">
+            {contact.agent ?? "nobody yet"}
+          </Figure>
+        )}
         {contact.queue === null ? null : <Figure name="Queue">{contact.queue}</Figure>}
         {contact.ended === null ? null : (
           <Figure
