@@ -95,7 +95,7 @@ def run_task(
         report.tell_record(history)
         report.record_faults(ledger, history)
         sender = Sender(
-            plan.contacts(on_invalid=report.invalid),
+            plan.contacts(on_invalid=report.invalid, is_done=lambda *row: sender.is_done(*row)),  # noqa: PLW0108  # it is made next
             create,
             operation=CreateContact.name,
             pace=Pace(time.monotonic()),

@@ -434,12 +434,16 @@ class Plan:
     # --- The second reading -----------------------------------------------------------------------------------
 
     def contacts(
-        self, on_invalid: Callable[[int, Values | InvalidRow], None] = lambda _number, _row: None
+        self,
+        on_invalid: Callable[[int, Values | InvalidRow], None] = lambda _number, _row: None,
+        is_done: Callable[[int, str, str], bool] = lambda _number, _token, _content: False,
     ) -> Iterator[PlannedContact]:
         """
         Read the rows again and yield the contacts to be made, by row number; one reading at a time.
 
         :param on_invalid: called with the number of a row that has faults, and what was read in its place
+        :param is_done: called with the number of a row that has none, its client token and the digest of its content;
+            returns whether it is left out. So a row that is done already is not rendered a second time
         :raises InputError: if a row is not what it was when it was checked, or rows were added or are gone
         """
         self.passed = 0
@@ -455,10 +459,14 @@ class Plan:
                     on_invalid(number, values)
                 self.passed = number
                 continue
+            token = self._token(identity, repetition)
+            if is_done(number, token, content):
+                self.passed = number
+                continue
             again, params, digest, faults = self._make(values)
             if faults or again != identity or digest != content or isinstance(values, InvalidRow):
                 raise self._changed(f"another row {number:,} than when it was checked")
-            token = params["ClientToken"] = self._token(identity, repetition)
+            params["ClientToken"] = token
             self.passed = number
             yield PlannedContact(number, None if self._key is None else identity, token, content, params, values)
 

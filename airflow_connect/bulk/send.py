@@ -264,6 +264,9 @@ class Sender:
         self._largest_block = LARGEST_BLOCK if repeat_unknown else 1
         self._max_in_flight = max_in_flight
         self._clock = clock or Clock()
+        self._history = history
+        #: How many rows before the next one need no call, since their contacts exist.
+        self._made = 0
         self._intake = Intake(
             operation=operation,
             ledger=ledger,
@@ -360,6 +363,24 @@ class Sender:
 
     # --- What comes in --------------------------------------------------------------------------------------------
 
+    def is_done(self, row: int, token: str, content: str) -> bool:
+        """
+        Tell whether an earlier attempt has created the contact of a row as it is now, and count it then.
+
+        For whoever makes the contacts, in the thread that reads them: such a row need not be made.
+
+        :param row: the row's number
+        :param token: its client token
+        :param content: the digest of its content
+        """
+        state = None if self._stopping else self._history.state_of_done(row, token, content)
+        if state is None:
+            return False
+        self._made += 1
+        with self._lock:
+            self._tally.states[state] += 1
+        return True
+
     def _feed(self) -> None:
         try:
             for block in self._blocks():
@@ -375,16 +396,16 @@ class Sender:
 
     def _blocks(self) -> Iterator[list[Row]]:
         """Yield what is to be sent, in blocks whose intents are recorded together."""
-        size, block, made = min(FIRST_BLOCK, self._largest_block), list[Row](), 0
+        size, block = min(FIRST_BLOCK, self._largest_block), list[Row]()
         for contact in self._contacts:
             # On hold until the history and the ledger have answered: what fails there leaves it as it is.
-            row = self._tally.open[contact.row] = Row(contact, made)
+            row = self._tally.open[contact.row] = Row(contact, self._made)
             settled = self._intake.settled(row)
             if settled is None:
                 block.append(row)
             else:
                 state, fault, is_refused = settled
-                made += state in _WITH_CONTACT
+                self._made += state in _WITH_CONTACT
                 with self._lock:
                     self._tally.settle(contact, state, fault=fault, is_refused=is_refused)
             if self._stopping:

@@ -697,7 +697,10 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             total_rate=options.total_rate,
         )
         return Sender(
-            plan.contacts(on_invalid=report.invalid),
+            plan.contacts(
+                on_invalid=report.invalid,
+                is_done=lambda *row: self._sender is not None and self._sender.is_done(*row),
+            ),
             lambda params: self.hook.call(options.operation.name, params, max_retry_time=0),
             pace=pace,
             ledger=ledger,

@@ -231,6 +231,23 @@ class History:
             recorded_in=None if is_own or code < _EXISTS else (*self._names[writer], of_row),
         )
 
+    def state_of_done(self, row: int, token: str, content: str) -> RowState | None:
+        """
+        Return the state of a row whose contact the asking task instance alone has on record, as it is in the input now.
+
+        ``None`` where that takes more than a look: then :meth:`get` finds out.
+
+        :param row: the row's number
+        :param token: its client token
+        :param content: the digest of its content
+        """
+        if not self._own:
+            return None
+        found = self._records.database.execute(_OWN_OF_ROW % self._own, (row,)).fetchall()
+        if len(found) != 1 or found[0][1:] != (token, content) or found[0][0] < _EXISTS:
+            return None
+        return _STATES[found[0][0]]
+
     def tells(self, row: int, state: RowState, key: str | None, message: str) -> bool:
         """
         Tell whether the asking task instance has recorded this of a row that is not sent, and nothing else since.
@@ -1123,6 +1140,8 @@ _LATEST_OF_ROW: Final = """
 SELECT state, token, key, message FROM record JOIN writer USING (writer) WHERE own AND row = ? AND writer IN (%s)
 ORDER BY position DESC LIMIT 1
 """
+#: By the primary key: one look for each attempt.
+_OWN_OF_ROW: Final = "SELECT state, token, content FROM record WHERE writer IN (%s) AND row = ?"
 _ANY_UNKNOWN: Final = f"SELECT 1 FROM record WHERE state >> 4 = {_MAY_EXIST >> 4} LIMIT 1"  # noqa: S608  # a number of ours
 _UNKNOWN_OF_RUN: Final = f"""
 SELECT row FROM ({_MERGED % "run = ?"}) WHERE place = 1 AND state >> 4 = {_MAY_EXIST >> 4} ORDER BY row

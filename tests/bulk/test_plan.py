@@ -107,6 +107,25 @@ def test_a_plan_can_be_read_more_than_once() -> None:
             assert list(plan.contacts()) == list(plan.contacts())
 
 
+def test_row_that_is_done_is_not_rendered_again() -> None:
+    """Of a run that continues, only the rows are rendered a second time whose contacts are to be made."""
+    rendered: list[int] = []
+
+    def contact(row: dict[str, Any]) -> dict[str, Any]:
+        rendered.append(row["id"])
+        return {"channel": "TASK", "name": f"Order {row['id']}"}
+
+    asked: list[tuple[int, str, str]] = []
+    with planned(rows_of(1, 2, 3), contact=contact) as plan:
+        tokens = [token for _, _, token in plan.left()]
+        [left] = plan.contacts(is_done=lambda *row: asked.append(row) or row[0] != 2)
+        assert left.row == 2
+        assert [(row, token) for row, token, _ in asked] == list(enumerate(tokens, 1))
+        assert asked[1][2] == left.content
+        assert plan.passed == 3
+    assert rendered == [1, 2, 3, 2]
+
+
 def test_the_second_reading_may_be_in_another_thread() -> None:
     """The sender reads ahead in a thread of its own."""
     found: list[PlannedContact] = []

@@ -196,6 +196,24 @@ def test_history_agrees(attempts: Attempts) -> None:
     }
 
 
+def test_what_is_done_for_sure(attempts: Attempts) -> None:
+    """A contact on record, of this row and content, named by one attempt alone: all else takes more than a look."""
+    attempts.attempt(
+        (1, "a", "created", "contact-1"),
+        (2, "b", "already_made", "contact-2"),
+        (3, "c", "intent"),
+        (4, "d", "created", "contact-4"),
+        (5, "e", "failed", REFUSED),
+    ).attempt((4, "d", "failed", REFUSED))
+    with History(attempts.folder, asked_by=IDENTITY) as history:
+        rows = [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e"), (6, "f"), (1, "b")]
+        found = [history.state_of_done(row, token, f"content-{token}") for row, token in rows]
+        assert found == ["created", None, None, None, None, None, None]
+        assert history.state_of_done(1, "a", "another content") is None
+    with History(attempts.folder, asked_by={**IDENTITY, "run_id": "another"}) as history:
+        assert history.state_of_done(1, "a", "content-a") is None
+
+
 def test_rows_that_moved(attempts: Attempts) -> None:
     """After other input for a retry no contact is lost from the results, and a row that failed is not told twice."""
     attempts.attempt((1, "a", "created", "contact-a"), (2, "b", "created", "contact-b"), (3, "c", "failed", REFUSED))
