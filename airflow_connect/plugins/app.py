@@ -26,7 +26,7 @@ from airflow_connect._compat import conf, default_results_path
 from airflow_connect.api.outcome import OutcomeState
 from airflow_connect.plugins import metadata
 from airflow_connect.plugins.records import Records, belongs_to, index_folder
-from airflow_connect.plugins.summary import brief, is_active, page_url, results_of_task, summary, time_text
+from airflow_connect.plugins.summary import Known, brief, is_active, page_url, results_of_task, summary, time_text
 from airflow_connect.record.format import RowState, run_folder
 from airflow_connect.record.index import OPEN, SORTS
 from airflow_connect.record.storage import folder_of
@@ -163,14 +163,14 @@ class _Tab:
             with metadata.database() as session:
                 run = _found(metadata.find_run(session, dag_id, run_id))
                 tasks, total = metadata.tasks_of_run(session, run, limit=limit, offset=offset)
-                others = tasks if total <= limit else metadata.tasks_of_run(session, run, kinds=_ABOUT_CONTACTS)[0]
-            now = datetime.now(UTC)
+                others = tasks if len(tasks) == total else metadata.tasks_of_run(session, run, kinds=_ABOUT_CONTACTS)[0]
+            known, now = Known(others), datetime.now(UTC)
             active = run.state in ("running", "queued")
             return {
                 **_run(run),
                 "total": total,
                 "refresh_seconds": 3 if active else None,
-                "tasks": [brief(task, _others(task, others), now=now) for task in tasks],
+                "tasks": [brief(task, known, now=now) for task in tasks],
             }
 
         return self._once(("run", dag_id, run_id, limit, offset), make)
@@ -188,7 +188,7 @@ class _Tab:
             looked, notice = self._look(task)
             return summary(
                 task,
-                _others(task, others),
+                [other for other in others if (other.task_id, other.map_index) != (task_id, map_index)],
                 looked,
                 notice=notice,
                 show_keys=self.show_keys,
@@ -303,11 +303,6 @@ _T = TypeVar("_T")
 
 #: What else in a run tells something of a task's contacts.
 _ABOUT_CONTACTS: Final = ("single", "wait", "change")
-
-
-def _others(task: Task, tasks: Iterable[Task]) -> list[Task]:
-    own = (task.task_id, task.map_index)
-    return [other for other in tasks if (other.task_id, other.map_index) != own]
 
 
 def _found(found: _T | None) -> _T:

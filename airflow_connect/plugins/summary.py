@@ -7,6 +7,7 @@ user; the time is an argument.
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_connect.plugins.records import Looked
     from airflow_connect.record.index import Told
 
-__all__ = ["brief", "is_active", "page_url", "results_of_task", "summary", "time_text"]
+__all__ = ["Known", "brief", "is_active", "page_url", "results_of_task", "summary", "time_text"]
 
 #: States of a task instance that change by themselves.
 _ACTIVE: Final = frozenset(
@@ -40,6 +41,8 @@ _DONE: Final[Mapping[str, str]] = {
     "TransferContactOperator": "transferred",
 }
 _COUNTS: Final = ("rows", *(state.value for state in RowState))
+#: Seconds since 1970 that no time in an XCom of ours comes to.
+_LATEST: Final = 1e11
 _ENDINGS: Final = frozenset(state.value for state in OutcomeState)
 
 
@@ -81,15 +84,15 @@ def results_of_task(task: Task) -> Iterator[tuple[object, str | None]]:
 # --- Tasks ------------------------------------------------------------------------------------------------------------
 
 
-def brief(task: Task, others: Iterable[Task], *, now: datetime) -> dict[str, Any]:
+def brief(task: Task, known: Known, *, now: datetime) -> dict[str, Any]:
     """
     Return what a list of task instances shows of one.
 
     :param task: the task instance
-    :param others: the other task instances of its run, which may have dealt with the same contacts
+    :param known: what the task instances of its run know of contacts
     :param now: the time
     """
-    contacts = [] if task.kind == "bulk" else _contacts(task, list(others), now)
+    contacts = [] if task.kind == "bulk" else _contacts(task, known, now)
     return {
         "task_id": task.task_id,
         "map_index": task.map_index,
@@ -127,7 +130,7 @@ def summary(
     """
     told = None if looked is None else looked.told
     counts = _counts(task, told) if task.kind == "bulk" else None
-    contacts = [] if task.kind == "bulk" else _contacts(task, list(others), now)
+    contacts = [] if task.kind == "bulk" else _contacts(task, Known([task, *others]), now)
     outcomes = _outcomes(task, others, told)
     is_building = looked is not None and looked.is_building
     still_open = bool(outcomes and outcomes["open"]) or any(contact["state"] == OPEN for contact in contacts)
@@ -182,7 +185,7 @@ def _counts(task: Task, told: Told | None) -> dict[str, int] | None:
         return counts
     for found in (task.live if is_active(task.state) else None, _value(task, "summary"), task.live):
         if isinstance(found, dict) and isinstance(found.get("rows"), int):
-            return {name: count for name in _COUNTS if isinstance(count := found.get(name, 0), int)}
+            return {name: count if isinstance(count := found.get(name), int) else 0 for name in _COUNTS}
     return None
 
 
@@ -220,8 +223,9 @@ def _series(task: Task) -> list[dict[str, Any]]:
         return []
     found = []
     for point in points:
-        if isinstance(point, list) and len(point) == 5 and all(isinstance(one, int | float) for one in point):
-            at, seconds, created, answers, throttled = point
+        numbers = [_number(one) for one in point] if isinstance(point, list) else []
+        if len(numbers) == 5 and None not in numbers and 0 <= numbers[0] < _LATEST:
+            at, seconds, created, answers, throttled = numbers
             rate = round(created / seconds, 3) if seconds else 0.0
             share = round(throttled / answers, 4) if answers else None
             found.append({"at": time_text(at), "rate": rate, "throttled": share})
@@ -328,54 +332,69 @@ def _ids(task: Task) -> list[str]:
     return list(dict.fromkeys(one for one in found if isinstance(one, str) and one))
 
 
-def _contacts(task: Task, others: list[Task], now: datetime) -> list[dict[str, Any]]:
+class Known:
+    """
+    What task instances know of contacts.
+
+    :param tasks: of a run
+    """
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        #: What became of contacts, as tasks told it.
+        self.outcomes: dict[str, Mapping[str, Any]] = {}
+        #: What a task transferred contacts to.
+        self.moved: dict[str, str] = {}
+        self.stopped: set[str] = set()
+        #: What somebody waits for.
+        self.awaited: set[str] = set()
+        #: When a task created contacts.
+        self.made_at: dict[str, datetime] = {}
+        for task in tasks:
+            self._add(task)
+
+    def _add(self, task: Task) -> None:
+        for outcome in _told_outcomes(task):
+            self.outcomes.setdefault(outcome["contact_id"], outcome)
+        link = _link(task)
+        acted_on, goes_on = link.get("acted_on"), link.get("contact_id")
+        if isinstance(acted_on, str) and task.state == "success":
+            if task.operator == "StopContactOperator":
+                self.stopped.add(acted_on)
+            if isinstance(goes_on, str) and goes_on != acted_on:
+                self.moved[acted_on] = goes_on
+        if is_active(task.state) and (task.kind == "wait" or (task.kind == "single" and task.state == "deferred")):
+            self.awaited.update(_ids(task))
+        xcom = task.xcoms.get(ContactLink.xcom)
+        if task.kind == "single" and isinstance(goes_on, str) and xcom is not None and xcom.at is not None:
+            self.made_at[goes_on] = xcom.at
+
+
+def _contacts(task: Task, known: Known, now: datetime) -> list[dict[str, Any]]:
     """Return what is known of the contacts that a task names."""
     ids = _ids(task)
     if task.kind == "change":
         ids = ids[:1]  # what a transfer made of it is in its chain
-    everybody = [task, *others]
-    return [_contact(task, contact_id, everybody, now) for contact_id in ids]
+    return [_contact(task, contact_id, known, now) for contact_id in ids]
 
 
-def _contact(task: Task, contact_id: str, everybody: Sequence[Task], now: datetime) -> dict[str, Any]:
-    outcomes: dict[str, Mapping[str, Any]] = {}
-    moved: dict[str, str] = {}
-    stopped: set[str] = set()
-    awaited: set[str] = set()
-    made_at: dict[str, datetime] = {}
-    for one in everybody:
-        for outcome in _told_outcomes(one):
-            outcomes.setdefault(outcome["contact_id"], outcome)
-        link = _link(one)
-        acted_on, goes_on = link.get("acted_on"), link.get("contact_id")
-        if isinstance(acted_on, str) and one.state == "success":
-            if one.operator == "StopContactOperator":
-                stopped.add(acted_on)
-            if isinstance(goes_on, str) and goes_on != acted_on:
-                moved[acted_on] = goes_on
-        if one.kind == "wait" and is_active(one.state):
-            awaited.update(_ids(one))
-        xcom = one.xcoms.get(ContactLink.xcom)
-        if one.kind == "single" and isinstance(goes_on, str) and xcom is not None and xcom.at is not None:
-            made_at[goes_on] = xcom.at
-    outcome = outcomes.get(contact_id, {})
+def _contact(task: Task, contact_id: str, known: Known, now: datetime) -> dict[str, Any]:
+    outcome = known.outcomes.get(contact_id, {})
     # What it became in the end; tasks may tell the contacts in between.
     last = outcome.get("went_on_as")
     chain = [contact_id]
-    while (following := moved.get(chain[-1])) and following not in chain:
+    while (following := known.moved.get(chain[-1])) and following not in chain:
         chain.append(following)
     if isinstance(last, str) and last not in chain:
         chain.append(last)
     ending = outcome.get("state")
     if ending in _ENDINGS:
         state = ending
-    elif not stopped.isdisjoint(chain):
+    elif not known.stopped.isdisjoint(chain):
         state = OutcomeState.STOPPED.value
     else:
-        is_awaited = not awaited.isdisjoint(chain) or (task.kind == "single" and task.state == "deferred")
-        state = OPEN if is_awaited or ending == OPEN else "created"
-    created = _time(outcome.get("initiated")) or made_at.get(contact_id)
-    waited = outcome.get("wait_seconds")
+        state = OPEN if ending == OPEN or not known.awaited.isdisjoint(chain) else "created"
+    created = _time(outcome.get("initiated")) or known.made_at.get(contact_id)
+    waited = _number(outcome.get("wait_seconds"))
     if waited is None and state == OPEN and created is not None:
         waited = round(max((now - created).total_seconds(), 0.0), 1)
     return {
@@ -422,5 +441,7 @@ def _time(value: object) -> datetime | None:
         return None
 
 
-def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _number(value: Any) -> Any:
+    """Return a number that JSON can have, ``None`` for anything else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and math.isfinite(value) else None

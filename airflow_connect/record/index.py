@@ -676,8 +676,7 @@ def _in_groups(
         count = sum(counts.get(code, 0) for code in codes)
         if offset < count and len(found) < limit:
             both = f"{condition} AND {where}" if where else condition
-            query = f"{_SELECT} WHERE {both} ORDER BY run, row LIMIT ? OFFSET ?"
-            found += database.execute(query, (*values, limit - len(found), offset)).fetchall()
+            found += _select(database, both, values, "run, row", limit - len(found), offset)
         offset = max(offset - count, 0)
     return found
 
@@ -695,7 +694,15 @@ def _sorted(
     """Return a page of rows that are sorted by a column; what is not known comes last."""
     way = "DESC" if descending else "ASC"
     order = f"run {way}, row {way}" if sort == "row" else f"{sort} IS NULL, {sort} {way}, run, row"
-    query = f"{_SELECT} {f'WHERE {where} ' if where else ''}ORDER BY {order} LIMIT ? OFFSET ?"
+    return _select(database, where, values, order, limit, offset)
+
+
+def _select(
+    database: sqlite3.Connection, where: str, values: Sequence[Any], order: str, limit: int, offset: int
+) -> list[tuple[Any, ...]]:
+    """Return a page of rows. What is left out before it is looked up in an index, where there is one, and not read."""
+    page = f"SELECT id FROM contact {f'WHERE {where} ' if where else ''}ORDER BY {order} LIMIT ? OFFSET ?"  # noqa: S608
+    query = f"{_SELECT} WHERE id IN ({page}) ORDER BY {order}"
     return database.execute(query, (*values, limit, offset)).fetchall()
 
 
