@@ -1,7 +1,7 @@
 """
-Where versions of Airflow, and of the provider that evens them out, differ. No other module tests for a version.
+What differs between versions of Airflow, and of its common-compat provider. No other module tests for a version.
 
-Each name says since when it is there, and why.
+Each name says since which version it exists, and why.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ _ATTEMPT: Final = "amazon_connect_attempt"
 
 def begin_attempt(context: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """
-    Note in the task state store that this attempt has begun, and return where the last one that recorded anything did.
+    Note in the task state store that this attempt has begun, and return where the last attempt that recorded did so.
 
     :param context: the context of the task instance
     :return: what :func:`attempt_records` noted: ``try_number``, ``host`` and ``results``; ``None`` where no attempt is
@@ -251,20 +251,20 @@ def is_replaced(context: Mapping[str, Any]) -> bool:
     """
     Return whether Airflow is known to have begun a later attempt of the task instance, so that this one is over.
 
-    Airflow takes a worker for dead that sends no heartbeat for some time, and refuses the heartbeats of one that wakes
-    up; its XComs it takes (2.11 to 3.3). On 3.3 the task state store is asked, which does not know the task instance
-    of an attempt that is over; on 2.11 the database. Between these Airflow has nothing that a task may ask.
+    Airflow takes a worker that sends no heartbeat for some time for dead. It refuses the heartbeats of a worker that
+    wakes up, and accepts its XComs (2.11 to 3.3). On 3.3 this reads the task state store, which does not know the task
+    instance of an attempt that is over; on 2.11 the database. In the versions between, a task cannot find out.
     """
     ti = context["ti"]
     if AIRFLOW_V_3_0_PLUS:
         store = task_state_store(context)
         if store is None:
             return False
-        # An API that does not answer tells nothing.
+        # Nothing follows from an API that does not answer.
         with contextlib.suppress(Exception):
             latest = store.get(_ATTEMPT)
             if latest is None:
-                # Somebody has emptied the store, or the task instance does not exist any more, and takes nothing.
+                # Somebody emptied the store, or the task instance does not exist any more and stores nothing.
                 with contextlib.suppress(Exception):
                     store.set(_ATTEMPT, {"try_number": ti.try_number})
                 latest = store.get(_ATTEMPT)
@@ -395,7 +395,7 @@ class RenderedTask(BaseOperator):
 
 
 def is_from_mapped(operator: BaseOperator) -> bool:
-    """Tell whether Airflow (2.11 to 3.3) makes an operator for an instance of a mapped task, maybe of data."""
+    """Return whether Airflow (2.11 to 3.3) creates an operator for an instance of a mapped task, maybe from data."""
     return bool(getattr(operator, "_BaseOperator__from_mapped", False))
 
 
@@ -403,7 +403,7 @@ def mapped_arguments(operator: Any) -> set[str]:
     """
     Return the names of the arguments that a mapped task instance got by its mapping, also those that are ``None``.
 
-    :param operator: the operator that Airflow (2.11 to 3.3) has made for the instance
+    :param operator: the operator that Airflow (2.11 to 3.3) has created for the instance
     """
     mapped: Any = operator.dag.task_dict.get(operator.task_id) if operator.has_dag() else None
     if not is_from_mapped(operator) or not hasattr(mapped, "partial_kwargs"):
@@ -469,15 +469,15 @@ def runs_all_branches(operator: BaseOperator) -> bool:
 
 #: Since Airflow 3.3 a trigger has ``on_kill``, called when somebody acts on the deferred task. Until then a trigger is
 #: cancelled alike for that and for a triggerer that shuts down.
-TRIGGERS_ARE_TOLD_OF_KILLS: Final = hasattr(BaseTrigger, "on_kill")
+TRIGGERS_HAVE_ON_KILL: Final = hasattr(BaseTrigger, "on_kill")
 
 
 def stored_connection(conn_id: str) -> Any | None:
     """
     Return a connection of Airflow's database, ``None`` where it does not exist or the database is out of reach.
 
-    Since Airflow 3 the hooks of a process that is not one of Airflow's components look into environment variables and
-    secrets backends alone. A task's supervisor has looked into the database, which the task may not.
+    Since Airflow 3 the hooks of a process that is not one of Airflow's components read environment variables and
+    secrets backends only. A task's supervisor has read the database, which the task may not.
 
     :param conn_id: the connection's ID
     """
@@ -516,7 +516,7 @@ def is_deferred(ti: Any) -> bool:
 
 def first_reschedule(context: Mapping[str, Any]) -> datetime | None:
     """
-    Return when a sensor that reschedules itself looked first, ``None`` if this is its first look.
+    Return when a sensor that reschedules itself poked first, ``None`` if this is its first poke.
 
     Airflow 3 asks the API, Airflow 2 has the database in the worker.
     """
@@ -529,9 +529,9 @@ def first_reschedule(context: Mapping[str, Any]) -> datetime | None:
 
     with create_session() as session:
         key = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": ti.map_index}
-        looks = session.query(TaskReschedule.start_date).filter_by(**key)
+        reschedules = session.query(TaskReschedule.start_date).filter_by(**key)
         # A clear begins anew, a retry does not.
-        attempts = looks.filter(TaskReschedule.try_number >= ti.max_tries - (ti.task.retries or 0) + 1)
+        attempts = reschedules.filter(TaskReschedule.try_number >= ti.max_tries - (ti.task.retries or 0) + 1)
         found: datetime | None = attempts.order_by(TaskReschedule.id).limit(1).scalar()
     return found
 
@@ -542,16 +542,16 @@ def is_resumed(ti: Any) -> bool:
     return bool(getattr(given, "next_method", None))
 
 
-#: Since Airflow 3.0 a task's links are made where it has run, right after that, and by nobody else. The operator is the
-#: mapped one where the task instance has failed before it got its arguments.
-LINKS_ARE_MADE_BY_THE_TASK: Final = AIRFLOW_V_3_0_PLUS
+#: Since Airflow 3.0 only the process of a task computes the task's links, right after the task has run. The operator is
+#: the mapped one if the task instance failed before it got its arguments.
+THE_TASK_COMPUTES_ITS_LINKS: Final = AIRFLOW_V_3_0_PLUS
 
 
 def is_deferral_timeout(next_method: str, next_kwargs: Mapping[str, Any] | None) -> bool:
     """
     Return whether a deferred task is resumed because Airflow's time for it is up, by the arguments of its resumption.
 
-    The exception that says so has a type of its own since Airflow 3.0, and is raised by the method that is to know.
+    The exception that says so has a type of its own since Airflow 3.0. Airflow raises it in ``resume_execution``.
     """
     return next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error")).lower()
 
@@ -567,7 +567,7 @@ def storage_path(path: str, conn_id: str | None = None) -> Any:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     try:
-        # Airflow 2.11 takes an explicit None for the word on it, and forgets the connection that the path names.
+        # Airflow 2.11 uses an explicit None in place of the connection that the path names.
         found = ObjectStoragePath(path, **({} if conn_id is None else {"conn_id": conn_id}))
         _ = found.fs
     except (ImportError, ValueError) as error:

@@ -1,8 +1,8 @@
 """
-What an exception carries when it leaves: not the variables of the functions that it came through.
+Exceptions leave this package without the variables of the functions that they came through.
 
-They hold rows and requests, and these hold a customer's data. A reporter of errors, such as Sentry, sends the variables
-along with the exception; some of Airflow's formatters print them.
+These variables hold rows and requests, which hold a customer's data. A reporter of errors, such as Sentry, sends them
+with the exception, and some of Airflow's formatters print them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["forget_variables"]
 
 def forget_variables(error: BaseException) -> None:
     """
-    Take from an exception, and from those that it came of, the variables of the functions that they came through.
+    Remove from an exception, and from its causes, the variables of the functions that they came through.
 
-    A :class:`~airflow_connect.api.errors.ConnectError` says all that helps: it leaves without a traceback and without
-    what it came of, which may quote a request. What is not an ``Exception``, such as a time-out, comes in the middle of
-    something else, and leaves without that. Others keep the lines of their tracebacks, and what they came of, unless
-    that is hidden (``raise … from None``).
+    A :class:`~airflow_connect.api.errors.ConnectError` says all that helps: it loses its traceback and its causes,
+    which may quote a request. What is not an ``Exception``, such as a time-out, interrupts something else, and loses
+    that context. Others keep the lines of their tracebacks, and their causes unless these are hidden
+    (``raise … from None``).
 
     :param error: an exception that has left the functions that it came through
     """
@@ -50,10 +50,10 @@ def _lines_alone(of: TracebackType | None) -> TracebackType | None:
     """Return a traceback without variables; a function that has not ended keeps them, and so is left out."""
     traceback.clear_frames(of)
     lines = [one for one in _entries(of) if not one.tb_frame.f_locals]
-    made: TracebackType | None = None
+    result: TracebackType | None = None
     for line in reversed(lines):
-        made = TracebackType(made, line.tb_frame, line.tb_lasti, line.tb_lineno)
-    return made
+        result = TracebackType(result, line.tb_frame, line.tb_lasti, line.tb_lineno)
+    return result
 
 
 def _entries(of: TracebackType | None) -> Iterator[TracebackType]:

@@ -245,7 +245,7 @@ _QUOTED: Final = 60
 
 
 def is_constant(value: Any) -> bool:
-    """Tell whether an argument is known when the Dag is read: no template, no output of a task and no function."""
+    """Return whether an argument is known when the Dag is read: no template, no output of a task and no function."""
     match value:
         case bool() | int() | float():
             return True
@@ -354,7 +354,7 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
 
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; 0 for a
         single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``; Amazon Connect gets the
         true values

@@ -54,7 +54,7 @@ with DAG(
         """Return what happened to each contact, in words."""
         lines = []
         for outcome in result["outcomes"]:
-            where = "in the second line" if outcome["went_on_as"] else "in the first line"
+            where = "in the second line" if outcome["transferred_to"] else "in the first line"
             lines.append(f"{outcome['contact_id']}: {outcome['state']} {where}")
         return lines
 

@@ -25,7 +25,7 @@ with DAG(
         contact_flow_id="f1000000-0000-4000-8000-000000000001",
         references={"What to do": "https://wiki.example.com/runbooks/{{ dag.dag_id }}"},
     ),
-    on_success_callback=ContactNotifier(scope="dag", action="end"),
+    on_success_callback=ContactNotifier(scope="dag", action="stop"),
     # [END howto_notifier]
     params={"fails": Param("nothing", enum=["nothing", "extract", "load", "publish"], title="What fails")},
     default_args={"retries": 1, "retry_delay": timedelta(seconds=1)},

@@ -9,7 +9,7 @@ import jinja2
 import pytest
 
 from airflow_connect._frames import forget_variables
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,13 +63,13 @@ def test_an_exception_that_is_not_expected_keeps_its_lines() -> None:
     assert told(error).count(MARKED) == 1  # the words of int(), which are not ours
 
 
-@pytest.mark.parametrize("kind", [LedgerError, TimeOut])
+@pytest.mark.parametrize("kind", [RecordError, TimeOut])
 def test_what_comes_in_the_middle_leaves_alone(kind: type[BaseException]) -> None:
     """The words of what it came of may hold a value; an error of ours has said what helps of them."""
     error = caught(because(kind))
     forget_variables(error)
     assert error.__cause__ is error.__context__ is None
-    assert (error.__traceback__ is None) == (kind is LedgerError)
+    assert (error.__traceback__ is None) == (kind is RecordError)
     assert MARKED not in told(error)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Argument", "arguments_of", "markdown", "named", "outcome_of", "summary_of"]
 
 #: Arguments whose field has another name, since Airflow's operators have a method of that name.
-_FIELDS: Final = {"dry_run": "asked_for_dry_run"}
+_FIELDS: Final = {"dry_run": "is_dry_run"}
 _PARAM: Final = re.compile(r"^:(param (\w+)|return|returns|raises (\w+)): ?(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
 _TEMPLATED: Final = re.compile(r"\s*\(templated\)|(?<=\()templated[,;] |[,;] templated(?=\))")
 _DEFAULT_IN_PARENTHESES: Final = re.compile(r"\s*\((?:default: (.+?))\)(?=\s|[.;,:]|$)")

@@ -77,17 +77,17 @@ WHEN = {
     ("ContactSensor", "SearchContacts"): "more than 10 contacts are open; the wait works without it",
     ("ContactNotifier", "CreateContact"): "no flow, task template or quick connect is named",
     ("ContactNotifier", "StartTaskContact"): "a flow, a task template or a quick connect is named",
-    ("ContactNotifier", "SearchContacts"): '`scope="dag"` or `action="end"`',
-    ("ContactNotifier", "DescribeContact"): '`scope="dag"` or `action="end"`',
-    ("ContactNotifier", "StopContact"): '`action="end"`',
+    ("ContactNotifier", "SearchContacts"): '`scope="dag"` or `action="stop"`',
+    ("ContactNotifier", "DescribeContact"): '`scope="dag"` or `action="stop"`',
+    ("ContactNotifier", "StopContact"): '`action="stop"`',
 }
 
 #: What arguments are about, in the order of the tables. What is not named here is the contact's, or of no group.
 GROUPS = {
     "Input": ["rows", "contact", "operation"],
-    "Identity": ["idempotency_key", "client_token", "repeat_unknown"],
+    "Identity": ["idempotency_key", "client_token", "retry_unknown"],
     "Checks": ["on_invalid", "on_duplicate", "on_changed_rows", "dry_run"],
-    "Pace": ["max_rate", "total_rate", "max_in_flight", "quota_timeout", "max_retry_time"],
+    "Pace": ["max_rate", "rate_quota", "max_in_flight", "quota_timeout", "max_retry_time"],
     "Results": ["results_path", "failed_rows_path"],
     "Failure": ["tolerated_failures", "tolerated_failure_percent"],
     "Waiting": [

@@ -14,8 +14,8 @@ This module knows no Airflow and no client. Its errors::
     │   └── IdempotencyError       the client token belongs to a request with other content
     ├── SetupError                 every request would fail: access, credentials, instance, endpoint, region
     ├── QuotaError                 wait or stop: too many active contacts
-    ├── InputError                 the rows to make contacts of cannot be read; nothing was sent
-    └── LedgerError                what becomes of the rows cannot be recorded, or what was recorded cannot be read
+    ├── InputError                 the rows cannot be read; nothing was sent
+    └── RecordError                what becomes of the rows cannot be recorded, or what was recorded cannot be read
 
 An error's text says what is wrong, where, and what to do next. It never holds what a contact holds: of the service's
 own words, everything that the request holds is struck out, except what identifies something
@@ -45,8 +45,8 @@ __all__ = [
     "InputError",
     "InvalidRequestError",
     "InvalidRowsError",
-    "LedgerError",
     "QuotaError",
+    "RecordError",
     "RequestError",
     "RetryableError",
     "RowsFailedError",
@@ -96,7 +96,7 @@ class ConnectError(Exception):
         self.request_id = request_id
         self.retry_after = retry_after
         self.may_have_happened = may_have_happened
-        #: How often the call was sent; set by whoever repeats it.
+        #: How often the call was sent; set by the code that retries it.
         self.attempts = 1
 
 
@@ -147,7 +147,7 @@ class InvalidRowsError(RequestError):
 
 
 class RowsRefusedError(RequestError):
-    """More rows of a bulk task failed than are tolerated, and none of them for a reason that passes."""
+    """More rows of a bulk task failed than are tolerated, and a retry of the task would not help any of them."""
 
 
 class SetupError(ConnectError):
@@ -161,23 +161,23 @@ class QuotaError(ConnectError):
     The service's reason is in the message and, where Amazon gives one, in :attr:`reason`.
     """
 
-    #: Amazon's reason as a code, ``None`` where it gives none.
+    #: Amazon's reason as a code, ``None`` if Amazon does not give one.
     reason: str | None = None
 
 
 class InputError(ConnectError):
     """
-    The rows to make contacts of cannot be read: no such file, no access, another encoding, an SQL error.
+    The rows of a bulk task cannot be read: no such file, no access, another encoding, an SQL error.
 
     Nothing was sent because of it. One bad row among good ones is not an ``InputError`` but that row's fault.
     """
 
 
-class LedgerError(ConnectError):
+class RecordError(ConnectError):
     """
     What becomes of the rows cannot be recorded (a full disk, no access), or the record is damaged.
 
-    No request is sent that is not on record. A contact whose outcome is not on record counts as unknown, and is sent
+    Each request is on record before it is sent. A contact whose outcome is not on record counts as unknown, and is sent
     again with the same client token.
     """
 
@@ -189,11 +189,11 @@ class _Sorted(NamedTuple):
 
 #: In place of :func:`_again`, which depends on the operation.
 _AGAIN: Final = "{again}"
-#: Where the call may have happened and the token does not prevent a second one.
+#: If the call may have happened, and the token does not prevent a second one.
 _NOT_BY_ITSELF: Final = (
-    "It is not known whether the customer was called, so the call is not repeated by itself: Amazon may forget the "
+    "It is not known whether the customer was called, so the call is not retried by itself: Amazon may forget the "
     "client token of a call that has ended, and would call a second time. Look for the contact in Amazon Connect; "
-    "repeat_unknown=True repeats such calls."
+    "retry_unknown=True retries such calls."
 )
 _THROTTLED: Final = (
     "Send fewer at a time (max_active_tis_per_dagrun or a pool), allow more time (max_retry_time), or ask AWS for "
@@ -202,7 +202,7 @@ _THROTTLED: Final = (
 _REFUSED: Final = "Change what the message names; the same request will be refused again."
 _CREDENTIALS: Final = "Check the credentials of the Amazon Web Services connection, and whether they have expired."
 _DENIED: Final = "Allow connect:{operation} on the instance and its contacts to the role or user of the connection."
-_INSTANCE: Final = "Check instance_id and region_name: the instance is not there."
+_INSTANCE: Final = "Check instance_id and region_name: the instance does not exist."
 _RESOURCE: Final = (
     "Check that these belong to the instance, and that they are IDs or ARNs, and not names: {resources}. Check "
     "instance_id and region_name."
@@ -214,9 +214,7 @@ _SAME_CONTENT: Final = (
     "Render the same values on every attempt (no now(), no try_number, no upstream data that changes), or, if a second "
     "contact is wanted, give another idempotency_key."
 )
-_OTHER_CONTENT: Final = (
-    f"Amazon Connect has a contact for this client token that was made from other content. {_SAME_CONTENT}"
-)
+_OTHER_CONTENT: Final = f"Amazon Connect created a contact with other content for this client token. {_SAME_CONTENT}"
 
 #: Codes on the wire, without their namespace. Those of CreateContact:
 #: https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateContact.html, those of every AWS service:
@@ -278,7 +276,7 @@ _NETWORK: Final = "Check the network, endpoint_url and region_name."
 _CONNECTION: Final = "Check the Amazon Web Services connection and botocore_config."
 
 #: botocore's exceptions by name, so that importing this module does not import botocore.
-#: The last column: whether the request may have left. Only of these is it known that it has not.
+#: The last column: whether the request may have left. It is known that it has not only where this says False.
 _BY_BOTOCORE_NAME: Final[Mapping[str, tuple[_Sorted, bool]]] = {
     "EndpointConnectionError": (_Sorted(RetryableError, _NETWORK), False),
     "ConnectTimeoutError": (_Sorted(RetryableError, _NETWORK), False),
@@ -314,20 +312,20 @@ _NO_CREDENTIALS_SERVICE: Final = _Sorted(
 _UNKNOWN_HOST: Final = _Sorted(
     SetupError, "The endpoint's name does not resolve. Check endpoint_url, region_name and the worker's DNS."
 )
-#: What the resolver says of a name that is not there; a resolver that does not answer says something else.
+#: What the resolver says of a name that does not exist; a resolver that does not answer says something else.
 _NO_SUCH_NAME: Final = frozenset(
     getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)
 )
-#: Causes, of urllib3 and Python, with which a connection was not made: not to the service, nor to a proxy.
+#: Causes, of urllib3 and Python, that say that the connection was not opened, neither to the service nor to a proxy.
 _NOT_CONNECTED: Final = frozenset({"NewConnectionError", "NameResolutionError", "gaierror", "ConnectTimeoutError"})
 
 
 @dataclass(slots=True)
 class Exchange:
     """
-    What a client's call has come to so far, kept by whoever makes the call.
+    What a client's call has come to so far. The caller keeps it.
 
-    :param requests: requests that were about to leave: botocore may repeat a call itself, if it is configured to
+    :param requests: requests that were about to leave: botocore may retry a call itself, if it is configured to
     :param status: the HTTP status of the last answer, ``None`` if none came to the last request
     :param headers: its headers, in lower case, if it is an error or cannot be read
     :param is_readable: whether its body can be an answer: empty, or one whole JSON object
@@ -347,7 +345,7 @@ def sort_error(
     """
     Return what an exception of botocore's client means.
 
-    An exception that nobody knows may have come after the request left: it counts as a call that may have happened.
+    An exception of an unknown class may have come after the request left: it counts as a call that may have happened.
 
     :param error: what the client raised
     :param operation: the operation that was called
@@ -367,7 +365,7 @@ def sort_error(
         found = answer_unreadable(operation, exchange, type(error).__name__)
     else:
         found = _sort_no_answer(error, operation, params, exchange)
-    # What came of earlier requests, nobody knows.
+    # It is not known what came of earlier requests.
     found.may_have_happened |= exchange.requests > 1
     return found
 
@@ -376,7 +374,7 @@ def client_missing(
     error: Exception, operation: type[Operation], params: Mapping[str, Any], *, answered_before: bool = False
 ) -> ConnectError:
     """
-    Return the error for a client that cannot be made, so that nothing was sent.
+    Return the error for a client that cannot be created, so that nothing was sent.
 
     :param error: what stands in the way
     :param operation: the operation that was to be called
@@ -388,7 +386,7 @@ def client_missing(
     if _is_of_botocore(error):  # also of the call that assumes a role
         return sort_error(error, operation, params, Exchange(answered_before=answered_before))
     name = type(error).__name__
-    message = f"Amazon Connect was not called: there is no client ({name}). {_CONNECTION}"
+    message = f"Amazon Connect was not called: its client cannot be created ({name}). {_CONNECTION}"
     return SetupError(message, operation=operation.name, code=name)
 
 
@@ -416,7 +414,7 @@ def answer_unreadable(operation: type[Operation], exchange: Exchange, raised: st
 
 def answer_cut_off(operation: type[Operation], response: Mapping[str, Any]) -> RetryableError:
     """
-    Return the error for an answer that says success and has not what it is about.
+    Return the error for an answer that says success and lacks what it is about.
 
     boto3 returns a body that breaks off as a success with nothing in it.
 
@@ -439,16 +437,16 @@ def content_changed(
     operation: str, changed: Sequence[str] = (), *, recorded_by: Mapping[str, Any] | None = None, exists: bool = False
 ) -> IdempotencyError:
     """
-    Return the error for a request whose contact was, or may have been, made from other content.
+    Return the error for a request whose contact was, or may have been, created with other content.
 
     :param operation: the API operation that is not called
     :param changed: the fields that differ, as far as they are known
     :param recorded_by: the task instance that called before: ``dag_id``, ``run_id``, ``task_id``, ``map_index``
         (default: an earlier attempt of the same one)
-    :param exists: whether it is known that the contact was made
+    :param exists: whether it is known that the contact was created
     """
     fields = f" Changed: {', '.join(changed)}." if changed else ""
-    what = "made a contact from other content" if exists else "may have made a contact from other content"
+    what = "created a contact with other content" if exists else "may have created a contact with other content"
     return IdempotencyError(
         f"{_who_called(recorded_by)} {what}; {operation} was not called.{fields} {_SAME_CONTENT}",
         operation=operation,
@@ -458,7 +456,7 @@ def content_changed(
 
 def result_unknown(operation: str) -> RequestError:
     """
-    Return the error for a call that an earlier attempt may have made, and that is not repeated by itself.
+    Return the error for a call that an earlier attempt may have sent, and that is not retried by itself.
 
     :param operation: the API operation that is not called
     """
@@ -474,25 +472,25 @@ def record_elsewhere(path: str) -> RequestError:
     """
     Return the error for an attempt that does not find what the attempt before it must have recorded.
 
-    :param path: the folder in which it looked
+    :param path: the folder that it read
     """
     return RequestError(
         "Nothing was called: an attempt before this one may have called, and left no record that this worker can see "
         f"in {path}. Look for the contact in Amazon Connect. Let results_path or [amazon_connect] results_path name a "
-        "folder that all workers share, such as one in an object store; repeat_unknown=True calls nevertheless.",
+        "folder that all workers share, such as one in an object store; retry_unknown=True calls nevertheless.",
         code="RecordElsewhere",
         may_have_happened=True,
     )
 
 
-def attempt_is_over(later: Mapping[str, Any] | None = None) -> LedgerError:
+def attempt_is_over(later: Mapping[str, Any] | None = None) -> RecordError:
     """
     Return the error for an attempt of a task instance that a later one has replaced.
 
     :param later: the header of the later attempt's record, ``None`` where it is not known
     """
     which = "A later attempt" if later is None else f"Attempt {later.get('try_number')}"
-    return LedgerError(
+    return RecordError(
         f"{which} of this task instance has begun since: Airflow took this worker for dead. This attempt sends nothing "
         "more, and leaves the summary, the progress and the file of failed rows to the later one.",
         code="AttemptIsOver",
@@ -506,11 +504,11 @@ def called_otherwise(operation: str, recorded_by: Mapping[str, Any], *, exists: 
     :param operation: the API operation that is not called
     :param recorded_by: the task instance that used it, as for :func:`content_changed`, with ``operation`` and
         ``region``
-    :param exists: whether it is known that the contact was made
+    :param exists: whether it is known that the contact was created
     """
     return IdempotencyError(
-        f"{_who_called(recorded_by)} {'made' if exists else 'may have made'} a contact of this idempotency_key with "
-        f"{recorded_by.get('operation')} in {recorded_by.get('region')}; {operation} was not called. If a second "
+        f"{_who_called(recorded_by)} {'created' if exists else 'may have created'} a contact of this idempotency_key "
+        f"with {recorded_by.get('operation')} in {recorded_by.get('region')}; {operation} was not called. If a second "
         "contact is wanted, give another idempotency_key.",
         operation=operation,
         code="IdempotencyException",
@@ -527,11 +525,11 @@ def _who_called(recorded_by: Mapping[str, Any] | None) -> str:
 
 
 def _again(operation: type[Operation], may_have_happened: bool) -> str:
-    """Say what sending the same request again does."""
-    if not operation.promise.repeats_unknown and may_have_happened:
+    """Return a sentence that says what happens if the same request is sent again."""
+    if not operation.promise.retries_unknown and may_have_happened:
         return _NOT_BY_ITSELF
     if operation.promise is operation.promise.EXACTLY_ONCE:
-        return "It can succeed if it is sent again; the same client token makes no second contact."
+        return "It can succeed if it is sent again; the same client token does not create a second contact."
     return "It can succeed if it is sent again."
 
 
@@ -587,9 +585,9 @@ def _by_code(
 ) -> _Sorted:
     found = _BY_CODE.get(code) or _by_status(status)
     if called != operation.name:
-        # A role is assumed before the call. What stands in its way, unless it passes, stands in every call's way.
+        # A role is assumed before the call. What prevents that prevents every call, unless it passes.
         if issubclass(found.error, RetryableError):
-            return _Sorted(RetryableError, _AGAIN)  # throttled or not, it says nothing about the operation's own rate
+            return _Sorted(RetryableError, _AGAIN)  # also if it was throttled: that is not the operation's own rate
         return _Sorted(SetupError, f"Check role_arn and what may assume it ({called}).")
     if code == "ResourceNotFoundException":
         named = [member for member in operation.identifying if member != "InstanceId" and params.get(member)]
@@ -602,20 +600,20 @@ def _by_code(
     return found
 
 
-#: What an error's code and a request's ID look like.
+#: The form of an error's code, and of a request's ID.
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z]{1,100}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
-#: Codes that say that an answer was not waited for, and nothing of what came of the call.
+#: Codes that say that nobody waited for the answer, and do not say what came of the call.
 _ABORTED: Final = frozenset({"RequestTimeout", "RequestTimeoutException", "RequestAbortedException"})
 
 
 def _may_have_happened(status: int | None) -> bool:
-    """Tell whether the service may have carried out a call that was answered so; 408 is a gateway's."""
+    """Return whether the service may have carried out a call with this status; gateways answer 408."""
     return status is None or status < 400 or status == 408 or status >= 500
 
 
 def _by_status(status: int | None) -> _Sorted:
-    """Sort a code that no table has, as services add some."""
+    """Sort a code that the table does not have: services add codes."""
     if status is None or status >= 500 or status in {408, 409, 425}:
         return _Sorted(RetryableError, _AGAIN)
     if status == 429:

@@ -3,8 +3,8 @@ Amazon Connect's contact events, as EventBridge and SQS deliver them.
 
 https://docs.aws.amazon.com/connect/latest/adminguide/contact-events.html
 
-Events come on a best effort basis, in no order, and now and then twice: what must not be missed is asked for. As
-Amazon asks, what is not known here (types of events, fields) is ignored. This module knows no Airflow and no client::
+Amazon delivers events on a best effort basis: in any order, and sometimes twice. Poll what must not be missed. Types of
+events and fields that are not known here are ignored, as Amazon demands. This module knows no Airflow and no client::
 
     an SQS message ─► the event in its body ─► ContactEvent
 """
@@ -29,13 +29,13 @@ DETAIL_TYPE: Final = "Amazon Connect Contact Event"
 
 
 class NotAContactEventError(ValueError):
-    """A message is not a contact event of Amazon Connect: the rule or the queue is another one than was meant."""
+    """A message is not a contact event of Amazon Connect: check the rule and the queue."""
 
 
 class ContactEventType(enum.StrEnum):
     """What happened to the contact."""
 
-    #: It was made, or goes on as this one after a transfer.
+    #: It was created, or another contact was transferred to it.
     INITIATED = "INITIATED"
     #: Its media or its flow has begun.
     CONNECTED_TO_SYSTEM = "CONNECTED_TO_SYSTEM"
@@ -64,7 +64,7 @@ class ContactEvent:
 
     :param id: EventBridge's identifier of the event; the same if it is delivered twice
     :param type: what happened
-    :param time: when the event was made
+    :param time: when the event was created
     :param contact_id: the contact
     :param instance_arn: the instance's Amazon Resource Name
     :param region: the AWS region
@@ -76,7 +76,7 @@ class ContactEvent:
     :param related_contact_id: the contact that this one belongs to
     :param queue_id: the queue
     :param agent_id: the agent
-    :param initiated: when the contact was made
+    :param initiated: when the contact was created
     :param scheduled: when its flow is to start
     :param enqueued: when it came into the queue
     :param connected_to_agent: when the agent got it

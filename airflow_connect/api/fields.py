@@ -1,13 +1,13 @@
 """
 One argument of an author, checked, as one value of Amazon Connect's API.
 
-A converter per parameter, made of botocore's model of Amazon Connect: lengths, enumerations, patterns and required
-members are read from there. Where authors may write shorter, or Amazon's documentation says more than the model, the
-converter is written here. What binds several parameters is in :mod:`airflow_connect.api.operations`. This module knows
-no Airflow, no client and no network.
+A converter for each parameter, derived from botocore's model of Amazon Connect: it has the lengths, enumerations,
+patterns and required members. If authors may write shorter, or Amazon's documentation says more than the model, the
+converter is written here. Rules that bind several parameters are in :mod:`airflow_connect.api.operations`. This module
+knows no Airflow, no client and no network.
 
-**Text.** Wherever Amazon Connect takes text, and wherever a template over rows or a key puts a value into text, the
-scalars that upstream data holds are taken too and written in one form (:func:`text_of`):
+**Text.** If Amazon Connect takes text, or a template over rows or a key puts a value into text, the scalars that
+upstream data holds are taken too and written in one form (:func:`text_of`):
 
 =====================  ==================================================================================
 given                  sent
@@ -28,10 +28,10 @@ numpy, pandas scalar   as the Python value that it stands for
 =====================  ==================================================================================
 
 ``None``, NaN, ``pandas.NA`` and ``NaT`` mean *not given*: the attribute, reference or parameter is left out, and within
-other text there is nothing in its place. Everything else is refused: lists, dicts, other bytes, durations, infinities,
+other text its place stays empty. Everything else is refused: lists, dicts, other bytes, durations, infinities,
 numbers of more than 4,000 digits, any other object.
 
-**Numbers and booleans** are also taken as the text that a template makes of them: ``"30"``, ``"true"``. **Times** are
+**Numbers and booleans** are also taken as the text that a template renders: ``"30"``, ``"true"``. **Times** are
 taken as a date, a datetime, ISO 8601 text or epoch seconds; without a time zone they are UTC.
 """
 
@@ -112,12 +112,12 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_:-]{1,64}")
 # Types of references that consist of a value.
 _VALUE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL")
 
-# Longer numbers are no data. Python refuses to write integers of more than 4,300 digits, and of a Decimal like
+# Longer numbers are not data. Python refuses to write integers of more than 4,300 digits, and of a Decimal like
 # 1E+999999999 the plain notation would fill the memory.
 _NUMBER_MAX_DIGITS: Final = 4_000
 _NUMBER_MAX_BITS: Final = int(_NUMBER_MAX_DIGITS * math.log2(10))
 
-#: How Python and pandas write a value that is missing: as a key, it would make one contact of all that have none.
+#: How Python and pandas write a missing value: as a key, it would create one contact for all rows without a key.
 MISSING: Final = frozenset({"None", "nan", "NaN", "NaT", "<NA>"})
 
 #: Control characters: those of ASCII, and those that ISO 8859 adds.
@@ -140,7 +140,7 @@ class Fault(NamedTuple):
     One thing that is wrong with a request.
 
     :param field: where, as a path: ``attributes.order``, ``references['Due date'].Value``
-    :param rule: what Amazon Connect asks for there
+    :param rule: what Amazon Connect demands there
     :param given: what was found instead: a length, a count or a type, never the content
     """
 
@@ -179,8 +179,8 @@ def converter(shape: Shape) -> Converter:
     with _compiling:
         if shape.name not in _converters:
             _converters[shape.name] = itself
-            make = _BY_SHAPE.get(shape.name) or _BY_TYPE[shape.type_name]
-            _converters[shape.name] = make(shape)
+            compile_ = _BY_SHAPE.get(shape.name) or _BY_TYPE[shape.type_name]
+            _converters[shape.name] = compile_(shape)
         return _converters[shape.name]
 
 
@@ -214,9 +214,9 @@ class Written(float):
 
 class NotTextError(TypeError):
     """
-    A value has no form as text.
+    A value cannot be written as text.
 
-    :param value: the value, of which the message tells the type and the size alone
+    :param value: the value; the message names its type and size only
     """
 
     def __init__(self, value: Any) -> None:
@@ -260,7 +260,7 @@ def _time_of_numpy(value: Any, kind: str) -> Any:
 
 
 def is_absent(value: Any) -> bool:
-    """Tell whether a value says that nothing is given: ``None``, NaN, ``pandas.NA`` or ``NaT``."""
+    """Return whether a value says that nothing is given: ``None``, NaN, ``pandas.NA`` or ``NaT``."""
     return value is None or _plain(value) is ABSENT
 
 
@@ -358,7 +358,7 @@ def _characters(count: float) -> str:
 
 
 def describe(value: Any) -> str:
-    """Describe a value without telling it."""
+    """Return the type and size of a value, without its content."""
     if isinstance(value, str):
         return f"text of {_characters(len(value))}"
     if isinstance(value, Mapping):
@@ -404,7 +404,7 @@ _OF_ONE_LINE: Final = ("Arn", "Id", "Key", "Name", "Token")
 
 
 def _control(*, one_line: bool) -> Callable[[str, str, list[Fault]], None]:
-    """Return a check that a text has no control characters, but those of several lines where it may have such."""
+    """Return a check that a text does not have control characters, except those of lines in a text of several lines."""
     pattern, rule = (_CONTROL, _NO_CONTROL) if one_line else (_CONTROL_IN_LINES, _NO_CONTROL_IN_LINES)
 
     def check(text: str, path: str, faults: list[Fault]) -> None:
@@ -422,13 +422,14 @@ _SHOWS_NOTHING: Final = " \u2800\u115f\u1160\u3164\uffa0"
 
 
 def _name(shape: Shape) -> Converter:
-    """Make the converter of a contact's name, which agents see in their list: one that shows nothing is refused."""
+    """Return the converter of a contact's name, which agents see: a name that shows nothing is refused."""
     string = _string(shape)
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         text = string(value, path, faults)
         if text is not ABSENT and not any(one.isprintable() and one not in _SHOWS_NOTHING for one in text):
-            faults.append(Fault(path, "must not be blank; leave it out where there is no name", describe(text)))
+            rule = "must not be blank; leave it out if the contact does not have a name"
+            faults.append(Fault(path, rule, describe(text)))
         return text
 
     return convert
@@ -438,7 +439,7 @@ def _string(shape: Shape) -> Converter:
     least: int = shape.metadata.get("min", 0)
     most: int | float = shape.metadata.get("max", math.inf)
     matches = _pattern(shape.metadata.get("pattern"))
-    is_id = shape.name.endswith("Id") and shape.name != "ContactId"  # a contact's name is not what anybody gives
+    is_id = shape.name.endswith("Id") and shape.name != "ContactId"  # nobody gives a contact's name in place of its ID
     control = _control(one_line=shape.name.endswith(_OF_ONE_LINE))
     if shape.metadata.get("enum"):
         return choice(tuple(shape.metadata["enum"]))
@@ -468,8 +469,8 @@ def _pattern(pattern: str | None) -> Callable[[str], bool] | None:
     Compile a pattern of the model: a part of the text has to match, and ``$`` is its very end.
 
     Some patterns of the model are escaped twice (``\\+[1-9]\\d{1,14}$`` of a phone number) and would refuse every
-    value; none of Amazon Connect's asks for a backslash. One that Python cannot compile is not checked: the service
-    does.
+    value; Amazon Connect's patterns do not demand a backslash. A pattern that Python cannot compile is left to the
+    service.
 
     https://smithy.io/2.0/spec/constraint-traits.html#pattern-trait
     """
@@ -486,13 +487,13 @@ def _pattern(pattern: str | None) -> Callable[[str], bool] | None:
 
 
 def choice(choices: tuple[str, ...]) -> Converter:
-    """Make the converter of a text that is one of a few."""
+    """Return the converter of a text that is one of a few."""
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         text = _text(value, path, faults)
         if text is ABSENT or text in choices:
             return text
-        # Shown when it is one of the choices in other letters: such a word is an author's, and tells of nobody.
+        # Shown if it is one of the choices in other letters: such a word is an author's, and not a customer's.
         given = repr(text) if text.upper() in choices else describe(value)
         faults.append(Fault(path, f"must be {', '.join(choices[:-1])} or {choices[-1]}", given))
         return ABSENT
@@ -613,8 +614,9 @@ def _client_token(shape: Shape) -> Converter:
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         text = string(value, path, faults)
         if text == "":
-            # The model allows it, but it is what a template leaves behind that found nothing.
-            faults.append(Fault(path, "must not be empty: without a token each attempt makes a contact", "empty text"))
+            # The model allows it, but it is what a template without a value renders.
+            rule = "must not be empty: without a token each attempt creates a contact"
+            faults.append(Fault(path, rule, "empty text"))
         return text
 
     return convert
@@ -639,7 +641,7 @@ def _whole_number(least: int, most: int, rule: str) -> Converter:
         if plain is ABSENT:
             return plain
         if isinstance(plain, str) and re.fullmatch("-?[0-9]{1,20}", plain.strip(), re.ASCII):
-            plain = int(plain)  # a template makes text of every number
+            plain = int(plain)  # a template renders every number as text
         number = isinstance(plain, (int, float, Decimal)) and not isinstance(plain, bool)
         if number and least <= plain <= most and plain == int(plain):
             return int(plain)
@@ -705,7 +707,7 @@ def _blob(shape: Shape) -> Converter:
 
 
 def _epoch(value: Any) -> int | None:
-    """Return a point in time as epoch seconds, ``None`` if it is none; UTC where no time zone is given."""
+    """Return a point in time as epoch seconds, ``None`` if it is something else; UTC if it has no time zone."""
     if isinstance(value, str):
         text = value.strip()
         if _EPOCH.fullmatch(text):
@@ -721,7 +723,7 @@ def _epoch(value: Any) -> int | None:
         value = datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return None
-    # Compared first: infinities and numbers of a million digits have no floor worth computing.
+    # Compared first: the floor of infinities and of numbers of a million digits cannot be computed in time.
     return math.floor(value) if _EPOCH_RANGE.start <= value < _EPOCH_RANGE.stop else None
 
 
@@ -744,7 +746,7 @@ def _time(value: Any, path: str, faults: list[Fault]) -> Any:
 
 
 def _refuse(value: Any, path: str, rule: str, faults: list[Fault]) -> Any:
-    """Refuse what is no map or list, unless it says that nothing is given."""
+    """Refuse what is not a map or list, unless it says that nothing is given."""
     if _plain(value) is not ABSENT:
         faults.append(Fault(path, rule, describe(value)))
     return ABSENT
@@ -838,7 +840,7 @@ def _user_info(shape: Shape) -> Converter:
 
 
 def _entries(value: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
-    """Yield keys and values; a key whose class makes another text of it, such as a ``StrEnum``, as plain text."""
+    """Yield keys and values; a key of a class with a text of its own, such as a ``StrEnum``, as plain text."""
     for key, item in value.items():
         yield text_of(key) if isinstance(key, str) else key, item
 
@@ -938,7 +940,7 @@ def _reference(shape: Shape) -> Converter:
             faults.append(Fault(f"{path}.Type", "is required", "nothing"))
         given = _plain(value.get("Value"))
         if given is ABSENT:
-            # A file is named by its ARN; any other reference without a value is none.
+            # A file is named by its ARN; any other reference without a value is left out.
             by_arn = "Arn" in converted and converted.get("Type") not in _VALUE_TYPES
             return converted if by_arn and "Type" in converted else ABSENT
         if "Type" not in converted:
@@ -995,7 +997,7 @@ def _is_url(text: str) -> bool:
         return False
     try:
         parts = urlsplit(text)
-        _ = parts.port  # the property raises for a port that is none
+        _ = parts.port  # the property raises if the port is not a number
         return bool(parts.hostname)
     except ValueError:
         return False
@@ -1015,7 +1017,7 @@ def _is_email_address(text: str) -> bool:
 
 
 #: Signs that the model's pattern allows and an address has only in quotes, ``mailto:…``, ``ftp://…@…``, ``<…>``, and
-#: those that no host has: ``…@…?subject=…``.
+#: those that a host cannot have: ``…@…?subject=…``.
 _NOT_IN_ADDRESS: Final = re.compile(r"[:;,<>()\[\]\\\"]|@.*[?/#%&=]")
 
 

@@ -1,12 +1,12 @@
 """
-Deterministic client tokens: what identifies a contact that is to be made.
+Deterministic client tokens: what identifies a contact that is to be created.
 
-Amazon Connect makes one contact for one client token. The token is derived from the task instance (or from a business
-key) and not from chance, so that it is the same on a retry, after a clear, for a worker that died after the request
-left, and for a zombie.
+Amazon Connect creates one contact for one client token. The token is derived from the task instance (or from a business
+key) and is not random, so that it is the same on a retry, after a clear, for a worker that died after the request left,
+and for a zombie.
 
-What makes two requests the same contact is (Region, instance, operation, key). Each of them is in the token: how Amazon
-compares the tokens of two operations or of an instance's replicas is not documented.
+Two requests are the same contact if they have the same Region, instance, operation and key. Each of them is in the
+token: Amazon does not document how it compares the tokens of two operations or of an instance's replicas.
 
 This module knows no Airflow and no client.
 """
@@ -54,7 +54,7 @@ def token_for_task(
     :param run_id: the Dag run; a new run is a new contact
     :param task_id: the task
     :param map_index: the index of a mapped task instance, -1 for a task that is not mapped
-    :param more: what tells several calls of one task instance apart
+    :param more: what several calls of one task instance differ in
     """
     return _hash("task", region, instance_id, operation, dag_id, run_id, task_id, map_index, *more)
 
@@ -63,7 +63,7 @@ def token_for_key(region: str, instance_id: str, operation: str, idempotency_key
     """
     Return the client token of a business key, 64 hexadecimal digits.
 
-    One contact is made for one key, Region, instance and operation.
+    One contact is created for one key, Region, instance and operation.
 
     :param region: as for :func:`token_for_task`
     :param instance_id: the Amazon Connect instance
@@ -87,14 +87,14 @@ def token_for_row(
     """
     Return the client token of a row that has no key, 64 hexadecimal digits.
 
-    It follows from the contact that the row makes, not from where the row stands nor from columns that the contact
-    does not use, so that rows may be added and change places.
+    It is derived from the contact that the row renders, and neither from the row's number nor from columns that the
+    contact does not use, so that rows may be added and change places.
 
     :param region: as for :func:`token_for_task`
     :param instance_id: the Amazon Connect instance
     :param operation: the API operation that gets the token
     :param dag_id: the Dag
-    :param run_id: the Dag run; a new run makes new contacts
+    :param run_id: the Dag run; a new run creates new contacts
     :param task_id: the task
     :param map_index: the index of a mapped task instance, -1 for a task that is not mapped
     :param digest: the :func:`request_digest` of the row's request
@@ -124,7 +124,7 @@ def content_digests(client_token: str, params: Mapping[str, Any]) -> dict[str, s
     """
     Return a short digest of each field of a request, by the field's path.
 
-    Attributes and references are told apart one by one. A digest has 32 bits and depends on the token: enough to
+    Each attribute and each reference has a digest of its own. A digest has 32 bits and depends on the token: enough to
     see that a field has changed. It does not hide a value of which there are few: whoever reads it can test a guess.
 
     :param client_token: the token that the request is sent with

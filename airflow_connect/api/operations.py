@@ -3,16 +3,16 @@ The operations of Amazon Connect that this package calls: one class for each, wh
 
 Parameters and the rules that bind several of them, what a complete answer has, which parameters identify something (and
 may therefore be quoted in a message), whether it creates a contact, and what its client token promises. Hook, errors,
-bulk and the documentation ask the class; no other place lists operations or their members. To add an operation, add its
-class here.
+bulk and the documentation read the class; no other place lists operations or their members. To add an operation, add
+its class here.
 
 An instance of a class is one request, checked in full, as the JSON of Amazon Connect's API::
 
     CreateContact(instance_id="…", channel="TASK", name="Call back", attributes={"order": 17}).params()
     StartTaskContact(instance_id="…", name="Call back", contact_flow_id="…").params()
 
-What an argument may be alone is in :mod:`airflow_connect.api.fields`; here is what binds several, one function per rule
-of Amazon's documentation. This module knows no Airflow, no client and no network.
+The rules of one argument are in :mod:`airflow_connect.api.fields`; those that bind several are here, one function for
+each rule of Amazon's documentation. This module knows no Airflow, no client and no network.
 """
 
 from __future__ import annotations
@@ -80,19 +80,19 @@ _ROUTED_REFERENCE_TYPES: Final = ("URL", "NUMBER", "STRING", "DATE", "EMAIL")
 
 
 class Promise(enum.Enum):
-    """What happens when a call that may have happened is sent again with the same request."""
+    """What happens if a call that may have happened is sent again with the same request."""
 
-    #: The operation has no client token and needs none: done twice, it does what it does once.
+    #: The operation does not have a client token, and does not need one: a second call changes nothing.
     REPEATABLE = "repeatable"
-    #: The same client token creates no second contact for as long as Amazon remembers it.
+    #: The same client token does not create a second contact for as long as Amazon remembers it.
     EXACTLY_ONCE = "exactly once while Amazon remembers the client token"
     #: The client token is forgotten when its contact ends, and would create another one then. A call whose result is
-    #: unknown is never repeated by itself.
+    #: unknown is never retried by itself.
     AT_MOST_ONCE = "at most once"
 
     @property
-    def repeats_unknown(self) -> bool:
-        """Whether a call whose result is unknown is repeated by itself."""
+    def retries_unknown(self) -> bool:
+        """Whether a call whose result is unknown is retried by itself."""
         return self is not Promise.AT_MOST_ONCE
 
 
@@ -116,7 +116,7 @@ class Operation:
     ``promise``
         what its client token promises, a :class:`Promise`
     ``words``
-        the parameters that are one of a few words, so that a Dag that has another one can be told when it is read
+        the parameters that are one of a few words, so that another word is refused when the Dag is read
     ``quota``
         the error code that says that a quota is used up which is not a rate, and what the quota counts
 
@@ -132,11 +132,11 @@ class Operation:
     words: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     quota: ClassVar[tuple[str, str]] = ("ServiceQuotaExceededException", "active contacts")
 
-    #: Required parameters that are asked for by ``_check_together``, since what they may be depends on others.
+    #: Required parameters that ``_check_together`` demands, since what they may be depends on others.
     _conditional: ClassVar[frozenset[str]] = frozenset()
     #: Converters of parameters that the model allows more than the operation does.
     _converters: ClassVar[Mapping[str, Converter]] = {}
-    #: By parameter, its name in the API and its converter; and the required ones. Made when first needed.
+    #: By parameter, its name in the API and its converter; and the required ones. Compiled when first needed.
     _compiled: ClassVar[tuple[dict[str, tuple[str, Converter]], tuple[tuple[str, str], ...]] | None] = None
 
     __slots__ = ("_arguments",)
@@ -155,7 +155,7 @@ class Operation:
 
     @classmethod
     def short_name(cls) -> str:
-        """Return the name without ``Contact``, by which a bulk task asks for it: ``create``, ``start_task``."""
+        """Return the name without ``Contact``, by which a bulk task names it: ``create``, ``start_task``."""
         return cls.method().removesuffix("_contact")
 
     @classmethod
@@ -204,7 +204,7 @@ class Operation:
         for name, value in arguments.items():
             entry = converters.get(name)
             if entry is None:
-                rule = f"no such parameter; {cls.name} takes {', '.join(converters)}"
+                rule = f"unknown parameter; {cls.name} takes {', '.join(converters)}"
                 faults.append(Fault(key_path("", name), rule, describe(value)))
                 continue
             if value is None:
@@ -272,7 +272,7 @@ class CreateContact(Operation):
     :param user_info: the user's ID or ``{"UserId": …}``; required for EMAIL with ``OUTBOUND`` or ``AGENT_REPLY``
     :param initiate_as: ``CONNECTED_TO_USER``, or for a TASK ``COMPLETED``
     :param expiry_duration_in_minutes: a whole number of minutes, at least 1
-    :param client_token: 1 to 500 characters; the same token makes the same contact
+    :param client_token: 1 to 500 characters; the same token is the same contact
     """
 
     parameters = (
@@ -354,7 +354,7 @@ class StartTaskContact(Operation):
     :param previous_contact_id: a contact whose attributes this one shares; at most 12 contacts in a chain
     :param related_contact_id: a contact whose attributes are copied
     :param attachments: up to 5 of ``{"FileName": …, "S3Url": presigned URL}``
-    :param client_token: 1 to 500 characters; the same token makes the same contact
+    :param client_token: 1 to 500 characters; the same token is the same contact
     """
 
     parameters = (
@@ -580,7 +580,7 @@ class UntagContact(Operation):
 
 class TransferContact(Operation):
     """
-    Transfer a TASK or EMAIL contact that has not ended; what goes on is a new contact.
+    Transfer a TASK or EMAIL contact that has not ended; a new contact takes its place.
 
     https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
 
@@ -589,7 +589,7 @@ class TransferContact(Operation):
     :param contact_flow_id: the flow that takes it: an inbound, transfer-to-agent or transfer-to-queue flow
     :param queue_id: the queue, if it goes to one
     :param user_id: the user, if it goes to one; not together with ``queue_id``
-    :param client_token: 1 to 500 characters; the same token makes the same transfer
+    :param client_token: 1 to 500 characters; the same token is the same transfer
     """
 
     parameters = ("instance_id", "contact_id", "contact_flow_id", "queue_id", "user_id", "client_token")
@@ -708,7 +708,7 @@ def operation_named(name: str) -> type[Operation]:
 
 
 def operations_for_rows() -> dict[str, type[Operation]]:
-    """Return the operations that create a contact from a row, by the name that a bulk task asks for them by."""
+    """Return the operations that create a contact from a row, by the name that a bulk task gives them."""
     return {operation.short_name(): operation for operation in operations() if operation.creates_contact}
 
 
@@ -741,7 +741,7 @@ def _texts(value: Any, shape: Shape | None) -> Iterator[str]:
     Yield every value in a value, and every key that may be data.
 
     Short keys (``order``) and short words of the model (``TASK``) stand in many of the service's sentences, and say
-    nothing of anybody.
+    nothing about a customer.
     """
     if isinstance(value, Mapping):
         members = shape.members if shape is not None and shape.type_name == "structure" else {}

@@ -52,9 +52,9 @@ class OutcomeState(enum.StrEnum):
     STOPPED = "stopped"
     #: Nobody completed it in time.
     EXPIRED = "expired"
-    #: It was handed on, and what it went on as cannot be found.
+    #: It was transferred, and the contact it was transferred to cannot be found.
     TRANSFERRED = "transferred"
-    #: Something broke, or there never was such a contact.
+    #: Something broke, or the contact never existed.
     FAILED = "failed"
     #: A call that the customer did not answer.
     NOT_ANSWERED = "not_answered"
@@ -75,7 +75,7 @@ _BY_REASON: Final[Mapping[str, OutcomeState]] = {
     "THIRD_PARTY_DISCONNECT": OutcomeState.COMPLETED,
     "CONTACT_FLOW_DISCONNECT": OutcomeState.COMPLETED,
     "BARGED": OutcomeState.COMPLETED,
-    # Any reason that has no name of its own; a task that was made as completed has it.
+    # Any reason without a name of its own; a task that was created as completed has it.
     "OTHER": OutcomeState.COMPLETED,
     "API": OutcomeState.STOPPED,
     "DISCARDED": OutcomeState.STOPPED,
@@ -91,7 +91,7 @@ _BY_REASON: Final[Mapping[str, OutcomeState]] = {
 }
 #: Missing contacts that a message names.
 _MOST_NAMED: Final = 10
-#: Reasons after which a contact does not go on as another one: it needs no second look.
+#: Reasons that a contact that was transferred does not have, so that it need not be read again.
 _FINAL: Final = frozenset(
     {
         "AGENT_COMPLETED",
@@ -110,86 +110,86 @@ _FINAL: Final = frozenset(
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
     """
-    What became of a contact. Where it was transferred, all but ``contact_id`` is of what it was transferred to.
+    What became of a contact. If it was transferred, all but ``contact_id`` is about the contact it was transferred to.
 
     :param contact_id: the contact that was awaited
     :param state: how it ended
-    :param disconnect_reason: Amazon's word for it: ``AGENT_COMPLETED``; ``None`` where there is none
-    :param agent: the ID of the user who took it, ``None`` if nobody did
-    :param queue: the ID of the queue it waited in last, ``None`` if in none
-    :param initiated: when it was made
-    :param connected: when the agent took it, ``None`` if nobody did
+    :param disconnect_reason: Amazon's word for it: ``AGENT_COMPLETED``; ``None`` if it does not have one
+    :param agent_id: the ID of the user who took it, ``None`` if nobody did
+    :param queue_id: the ID of the queue it waited in last, ``None`` if it was in none
+    :param initiated: when it was created
+    :param connected_to_agent: when the agent took it, ``None`` if nobody did
     :param ended: when it ended
-    :param wait_seconds: from its start (when it was made or, if it was scheduled, its time) until an agent took it
+    :param wait_seconds: from its start (when it was created or, if it was scheduled, its time) until an agent took it
     :param handle_seconds: from when an agent took it until it ended
     :param attributes: all its attributes, which are customers' data
-    :param went_on_as: the contact it was transferred to in the end, ``None`` if it was not
+    :param transferred_to: the contact it was transferred to in the end, ``None`` if it was not
     """
 
     contact_id: str
     state: OutcomeState
     disconnect_reason: str | None = None
-    agent: str | None = None
-    queue: str | None = None
+    agent_id: str | None = None
+    queue_id: str | None = None
     initiated: datetime | None = None
-    connected: datetime | None = None
+    connected_to_agent: datetime | None = None
     ended: datetime | None = None
     wait_seconds: float | None = None
     handle_seconds: float | None = None
     # Not in the repr: a repr is what ends up in logs.
     attributes: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
-    went_on_as: str | None = None
+    transferred_to: str | None = None
 
     def as_dict(self, attributes: Iterable[str] = ()) -> dict[str, Any]:
         """
         Return the outcome as JSON can have it, times as text (ISO 8601, UTC).
 
-        :param attributes: the names of the attributes to tell, or :data:`ALL_ATTRIBUTES`; one that the contact has not
-            is left out
+        :param attributes: the names of the attributes to include, or :data:`ALL_ATTRIBUTES`; one that the contact does
+            not have is left out
         """
         wanted = self.attributes if attributes == ALL_ATTRIBUTES else dict.fromkeys(attributes)
         return {
             "contact_id": self.contact_id,
             "state": str(self.state),
             "disconnect_reason": self.disconnect_reason,
-            "agent": self.agent,
-            "queue": self.queue,
+            "agent_id": self.agent_id,
+            "queue_id": self.queue_id,
             "initiated": _text(self.initiated),
-            "connected": _text(self.connected),
+            "connected_to_agent": _text(self.connected_to_agent),
             "ended": _text(self.ended),
             "wait_seconds": self.wait_seconds,
             "handle_seconds": self.handle_seconds,
-            "went_on_as": self.went_on_as,
+            "transferred_to": self.transferred_to,
             "attributes": {name: value for name, value in self.attributes.items() if name in wanted},
         }
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """
-        Return the outcome that :meth:`as_dict` told, as far as it told it.
+        Return the outcome of what :meth:`as_dict` returned, with the attributes that it included.
 
-        :param told: what it returned
+        :param values: what it returned
         """
         return cls(
-            told["contact_id"],
-            OutcomeState(told["state"]),
-            told["disconnect_reason"],
-            told["agent"],
-            told["queue"],
-            _time(told["initiated"]),
-            _time(told["connected"]),
-            _time(told["ended"]),
-            told["wait_seconds"],
-            told["handle_seconds"],
-            attributes=told["attributes"],
-            went_on_as=told["went_on_as"],
+            values["contact_id"],
+            OutcomeState(values["state"]),
+            values["disconnect_reason"],
+            values["agent_id"],
+            values["queue_id"],
+            _time(values["initiated"]),
+            _time(values["connected_to_agent"]),
+            _time(values["ended"]),
+            values["wait_seconds"],
+            values["handle_seconds"],
+            attributes=values["attributes"],
+            transferred_to=values["transferred_to"],
         )
 
     def of(self, contact_id: str) -> Self:
-        """Return this outcome as that of the contact which went on as this one."""
+        """Return this outcome as that of a contact which was transferred to this one."""
         if contact_id == self.contact_id:
             return self
-        return dataclasses.replace(self, contact_id=contact_id, went_on_as=self.contact_id)
+        return dataclasses.replace(self, contact_id=contact_id, transferred_to=self.contact_id)
 
 
 def outcome_of(contact: Mapping[str, Any]) -> Outcome | None:
@@ -208,10 +208,10 @@ def outcome_of(contact: Mapping[str, Any]) -> Outcome | None:
         contact["Id"],
         _state(contact.get("Channel"), reason),
         disconnect_reason=reason,
-        agent=agent.get("Id"),
-        queue=(contact.get("QueueInfo") or {}).get("Id"),
+        agent_id=agent.get("Id"),
+        queue_id=(contact.get("QueueInfo") or {}).get("Id"),
         initiated=contact.get("InitiationTimestamp"),
-        connected=connected,
+        connected_to_agent=connected,
         ended=ended,
         wait_seconds=_seconds(contact.get("ScheduledTimestamp") or contact.get("InitiationTimestamp"), connected),
         handle_seconds=_seconds(connected, ended),
@@ -231,21 +231,21 @@ def _state(channel: str | None, reason: str | None) -> OutcomeState:
 
 def contact_may_go_on(outcome: Outcome) -> bool:
     """
-    Return whether the contact may have gone on as another one, so that its associated contacts are worth a call.
+    Return whether the contact may have been transferred, so that its associated contacts have to be read.
 
-    Amazon documents ``TRANSFERRED`` for e-mails only, so that every reason is asked about that is not clearly an end.
+    Amazon documents ``TRANSFERRED`` for e-mails only: after every other reason that may mean a transfer they are read.
     """
     return outcome.disconnect_reason not in _FINAL
 
 
 def unknown_contact(contact_id: str) -> Outcome:
-    """Return the outcome of an ID for which the instance has no contact."""
+    """Return the outcome of an ID that the instance does not know."""
     return Outcome(contact_id, OutcomeState.FAILED)
 
 
 def is_missing(outcome: Mapping[str, Any]) -> bool:
     """
-    Return whether an outcome is that of an ID for which the instance has no contact.
+    Return whether an outcome is that of an ID that the instance does not know.
 
     :param outcome: what :meth:`Outcome.as_dict` returns
     """
@@ -254,11 +254,11 @@ def is_missing(outcome: Mapping[str, Any]) -> bool:
 
 def missing_in_words(contact_ids: Sequence[str], instance_id: str, total: int) -> str:
     """
-    Return what to tell of contacts that do not exist, and what to do.
+    Return a message about contacts that do not exist: which, and what to do.
 
     :param contact_ids: the contacts, at least one
-    :param instance_id: the instance that has no such contacts
-    :param total: how many contacts were looked for
+    :param instance_id: the instance in which they do not exist
+    :param total: how many contacts were read
     """
     what = "check the contact's ID, and instance_id and Region of the connection and the task."
     if total == 1:
@@ -272,7 +272,7 @@ def missing_in_words(contact_ids: Sequence[str], instance_id: str, total: int) -
 
 
 def open_contact(contact_id: str) -> dict[str, Any]:
-    """Return what is told of a contact that has not ended, in the form of an outcome."""
+    """Return a contact that has not ended, in the form of an outcome."""
     nothing = dict.fromkeys(unknown_contact(contact_id).as_dict())
     return {**nothing, "contact_id": contact_id, "state": "open", "attributes": {}}
 
@@ -289,16 +289,16 @@ def check_condition(name: str, condition: Condition | None) -> None:
         return
     fields = ", ".join(unknown_contact("").as_dict())
     if not isinstance(condition, Mapping) or not condition:
-        raise TypeError(f"{name} is a function of an outcome, or names what of it has to match: {fields}.")
+        raise TypeError(f"{name} must be a function of an outcome, or a dict of its fields: {fields}.")
     unknown = sorted(map(str, set(condition) - set(unknown_contact("").as_dict())))
     if unknown:
-        raise ValueError(f"{name} names {', '.join(unknown)}, which an outcome has not; it has {fields}.")
+        raise ValueError(f"{name} has unknown fields: {', '.join(unknown)}. An outcome has {fields}.")
     states = {str(state) for state in OutcomeState}
     if "state" in condition and not states.issuperset(map(str, _one_or_many(condition["state"]))):
-        raise ValueError(f"{name} names a state that there is not; there are {', '.join(sorted(states))}.")
+        raise ValueError(f"{name} has an unknown state; the states are {', '.join(sorted(states))}.")
     attributes = condition.get("attributes", {"any": None})
     if not isinstance(attributes, Mapping) or not attributes:
-        raise TypeError(f"{name}: attributes is {{name: value or list of values}}.")
+        raise TypeError(f"{name}: attributes must be a dict: {{name: value or list of values}}.")
     for attribute, wanted in attributes.items():
         if any(text_of(one) is None and not is_absent(one) for one in _one_or_many(wanted)):
             raise TypeError(f"{name}: the attribute {attribute} has a value that is neither text nor a scalar.")

@@ -1,5 +1,5 @@
 """
-What may be quoted of Amazon's words: nothing that a request holds, except what identifies something.
+What a message may quote of Amazon's words: nothing that a request holds, except what identifies something.
 
 A message of the service quotes values: whole, in part, or in another spelling. Escapes are taken out of it, and what is
 found of the values is struck out. Then the rest is read in every spelling that is known here (another case, split or
@@ -89,7 +89,7 @@ class Contents:
         return "" if says_nothing or self.are_in(message) else message
 
     def are_in(self, text: str) -> bool:
-        """Tell whether a text shows any of it, in any spelling; also if that cannot be decided."""
+        """Return whether a text shows any of it, in any spelling; also if that cannot be decided."""
         spellings = _spellings(text)
         return spellings is None or any(map(self._shown, spellings)) or any(True for _ in self._found_words(text))
 

@@ -1,7 +1,7 @@
 """
-What a task read and what it made, for Airflow's assets and for OpenLineage.
+What a task read and what it created, for Airflow's assets and for OpenLineage.
 
-Imports neither Airflow nor OpenLineage until it is asked, and says nothing where they are not there.
+Imports Airflow and OpenLineage only when it is called, and does nothing if they are not installed.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-__all__ = ["contacts_lineage", "tell_outlets"]
+__all__ = ["contacts_lineage", "update_outlets"]
 
 _log = logging.getLogger(__name__)
 
 
-def tell_outlets(context: Mapping[str, Any], instance_id: str, counts: Mapping[str, Any]) -> None:
+def update_outlets(context: Mapping[str, Any], instance_id: str, counts: Mapping[str, Any]) -> None:
     """
     Put counts into the event of the instance's asset, if it is one of the task's ``outlets``.
 
     :param context: the context of the task instance
-    :param instance_id: the instance that contacts were made in
+    :param instance_id: the instance in which contacts were created
     :param counts: JSON values, such as ``{"created": 17}``, for the event's ``extra``
     """
     outlets = context.get("outlets") or ()
@@ -39,7 +39,7 @@ def tell_outlets(context: Mapping[str, Any], instance_id: str, counts: Mapping[s
 
 def contacts_lineage(instance_id: str, rows: Any = None) -> Any:
     """
-    Return an ``OperatorLineage`` of a task that made contacts; ``None`` where OpenLineage is not installed.
+    Return an ``OperatorLineage`` of a task that created contacts; ``None`` if OpenLineage is not installed.
 
     The instance's contacts are the output. The input is what the source of the rows says in its ``dataset()``.
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SAME_FAILURES", "Outbox", "Row", "Verdict"]
 
-#: Rows given up with one code in a row, and no success between, after which the others would fare alike.
+#: Rows in a row that are given up with one code, after which it is taken that the others would fail alike.
 SAME_FAILURES: Final = 20
 
 #: Seconds between two tries while the number of active contacts is at its quota.
@@ -62,13 +62,13 @@ class Row(Attempts):
     :param contact: the contact
     """
 
-    __slots__ = ("contact", "is_intended", "known", "made_before")
+    __slots__ = ("contact", "created_before", "is_intended", "known")
 
-    def __init__(self, contact: PlannedContact, made_before: int = 0) -> None:
+    def __init__(self, contact: PlannedContact, created_before: int = 0) -> None:
         super().__init__()
         self.contact = contact
         #: How many rows before it in the input need no call, since their contacts exist.
-        self.made_before = made_before
+        self.created_before = created_before
         #: What was on record before this attempt of the task.
         self.known: Known | None = None
         #: Whether this attempt of the task has recorded that it is about to be sent.
@@ -80,18 +80,18 @@ class Outbox:
     The rows that wait to be sent, and the decisions about them.
 
     :param max_retry_time: seconds, see :mod:`airflow_connect.calls.retry`
-    :param quota_timeout: seconds for which to wait for active contacts to end where their number is at its quota
-    :param repeat_unknown: whether a row may be sent again whose contact may have been created
+    :param quota_timeout: seconds for which to wait for active contacts to end while their number is at its quota
+    :param retry_unknown: whether a row may be sent again whose contact may have been created
     """
 
-    def __init__(self, *, max_retry_time: float, quota_timeout: float, repeat_unknown: bool = True) -> None:
+    def __init__(self, *, max_retry_time: float, quota_timeout: float, retry_unknown: bool = True) -> None:
         self._fresh: deque[Row] = deque()
         self._again: list[tuple[float, int, Row]] = []
         self._order = itertools.count()
-        self._retries = Retries(max_retry_time, repeat_unknown=repeat_unknown)
+        self._retries = Retries(max_retry_time, retry_unknown=retry_unknown)
         self._quota = _QuotaWait(quota_timeout)
-        #: Rows are given up after one attempt, whatever it was that it failed with.
-        self._tries_once = max_retry_time <= 0 or not repeat_unknown
+        #: Rows are given up after one attempt, whatever the error.
+        self._tries_once = max_retry_time <= 0 or not retry_unknown
         self._same_failures: tuple[str, int, int] = ("", 0, 0)
 
     def __len__(self) -> int:
@@ -127,7 +127,7 @@ class Outbox:
         else:
             return math.inf
         if self._quota.since is not None:
-            # One call at a time finds out whether there is room again.
+            # One call at a time finds out whether the quota has room again.
             return math.inf if in_flight else max(ready, self._quota.until)
         if not in_flight:
             paced = min(paced, self._retries.last_attempt_at)
@@ -145,19 +145,19 @@ class Outbox:
         self._same_failures = ("", 0, 0)
         if self._quota.since is not None:
             self._quota.end()
-            # Nobody could send meanwhile, so that no row's time ran.
+            # Nothing could be sent meanwhile, so that the time of the rows did not run.
             self._retries.count_from(now)
 
     def failed(self, row: Row, error: ConnectError, now: float) -> Verdict:
         """Decide what follows from a failed attempt. A row that is to be sent again is in the outbox again."""
         if isinstance(error, QuotaError) and error.reason is None:
-            # The service took the call, and its rate let it through: no time of this row has run.
+            # The service did not throttle the call: the time of this row has not run.
             row.failed(error, now)
             row.first_failure = None
             self._retries.accepted(now)
             self._repeat(row, now)
             return Verdict.END if self._quota.met(now) else Verdict.AGAIN
-        # A quota with a reason is of what this contact has with it, such as files.
+        # A quota with a reason is about this contact, such as its files.
         match self._retries.failed(row, error, now):
             case Again(at):
                 self._repeat(row, at)
@@ -174,16 +174,16 @@ class Outbox:
 
     def _is_one_of_many(self, row: Row, error: ConnectError) -> bool:
         """
-        Count a row that is given up, and tell whether so many have failed like it that all would.
+        Count a row that is given up, and return whether so many have failed like it that all would.
 
-        A contact that is on record counts as a success where its row stands in the input: a later attempt, in which
-        only the rows are left that fail, must not end where the first one went on.
+        A contact that is on record counts as a success at the place of its row in the input: a later attempt, in which
+        only failing rows are left, must not end where the first one continued.
         """
         if can_pass(error) and not self._tries_once:
             return False
-        code, count, made_before = self._same_failures
-        alike = code == error.code and made_before == row.made_before
-        self._same_failures = (error.code, count + 1 if alike else 1, row.made_before)
+        code, count, created_before = self._same_failures
+        alike = code == error.code and created_before == row.created_before
+        self._same_failures = (error.code, count + 1 if alike else 1, row.created_before)
         return self._same_failures[1] >= SAME_FAILURES
 
 
@@ -196,14 +196,14 @@ class _QuotaWait:
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
-        #: Since when, ``None`` if nobody waits.
+        #: Since when, ``None`` if it does not wait.
         self.since: float | None = None
-        #: When the next call finds out whether there is room again.
+        #: When the next call finds out whether the quota has room again.
         self.until = -math.inf
         self._waits = 0
 
     def met(self, now: float) -> bool:
-        """Note that a call found no room; return whether the time is up."""
+        """Note that a call found the quota used up; return whether the time is up."""
         if self.since is None:
             self.since = now
         elif self.until > now:
@@ -213,10 +213,10 @@ class _QuotaWait:
         wait = min(FIRST_QUOTA_WAIT * 2.0**self._waits, LONGEST_QUOTA_WAIT)
         self._waits = min(self._waits + 1, 10)
         left = self.since + self._timeout - now
-        # Full jitter would try at once; tasks that wait together need only be told apart.
+        # Full jitter would try at once; it is enough that tasks that wait together do not try together.
         self.until = now + min(random.uniform(0.5, 1.0) * wait, left)  # noqa: S311  # no secret
         return False
 
     def end(self) -> None:
-        """Note that there is room again."""
+        """Note that the quota has room again."""
         self.since, self._waits = None, 0

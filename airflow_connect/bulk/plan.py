@@ -1,9 +1,9 @@
 """
-What is to be made of rows: a first reading that finds every fault, and a second that gives the contacts to send.
+The contacts to create from rows: a first reading finds every fault, and a second one yields the contacts to send.
 
 Nothing may be sent before the whole input is known to be right, and the input may be larger than memory. So it is read
-twice, and what has to be remembered of each row lies in a private SQLite database that the file system forgets with
-the process. The second reading must give what the first one checked; a row that became another one ends it.
+twice, and what has to be remembered of each row is in a private SQLite database that the file system deletes with the
+process. The second reading must yield what the first one checked; a row that has changed ends it.
 
 This module knows no Airflow and no client.
 """
@@ -42,7 +42,7 @@ PRAGMA synchronous = OFF;
 PRAGMA cache_size = -4000;
 CREATE TABLE row (
     number INTEGER PRIMARY KEY,
-    -- What tells it from other rows: its key, or the digest of its request. NULL where nobody asks.
+    -- What identifies it among the rows: its key, or the digest of its request. NULL if that is not used.
     identity TEXT,
     -- The digest of its request. NULL for a row that has faults.
     content TEXT,
@@ -77,7 +77,7 @@ INSERT INTO fault
     SELECT
         number,
         'idempotency_key',
-        'must differ from those of all other rows; with on_duplicate="skip" the first of them makes the contact',
+        'must differ from those of all other rows; with on_duplicate="skip" the first of them creates the contact',
         'the same as in row ' || first,
         file,
         place
@@ -106,7 +106,7 @@ WHERE number > ? ORDER BY number
 
 
 class TaskInstance(NamedTuple):
-    """Who asks for contacts of rows that have no key, as for :func:`~airflow_connect.api.identity.token_for_row`."""
+    """The task instance whose rows do not have keys, for :func:`~airflow_connect.api.identity.token_for_row`."""
 
     dag_id: str
     run_id: str
@@ -119,11 +119,11 @@ class RowFault(NamedTuple):
     One thing that is wrong with a row.
 
     :param row: the row's number, from 1
-    :param field: the contact's field as a path; where the row itself cannot be read, the place that the source names
+    :param field: the contact's field as a path; if the row itself cannot be read, the place that the source names
         and that is not a file, else empty
-    :param rule: what is asked for there
-    :param given: what was found instead, never the content; empty where the rule says it all
-    :param origin: the file and line, ``None`` where the source does not tell them
+    :param rule: what is demanded there
+    :param given: what was found instead, never the content; empty if the rule says it all
+    :param origin: the file and line, ``None`` if the source does not know them
     """
 
     row: int
@@ -135,8 +135,8 @@ class RowFault(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """Return the fault as JSON can have it."""
         file, line = (self.origin.file, self.origin.line) if self.origin else (None, None)
-        told = {"row": self.row, "file": file, "line": line}
-        return {**told, "field": self.field, "rule": self.rule, "given": self.given}
+        place = {"row": self.row, "file": file, "line": line}
+        return {**place, "field": self.field, "rule": self.rule, "given": self.given}
 
     @property
     def words(self) -> str:
@@ -173,7 +173,7 @@ class SharedFault(NamedTuple):
 
 class Skipped(NamedTuple):
     """
-    A row that makes no contact, since an earlier one with the same key does.
+    A row that does not create a contact, since an earlier one with the same key does.
 
     :param row: the row's number
     :param key: the key of both
@@ -187,7 +187,7 @@ class Skipped(NamedTuple):
 
 class PlannedContact(NamedTuple):
     """
-    A contact to be made.
+    A contact to create.
 
     :param row: the row's number
     :param key: its idempotency key, if it has one
@@ -207,26 +207,26 @@ class PlannedContact(NamedTuple):
 
 class Plan:
     """
-    What is to be made of rows. Making a plan reads the whole input once; then nothing is unknown.
+    The contacts to create from rows. The constructor reads the whole input once; then everything is known.
 
-    The template or function of the contact gives the same for the same row both times, unless it asks a clock or
-    chance: then the second reading ends with an :class:`~airflow_connect.api.errors.InputError`.
+    The template or function of the contact must return the same for the same row both times. If it uses a clock or
+    random numbers, the second reading ends with an :class:`~airflow_connect.api.errors.InputError`.
 
-    Close it, or use it in a ``with`` statement: it holds temporary files. They have no name that anybody could open,
-    and their space is free when the process ends, however it ends.
+    Close it, or use it in a ``with`` statement: it holds temporary files. They do not have a name that anybody could
+    open, and their space is free when the process ends, however it ends.
 
     :param source: the rows. Those that can be read only once are kept in a temporary file.
     :param request: the class of the request
     :param contact: from a row to the request's arguments: :func:`~airflow_connect.bulk.template.compile_contact`
     :param key: from a row to its key: :func:`~airflow_connect.bulk.template.compile_text`. Without it, a row is
-        identified by ``asked_by``, by the contact that it makes, and by how many rows before it make an equal one.
+        identified by ``asked_by``, by the contact that it renders, and by how many rows before it render an equal one.
     :param region: the Region that is called
     :param instance_id: the instance
-    :param asked_by: the task instance; not used where there is a key
-    :param on_duplicate: what becomes of a row whose key an earlier row has: with ``"fail"`` it has a fault, with
+    :param asked_by: the task instance; not used if rows have a key
+    :param on_duplicate: what to do with a row whose key an earlier row has: with ``"fail"`` it has a fault, with
         ``"skip"`` it is left out
-    :param now: the time of both readings in epoch seconds. For a retry that of the first attempt, or rows whose
-        contacts are made would be too late now.
+    :param now: the time of both readings in epoch seconds. For a retry that of the first attempt: otherwise rows
+        whose contacts exist could be too late now.
     :param on_progress: called with the number of rows read so far, every thousand rows; what it raises ends the reading
     :raises InputError: if the rows cannot be read
     :raises InvalidRequestError: if the instance's ID is wrong
@@ -270,11 +270,11 @@ class Plan:
         #: The second reading, as far as it has come.
         self._reading: Iterator[tuple[int, Values | InvalidRow]] = iter(())
         self._broken: InputError | None = None
-        #: The number of the last row that :meth:`contacts` has come to.
+        #: The number of the last row that :meth:`contacts` has reached.
         self.passed = 0
         #: Rows read.
         self.rows = 0
-        #: Rows that make a contact.
+        #: Rows that create a contact.
         self.valid = 0
         #: Rows that have faults.
         self.invalid = 0
@@ -296,7 +296,7 @@ class Plan:
         """Free the temporary files. What is closed can be closed again, and gives nothing more."""
         self._database.close()
         if self._spool is not None:
-            with suppress(OSError):  # what the full disk had no room for is written again, and is not wanted any more
+            with suppress(OSError):  # writes again what a full disk refused, which is not needed any more
                 self._spool.close()
 
     # --- The first reading ------------------------------------------------------------------------------------
@@ -326,7 +326,7 @@ class Plan:
     ) -> Iterator[tuple[int, str | None, str | None, int | None, int | None]]:
         """Yield what is remembered of each row, and record its faults."""
         for count, (number, row) in enumerate(rows, 1):
-            identity, _, content, faults = self._make(row)
+            identity, _, content, faults = self._request_of(row)
             place = self._place(row)
             if not faults:
                 yield number, identity, content, *place
@@ -335,7 +335,7 @@ class Plan:
                     "INSERT INTO fault VALUES (?, ?, ?, ?, ?, ?)",
                     [(number, *map(_utf8, fault), *place) for fault in faults],
                 )
-                # It makes no contact. But where keys must differ, they differ from those of faulty rows too.
+                # It does not create a contact. But if keys must differ, they differ from those of faulty rows too.
                 yield number, None if self._key is None or self._skips else identity, None, *place
             if count % PROGRESS_EVERY == 0:
                 on_progress(count)
@@ -349,7 +349,7 @@ class Plan:
             self._files.append(origin.file)
         return len(self._files) - 1, origin.line if origin.line is not None else -(origin.row or 0)
 
-    def _make(self, row: Values | InvalidRow) -> tuple[str | None, dict[str, Any], str, list[Fault]]:
+    def _request_of(self, row: Values | InvalidRow) -> tuple[str | None, dict[str, Any], str, list[Fault]]:
         """Return what identifies a row, its request without a client token, the request's digest, and all faults."""
         if isinstance(row, InvalidRow):
             return None, {}, "", [Fault("" if origin_of(row) else row.where, row.rule, "")]
@@ -417,7 +417,7 @@ class Plan:
 
     def left(self) -> Iterator[tuple[int, str | None, str]]:
         """
-        Yield row number, key and client token of the contacts that :meth:`contacts` has not come to.
+        Yield row number, key and client token of the contacts that :meth:`contacts` has not reached.
 
         Does not read the input.
         """
@@ -439,7 +439,7 @@ class Plan:
         is_done: Callable[[int, str, str], bool] = lambda _number, _token, _content: False,
     ) -> Iterator[PlannedContact]:
         """
-        Read the rows again and yield the contacts to be made, by row number; one reading at a time.
+        Read the rows again and yield the contacts to create, by row number; one reading at a time.
 
         :param on_invalid: called with the number of a row that has faults, and what was read in its place
         :param is_done: called with the number of a row that has none, its client token and the digest of its content;
@@ -474,7 +474,8 @@ class Plan:
         """
         Yield some of the rows with their numbers.
 
-        Goes on with the reading of :meth:`contacts`, which then is over, or starts another one if a row stands before.
+        Continues the reading of :meth:`contacts`, which then is over, or starts another one if a row is before its
+        place.
 
         :param numbers: which, in ascending order
         :raises InputError: if the rows cannot be read, or rows are gone
@@ -497,7 +498,7 @@ class Plan:
         return self._given() if self._spool is None else _kept(self._spool)
 
     def _given(self) -> Iterator[tuple[int, Values | InvalidRow]]:
-        """Yield the rows as the source has them, without what a file of failed rows tells of them."""
+        """Yield the rows as the source has them, without the columns that a file of failed rows adds."""
         required = frozenset().union(*(getattr(one, "columns", ()) for one in (self._contact, self._key)))
         read = getattr(self._source, "read_requiring", None)
         for number, row in read(required) if read and required else self._source.read():
@@ -505,15 +506,15 @@ class Plan:
 
     def _changed(self, what: str) -> InputError:
         self._broken = InputError(
-            f"{self._source} now gives {what}, so that nothing more is sent. Leave the input as it is while the task "
-            "runs, and let the contact's template depend on no clock and no chance. Run the task again: contacts that "
-            "are made are not made again."
+            f"{self._source} now has {what}, so that nothing more is sent. Leave the input as it is while the task "
+            "runs, and do not use a clock or random numbers in the contact's template. Run the task again: contacts "
+            "that exist are not created again."
         )
         return self._broken
 
 
 def _utf8(text: str) -> str:
-    """Return text that UTF-8 can carry: the name of a file may hold bytes that are none."""
+    """Return text that UTF-8 can carry: the name of a file may hold bytes that are not text."""
     return text.encode(errors="backslashreplace").decode()
 
 
@@ -533,7 +534,7 @@ def _faulty_columns(values: Values, rule: str, convert: Callable[[Values], Any])
 
 @contextmanager
 def _disk() -> Iterator[None]:
-    """Say what is wrong when the database finds no room."""
+    """Raise an error with words of ours if the disk is full."""
     import sqlite3
 
     try:

@@ -5,8 +5,8 @@ Report what became of rows: how far a run is, its counts, and the rows that anot
 
     plan    ── faults, duplicates ──┐
     sender  ── each settled row ────┼──► Report ──► progress (log, metrics, progress.json)
-    history ── rows not come to ────┘           ├─► counts (XCom, asset event, log)
-                                                └─► failed rows (a file, if it is asked for)
+    history ── rows not reached ────┘           ├─► counts (XCom, asset event, log)
+                                                └─► failed rows (a file, if one is named)
 
 Each row of the input is counted in exactly one :class:`~airflow_connect.record.format.RowState`. This module knows no
 Airflow and no client.
@@ -22,7 +22,7 @@ from collections import Counter, deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from airflow_connect.api.errors import ConnectError, LedgerError
+from airflow_connect.api.errors import ConnectError, RecordError
 from airflow_connect.bulk.send import Progress
 from airflow_connect.bulk.sources import FailedColumn, InvalidRow, json_line, origin_of
 from airflow_connect.calls.clock import Clock
@@ -42,17 +42,17 @@ if TYPE_CHECKING:
 
 __all__ = ["FailedRows", "Metrics", "Report", "counted", "estimate", "in_words"]
 
-#: Calls per second that Amazon allows by default, for an estimate where nothing better is known.
+#: Calls per second that Amazon allows by default, for an estimate if nothing better is known.
 #: https://docs.aws.amazon.com/connect/latest/adminguide/amazon-connect-service-limits.html#api-throttling-quotas
 _DEFAULT_RATE: Final = 2.0
 
 #: Faults of rows that the log names, each once for all rows that share it; the file of faults has all.
 _FAULTS_IN_LOG: Final = 20
 
-#: Seconds that a duration tells at most.
+#: Seconds of the longest duration that is written.
 _LONGEST: Final = timedelta(days=36_500).total_seconds()
 
-#: Seconds after which the log says that the record is waited for.
+#: Seconds after which the log says that the task waits for the record.
 _LONG: Final = 2.0
 
 _SCHEMA: Final = """
@@ -67,7 +67,7 @@ CREATE TABLE failed (
 
 def counted(states: Mapping[RowState, int]) -> dict[str, int]:
     """
-    Return the counts of a run as all that tells them has them: ``rows``, and then each state.
+    Return the counts of a run in the form that XCom, progress and record share: ``rows``, and then each state.
 
     :param states: how many rows have each state
     """
@@ -80,12 +80,12 @@ def in_words(states: Mapping[RowState, int]) -> str:
 
     :param states: how many rows have each state
     """
-    told = [
+    counts = [
         f"{states.get(state, 0):,} {state.words}"
         for state in RowState
         if states.get(state, 0) or state is RowState.CREATED
     ]
-    return f"Of {sum(states.values()):,} rows: {', '.join(told)}."
+    return f"Of {sum(states.values()):,} rows: {', '.join(counts)}."
 
 
 def _duration(seconds: float) -> str:
@@ -98,8 +98,8 @@ def estimate(
     *,
     log: Any,
     max_rate: float | None,
-    total_rate: float | None,
-    repeats_unknown: bool = True,
+    rate_quota: float | None,
+    retries_unknown: bool = True,
 ) -> dict[str, Any]:
     """
     Return what a dry run returns: the counts, as if the task ended now, and how long the rest would take.
@@ -108,8 +108,8 @@ def estimate(
     :param history: what is on record
     :param log: a logger
     :param max_rate: calls per second at most, if they are limited
-    :param total_rate: the quota in calls per second, if it is known
-    :param repeats_unknown: whether an attempt sends rows again of which a contact may exist
+    :param rate_quota: the quota in calls per second, if it is known
+    :param retries_unknown: whether an attempt sends rows again whose contact may exist
     """
     states = Counter({RowState.INVALID: plan.invalid, RowState.SKIPPED: plan.rows - plan.valid - plan.invalid})
     if history.is_empty:
@@ -118,10 +118,10 @@ def estimate(
         for _, _, token in plan.left():
             known = history.get(token)
             states[known.state if known is not None and known.state.may_have_contact else RowState.NOT_SENT] += 1
-    rates = {"max_rate": max_rate, "total_rate": total_rate}
+    rates = {"max_rate": max_rate, "rate_quota": rate_quota}
     given = {whence: rate for whence, rate in rates.items() if rate}
     whence, rate = min(given.items(), key=lambda one: one[1], default=("Amazon's default quota", _DEFAULT_RATE))
-    to_send = states[RowState.NOT_SENT] + (states[RowState.UNKNOWN] if repeats_unknown else 0)
+    to_send = states[RowState.NOT_SENT] + (states[RowState.UNKNOWN] if retries_unknown else 0)
     seconds = to_send / rate
     log.info(
         "Dry run: %d rows would be sent, in about %s at %.3g a second (%s). Nothing was sent. %s",
@@ -149,7 +149,7 @@ class Metrics(Protocol):
 
 class Report:
     """
-    Count the rows of a run, and tell how far it is. A context manager: it may hold a temporary file.
+    Count the rows of a run, and report how far it is. A context manager: it may hold a temporary file.
 
     :param plan: the rows
     :param folder: of the task instance: ``progress.json`` goes there
@@ -157,8 +157,8 @@ class Report:
     :param metrics: where to send metrics, see
         https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/logging-monitoring/metrics.html
     :param tags: of the metrics
-    :param keeps: the states whose rows are kept for :meth:`write_failed_rows`; empty if nobody asks for them
-    :param repeats_unknown: whether an attempt sends rows again of which a contact may exist
+    :param keeps: the states whose rows are kept for :meth:`write_failed_rows`; empty if that is not called
+    :param retries_unknown: whether an attempt sends rows again whose contact may exist
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class Report:
         metrics: Metrics,
         tags: dict[str, str],
         keeps: Iterable[RowState] = (),
-        repeats_unknown: bool = True,
+        retries_unknown: bool = True,
     ) -> None:
         self._plan = plan
         self._folder = folder
@@ -179,7 +179,7 @@ class Report:
         self._tags = tags
         self._keeps = frozenset(keeps)
         self._failed = FailedRows() if self._keeps else None
-        self._repeats_unknown = repeats_unknown
+        self._retries_unknown = retries_unknown
         #: The numbers of rows that are unknown, and are not sent again.
         self._unknown = array("Q")
         self._before = Progress()
@@ -188,7 +188,7 @@ class Report:
         #: Seconds and accepted calls of the last times that it was told, half a minute of them.
         self._recent: deque[tuple[float, int]] = deque([(0.0, 0)], maxlen=7)
         self._ledger: Ledger | None = None
-        #: Rows that the sender has not come to and of which a contact exists or may exist.
+        #: Rows that the sender has not reached and whose contact exists or may exist.
         self._left: Counter[RowState] = Counter()
         self._recorded: Counter[RowState] | None = None
 
@@ -201,12 +201,12 @@ class Report:
 
     # --- The check ------------------------------------------------------------------------------------------------
 
-    def tell_faults(self) -> str | None:
+    def log_faults(self) -> str | None:
         """
         Log what the check of the rows found, and write all faults to a file.
 
         :return: the file, ``None`` if there are no faults
-        :raises LedgerError: if it cannot be written
+        :raises RecordError: if it cannot be written
         """
         plan = self._plan
         self._log.info(
@@ -230,19 +230,19 @@ class Report:
 
         :param ledger: the attempt's; the progress goes there too
         :param history: what is on record, which is not written again
-        :raises LedgerError: if they cannot be recorded
+        :raises RecordError: if they cannot be recorded
         """
         self._ledger = ledger
         for skipped in self._plan.skipped():
             why = f"The key is that of row {skipped.first:,}."
-            if not history.tells(skipped.row, RowState.SKIPPED, skipped.key, why):
+            if not history.has_recorded(skipped.row, RowState.SKIPPED, skipped.key, why):
                 ledger.skipped(skipped.row, skipped.key, why)
         for row, faults in itertools.groupby(self._plan.faults(), key=lambda fault: fault.row):
             why = "; ".join(map(str, faults))
-            if not history.tells(row, RowState.INVALID, None, why):
+            if not history.has_recorded(row, RowState.INVALID, None, why):
                 ledger.invalid(row, why)
 
-    def tell_record(self, history: History) -> None:
+    def log_record(self, history: History) -> None:
         """
         Log how much of the input is done, if earlier attempts of the task instance are on record.
 
@@ -260,7 +260,7 @@ class Report:
 
     def invalid(self, row: int, values: Values | InvalidRow) -> None:
         """
-        Take a row that has faults, as the second reading comes to it. Any thread may call this.
+        Take a row that has faults, when the second reading reaches it. Any thread may call this.
 
         :param row: its number
         :param values: what was read in its place
@@ -270,20 +270,20 @@ class Report:
 
     def settled(self, contact: PlannedContact, state: RowState, fault: str | None) -> None:
         """
-        Take a contact that has come to a state. Any thread may call this.
+        Take a contact that has reached a state. Any thread may call this.
 
         :param contact: the contact
         :param state: its state
         :param fault: why it was not created, or why that is unknown
         """
-        if state is RowState.UNKNOWN and not self._repeats_unknown:
+        if state is RowState.UNKNOWN and not self._retries_unknown:
             self._unknown.append(contact.row)
         if self._failed is not None and state in self._keeps:
             self._failed.keep(contact.row, contact.values, state, fault)
 
     def tell(self, now: Progress) -> Mapping[str, Any]:
         """
-        Tell log, metrics and ``progress.json`` how far the sending is.
+        Write into log, metrics and ``progress.json`` how far the sending is.
 
         :param now: the sender's
         :return: the same as numbers, and as a sentence
@@ -333,7 +333,7 @@ class Report:
             "line": line,
         }
         if self._ledger is not None:
-            self._ledger.tell_progress(self.told)
+            self._ledger.write_progress(self.told)
         return self.told
 
     def _recent_rate(self, now: Progress) -> float:
@@ -371,34 +371,34 @@ class Report:
         may_have_sent: bool = False,
     ) -> BaseException | None:
         """
-        Count the rows that the sender has not come to, close the ledger, and tell the last progress.
+        Count the rows that the sender has not reached, close the ledger, and report the last progress.
 
-        Where a contact exists or may exist, such a row has the state that earlier attempts of the task instance left it
-        in; else it is ``not_sent``. Where the record could not be written, the counts are those that it has, if it can
-        be read: it is what the next attempt and ``read_results`` see.
+        If the contact of such a row exists or may exist, its state is the one that earlier attempts of the task
+        instance recorded; else it is ``not_sent``. If the record could not be written, the counts are those that it
+        has, if it can be read: it is what the next attempt and ``read_results`` see.
 
         :param done: the sender's progress; of a sender that has not run, one without counts
         :param ledger: the attempt's, ``None`` if it cannot be opened
         :param history: what is on record, ``None`` if it cannot be read
         :param error: what ended the attempt early
-        :param may_have_sent: whether an attempt has run before, of which nothing is known without a history
+        :param may_have_sent: whether an attempt has run before, about which only a history would say something
         :return: that error, or else what went wrong with the record
         """
-        unrecorded = error if isinstance(error, LedgerError) else None
+        unrecorded = error if isinstance(error, RecordError) else None
         try:
             if history is not None:
                 self._count_left(ledger, history)
             elif may_have_sent:
                 self._left[RowState.UNKNOWN] = self._plan.valid
             if ledger is not None:
-                if error is None or not isinstance(error, LedgerError):
+                if error is None or not isinstance(error, RecordError):
                     ledger.counts(counted(self.states(done)))
                 ledger.close()
-        except LedgerError as failure:
+        except RecordError as failure:
             unrecorded = failure
         if unrecorded is not None:
             self._count_as_recorded()
-        self.tell(done)
+        self.report_progress(done)
         return error or unrecorded
 
     def _count_left(self, ledger: Ledger | None, history: History) -> None:
@@ -416,11 +416,11 @@ class Report:
                 if ledger is not None:
                     ledger.not_again(row, key, token, known)
                 self._left[known.state] += 1
-                if known.state is RowState.UNKNOWN and not self._repeats_unknown:
+                if known.state is RowState.UNKNOWN and not self._retries_unknown:
                     self._unknown.append(row)
                 self._want(known.state, [(row, known.message)])
-            elif ledger is not None and not (known.state is RowState.NOT_SENT and known.told_of == row):
-                # Otherwise it would still have the state of an attempt that came to it.
+            elif ledger is not None and not (known.state is RowState.NOT_SENT and known.recorded_row == row):
+                # Otherwise it would keep the state of an attempt that reached it.
                 ledger.not_sent([(row, key, token)])
 
     def _count_as_recorded(self) -> None:
@@ -432,8 +432,8 @@ class Report:
                 states[state] += 1
                 if state in self._keeps:
                     wanted.append((result["row"], state, result["message"]))
-        except LedgerError as error:
-            self._log.warning("The counts are what the task knows, and the record may have others: %s", error)
+        except RecordError as error:
+            self._log.warning("The counts are those of this attempt, and the record may have others: %s", error)
             return
         self._recorded = states
         if self._failed is not None:
@@ -444,7 +444,7 @@ class Report:
             self._failed.want((row, state, fault) for row, fault in rows)
 
     def unknown_in_words(self) -> str:
-        """Say which rows are unknown and are not sent again, by their numbers; nothing if there are none."""
+        """Return a sentence about rows that are unknown and are not sent again, by their numbers; empty without any."""
         if not self._unknown:
             return ""
         rows = sorted(self._unknown)
@@ -452,11 +452,11 @@ class Report:
         more = f" and {len(rows) - _FAULTS_IN_LOG:,} more" if len(rows) > _FAULTS_IN_LOG else ""
         return (
             f"{len(rows):,} rows are unknown: these customers may have been called already, and no attempt calls "
-            f"them again by itself. Rows: {named}{more}. Look for the contacts in Amazon Connect; repeat_unknown=True "
+            f"them again by itself. Rows: {named}{more}. Look for the contacts in Amazon Connect; retry_unknown=True "
             "calls these customers again, some of them a second time."
         )
 
-    def write_failed_rows(self, path: str | None, done: Progress) -> LedgerError | None:
+    def write_failed_rows(self, path: str | None, done: Progress) -> RecordError | None:
         """
         Write the rows that are kept, in order, and return what went wrong: it fails a task that nothing else fails.
 
@@ -469,35 +469,35 @@ class Report:
             written = self._failed.write(path, self._plan)
         except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
             what = str(error) if isinstance(error, ConnectError) else one_line(error)
-            failure = LedgerError(
+            failure = RecordError(
                 f"The rows that failed cannot be written to {path} ({what}). Correct failed_rows_path."
             )
             self._log.error("%s", failure)  # a traceback would show the row
             return failure
         states = self.states(done)
-        told = ", ".join(f"{count:,} {state.words}" for state in RowState if (count := written.get(state, 0)))
-        self._log.info("%d rows are in %s%s", written.total(), path, f": {told}" if told else "")
+        counts = ", ".join(f"{count:,} {state.words}" for state in RowState if (count := written.get(state, 0)))
+        self._log.info("%d rows are in %s%s", written.total(), path, f": {counts}" if counts else "")
         if left := states[RowState.NOT_SENT]:
             self._log.warning(
-                "%d rows that were not sent are not in %s. The task's retry sends them, or a clear where no retry is "
-                "left.",
+                "%d rows that were not sent are not in %s. The task's retry sends them. If it does not have a retry "
+                "left, clear it.",
                 left,
                 path,
             )
         unknown = states[RowState.UNKNOWN]
         if unknown and RowState.UNKNOWN not in self._keeps:
             why = (
-                "without an idempotency_key another run would make them twice. The task's retry sends them again, or a "
-                "clear where no retry is left."
-                if self._repeats_unknown
-                else "another run would call again those who have been called."
+                "without an idempotency_key another run would create them twice. The task's retry sends them again. If "
+                "it does not have a retry left, clear it."
+                if self._retries_unknown
+                else "another run would call these customers again."
             )
             self._log.warning("%d unknown rows are not in %s: %s", unknown, path, why)
         return None
 
 
 def _waiting(now: Progress, before: Progress) -> str:
-    """Say what the sending waits for, if for anything longer than it should."""
+    """Return what the sending waits for, if it waits for longer than it should."""
     if now.waiting_for_record >= _LONG:
         return f"; waiting for the results to be stored ({now.waiting_for_record:.0f} s)"
     if now.waiting_for_quota:
@@ -519,8 +519,8 @@ class FailedRows:
     """
     Rows that are kept until it is known which of them another run may want.
 
-    They are in a temporary file of SQLite's that has no name: memory does not grow with their number, and nothing is
-    left of them when the process ends, however it ends. Any thread may call the methods.
+    They are in a temporary file of SQLite's without a name: memory does not grow with their number, and nothing is left
+    of them when the process ends, however it ends. Any thread may call the methods.
     """
 
     def __init__(self) -> None:
@@ -535,7 +535,7 @@ class FailedRows:
         self, row: int, values: Values | InvalidRow, state: RowState | None = None, fault: str | None = None
     ) -> None:
         """
-        Keep a row. What goes wrong is told by :meth:`write`: it must not end the sending.
+        Keep a row. :meth:`write` raises what goes wrong here, since that must not end the sending.
 
         :param row: its number
         :param values: what was read in its place
@@ -571,7 +571,7 @@ class FailedRows:
         Write the rows in their order, and return how many have which state.
 
         :param path: the file
-        :param plan: is asked to read rows again whose values are not kept, and for the faults of invalid rows
+        :param plan: reads rows again whose values are not kept, and has the faults of invalid rows
         :raises Exception: whatever a store raises, and what went wrong while rows were kept
         """
         if self._error is not None:
@@ -591,8 +591,8 @@ class FailedRows:
             )
         written: Counter[RowState] = Counter()
         with place_of(path).writing() as file:
-            for content, *told in self._database.execute(_LINES, (_NO_ANSWER,)):
-                columns = dict(zip(_COLUMNS, told, strict=True))
+            for content, *added in self._database.execute(_LINES, (_NO_ANSWER,)):
+                columns = dict(zip(_COLUMNS, added, strict=True))
                 # The row is JSON already: its columns, and then those of ours.
                 own, ours = content.rstrip()[1:-1], json.dumps(columns).encode()[1:]
                 file.write(b"{%b%b%b\n" % (own, b", " if own else b"", ours))
@@ -618,5 +618,5 @@ _MISSING: Final = "SELECT row FROM failed WHERE wanted AND content IS NULL ORDER
 _LINES: Final = "SELECT content, row, file, line, state, coalesce(fault, ?) FROM failed WHERE wanted ORDER BY row"
 #: In the order of :data:`_LINES`.
 _COLUMNS: Final = (FailedColumn.ROW, FailedColumn.FILE, FailedColumn.LINE, FailedColumn.STATE, FailedColumn.FAULT)
-#: What is wrong with a row that was sent and of which nothing more is known.
+#: What is wrong with a row that was sent and has no answer.
 _NO_ANSWER: Final = "No answer is on record: a contact may have been created."

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from airflow_connect.api.errors import (
     ConnectError,
-    LedgerError,
     QuotaError,
+    RecordError,
     RequestError,
     RetryableError,
     ThrottledError,
@@ -64,7 +64,7 @@ _PASSING: Final = frozenset({RetryableError.__name__, ThrottledError.__name__})
 _WITHOUT_CONTACT: Final = frozenset({RowState.FAILED, RowState.INVALID, RowState.SKIPPED, RowState.NOT_SENT})
 
 #: States of a row whose contact exists.
-_WITH_CONTACT: Final = frozenset({RowState.CREATED, RowState.ALREADY_MADE})
+_WITH_CONTACT: Final = frozenset({RowState.CREATED, RowState.ALREADY_CREATED})
 
 #: Seconds after which a thread that waits asks whether it should stop: a signal handler must not take a lock.
 POLL: Final = 0.25
@@ -147,17 +147,17 @@ class Intake:
     :param ledger: where that is recorded
     :param history: what earlier attempts and runs recorded
     :param retry_refused: whether a request that an earlier attempt recorded as refused is sent again unchanged
-    :param repeat_unknown: whether a contact that an earlier attempt may have created is asked for again
+    :param retry_unknown: whether a contact that an earlier attempt may have created is asked for again
     """
 
     def __init__(
-        self, *, operation: str, ledger: Ledger, history: History, retry_refused: bool, repeat_unknown: bool
+        self, *, operation: str, ledger: Ledger, history: History, retry_refused: bool, retry_unknown: bool
     ) -> None:
         self._operation = operation
         self._ledger = ledger
         self._history = history
         self._retry_refused = retry_refused
-        self._repeat_unknown = repeat_unknown
+        self._retry_unknown = retry_unknown
         #: Contacts that an earlier attempt made from other content, and that stay as they are.
         self.changed = 0
 
@@ -180,7 +180,7 @@ class Intake:
             return None
         same = known.content == contact.content
         match known.state:
-            case RowState.CREATED | RowState.ALREADY_MADE:
+            case RowState.CREATED | RowState.ALREADY_CREATED:
                 if known.own:
                     # What an earlier attempt created or found stays as it is, whatever the row renders now.
                     self.changed += not same
@@ -190,7 +190,7 @@ class Intake:
                     known = known._replace(state=RowState.FAILED, contact_id=None, contact_arn=None)
             case RowState.UNKNOWN:
                 row.may_have_happened = True
-                if same and self._repeat_unknown:
+                if same and self._retry_unknown:
                     return None
                 is_refused = True
                 if not same:
@@ -225,7 +225,7 @@ class Sender:
     :param on_settled: is told each contact that has come to a state, once, and what is wrong with it; one at a time, by
         any thread, which waits
     :param retry_refused: whether a request that an earlier attempt recorded as refused is sent again unchanged
-    :param repeat_unknown: whether a contact that may have been created is asked for again; its client token must keep
+    :param retry_unknown: whether a contact that may have been created is asked for again; its client token must keep
         it from being created twice
     :param tolerates: whether the task succeeds with so many rows that failed or are unknown: while it does, and
         contacts of the task exist, rows that fail do not end it
@@ -247,7 +247,7 @@ class Sender:
         history: History,
         on_settled: Callable[[PlannedContact, RowState, str | None], None] = lambda _contact, _state, _fault: None,
         retry_refused: bool = True,
-        repeat_unknown: bool = True,
+        retry_unknown: bool = True,
         tolerates: Callable[[int], bool] = lambda failed: not failed,
         max_in_flight: int = MAX_IN_FLIGHT,
         max_retry_time: float = MAX_RETRY_TIME,
@@ -258,10 +258,10 @@ class Sender:
         self._create = create
         self._pace = pace
         self._ledger = ledger
-        self._repeat_unknown = repeat_unknown
+        self._retry_unknown = retry_unknown
         self._tolerates = tolerates
         #: How many rows are announced in the record ahead of their calls: those that a killed worker leaves unknown.
-        self._largest_block = LARGEST_BLOCK if repeat_unknown else 1
+        self._largest_block = LARGEST_BLOCK if retry_unknown else 1
         self._max_in_flight = max_in_flight
         self._clock = clock or Clock()
         self._history = history
@@ -272,9 +272,9 @@ class Sender:
             ledger=ledger,
             history=history,
             retry_refused=retry_refused,
-            repeat_unknown=repeat_unknown,
+            retry_unknown=retry_unknown,
         )
-        self._outbox = Outbox(max_retry_time=max_retry_time, quota_timeout=quota_timeout, repeat_unknown=repeat_unknown)
+        self._outbox = Outbox(max_retry_time=max_retry_time, quota_timeout=quota_timeout, retry_unknown=retry_unknown)
         self._tally = Tally(on_settled)
 
         self._lock = threading.Lock()
@@ -336,7 +336,7 @@ class Sender:
                     self._ledger.not_again(row.contact.row, row.contact.key, row.contact.token, row.known)
             if not_sent:
                 self._ledger.not_sent((contact.row, contact.key, contact.token) for contact in not_sent)
-        except LedgerError as error:
+        except RecordError as error:
             self.stopped_by = self.stopped_by or error
         for row in rest:
             self._tally.settle(row.contact, RowState.UNKNOWN if row.may_have_happened else RowState.NOT_SENT)
@@ -512,11 +512,11 @@ class Sender:
         try:
             if not row.is_intended:
                 self._intend([row])
-            if not self._repeat_unknown:
+            if not self._retry_unknown:
                 # Of an attempt that goes on and one that replaces it, one finds the other's record before it calls.
                 self._ledger.flush()
             self._ledger.check()
-        except LedgerError as error:
+        except RecordError as error:
             return error
         try:
             response = self._create(row.contact.params)
@@ -524,7 +524,7 @@ class Sender:
                 row.contact.row, response["ContactId"], attempts=row.count, contact_arn=response.get("ContactArn")
             )
         except Exception as error:  # noqa: BLE001  # sorted by the caller
-            row.may_have_happened |= not isinstance(error, ConnectError) or isinstance(error, LedgerError)
+            row.may_have_happened |= not isinstance(error, ConnectError) or isinstance(error, RecordError)
             return error
         return None
 
@@ -536,7 +536,7 @@ class Sender:
             self._outbox.accepted(now)
             self._tally.accepted += 1
             self._tally.settle(row.contact, RowState.CREATED)
-        elif isinstance(error, ConnectError) and not isinstance(error, LedgerError):
+        elif isinstance(error, ConnectError) and not isinstance(error, RecordError):
             self._pace.answered(call, now, Answer.of(error))
             self._fail(row, error, now)
         else:
@@ -580,7 +580,7 @@ class Sender:
 
         Where what is unknown is not sent again, a worker that is killed meanwhile would leave it so for good.
         """
-        if not self._repeat_unknown:
+        if not self._retry_unknown:
             self._ledger.not_sent([(row.contact.row, row.contact.key, row.contact.token)])
             row.is_intended = False
 
@@ -588,7 +588,7 @@ class Sender:
         if row.may_have_happened:
             # Also where the last answer is a refusal: what an earlier one did stays unknown.
             self._ledger.unknown(row.contact.row, error, attempts=row.count)
-            self._tally.settle(row.contact, RowState.UNKNOWN, fault=str(error), is_refused=not self._repeat_unknown)
+            self._tally.settle(row.contact, RowState.UNKNOWN, fault=str(error), is_refused=not self._retry_unknown)
         else:
             self._ledger.failed(row.contact.row, error, attempts=row.count)
             is_refused = isinstance(error, (RequestError, QuotaError))

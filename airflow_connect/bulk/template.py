@@ -1,10 +1,10 @@
 """
-What an author writes about the contacts of many rows, compiled once, rendered for each row.
+The templates of the contacts of many rows: compiled once, rendered for each row.
 
-Every text is a Jinja template over ``row`` and Airflow's context; all of them become one function, which Jinja's own
-compiler makes. What a row holds is data: it is never compiled, and an author's ``row.items`` is the column ``items``,
-never the method of a dict. This module knows no Airflow: the context is a mapping, and the environment of the Dag is
-only asked for its filters, tests, globals and signs.
+Every text is a Jinja template over ``row`` and Airflow's context; Jinja's own compiler turns all of them into one
+function. What a row holds is data: it is never compiled, and an author's ``row.items`` is the column ``items``, never
+the method of a dict. This module knows no Airflow: the context is a mapping, and of the Dag's environment only the
+filters, tests, globals and signs are used.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Result = TypeVar("Result")
 
 class Rendering(Generic[Result]):
     """
-    A function from a row's values to what its template gives.
+    A function from a row's values to what its template renders.
 
     :param render: the function
     :param columns: the columns that the template names without a default: every row must have them
@@ -60,26 +60,26 @@ class Rendering(Generic[Result]):
         self.columns = frozenset(columns)
 
     def __call__(self, values: Values) -> Result:
-        """Return what a row gives."""
+        """Return what a row renders."""
         return self._result_of(values)
 
 
 ContactOf = Rendering[dict[str, Any]]
 TextOf = Rendering[str]
 
-#: Given by the operator for all rows, or following from what identifies a row.
+#: Arguments that the operator has for all rows, or that are derived from what identifies a row.
 _NOT_OF_A_ROW: Final[Mapping[str, str]] = {
     "instance_id": "is given once for all rows: instance_id of the operator",
-    "client_token": "follows from the row; what identifies a contact is given as idempotency_key",
+    "client_token": "is derived from the row; give what identifies a contact as idempotency_key",
 }
 
-# Names in the compiled code that no author can write by accident.
+# Names in the compiled code that an author does not write by accident.
 _RESULT: Final = "airflow_connect_result"
 _BLOCK: Final = "airflow_connect_block_{}"
 _CONSTANT: Final = "airflow_connect_constant_{}"
 _GIVEN: Final = "airflow_connect_given"
 
-#: Types whose values Jinja can write into code, and that no wrapping can be in.
+#: Types whose values Jinja can write into code, and that cannot contain a wrapped value.
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -108,16 +108,16 @@ def compile_contact(
     Compile the template of a contact into a function from a row's values to the arguments of a request.
 
     **A mapping**: every text in it, at any depth, is a template; keys are not. A text that is one sole expression,
-    ``"{{ row.amount }}"``, gives the value as it is: a number, a date, or ``None``, with which the argument or
-    attribute is left out. A column that the row does not have is a fault, unless the template says what then:
+    ``"{{ row.amount }}"``, returns the value as it is: a number, a date, or ``None``, with which the argument or
+    attribute is left out. A column that the row does not have is a fault, unless the template has a default:
     ``{{ row.nickname | default("") }}``. What does not name ``row`` is rendered once, for all rows.
 
-    In any other text, and for Jinja's filters and operators that make text (``upper``, ``join``, ``replace``, ``~``,
+    In any other text, and for Jinja's filters and operators that return text (``upper``, ``join``, ``replace``, ``~``,
     ``%``), a value is written as it would be sent alone (:func:`~airflow_connect.api.fields.text_of`): ``true``,
     ``2026-11-24``, ``12`` for 12.0. ``None`` and NaN are empty text, and bytes that are UTF-8 are text for every part
     of a template. A list, a dict or another object within text is that row's fault.
 
-    **A function** takes the row as a dict and returns a mapping, in which no text is a template.
+    **A function** takes the row as a dict and returns a mapping; texts in it are not templates.
 
     The result may be called by one thread at a time. It raises :class:`RowError`.
 
@@ -151,10 +151,10 @@ def compile_text(
     name: str = "idempotency_key",
 ) -> TextOf:
     """
-    Compile a template into a function from a row's values to text that tells rows apart.
+    Compile a template into a function from a row's values to text that identifies the row.
 
-    At least one of its expressions over ``row`` must give something: a key of which only ``order-`` is left would be
-    the same for all such rows, and for those of other days too.
+    At least one of its expressions over ``row`` must not be empty: a key of which only ``order-`` is left would be the
+    same for all such rows, and for those of other days too.
 
     :param text: the template; it must name ``row``
     :param context: as for :func:`compile_contact`
@@ -206,7 +206,7 @@ def _constant_faults(built: Mapping[str, Any], request: type[Operation]) -> Iter
         for name, value in built.items()
         if name not in of_row and name not in _NOT_OF_A_ROW and not is_absent(value)
     }
-    # The instance is no part of the contact; any will do here.
+    # The instance is not part of the contact; any will do here.
     _, faults = request.check({"instance_id": "any", **constant, **unknown})
     for fault in faults:
         field = re.split(r"[.\[]", fault.field)[0]
@@ -241,7 +241,7 @@ def _of_function(function: Callable[[dict[str, Any]], Mapping[str, Any]]) -> Cal
 
 
 class _Row(dict[str, Any]):
-    """A row, or a dict in one: data that has no methods for a template."""
+    """A row, or a dict in one: data without methods for a template."""
 
     __slots__ = ()
 
@@ -276,7 +276,7 @@ class _Environment(TextEnvironment):
     """
 
     def __init__(self, environment: Environment | None) -> None:
-        #: Names that an author wrote. Others are computed, maybe from what a row holds, and not told.
+        #: Names that an author wrote. Others are computed, maybe from what a row holds, and messages do not show them.
         self.written: set[str] = set()
         #: Columns that a template names without a default.
         self.columns: set[str] = set()
@@ -320,7 +320,7 @@ class _Environment(TextEnvironment):
 
 
 def _undefined_type(written: set[str], columns: set[str]) -> type[StrictUndefined]:
-    """Return the type of what is undefined, whose message tells names that the author wrote and no others."""
+    """Return the type of what is undefined, whose message shows only names that the author wrote."""
 
     class Missing(StrictUndefined):
         __slots__ = ()
@@ -330,23 +330,24 @@ def _undefined_type(written: set[str], columns: set[str]) -> type[StrictUndefine
             if self._undefined_hint:
                 return self._undefined_hint
             obj, name = self._undefined_obj, self._undefined_name
-            told = repr(name) if name in written else "something computed"
+            shown = repr(name) if name in written else "something computed"
             if self._undefined_exception is SecurityError:
-                return f"the sandbox does not allow {told} of {object_type_repr(obj)}"
+                return f"the sandbox does not allow {shown} of {object_type_repr(obj)}"
             if obj is missing:
-                return f"there is no {told}"
+                return f"{shown} does not exist"
             if type(obj) is _Row:
                 # Of the row's own names only one that the author meant: in a file without a header they are data.
                 alike = alike_name(name, list(map(str, obj)), columns) if name is not None and name in written else None
-                hint = f"; there is {key_path('', alike)}" if alike else ""
-                return f"the row has no {told} among its {len(obj):,} column{'' if len(obj) == 1 else 's'}{hint}"
-            return f"{object_type_repr(obj)} has no {told}"
+                hint = f"; it has {key_path('', alike)}" if alike else ""
+                count = f"{len(obj):,} column{'' if len(obj) == 1 else 's'}"
+                return f"the row does not have {shown} among its {count}{hint}"
+            return f"{object_type_repr(obj)} does not have {shown}"
 
     return Missing
 
 
 def _given(value: Any) -> Any:
-    """Return a value that is there; what is undefined raises when it is asked for its text."""
+    """Return a value; an undefined one raises when it is turned into text."""
     if isinstance(value, Undefined):
         str(value)
     return value
@@ -424,7 +425,7 @@ class _Compiler:
         return []
 
     def _look_up(self, tree: nodes.Template) -> None:
-        """Take from Airflow's context what a template names, and refuse what is nowhere."""
+        """Take from Airflow's context what a template names, and refuse unknown names."""
         self._environment.written.update(_written(tree))
         names = meta.find_undeclared_variables(tree)
         # The globals are not among them, but as in Airflow's templates the context comes first.
@@ -435,7 +436,7 @@ class _Compiler:
             if name in self._context:
                 self._variables[name] = self._context[name]
             elif name not in self._variables and name not in _accounted_for(tree):
-                raise UndefinedError(f"there is no {name!r}")
+                raise UndefinedError(f"{name!r} does not exist")
 
     def _split(self, tree: nodes.Template) -> tuple[list[Any], list[nodes.Node]]:
         """Return the parts of a template, and the statements that must run before them."""
@@ -463,7 +464,7 @@ class _Compiler:
                 variables["row"] = _as_row(values)
                 return render()
             except Exception as error:  # noqa: BLE001  # a template can call author's code
-                # One function does not know in which template it failed, nor whether another fails as well.
+                # The one function does not show in which template it failed, nor whether another fails as well.
                 raise RowError(*(list(self._faults_alone(alone)) or [self.explain("contact", error)])) from None
 
         return of_row
@@ -485,13 +486,13 @@ class _Compiler:
             column = f" in column {', '.join(named)}" if named else ""
             return Fault(path, f"within text, a value {TEXT_RULE}", f"{error}{column}")
         if isinstance(error, (UndefinedError, SecurityError)):
-            return Fault(path, "the template asks for what is not there", str(error))
-        return Fault(path, "the template must give something for every row", type(error).__name__)
+            return Fault(path, "the template names what does not exist", str(error))
+        return Fault(path, "the template must render for every row", type(error).__name__)
 
     def _compile(self, result: nodes.Node, blocks: list[nodes.Node]) -> Callable[[], Any]:
         body = [*blocks, nodes.Assign(nodes.Name(_RESULT, "store"), result, lineno=1)]
         template = self._environment.from_string(nodes.Template(body, lineno=1))
-        # One context for all rows: nothing of a row stays in it, since what a template sets stays in its block.
+        # One context for all rows: what a template sets stays in its block, so that the context keeps nothing of a row.
         context = template.new_context(self._variables, shared=True)
         run, found = template.root_render_func, context.vars
 
@@ -503,7 +504,7 @@ class _Compiler:
         return render
 
     def _node(self, value: Any) -> Any:
-        """Return the node that makes a value, in which there may be nodes."""
+        """Return the node of a value, which may contain nodes."""
         if _is_node(value):
             return value
         if isinstance(value, Mapping):
@@ -529,27 +530,27 @@ def _is_node(value: Any) -> bool:
 
 
 def _depends_on_row(node: nodes.Node) -> bool:
-    """Tell whether a part of a template may give something else for another row; other templates may name it."""
+    """Return whether a part of a template may differ between rows; other templates may name the row."""
     if isinstance(node, _OTHER_TEMPLATES) or (isinstance(node, nodes.Name) and node.name == "row"):
         return True
     return any(map(_depends_on_row, node.iter_child_nodes()))
 
 
 def _columns(tree: nodes.Template) -> set[str]:
-    """Return the columns that a template names without saying what shall be where a row does not have them."""
+    """Return the columns that a template names without a default."""
     if any(node.ctx != "load" for node in tree.find_all(nodes.Name) if node.name == "row"):
-        return set()  # its own name for something else
+        return set()  # it assigns to the name
     optional: set[str] = set()
     beside: set[int] = set()
     for node in tree.find_all((nodes.Filter, nodes.Test)):
         if node.name in {"default", "d"}:
-            # What stands in place of a column that is not there need not be there either.
+            # What replaces a missing column may be missing as well.
             beside.update(id(one) for one in (node.node, *node.args, *(pair.value for pair in node.kwargs)))
         elif node.name in {"defined", "undefined"} and (name := _column(node.node)):
             optional.add(name)
     for compare in tree.find_all(nodes.Compare):
-        asks = compare.ops[0].op in {"in", "notin"} and _is_row(compare.ops[0].expr)
-        if asks and isinstance(compare.expr, nodes.Const):
+        tests_row = compare.ops[0].op in {"in", "notin"} and _is_row(compare.ops[0].expr)
+        if tests_row and isinstance(compare.expr, nodes.Const):
             optional.add(compare.expr.value)
     found = {_column(node) for node in tree.find_all((nodes.Getattr, nodes.Getitem)) if id(node) not in beside}
     return {name for name in found if name is not None} - optional
@@ -569,7 +570,7 @@ def _column(node: nodes.Node | None) -> str | None:
 
 
 def _written(tree: nodes.Template) -> Iterator[str]:
-    """Yield the names that stand in a template."""
+    """Yield the names that a template contains."""
     for node in tree.find_all((nodes.Name, nodes.Getattr, nodes.Const)):
         name = getattr(node, {nodes.Name: "name", nodes.Getattr: "attr"}.get(type(node), "value"))
         if isinstance(name, str):
@@ -577,7 +578,7 @@ def _written(tree: nodes.Template) -> Iterator[str]:
 
 
 def _accounted_for(tree: nodes.Template) -> set[str]:
-    """Return the names that a template sets somewhere, or of which it says what shall be if they are not there."""
+    """Return the names that a template sets somewhere, or for which it has a default."""
     names = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
     for node in tree.find_all((nodes.Filter, nodes.Test)):
         if node.name in {"default", "d", "defined", "undefined"} and isinstance(node.node, nodes.Name):

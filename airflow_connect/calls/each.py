@@ -1,5 +1,5 @@
 """
-One call for each of many contacts, in a pace's time: for what waits, stops, transfers and changes.
+One call for each of many contacts, at a pace: to read, stop, transfer and change them.
 
 ::
 
@@ -8,7 +8,8 @@ One call for each of many contacts, in a pace's time: for what waits, stops, tra
       └──── throttled, 5xx, no answer ─┘
 
 The event loop decides and waits, threads call, so that one triggerer can wait for many tasks at once. This module knows
-no Airflow and no client. What makes contacts has more to keep and is :mod:`airflow_connect.bulk.send`.
+no Airflow and no client. Contacts are created by :mod:`airflow_connect.bulk.send`, which
+has to record more.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Result = TypeVar("Result")
 
 #: Threads of a process that call; a thread waits for the network alone, so that they may be more than its cores.
 THREADS: Final = 32
-#: Seconds after which whoever is first in the queue, or is fed while it works, asks again.
+#: Seconds between two checks of the first call in the queue, and of a task that gets more items while it runs.
 POLL: Final = 0.1
 #: Calls after a pause of so many seconds that leave with more room between them, once one was throttled, and how much.
 PAUSE: Final = 2.0
@@ -68,10 +69,10 @@ class Paced(Generic[Item, Result]):
     """
     Call once for each item, again where that can help, no faster than the pace allows.
 
-    :param call: makes one call without retries of its own; it runs in a thread
+    :param call: sends one call without retries of its own; it runs in a thread
     :param clock: the time
     :param pace: what finds the quota of the operation; users of one event loop may share one
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when no
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when no
         call was accepted for that long, no other leaves. 0 for a single attempt each
     """
 
@@ -106,7 +107,7 @@ class Paced(Generic[Item, Result]):
         answered = await self._answer(item)
         if answered.error is not None:
             raise answered.error
-        return answered.result  # type: ignore[return-value]  # there is one where there is no error
+        return answered.result  # type: ignore[return-value]  # it is set if error is not
 
     async def each(
         self, items: deque[Item], *, more: Callable[[], bool] | None = None
@@ -114,11 +115,11 @@ class Paced(Generic[Item, Result]):
         """
         Call for each item and return the answers as they come.
 
-        Whoever stops early closes the iterator (``contextlib.aclosing``): calls that have left end in their threads,
-        no others leave.
+        To stop early, close the iterator (``contextlib.aclosing``): calls that have left end in their threads, and no
+        others leave.
 
         :param items: taken from the left; others may be added while this runs
-        :param more: says whether items may still be added by somebody else, where that is so
+        :param more: returns whether another task may still add items, if one does
         :raises ConnectError: if no call could succeed, or none was accepted for ``max_retry_time``
         """
         under_way: set[asyncio.Task[Answered[Item, Result]]] = set()
@@ -141,7 +142,7 @@ class Paced(Generic[Item, Result]):
 
     async def _answer(self, item: Item) -> Answered[Item, Result]:
         """
-        Call for an item until there is an answer, or no use in another attempt.
+        Call for an item until it has an answer, or another attempt would not help.
 
         :raises ConnectError: if no call of another item would succeed either
         """
@@ -169,8 +170,8 @@ class Paced(Generic[Item, Result]):
 
     async def _call_once(self, item: Item, *, is_first: bool) -> Result:
         queue, turn = self._turns_of(asyncio.get_running_loop())
-        # Who waits stands in a queue, and only who is first watches the pace: there may be thousands of triggers. What
-        # has failed overtakes what was not called yet, for its time runs.
+        # Calls wait in a queue, and only the first watches the pace: there may be thousands of triggers. What has
+        # failed overtakes what was not called yet, since its time runs.
         async with queue if is_first else contextlib.nullcontext(), turn:
             while (wait := self._send_at(self._clock.now()) - self._clock.now()) > 0:
                 await self._clock.async_sleep(min(wait, POLL))
@@ -217,7 +218,7 @@ _threads: ThreadPoolExecutor | None = None
 
 
 def _shared_threads() -> ThreadPoolExecutor:
-    global _threads  # noqa: PLW0603  # a pool is for a process, and made when the first call needs it
+    global _threads  # noqa: PLW0603  # a process has one pool, created by its first call
     if _threads is None:
         _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="amazon-connect")
     return _threads

@@ -2,11 +2,11 @@
 Whether a call that failed is sent again: one decision for a single call, for each of many, and for rows.
 
 Botocore bounds its retries by a count, so that with eight tasks on a quota of two calls a second half of the calls
-are lost. Here a time bounds them, ``max_retry_time``: the seconds for which a call is repeated after its first failure,
-throttling included; a task that sends many ends when nothing was accepted for that long. With 0 a call is made once.
+are lost. Here a time bounds them, ``max_retry_time``: the seconds for which a call is retried after its first failure,
+throttling included; a task that sends many ends when nothing was accepted for that long. With 0 a call is sent once.
 
-:func:`decide` is pure: what it has to know, the time and chance included, are arguments. This module knows no Airflow
-and no client.
+:func:`decide` is pure: all that it has to know, with the time and the source of randomness, is an argument. This module
+knows no Airflow and no client.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from airflow_connect.api.errors import (
     ConnectError,
     InputError,
-    LedgerError,
     QuotaError,
+    RecordError,
     RequestError,
     SetupError,
     ThrottledError,
@@ -42,7 +42,7 @@ __all__ = [
     "wait_before_attempt",
 ]
 
-#: Seconds for which a call is repeated by default.
+#: Seconds for which a call is retried by default.
 MAX_RETRY_TIME: Final = 300.0
 
 #: Seconds: the wait before attempt n is a random share of ``FIRST_WAIT * 2 ** (n - 2)``, at most ``LONGEST_WAIT``.
@@ -75,7 +75,7 @@ class Attempts:
     """
     What the attempts of one call have come to so far.
 
-    :param may_have_happened: whether an attempt of somebody else's may have been carried out
+    :param may_have_happened: whether an attempt of another process may have been carried out
     """
 
     __slots__ = ("count", "first_failure", "may_have_happened")
@@ -88,7 +88,7 @@ class Attempts:
 
     def failed(self, error: ConnectError, now: float) -> float:
         """
-        Note that an attempt failed, and complete its error, which has to tell of all attempts.
+        Note that an attempt failed, and complete its error with what is known of all attempts.
 
         :return: the time of the first failure
         """
@@ -101,8 +101,8 @@ class Attempts:
 
 
 def can_pass(error: ConnectError) -> bool:
-    """Tell whether the same call can succeed later: it was throttled or not answered, or nobody knows what it was."""
-    return not isinstance(error, (RequestError, QuotaError, SetupError, InputError, LedgerError))
+    """Return whether the same call can succeed later: it was throttled or not answered, or the error is not known."""
+    return not isinstance(error, (RequestError, QuotaError, SetupError, InputError, RecordError))
 
 
 def wait_before_attempt(attempt: int, uniform: Callable[[float, float], float] = random.uniform) -> float:
@@ -124,7 +124,7 @@ def decide(
     now: float,
     max_retry_time: float,
     last_success: float = -math.inf,
-    repeat_unknown: bool = True,
+    retry_unknown: bool = True,
     paced: bool = False,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> Again | Over:
@@ -132,29 +132,29 @@ def decide(
     Decide what follows from a failed attempt.
 
     The wait before another attempt is that of :func:`wait_before_attempt`, but no shorter than the service asked for
-    with ``Retry-After``. What would end after the time is cut to it, so that the last attempt is made when the time is
-    up.
+    with ``Retry-After``. A wait that would end after the time is cut to it, so that the last attempt is sent when the
+    time is up.
 
-    :param error: of the attempt; it knows whether any attempt may have been carried out (:meth:`Attempts.failed`)
-    :param attempts: how often the call was made
+    :param error: of the attempt; it says whether any attempt may have been carried out (:meth:`Attempts.failed`)
+    :param attempts: how often the call was sent
     :param first_failure: when it failed first
     :param now: the time
     :param max_retry_time: seconds
     :param last_success: when the service accepted a call of the same task last, in the same seconds as ``now``
-    :param repeat_unknown: whether a call that may have been carried out may be repeated: its client token or its nature
-        keeps it from being carried out twice
-    :param paced: whether a pace, which slows down, tells when a throttled call leaves again
-    :param uniform: chance
+    :param retry_unknown: whether a call that may have been carried out may be retried: its client token or its nature
+        prevents that it is carried out twice
+    :param paced: whether a pace, which slows down, decides when a throttled call leaves again
+    :param uniform: the source of randomness
     """
     if isinstance(error, (RequestError, QuotaError)):
         return Over.THIS
     if not can_pass(error):
         return Over.ALL
-    if error.may_have_happened and not repeat_unknown:
+    if error.may_have_happened and not retry_unknown:
         return Over.THIS
     end = first_failure + max_retry_time
     if now >= end:
-        # A call that was made once, since there is no time to repeat it, tells nothing of the others.
+        # A call that was sent once, since there is no time for a retry, does not say anything about the others.
         return Over.ALL if attempts > 1 and last_success < first_failure else Over.THIS
     wait = 0.0
     if not (paced and isinstance(error, ThrottledError)):
@@ -164,31 +164,31 @@ def decide(
 
 class Retries:
     """
-    What a task that sends many calls in a pace's time knows of all of them, to decide for each that fails.
+    What a task that sends many calls at a pace knows of all of them, to decide for each that fails.
 
     :param max_retry_time: seconds
-    :param repeat_unknown: whether a call that may have been carried out may be repeated
+    :param retry_unknown: whether a call that may have been carried out may be retried
     """
 
-    def __init__(self, max_retry_time: float, *, repeat_unknown: bool = True) -> None:
+    def __init__(self, max_retry_time: float, *, retry_unknown: bool = True) -> None:
         self._max_retry_time = max_retry_time
-        self._repeat_unknown = repeat_unknown
+        self._retry_unknown = retry_unknown
         self._last_success = self._counted_from = -math.inf
-        #: Until when those that are to be repeated are, first come first, since the last success.
+        #: Until when calls are retried, first come first, since the last success.
         self._ends: dict[Attempts, float] = {}
 
     @property
     def last_attempt_at(self) -> float:
-        """When a last attempt is made, however slow the pace has become; infinite while calls are accepted."""
+        """When a last attempt is sent, however slow the pace has become; infinite while calls are accepted."""
         return next(iter(self._ends.values()), math.inf)
 
     def accepted(self, now: float) -> None:
-        """Note that the service accepted a call: it was let through, whatever became of it then."""
+        """Note that the service did not throttle a call, whatever became of it then."""
         self._last_success = now
         self._ends.clear()
 
     def count_from(self, now: float) -> None:
-        """Note that nothing could be sent until now, so that no time has run for what failed before."""
+        """Note that nothing could be sent until now, so that the time before does not count for what failed."""
         self._counted_from = now
 
     def failed(self, attempts: Attempts, error: ConnectError, now: float) -> Again | Over:
@@ -203,7 +203,7 @@ class Retries:
             last_success=self._last_success,
             now=now,
             max_retry_time=self._max_retry_time,
-            repeat_unknown=self._repeat_unknown,
+            retry_unknown=self._retry_unknown,
             paced=True,
         )
         if isinstance(decision, Again):
@@ -213,7 +213,7 @@ class Retries:
         return decision
 
     def forget(self, attempts: Attempts) -> None:
-        """Forget a call that nobody repeats."""
+        """Forget a call that is not retried."""
         self._ends.pop(attempts, None)
 
 
@@ -221,7 +221,7 @@ def call_with_retries(
     call: Callable[[], _Result],
     *,
     max_retry_time: float = MAX_RETRY_TIME,
-    repeat_unknown: bool = True,
+    retry_unknown: bool = True,
     clock: Clock | None = None,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> tuple[_Result, int]:
@@ -230,10 +230,10 @@ def call_with_retries(
 
     :param call: raises :class:`~airflow_connect.api.errors.ConnectError`
     :param max_retry_time: seconds
-    :param repeat_unknown: whether a call that may have been carried out may be repeated
+    :param retry_unknown: whether a call that may have been carried out may be retried
     :param clock: the time
-    :param uniform: chance
-    :raises ConnectError: the last one; it knows whether *any* attempt may have been carried out
+    :param uniform: the source of randomness
+    :raises ConnectError: the last one; it says whether *any* attempt may have been carried out
     """
     clock = clock or Clock()
     attempts = Attempts()
@@ -250,7 +250,7 @@ def call_with_retries(
                 first_failure=first_failure,
                 now=now,
                 max_retry_time=max_retry_time,
-                repeat_unknown=repeat_unknown,
+                retry_unknown=retry_unknown,
                 uniform=uniform,
             )
             if isinstance(decision, Over):

@@ -73,7 +73,7 @@ class _CreateContactDecoratedOperator(DecoratedOperator, CreateContactOperator):
         self._identified_by |= {"idempotency_key", "client_token"} & returned.keys()
         # What is not an argument of a contact is reported with all other faults.
         unknown = {name: value for name, value in returned.items() if name not in own}
-        contact_id = self.make(context, CreateContact, **unknown)
+        contact_id = self.create(context, CreateContact, **unknown)
         if self.wait_for_completion:
             self.wait_for_end(context, contact_id)
         return contact_id

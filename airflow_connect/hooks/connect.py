@@ -1,7 +1,7 @@
 """
 Credentials, the instance, and one method per operation of Amazon Connect's API.
 
-Every call is sorted by :mod:`airflow_connect.api.errors` and repeated by :mod:`airflow_connect.calls.retry`;
+Every error is sorted by :mod:`airflow_connect.api.errors`, and the call retried by :mod:`airflow_connect.calls.retry`;
 botocore's own retries are off unless the connection or the task configures them.
 """
 
@@ -100,7 +100,7 @@ def _watch(client: Any) -> None:
     events.register("before-send.connect", _request_leaves, unique_id="airflow-connect-request")
     events.register("before-parse.connect", _answer_arrives, unique_id="airflow-connect-answer")
     for operation in operations():
-        if not operation.promise.repeats_unknown:
+        if not operation.promise.retries_unknown:
             # Not by botocore either, whatever botocore_config says of retries.
             events.register_first(f"needs-retry.connect.{operation.name}", lambda **_: False)
 
@@ -116,7 +116,7 @@ def _answer_arrives(response_dict: Mapping[str, Any], **_: Any) -> None:
         body = response_dict["body"].strip()
         exchange.status = status = response_dict["status_code"]
         exchange.is_readable = not body or (body.startswith(b"{") and body.endswith(b"}"))
-        if status >= 300 or not exchange.is_readable:  # of what came well, nobody asks for them
+        if status >= 300 or not exchange.is_readable:  # nobody reads those of a success
             exchange.headers = {name.lower(): value for name, value in response_dict["headers"].items()}
 
 
@@ -126,7 +126,7 @@ def _exchange(
     """
     Call an operation once.
 
-    :raises ConnectError: whatever the client raises, or if the answer is not one
+    :raises ConnectError: whatever the client raises, or if the answer cannot be read
     """
     exchange = Exchange(answered_before=answered_before)
     response: dict[str, Any] = {}
@@ -134,7 +134,7 @@ def _exchange(
     token = _under_way.set(exchange)
     try:
         response = getattr(client, operation.method())(**params)
-    except Exception as error:  # noqa: BLE001  # what nobody knows may have come after the request left
+    except Exception as error:  # noqa: BLE001  # an unknown error may have come after the request left
         failure = sort_error(error, operation, params, exchange)
     finally:
         _under_way.reset(token)
@@ -157,7 +157,7 @@ class ConnectHook(AwsBaseHook):
 
     :param instance_id: the ID or ARN of the instance. Default: ``service_config.connect.instance_id`` in the extra
         of the connection.
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; 0 for a
         single attempt (default: 300)
     :param max_in_flight: calls at once by threads that share the hook (default: 32, as many as read and
         change contacts at once)
@@ -194,7 +194,7 @@ class ConnectHook(AwsBaseHook):
         """
         Get a connection by its ID, from Airflow's database too.
 
-        Since Airflow 3 a process that is none of Airflow's own, such as a Python shell, does not look there.
+        Since Airflow 3 a process that is not one of Airflow's own, such as a Python shell, does not read it.
 
         :param conn_id: the connection's ID
         :raises AirflowNotFoundException: if this process can see no such connection
@@ -287,7 +287,7 @@ class ConnectHook(AwsBaseHook):
 
     @cached_property
     def _connect(self) -> Any:
-        # Making a client is not safe in threads, using one is.
+        # To create a client is not safe in threads, to use one is.
         try:
             with self._lock:
                 for name in ("botocore.endpoint", "botocore.parsers"):
@@ -295,7 +295,7 @@ class ConnectHook(AwsBaseHook):
                 _watch(self.conn)
                 self.conn.meta.events.register("after-call.connect", self._compare_clocks)
                 return self.conn
-        except Exception as error:  # noqa: BLE001  # a profile, a role, a secrets backend: anything can be in the way
+        except Exception as error:  # noqa: BLE001  # a profile, a role, a secrets backend: anything can fail
             failure = client_missing(error, DescribeInstance, {}, answered_before=self._was_answered)
         self._say_what_was_used(failure)
         # Out here, so that no traceback shows botocore's message, which quotes values.
@@ -321,7 +321,7 @@ class ConnectHook(AwsBaseHook):
     def _no_connection(self) -> str:
         if self._has_connection:
             return ""
-        return f", and there is no connection {self.aws_conn_id!r} that this process can see"
+        return f", and this process does not find the connection {self.aws_conn_id!r}"
 
     def _say_what_was_used(self, error: ConnectError) -> None:
         """Name the connection in a SetupError, and the options that lead to a service: what to correct."""
@@ -329,7 +329,7 @@ class ConnectHook(AwsBaseHook):
             return
         used = [f"connection {self.aws_conn_id!r}" if self.aws_conn_id else "boto3's own configuration"]
         if not self._has_connection:
-            used = [f"boto3's own configuration, since there is no {used[0]} that this process can see"]
+            used = [f"boto3's own configuration, since this process does not find the {used[0]}"]
         if (config := self.__dict__.get("conn_config")) is not None:
             sts = config.get_service_endpoint_url("sts", sts_connection_assume=True) if config.role_arn else None
             options = {
@@ -344,15 +344,15 @@ class ConnectHook(AwsBaseHook):
 
     def prepare(self) -> None:
         """
-        Read the connection and make the client, so that threads which may not ask Airflow can use the hook.
+        Read the connection and create the client, so that threads that may not call Airflow can use the hook.
 
-        :raises SetupError: if the connection or the instance is not there
+        :raises SetupError: if the connection or the instance is missing
         """
         self.instance_id  # noqa: B018  # a cached property
         self._connect  # noqa: B018
 
     def _renew(self, expired: Any) -> None:
-        """Read the connection again and make a client of it, unless another thread has replaced the expired one."""
+        """Read the connection again and create a client, unless another thread has replaced the expired one."""
         with self._lock:
             if self.__dict__.get("_connect") is expired:
                 for name in ("_connect", "conn", "conn_config"):
@@ -364,16 +364,16 @@ class ConnectHook(AwsBaseHook):
         params: Mapping[str, Any],
         *,
         max_retry_time: float | None = None,
-        repeat_unknown: bool = False,
+        retry_unknown: bool = False,
     ) -> dict[str, Any]:
         """
-        Call an operation of Amazon Connect, again where that can help.
+        Call an operation of Amazon Connect, and retry it if that can help.
 
         :param operation: the API operation: ``CreateContact``
         :param params: the parameters as botocore's client takes them
         :param max_retry_time: seconds, instead of the hook's
-        :param repeat_unknown: whether to repeat a call that may have happened also where the operation does not promise
-            that this is safe, see :class:`~airflow_connect.api.operations.Promise`
+        :param retry_unknown: whether to retry a call that may have happened also if the operation does not promise that
+            this is safe, see :class:`~airflow_connect.api.operations.Promise`
         :return: the response; ``ResponseMetadata.RetryAttempts`` counts the attempts after the first
         :raises ConnectError: sorted by what helps, see :mod:`airflow_connect.api.errors`
         """
@@ -382,7 +382,7 @@ class ConnectHook(AwsBaseHook):
         response, attempts = call_with_retries(
             lambda: self._call_once(called, params),
             max_retry_time=time_allowed,
-            repeat_unknown=called.promise.repeats_unknown or repeat_unknown,
+            retry_unknown=called.promise.retries_unknown or retry_unknown,
         )
         response.setdefault("ResponseMetadata", {})["RetryAttempts"] = attempts - 1
         return response
@@ -417,7 +417,7 @@ class ConnectHook(AwsBaseHook):
             - :external+boto3:py:meth:`Connect.Client.create_contact`
 
         :param arguments: the parameters of :class:`~airflow_connect.api.operations.CreateContact`; without
-            ``client_token`` each call makes a contact, however often it has to be repeated
+            ``client_token`` each call creates a contact, however often it is retried
         :return: the response, with ``ContactId`` and ``ContactArn``
         :raises InvalidRequestError: with all faults, before anything is sent
         """
@@ -432,29 +432,29 @@ class ConnectHook(AwsBaseHook):
             - :external+boto3:py:meth:`Connect.Client.start_task_contact`
 
         :param arguments: the parameters of :class:`~airflow_connect.api.operations.StartTaskContact`; without
-            ``client_token`` each call makes a contact, however often it has to be repeated
+            ``client_token`` each call creates a contact, however often it is retried
         :return: the response, with ``ContactId``
         :raises InvalidRequestError: with all faults, before anything is sent
         """
         request = StartTaskContact(**{"instance_id": self.instance_id, **_with_client_token(arguments)})
         return self.call(StartTaskContact.name, request.params())
 
-    def start_outbound_voice_contact(self, *, repeat_unknown: bool = False, **arguments: Any) -> dict[str, Any]:
+    def start_outbound_voice_contact(self, *, retry_unknown: bool = False, **arguments: Any) -> dict[str, Any]:
         """
         Call a customer, and let a flow run when the call is answered.
 
-        A call that may have been placed is not repeated.
+        A call that may have been placed is not retried.
 
         .. seealso::
             - :external+boto3:py:meth:`Connect.Client.start_outbound_voice_contact`
 
-        :param repeat_unknown: whether to repeat it nevertheless; the customer may be called twice then
+        :param retry_unknown: whether to retry it nevertheless; the customer may be called twice then
         :param arguments: the parameters of :class:`~airflow_connect.api.operations.StartOutboundVoiceContact`
         :return: the response, with ``ContactId``
         :raises InvalidRequestError: with all faults, before anything is sent
         """
         request = StartOutboundVoiceContact(**{"instance_id": self.instance_id, **_with_client_token(arguments)})
-        return self.call(StartOutboundVoiceContact.name, request.params(), repeat_unknown=repeat_unknown)
+        return self.call(StartOutboundVoiceContact.name, request.params(), retry_unknown=retry_unknown)
 
     def describe_contact(self, contact_id: str, *, max_retry_time: float | None = None) -> dict[str, Any]:
         """
@@ -583,7 +583,7 @@ class ConnectHook(AwsBaseHook):
 
     def transfer_contact(self, contact_id: str, **arguments: Any) -> dict[str, Any]:
         """
-        Hand a TASK or EMAIL contact to another queue, user or flow; what goes on is a new contact.
+        Transfer a TASK or EMAIL contact to another queue, user or flow, as a new contact.
 
         .. seealso::
             - :external+boto3:py:meth:`Connect.Client.transfer_contact`
@@ -598,7 +598,7 @@ class ConnectHook(AwsBaseHook):
 
     def search_contacts(self, **params: Any) -> Iterator[dict[str, Any]]:
         """
-        Return the contacts that match, page by page as they are asked for. The index behind it lags.
+        Yield the contacts that match, page by page. Amazon Connect's index lags.
 
         .. seealso::
             - :external+boto3:py:meth:`Connect.Client.search_contacts`
@@ -630,14 +630,14 @@ class ConnectHook(AwsBaseHook):
         """
         The address of the instance's website, without a slash at its end; ``None`` if it cannot be known.
 
-        ``service_config.connect.instance_alias`` in the connection's extra says it without a call. Else it is asked
-        for once and for a few seconds only: a link is no reason to fail or to delay a task.
+        ``service_config.connect.instance_alias`` in the connection's extra gives it without a call. Without that, it is
+        read once and for a few seconds only: a link must not fail or delay a task.
         """
         if alias := self.service_config.get("instance_alias"):
             if address := website_of_alias(alias):
                 return address
             self.log.warning(
-                "There is no link to contacts: instance_alias in the extra of the connection %r is not an alias. "
+                "Links to contacts are missing: instance_alias in the extra of the connection %r is not an alias. "
                 "Give the ALIAS of https://ALIAS.my.connect.aws.",
                 self.aws_conn_id,
             )
@@ -652,7 +652,7 @@ class ConnectHook(AwsBaseHook):
 
     def rate_quota(self, operation: str) -> float | None:
         """
-        Return the account's quota of an operation in calls per second; ``None`` if Service Quotas does not tell.
+        Return the account's quota of an operation in calls per second; ``None`` if Service Quotas does not say.
 
         .. seealso::
             https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_ListServiceQuotas.html
@@ -662,7 +662,8 @@ class ConnectHook(AwsBaseHook):
         from botocore.config import Config as BotocoreConfig
         from botocore.exceptions import BotoCoreError, ClientError
 
-        # Where there is no way to that service, as in a private network without its endpoint, nobody wants to wait.
+        # If that service cannot be reached, as in a private network without its endpoint, the task must not wait for
+        # it.
         config = BotocoreConfig(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
         try:
             client = self.get_session(region_name=self.region_name).client(
@@ -677,9 +678,9 @@ class ConnectHook(AwsBaseHook):
                         return float(quota["Value"]) / _seconds_of(quota.get("Period"))
         except (BotoCoreError, ClientError) as error:
             code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
-            self.log.info("Service Quotas does not tell the rate of %s (%s); it is measured.", operation, code)
+            self.log.info("Service Quotas does not say the rate of %s (%s); it is measured.", operation, code)
         else:
-            self.log.info("Service Quotas knows no rate of %s; it is measured.", operation)
+            self.log.info("Service Quotas does not list the rate of %s; it is measured.", operation)
         return None
 
     def test_connection(self) -> tuple[bool, str]:
@@ -693,7 +694,7 @@ class ConnectHook(AwsBaseHook):
             instance = self.describe_instance(max_retry_time=10.0)
         except ConnectError as error:
             reached, message = False, str(error)
-        except Exception as error:  # noqa: BLE001  # a test of a connection reports, whatever stands in the way
+        except Exception as error:  # noqa: BLE001  # a test of a connection reports whatever fails
             reached, message = False, f"{type(error).__name__}: {error}"
         else:
             alias = instance.get("InstanceAlias", "no alias")
@@ -702,8 +703,8 @@ class ConnectHook(AwsBaseHook):
                 f"Reached the Amazon Connect instance {instance['Id']} ({alias}, {instance.get('InstanceStatus')}) "
                 f"in {self.conn_region_name}."
             )
-        if not self._has_connection and "there is no connection" not in message:
-            message = f"There is no connection {self.aws_conn_id!r} that this process can see. {message}"
+        if not self._has_connection and "does not find the connection" not in message:
+            message = f"This process does not find the connection {self.aws_conn_id!r}. {message}"
         return reached, message
 
 
@@ -721,14 +722,14 @@ def _without_secrets(url: str | None) -> str | None:
 
 def _turn_page(operation: str, params: dict[str, Any], response: Mapping[str, Any]) -> bool:
     """
-    Let the parameters ask for the page after a response; return whether there is one.
+    Set the parameters to the page after a response; return whether it exists.
 
     :raises RetryableError: if the response names the page that it is as the next one, as botocore's paginators raise
     """
     token = response.get("NextToken")
     if token and token == params.get("NextToken"):
         raise RetryableError(
-            f"{operation} names the same page again as the next one, which has no end. Try again later.",
+            f"{operation} names the same page again as the next one. Try again later.",
             operation=operation,
             code="SameNextToken",
         )
@@ -742,5 +743,5 @@ def _seconds_of(period: Mapping[str, Any] | None) -> float:
 
 
 def _with_client_token(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Give a call a token of its own, which its repetitions share; boto3 would make another one for each of them."""
+    """Give a call a token of its own, which its retries share; boto3 would create another one for each of them."""
     return arguments if arguments.get("client_token") is not None else {**arguments, "client_token": str(uuid4())}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from airflow_connect._compat import LINKS_ARE_MADE_BY_THE_TASK, BaseOperatorLink, XCom
+from airflow_connect._compat import THE_TASK_COMPUTES_ITS_LINKS, BaseOperatorLink, XCom
 from airflow_connect.api.fields import website
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def contact_url(instance_access_url: str, contact_id: str) -> str:
     """
     base = website(instance_access_url)
     if base is None:
-        raise ValueError("instance_access_url is not a website's address; it looks like https://ALIAS.my.connect.aws.")
+        raise ValueError("instance_access_url is not a website's address, such as https://ALIAS.my.connect.aws.")
     # Instances of the first generation live below /connect: https://ALIAS.awsapps.com/connect/…
     if base.endswith(".awsapps.com"):
         base += "/connect"
@@ -39,30 +39,30 @@ def contact_url(instance_access_url: str, contact_id: str) -> str:
 
 
 class _ConnectLink(BaseOperatorLink):
-    """A link that is made of an XCom with identifiers."""
+    """A link that consists of the identifiers in an XCom."""
 
     #: The key of the XCom, the same for all links of a task.
     xcom: ClassVar[str] = "amazon_connect"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """
-        Return the address, an empty text where there is none.
+        Return the address, an empty text if it is not known.
 
-        The XCom may be of anybody who can write XComs: what is not a website's address is not a link.
+        Anybody who can write XComs may have written it: what is not a website's address is not a link.
 
         :param operator: the operator
         :param ti_key: the task instance
         """
         # Airflow 3 logs an error where an XCom does not exist, and a task may have failed before it stored one.
         is_mapped = hasattr(operator, "partial_kwargs")
-        stored = {} if is_mapped and LINKS_ARE_MADE_BY_THE_TASK else getattr(operator, "link_of_run", None)
+        stored = {} if is_mapped and THE_TASK_COMPUTES_ITS_LINKS else getattr(operator, "link_of_run", None)
         if stored is None:
             stored = XCom.get_value(key=self.xcom, ti_key=ti_key)
         return self.format(stored) if isinstance(stored, dict) and website(stored.get("instance_access_url")) else ""
 
     def format(self, stored: Mapping[str, Any]) -> str:
         """Return the address that the identifiers give."""
-        raise AssertionError("each link has its own form")
+        raise NotImplementedError
 
 
 class ContactLink(_ConnectLink):

@@ -39,14 +39,14 @@ __all__ = ["ContactNotifier"]
 
 _log = logging.getLogger(__name__)
 
-_RULES: Final = {"scope": one_of("dag_run", "task", "dag"), "action": one_of("open", "end")}
+_RULES: Final = {"scope": one_of("dag_run", "task", "dag"), "action": one_of("create", "stop")}
 _ROUTES: Final = ("contact_flow_id", "task_template_id", "quick_connect_id")
 #: What can be left out: a contact with poorer words is better than none.
 _WORDING: Final = ("name", "description", "attributes", "references")
 _MAPPINGS: Final = ("attributes", "references")
 #: The attribute by which a notifier recognises its contacts: a name may hold a customer's words, and a code in them.
 _MARK: Final = "airflow_notifier"
-#: How the notifier's contacts begin: made by it, or a transfer of one that was.
+#: How the notifier's contacts begin: created by it, or a transfer of one that was.
 _INITIATION_METHODS: Final = ("API", "TRANSFER")
 #: Seconds. A Dag's callbacks run where its file is parsed, which Airflow ends after 50 by default
 #: (``dag_processor.dag_file_processor_timeout``).
@@ -61,7 +61,7 @@ _SLA_MISS: Final = ("dag", "task_list", "blocking_task_list", "slas", "blocking_
 
 class ContactNotifier(RenderedNotifier):
     """
-    Open a TASK contact when a Dag or task fails or misses a deadline, and end it when it succeeds.
+    Create a TASK contact when a Dag or task fails or misses a deadline, and stop it when it succeeds.
 
     For ``on_failure_callback``, ``on_success_callback`` and the other callbacks of Dags and tasks, for
     ``sla_miss_callback`` (Airflow 2) and for ``DeadlineAlert`` (since Airflow 3.1). A failure of the notifier is
@@ -72,10 +72,10 @@ class ContactNotifier(RenderedNotifier):
         :ref:`howto/notifier:ContactNotifier`
 
     :param scope: what one contact stands for. ``dag_run``: a run, until it is cleared; ``task``: a task instance of
-        a run, until that is cleared; ``dag``: a Dag: the contact stays open over failing runs, and a failing run opens
-        another one only when the last has ended (default: ``dag_run``)
-    :param action: ``open`` a contact, or ``end`` what notifiers with the same scope and incident have opened and
-        what is still open, for ``on_success_callback`` (default: ``open``)
+        a run, until that is cleared; ``dag``: a Dag: the contact stays open over failing runs, and a failing run
+        creates another one only when the last has ended (default: ``dag_run``)
+    :param action: ``create`` a contact, or ``stop`` what notifiers with the same scope and incident have created
+        and what is still open, for ``on_success_callback`` (default: ``create``)
     :param incident: tells notifiers of the same scope apart: each incident has its own contact (templated). Default:
         ``failure``; in a deadline alert ``deadline``, in an ``sla_miss_callback`` ``sla``.
     :param name: the contact's name; a code is put after it (templated). Default: what failed.
@@ -84,7 +84,7 @@ class ContactNotifier(RenderedNotifier):
         ``airflow_notifier``, by which the notifier recognises its contacts
     :param references: ``{name: scalar}`` or the long form, beside ``Run`` and ``Log``, the links to Airflow (templated)
     :param contact_flow_id: the flow that routes the task to people. With this, ``task_template_id`` or
-        ``quick_connect_id`` the contact is made by StartTaskContact, else by CreateContact (templated).
+        ``quick_connect_id`` the contact is created by StartTaskContact, else by CreateContact (templated).
     :param task_template_id: a task template that has a flow (templated)
     :param quick_connect_id: a quick connect (templated)
     :param user_info: a user's ID or ``{"UserId": …}``, for a contact that no flow routes (templated)
@@ -114,7 +114,7 @@ class ContactNotifier(RenderedNotifier):
         self,
         *,
         scope: str = "dag_run",
-        action: str = "open",
+        action: str = "create",
         incident: str | None = None,
         name: str | None = None,
         description: str | None = None,
@@ -258,26 +258,26 @@ class ContactNotifier(RenderedNotifier):
         """
         origin = _Origin.of(context)
         incident = text_of(self.incident) or origin.incident
-        # Not the number of the clear: what a run opened is ended by what follows from its clear.
+        # Not the number of the clear: what a run created is stopped by what follows from its clear.
         parts = [self.scope, incident, *origin.parts(self.scope)]
-        if self.action == "end":
-            self._end(_mark(self.hook.instance_id, parts), origin)
+        if self.action == "stop":
+            self._stop(_mark(self.hook.instance_id, parts), origin)
         else:
-            self._open(parts, incident, origin)
+            self._create(parts, incident, origin)
 
-    def _open(self, parts: list[str], incident: str, origin: _Origin) -> None:
+    def _create(self, parts: list[str], incident: str, origin: _Origin) -> None:
         mark = _mark(self.hook.instance_id, parts)
         generation = str(origin.clear_number)
         if self.scope == "dag":
             try:
                 newest = next(self._find(mark), None)
                 if newest and not newest.get("DisconnectTimestamp"):
-                    _log.info("Contact %s of %s is still open; no other is opened", newest["Id"], origin)
+                    _log.info("Contact %s of %s is still open; no other is created", newest["Id"], origin)
                     return
                 generation = newest["Id"] if newest else ""
             except ConnectError as error:
                 # Whether one is open is not known, and one too many is better than none.
-                _log.warning("A contact is opened for this failing run: %s", error)
+                _log.warning("A contact is created for this failing run: %s", error)
                 generation = origin.run_id or ""
         routed = any(getattr(self, route) for route in _ROUTES)
         request = StartTaskContact if routed else CreateContact
@@ -298,11 +298,11 @@ class ContactNotifier(RenderedNotifier):
         try:
             contact_id = self.hook.call(request.name, params)["ContactId"]
         except RequestError as error:
-            if not _made_before(error):
+            if not _already_created(error):
                 raise
-            _log.info("%s has its contact already; no other is opened", origin)
+            _log.info("%s has its contact already; no other is created", origin)
             return
-        _log.info("Contact %s opened for %s; client token %.8s…", contact_id, origin, token)
+        _log.info("Contact %s created for %s; client token %.8s…", contact_id, origin, token)
 
     def _arguments(self, mark: str, incident: str, origin: _Origin, token: str) -> dict[str, Any]:
         arguments: dict[str, Any] = {
@@ -326,15 +326,15 @@ class ContactNotifier(RenderedNotifier):
             "expiry_duration_in_minutes": minutes,
         }
 
-    def _end(self, mark: str, origin: _Origin) -> None:
+    def _stop(self, mark: str, origin: _Origin) -> None:
         for contact in self._find(mark, ended=False):
             stopped = self.hook.stop_contact(contact["Id"])
-            what = "ended" if stopped else "had ended before"
+            what = "stopped" if stopped else "had already ended"
             _log.info("Contact %s %s: %s succeeded", contact["Id"], what, origin)
 
     def _find(self, mark: str, *, ended: bool = True) -> Iterator[dict[str, Any]]:
         """
-        Describe the contacts of a mark, also those that went on from them by a transfer; the newest first.
+        Describe the contacts of a mark, also those that they were transferred to; the newest first.
 
         :param mark: the value of their attribute
         :param ended: whether those count that have ended
@@ -475,7 +475,7 @@ def _code(mark: str) -> str:
     return f"[{mark[:12]}]"
 
 
-def _made_before(error: RequestError) -> bool:
+def _already_created(error: RequestError) -> bool:
     """Return whether a contact was refused since there is one of the same token, from another callback's words."""
     # StartTaskContact's model has no IdempotencyException; what it answers instead is not documented.
     return isinstance(error, IdempotencyError) or "ClientToken" in str(error)

@@ -46,7 +46,7 @@ from airflow_connect.api.errors import (
     ConnectError,
     InvalidRequestError,
     InvalidRowsError,
-    LedgerError,
+    RecordError,
     RowsFailedError,
     RowsRefusedError,
     attempt_is_over,
@@ -137,7 +137,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     :param idempotency_key: what identifies a row's contact (template over ``row``: ``"{{ row.order_id }}"``): the same
         key makes one contact over tasks, runs and Dags, for each Region, instance and operation. ``None``: the task
         instance and the rendered contact identify it; rows that render equal contacts make one each.
-    :param repeat_unknown: with ``operation="start_outbound_voice"``: call again also those who may have been called
+    :param retry_unknown: with ``operation="start_outbound_voice"``: call again also those who may have been called
         already, since the answer was lost or the worker was killed (templated). These customers may be called twice:
         Amazon may forget the client token of a call that has ended, and a line that is busy ends within a second. By
         default such rows are ``unknown``, the task fails, and neither it nor its retry calls them (default: False).
@@ -152,7 +152,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     :param dry_run: stop after the check, and return what would be done, and how long it would take at the rate given or
         else at Amazon's default quota (templated)
     :param max_rate: calls per second at most (templated). Default: what the quota allows.
-    :param total_rate: the account's quota in calls per second, where it is known (templated): saves the search for it,
+    :param rate_quota: the account's quota in calls per second, where it is known (templated): saves the search for it,
         and makes sharing it fair sooner. ``"service_quotas"`` asks Service Quotas for it.
     :param max_in_flight: calls at once at most (default: 256) (templated)
     :param quota_timeout: seconds for which to wait for active contacts to end where their number is at its quota
@@ -177,7 +177,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         nothing was accepted for that long, the task ends. 0 for a single attempt each (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``. A list of rows is never
         shown.
-    :return: ``rows``, and how many of them have each state: ``created``, ``already_made``, ``failed``, ``unknown``,
+    :return: ``rows``, and how many of them have each state: ``created``, ``already_created``, ``failed``, ``unknown``,
         ``invalid``, ``skipped``, ``not_sent`` (see :class:`~airflow_connect.record.format.RowState`). With ``dry_run``
         these as if the task ended after the check, and ``estimated_seconds``; otherwise ``results`` (the folder of this
         run's results, for :func:`~airflow_connect.record.results.read_results`), ``changed`` (contacts that an earlier
@@ -190,7 +190,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     """
 
     template_fields: Sequence[str] = aws_template_fields(
-        "asked_for_dry_run",
+        "is_dry_run",
         "contact",
         "failed_rows_path",
         "idempotency_key",
@@ -201,12 +201,12 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         "on_duplicate",
         "on_invalid",
         "operation",
-        "repeat_unknown",
+        "retry_unknown",
         "results_path",
         "rows",
         "tolerated_failure_percent",
         "tolerated_failures",
-        "total_rate",
+        "rate_quota",
     )
     rules: ClassVar[Mapping[str, Rule]] = {
         **ConnectTask.rules,
@@ -217,11 +217,11 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         "failed_rows_path": _json_lines,
         "max_in_flight": _whole_number,
         "max_rate": number(above=True),
-        "total_rate": _rate,
+        "rate_quota": _rate,
         "tolerated_failures": number(),
         "tolerated_failure_percent": number(most=100),
         "dry_run": truth_value,
-        "repeat_unknown": truth_value,
+        "retry_unknown": truth_value,
     }
     template_fields_renderers: ClassVar[dict[str, str]] = {"contact": "json"}
     # Of text as rows, the source tells what is wrong.
@@ -236,13 +236,13 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         contact: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]],
         operation: str = "create",
         idempotency_key: str | None = None,
-        repeat_unknown: bool | str = False,
+        retry_unknown: bool | str = False,
         on_invalid: str = "fail",
         on_duplicate: str = "fail",
         on_changed_rows: str = "fail",
         dry_run: bool | str = False,
         max_rate: float | str | None = None,
-        total_rate: float | str | None = None,
+        rate_quota: float | str | None = None,
         max_in_flight: int | str = MAX_IN_FLIGHT,
         quota_timeout: float = QUOTA_TIMEOUT,
         results_path: str | None = None,
@@ -257,14 +257,14 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self.contact = self.in_dag("contact", contact)
         self.operation = operation
         self.idempotency_key = idempotency_key
-        self.repeat_unknown = repeat_unknown
+        self.retry_unknown = retry_unknown
         self.on_invalid: Any = on_invalid
         self.on_duplicate: Any = on_duplicate
         self.on_changed_rows: Any = on_changed_rows
         # Airflow's operators have a method dry_run.
-        self.asked_for_dry_run: Any = dry_run
+        self.is_dry_run: Any = dry_run
         self.max_rate = max_rate
-        self.total_rate = total_rate
+        self.rate_quota = rate_quota
         self.max_in_flight = max_in_flight
         self.quota_timeout = quota_timeout
         self.results_path = results_path
@@ -279,14 +279,14 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self.check_constants(
             contact=contact,
             operation=operation,
-            repeat_unknown=repeat_unknown,
+            retry_unknown=retry_unknown,
             on_invalid=on_invalid,
             on_duplicate=on_duplicate,
             on_changed_rows=on_changed_rows,
             dry_run=dry_run,
             failed_rows_path=failed_rows_path,
             max_rate=max_rate,
-            total_rate=total_rate,
+            rate_quota=rate_quota,
             max_in_flight=max_in_flight,
             tolerated_failures=tolerated_failures,
             tolerated_failure_percent=tolerated_failure_percent,
@@ -422,7 +422,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                     metrics=Stats,
                     tags={"dag_id": self.dag_id, "task_id": self.task_id},
                     keeps=self._kept_states(options),
-                    repeats_unknown=options.repeats_unknown,
+                    retries_unknown=options.retries_unknown,
                 )
             )
             # Whatever ends the attempt from here on, it leaves its summary.
@@ -457,17 +457,17 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                         history,
                         log=self.log,
                         max_rate=options.max_rate,
-                        total_rate=options.total_rate,
-                        repeats_unknown=options.repeats_unknown,
+                        rate_quota=options.rate_quota,
+                        retries_unknown=options.retries_unknown,
                     )
-                report.tell_record(history)
+                report.log_record(history)
                 report.record_faults(ledger, history)
                 if error is None:
                     self._sender = self._new_sender(context, options, plan, report, ledger, history)
                     peers = self.peers(context, options.operation.name, given_text(self.results_path))
                     with peers.share(self._sender.pace):
                         done, error = self._send(self._sender, report)
-            except LedgerError as unusable:
+            except RecordError as unusable:
                 if options.dry_run:
                     raise
                 error = error or unusable
@@ -510,7 +510,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             retry = (
                 "creates a second contact for each client token that Amazon Connect has forgotten by then (for how "
                 "long it knows a token, Amazon does not document)"
-                if options.repeats_unknown
+                if options.retries_unknown
                 else "calls nobody, since it does not know who has been called"
             )
             self.log.warning(
@@ -529,7 +529,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         """
         if given_text(self.results_path):
             return True
-        if self.idempotency_key is None or options.operation.promise.repeats_unknown:
+        if self.idempotency_key is None or options.operation.promise.retries_unknown:
             return False
         if not conf.get("amazon_connect", "results_path", fallback=""):
             rule = (
@@ -561,7 +561,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             )
         else:
             return
-        if not options.repeats_unknown:
+        if not options.retries_unknown:
             raise record_elsewhere(str(folder))
         self.log.warning(
             "%s. All rows are sent again with the same client tokens: a contact whose token Amazon Connect has "
@@ -575,7 +575,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         if given_text(self.failed_rows_path) is None:
             return set()
         # Another run would make the unknown ones twice, unless a key says that they are the same and Amazon knows it.
-        with_unknown = self.idempotency_key is not None and options.repeats_unknown
+        with_unknown = self.idempotency_key is not None and options.retries_unknown
         return {RowState.INVALID, RowState.FAILED, *([RowState.UNKNOWN] if with_unknown else [])}
 
     def _plan(self, context: Context, options: _Options, task_instance: TaskInstance, *, now: float) -> Plan:
@@ -651,7 +651,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     def _tell_faults(self, plan: Plan, report: Report, options: _Options) -> ConnectError | None:
         """Tell what is wrong with rows, and return the error if nothing is to be sent for it."""
-        faults = report.tell_faults()
+        faults = report.log_faults()
         if faults is None or (options.on_invalid == "skip" and plan.valid):
             return None
         cure = "Correct them, or leave these rows out with on_invalid='skip'."
@@ -694,7 +694,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             time.monotonic(),
             max_rate=options.max_rate,
             max_in_flight=options.max_in_flight,
-            total_rate=options.total_rate,
+            total_rate=options.rate_quota,
         )
         return Sender(
             plan.contacts(
@@ -711,7 +711,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             max_in_flight=options.max_in_flight,
             max_retry_time=self.max_retry_time,
             quota_timeout=self.quota_timeout,
-            repeat_unknown=options.repeats_unknown,
+            retry_unknown=options.retries_unknown,
             tolerates=lambda failed: options.tolerates(failed, plan.rows),
         )
 
@@ -776,7 +776,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         for tell in (
             lambda: context["ti"].xcom_push(key="summary", value=summary),
             lambda: self.store_link(context),
-            lambda: tell_outlets(context, self.hook.instance_id, counted(states)),
+            lambda: update_outlets(context, self.hook.instance_id, counted(states)),
         ):
             try:
                 tell()
@@ -868,16 +868,16 @@ class _Options:
         in_flight = operator.max_in_flight
         self.max_in_flight = int(in_flight) if valid("max_in_flight", in_flight) else 1
         self.max_rate = numeric("max_rate")
-        asks = str(operator.total_rate).strip().lower() == _SERVICE_QUOTAS
+        asks = str(operator.rate_quota).strip().lower() == _SERVICE_QUOTAS
         quota = operator.hook.rate_quota(self.operation.name) if asks and not faults else None
-        self.total_rate = quota if asks else numeric("total_rate")
+        self.rate_quota = quota if asks else numeric("rate_quota")
         self._failures = numeric("tolerated_failures")
         self._percent = numeric("tolerated_failure_percent")
-        dry_run, repeat_unknown = operator.asked_for_dry_run, operator.repeat_unknown
+        dry_run, retry_unknown = operator.is_dry_run, operator.retry_unknown
         self.dry_run = valid("dry_run", dry_run) and truth("dry_run", dry_run)
-        repeats = valid("repeat_unknown", repeat_unknown) and truth("repeat_unknown", repeat_unknown)
+        repeats = valid("retry_unknown", retry_unknown) and truth("retry_unknown", retry_unknown)
         #: Whether a row is sent again of which a contact may exist.
-        self.repeats_unknown = self.operation.promise.repeats_unknown or repeats
+        self.retries_unknown = self.operation.promise.retries_unknown or repeats
         if faults:
             raise InvalidRequestError(self.operation.name, faults)
 

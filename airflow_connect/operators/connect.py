@@ -46,7 +46,7 @@ from airflow_connect.api.operations import (
     UpdateContactAttributes,
 )
 from airflow_connect.api.outcome import Outcome, is_missing, missing_in_words
-from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
+from airflow_connect.assets.lineage import contacts_lineage, update_outlets
 from airflow_connect.calls.clock import Clock
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.operators.each_contact import EachContactOperator
@@ -82,7 +82,7 @@ __all__ = [
 _WAITING_SINCE: Final = "amazon_connect_waiting_since"
 
 
-class _MakeContactOperator(ConnectBaseOperator):
+class _CreatesContactOperator(ConnectBaseOperator):
     """
     What the operators that make a contact have in common: a request, a client token, a contact made once.
 
@@ -108,7 +108,7 @@ class _MakeContactOperator(ConnectBaseOperator):
         ("idempotency_key", "client_token"): "each says what identifies the contact"
     }
     #: Whether a call that may have been made is repeated although the operation does not promise that this is safe.
-    repeat_unknown: bool | str = False
+    retry_unknown: bool | str = False
     #: Which of its arguments are to identify the contact, also where their templates give nothing.
     _identified_by: frozenset[str] = frozenset()
 
@@ -152,7 +152,7 @@ class _MakeContactOperator(ConnectBaseOperator):
         self._identified_by = frozenset(name for name in names if getattr(self, name) is not None or name in mapped)
         return super().before_rendering(context)
 
-    def make(self, context: Context, request: type[Operation], **arguments: Any) -> str:
+    def create(self, context: Context, request: type[Operation], **arguments: Any) -> str:
         """
         Make the contact, unless an earlier attempt is known to have made it.
 
@@ -165,7 +165,7 @@ class _MakeContactOperator(ConnectBaseOperator):
         own = {name: getattr(self, name) for name in request.parameters}
         params = request(**{**own, **arguments, "instance_id": self.hook.instance_id, "client_token": token}).params()
 
-        repeat_unknown = self._may_repeat_unknown(request.name)
+        retry_unknown = self._may_retry_unknown(request.name)
         store = self.record_store(context)
         ti = context["ti"]
         asked_by = {name: getattr(ti, name, -1) for name in ("dag_id", "run_id", "task_id", "map_index")}
@@ -173,7 +173,7 @@ class _MakeContactOperator(ConnectBaseOperator):
             store,
             request.name,
             params,
-            repeat_unknown=request.promise.repeats_unknown or repeat_unknown,
+            retry_unknown=request.promise.retries_unknown or retry_unknown,
             asked_by=asked_by if isinstance(store, FolderStore) else None,
         )
         if store is None and ti.try_number > 1:
@@ -192,9 +192,9 @@ class _MakeContactOperator(ConnectBaseOperator):
             what, attempts = "was made by an earlier attempt", 0
         else:
             with record:
-                response = self.hook.call(request.name, params, repeat_unknown=repeat_unknown)
+                response = self.hook.call(request.name, params, retry_unknown=retry_unknown)
                 contact = {"contact_id": response["ContactId"], "contact_arn": response.get("ContactArn")}
-                record.made(contact)
+                record.created(contact)
             what, attempts = "made", 1 + response["ResponseMetadata"]["RetryAttempts"]
 
         contact_id: str = contact["contact_id"]
@@ -202,14 +202,14 @@ class _MakeContactOperator(ConnectBaseOperator):
             context["ti"].xcom_push(key="contact_arn", value=contact["contact_arn"])
         link = self.store_link(context, contact_id)
         self.log.info("Contact %s %s (%s); client token %.8s…, attempts: %d", contact_id, what, link, token, attempts)
-        tell_outlets(context, self.hook.instance_id, {"contacts": 1})
+        update_outlets(context, self.hook.instance_id, {"contacts": 1})
         return contact_id
 
-    def _may_repeat_unknown(self, operation: str) -> bool:
+    def _may_retry_unknown(self, operation: str) -> bool:
         try:
-            return truth("repeat_unknown", self.repeat_unknown)
+            return truth("retry_unknown", self.retry_unknown)
         except ValueError:
-            fault = Fault("repeat_unknown", "must be true or false", describe(self.repeat_unknown))
+            fault = Fault("retry_unknown", "must be true or false", describe(self.retry_unknown))
         raise InvalidRequestError(operation, [fault])
 
     def record_store(self, context: Context) -> Store | None:
@@ -286,7 +286,7 @@ class _MakeContactOperator(ConnectBaseOperator):
         if event.get("status") == "error":
             raise SetupError(event["message"])
         # What was told before the task was deferred is forgotten with its process.
-        tell_outlets(context, self.hook.instance_id, {"contacts": 1})
+        update_outlets(context, self.hook.instance_id, {"contacts": 1})
         outcomes = [Outcome.from_dict(told) for told in event["ended"]]
         wait = self._new_wait(InMemory([one.contact_id for one in outcomes], outcomes))
         if self.outcome_attributes:
@@ -320,7 +320,7 @@ class _MakeContactOperator(ConnectBaseOperator):
         raise AirflowSensorTimeout(f"The contact has not ended after {polls} (waiter_max_attempts, waiter_delay).")
 
 
-class CreateContactOperator(_MakeContactOperator):
+class CreateContactOperator(_CreatesContactOperator):
     """
     Create a VOICE, EMAIL or TASK contact, exactly once per task instance.
 
@@ -375,7 +375,7 @@ class CreateContactOperator(_MakeContactOperator):
         "user_info": "json",
     }
     rules: ClassVar[Mapping[str, Rule]] = {
-        **_MakeContactOperator.rules,
+        **_CreatesContactOperator.rules,
         **{name: one_of(*words) for name, words in CreateContact.words.items()},
         "expiry_duration_in_minutes": number(1),
     }
@@ -425,13 +425,13 @@ class CreateContactOperator(_MakeContactOperator):
         :param context: the context of the task instance
         :return: the contact's ID
         """
-        contact_id = self.make(context, CreateContact)
+        contact_id = self.create(context, CreateContact)
         if self.wait_for_completion:
             self.wait_for_end(context, contact_id)
         return contact_id
 
 
-class StartTaskContactOperator(_MakeContactOperator):
+class StartTaskContactOperator(_CreatesContactOperator):
     """
     Start a task that a flow, a task template or a quick connect routes to people, exactly once per task instance.
 
@@ -522,13 +522,13 @@ class StartTaskContactOperator(_MakeContactOperator):
         :param context: the context of the task instance
         :return: the contact's ID
         """
-        contact_id = self.make(context, StartTaskContact)
+        contact_id = self.create(context, StartTaskContact)
         if self.wait_for_completion:
             self.wait_for_end(context, contact_id)
         return contact_id
 
 
-class StartOutboundVoiceContactOperator(_MakeContactOperator):
+class StartOutboundVoiceContactOperator(_CreatesContactOperator):
     """
     Call a customer, and let a flow run when the call is answered, at most once per task instance.
 
@@ -568,7 +568,7 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         the call (templated). Default: Airflow's task state store; before Airflow 3.3 ``[amazon_connect] results_path``
         of Airflow's configuration, else a folder below ``AIRFLOW_HOME``. Before 3.3, where workers share no disk,
         name a folder that they share: a retry that finds no record on its worker's disk fails without calling.
-    :param repeat_unknown: call again although an earlier attempt may have called (templated). The customer may be
+    :param retry_unknown: call again although an earlier attempt may have called (templated). The customer may be
         called twice then: Amazon may forget the client token of a call that has ended, and a line that is busy ends
         within a second (default: False).
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
@@ -590,7 +590,7 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
     """
 
     template_fields: Sequence[str] = aws_template_fields(
-        *StartOutboundVoiceContact.parameters, "idempotency_key", "results_path", "repeat_unknown"
+        *StartOutboundVoiceContact.parameters, "idempotency_key", "results_path", "retry_unknown"
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "answer_machine_detection_config": "json",
@@ -598,9 +598,9 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         "references": "json",
     }
     rules: ClassVar[Mapping[str, Rule]] = {
-        **_MakeContactOperator.rules,
+        **_CreatesContactOperator.rules,
         **{name: one_of(*words) for name, words in StartOutboundVoiceContact.words.items()},
-        "repeat_unknown": truth_value,
+        "retry_unknown": truth_value,
         "ring_timeout_in_seconds": number(15, 60),
     }
 
@@ -621,7 +621,7 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         campaign_id: str | None = None,
         traffic_type: str | None = None,
         results_path: str | None = None,
-        repeat_unknown: bool | str = False,
+        retry_unknown: bool | str = False,
         sensitive_fields: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -641,10 +641,10 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         self.campaign_id = campaign_id
         self.traffic_type = traffic_type
         self.results_path = results_path
-        self.repeat_unknown = repeat_unknown
+        self.retry_unknown = retry_unknown
         self.check_constants(
             traffic_type=traffic_type,
-            repeat_unknown=repeat_unknown,
+            retry_unknown=retry_unknown,
             ring_timeout_in_seconds=ring_timeout_in_seconds,
         )
 
@@ -656,7 +656,7 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         :param context: the context of the task instance
         :return: the contact's ID
         """
-        contact_id = self.make(context, StartOutboundVoiceContact)
+        contact_id = self.create(context, StartOutboundVoiceContact)
         if self.wait_for_completion:
             self.wait_for_end(context, contact_id)
         return contact_id
@@ -680,7 +680,7 @@ class StartOutboundVoiceContactOperator(_MakeContactOperator):
         store = task_state_store(context)
         if store is not None and of_this_task and not given:
             return store
-        repeats = self._may_repeat_unknown(StartOutboundVoiceContact.name)
+        repeats = self._may_retry_unknown(StartOutboundVoiceContact.name)
         has_run_before = context["ti"].try_number > 1 and not repeats
         folder = results_root(path, StartOutboundVoiceContact.name) / "calls"
         return FolderStore(folder, may_miss=has_run_before and not tasks_share_a_disk())
@@ -700,13 +700,13 @@ class StopContactOperator(EachContactOperator):
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
         (templated)
     :param state: of the results, only contacts of these states; ``open`` (default) are those without an outcome on
-        record, ``already_made`` those that another task had created under the same key (templated)
+        record, ``already_created`` those that another task had created under the same key (templated)
     :param dry_run: count what would be done, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
         nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
-    :return: the contact's ID; for many ``{"contacts": …, "stopped": …, "ended_before": …, "failed": 0}``
+    :return: the contact's ID; for many ``{"contacts": …, "stopped": …, "already_ended": …, "failed": 0}``
     """
 
     operation = StopContact
@@ -740,7 +740,7 @@ class UpdateContactAttributesOperator(EachContactOperator):
     :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.api.operations.CreateContact` (templated)
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
         (templated)
-    :param state: of the results, only contacts of these states, such as ``open``, or ``already_made`` for those that
+    :param state: of the results, only contacts of these states, such as ``open``, or ``already_created`` for those that
         another task had created under the same key; default: all that the task created (templated)
     :param dry_run: count what would be done, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
@@ -748,7 +748,7 @@ class UpdateContactAttributesOperator(EachContactOperator):
     :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
         nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
-    :return: the contact's ID; for many ``{"contacts": …, "updated": …, "ended_before": 0, "failed": 0}``
+    :return: the contact's ID; for many ``{"contacts": …, "updated": …, "already_ended": 0, "failed": 0}``
     """
 
     operation = UpdateContactAttributes
@@ -789,14 +789,14 @@ class TagContactOperator(EachContactOperator):
     :param tags: ``{key: value}``, at most 6 of a contact (templated)
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
         (templated)
-    :param state: of the results, only contacts of these states, such as ``open``, or ``already_made`` for those that
+    :param state: of the results, only contacts of these states, such as ``open``, or ``already_created`` for those that
         another task had created under the same key; default: all that the task created (templated)
     :param dry_run: count what would be done, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
         nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
-    :return: the contact's ID; for many ``{"contacts": …, "tagged": …, "ended_before": 0, "failed": 0}``
+    :return: the contact's ID; for many ``{"contacts": …, "tagged": …, "already_ended": 0, "failed": 0}``
     """
 
     operation = TagContact
@@ -840,14 +840,14 @@ class TransferContactOperator(EachContactOperator):
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
         (templated)
     :param state: of the results, only contacts of these states; ``open`` (default) are those without an outcome on
-        record, ``already_made`` those that another task had created under the same key (templated)
+        record, ``already_created`` those that another task had created under the same key (templated)
     :param dry_run: count what would be done, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
         nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :return: the ID of the new contact; its ARN is the XCom ``contact_arn``. For many ``{"contacts": …, "transferred":
-        …, "ended_before": …, "failed": 0}``, up to 100 with ``went_on_as``: ``{contact: new contact}``, and of
+        …, "already_ended": …, "failed": 0}``, up to 100 with ``transferred_to``: ``{contact: new contact}``, and of
         ``results`` with the folder, in which the transfers are recorded. Another operator takes it as ``results``.
     """
 
@@ -966,7 +966,7 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
         """
         given: Any = self.contact_id
         if isinstance(given, Mapping):
-            given = given.get("went_on_as") or given.get("contact_id") or ""
+            given = given.get("transferred_to") or given.get("contact_id") or ""
         try:
             ids = contact_ids_of(given, lambda: self.hook.instance_id)
             named = _named_branches(self.branches, exact=self.exact)

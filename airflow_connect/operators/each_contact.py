@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_connect.api.operations import Operation
     from airflow_connect.record.ledger import Ledger
     from airflow_connect.record.peers import Peers
-    from airflow_connect.record.results import MadeContacts
+    from airflow_connect.record.results import CreatedContacts
 
 __all__ = ["EachContactOperator"]
 
@@ -42,7 +42,7 @@ OPEN: Final = "open"
 MOST_NAMED: Final = 100
 
 
-_one_state: Final = one_of(OPEN, RowState.ALREADY_MADE, *OutcomeState)
+_one_state: Final = one_of(OPEN, RowState.ALREADY_CREATED, *OutcomeState)
 
 
 def _state_rule(value: Any) -> str | None:
@@ -59,7 +59,7 @@ class EachContactOperator(ConnectBaseOperator):
         an operator of this kind, or the folder of results: the contacts that the task created (templated)
     :param state: of the results, only contacts that are ``open`` as far as their outcomes are on record, or whose
         outcome is one of these: ``completed``, ``stopped``, ``expired``, ``transferred``, ``failed``; or
-        ``already_made``, the contacts that another task had created under the same key (templated)
+        ``already_created``, the contacts that another task had created under the same key (templated)
     :param dry_run: count what would be done, and call nothing (templated)
     """
 
@@ -74,9 +74,7 @@ class EachContactOperator(ConnectBaseOperator):
     #: States of results that are chosen where the author names none; ``None`` for all that the task created.
     default_state: ClassVar[str | None] = None
 
-    template_fields: Sequence[str] = aws_template_fields(
-        "asked_for_dry_run", "contact_id", "instance_id", "results", "state"
-    )
+    template_fields: Sequence[str] = aws_template_fields("is_dry_run", "contact_id", "instance_id", "results", "state")
     rules: ClassVar[Mapping[str, Rule]] = {**ConnectTask.rules, "dry_run": truth_value, "state": _state_rule}
     exclusive: ClassVar[Mapping[tuple[str, ...], str]] = {("contact_id", "results"): "either says which contacts"}
 
@@ -94,7 +92,7 @@ class EachContactOperator(ConnectBaseOperator):
         self.results = results
         self.state = state
         # Airflow's operators have a method dry_run.
-        self.asked_for_dry_run = dry_run
+        self.is_dry_run = dry_run
         self.check_constants(contact_id=contact_id, results=results, state=state, dry_run=dry_run)
 
     def act(self, context: Context, params: Callable[[str], dict[str, Any]]) -> Any:
@@ -107,7 +105,7 @@ class EachContactOperator(ConnectBaseOperator):
         """
         try:
             chosen = self._chosen(context)
-            dry_run = truth("dry_run", self.asked_for_dry_run)
+            dry_run = truth("dry_run", self.is_dry_run)
         except (TypeError, ValueError) as error:
             raise AirflowFailException(f"Task {self.task_id!r}: {error}") from None
         if chosen.contacts:
@@ -142,7 +140,7 @@ class EachContactOperator(ConnectBaseOperator):
         self, context: Context, chosen: _Chosen, params: Callable[[str], dict[str, Any]]
     ) -> dict[str, Any]:
         contacts = chosen.contacts
-        counts = Counter({"contacts": len(contacts), self.done: 0, "ended_before": 0, "failed": 0})
+        counts = Counter({"contacts": len(contacts), self.done: 0, "already_ended": 0, "failed": 0})
         transferred: dict[str, str] = {}
         failures: list[ConnectError] = []
 
@@ -176,7 +174,7 @@ class EachContactOperator(ConnectBaseOperator):
             **counts,
             **(name_unknown(chosen.unknown) if chosen.unknown else {}),
             **(chosen.folder() if self.needs_open else {}),
-            **({"went_on_as": transferred} if transferred else {}),
+            **({"transferred_to": transferred} if transferred else {}),
         }
 
     async def _call_each(
@@ -218,13 +216,13 @@ class EachContactOperator(ConnectBaseOperator):
             raise ValueError(f"state {broken}.")
         if isinstance(self.results, Mapping) and "results" not in self.results and _names_contacts(self.results):
             return self._called_for(_from_outcomes(self.results, states))
-        from airflow_connect.record.results import made_contacts
+        from airflow_connect.record.results import created_contacts
 
         path, conn_id = results_of(self.results)
-        found = made_contacts(path, conn_id=conn_id)
+        found = created_contacts(path, conn_id=conn_id)
         chosen = self._called_for(
-            (contact_id, self._own_transfer(context, found.transfers.get(contact_id, ())) or went_on_as)
-            for contact_id, went_on_as in _from_results(found, states)
+            (contact_id, self._own_transfer(context, found.transfers.get(contact_id, ())) or transferred_to)
+            for contact_id, transferred_to in _from_results(found, states)
         )
         return chosen._replace(results=(path, conn_id), header=found.header, unknown=found.unknown)
 
@@ -236,7 +234,7 @@ class EachContactOperator(ConnectBaseOperator):
     def _called_for(self, contacts: Iterable[tuple[str, str | None]]) -> _Chosen:
         """Return contacts under the IDs for which the operation is called: where it needs an open one, the last."""
         last = self.needs_open or self.says_ended
-        return _Chosen({(last and went_on_as) or contact_id: contact_id for contact_id, went_on_as in contacts})
+        return _Chosen({(last and transferred_to) or contact_id: contact_id for contact_id, transferred_to in contacts})
 
 
 class _Chosen(NamedTuple):
@@ -270,27 +268,27 @@ class _Chosen(NamedTuple):
 
 
 def _names_contacts(told: Mapping[str, Any]) -> bool:
-    return not told.keys().isdisjoint({"outcomes", "contact_id"}) or isinstance(told.get("went_on_as"), Mapping)
+    return not told.keys().isdisjoint({"outcomes", "contact_id"}) or isinstance(told.get("transferred_to"), Mapping)
 
 
 def _is_final(error: ConnectError) -> bool:
     return isinstance(error, RequestError)
 
 
-def _from_results(found: MadeContacts, states: set[str]) -> Iterator[tuple[str, str | None]]:
+def _from_results(found: CreatedContacts, states: set[str]) -> Iterator[tuple[str, str | None]]:
     """Yield contacts, and what those that are open were transferred to."""
     from airflow_connect.waiting.awaited import is_list
 
     listed = is_list(found.header)
-    for made in found.made:
-        if made.state is RowState.ALREADY_MADE and not listed:
+    for contact in found.contacts:
+        if contact.state is RowState.ALREADY_CREATED and not listed:
             # Another task's contact, which may be another team's: only on the author's word.
-            if RowState.ALREADY_MADE in states:
-                yield made.contact_id, made.went_on_as
+            if RowState.ALREADY_CREATED in states:
+                yield contact.contact_id, contact.transferred_to
             continue
-        state = made.outcome["state"] if made.outcome is not None else OPEN
+        state = contact.outcome["state"] if contact.outcome is not None else OPEN
         if not states or state in states:
-            yield made.contact_id, made.went_on_as
+            yield contact.contact_id, contact.transferred_to
 
 
 def _from_outcomes(told: Mapping[str, Any], states: set[str]) -> Iterator[tuple[str, str | None]]:
@@ -298,11 +296,11 @@ def _from_outcomes(told: Mapping[str, Any], states: set[str]) -> Iterator[tuple[
     if "contact_id" in told:
         outcomes: Iterable[Mapping[str, Any]] = [told]
     else:
-        went_on_as = told.get("went_on_as") or {}
+        transferred_to = told.get("transferred_to") or {}
         if not states or OPEN in states:
-            for contact_id in told.get("open_contacts", went_on_as):
-                yield contact_id, went_on_as.get(contact_id)
+            for contact_id in told.get("open_contacts", transferred_to):
+                yield contact_id, transferred_to.get(contact_id)
         outcomes = told.get("outcomes", ())
     for outcome in outcomes:
         if not states or outcome["state"] in states:
-            yield outcome["contact_id"], outcome.get("went_on_as")
+            yield outcome["contact_id"], outcome.get("transferred_to")

@@ -22,12 +22,12 @@ import hashlib
 import re
 from typing import Any, Final, NamedTuple, assert_never
 
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import RecordError
 
 __all__ = ["FORMAT", "Kind", "RowState", "Segment", "damaged", "precedence", "run_folder"]
 
-#: The version of the lines' form, which the header tells.
-FORMAT: Final = 1
+#: The version of the lines' form, which the header has.
+FORMAT: Final = 2
 
 
 class RowState(enum.StrEnum):
@@ -41,7 +41,7 @@ class RowState(enum.StrEnum):
     #: This task instance created the contact, in this attempt or an earlier one.
     CREATED = "created"
     #: Another task instance created the contact before, so that nothing was sent.
-    ALREADY_MADE = "already_made"
+    ALREADY_CREATED = "already_created"
     #: The request was refused, or given up when it is sure that no contact was created.
     FAILED = "failed"
     #: The row was sent, or was about to be, and no answer is on record: a contact may have been created.
@@ -55,7 +55,7 @@ class RowState(enum.StrEnum):
 
     @property
     def words(self) -> str:
-        """As a person reads it: ``already made``."""
+        """As a person reads it: ``already created``."""
         return self.value.replace("_", " ")
 
     @property
@@ -74,7 +74,7 @@ def precedence(state: RowState) -> int:
     match state:
         case RowState.CREATED:
             return 3
-        case RowState.ALREADY_MADE:
+        case RowState.ALREADY_CREATED:
             return 2
         case RowState.UNKNOWN:
             return 1
@@ -91,7 +91,7 @@ class Kind(enum.StrEnum):
     HEADER = "header"
     #: The row is about to be sent, with this key, client token and digest of its content.
     INTENT = "intent"
-    #: Rows whose contacts another task instance created: where those are on record. They are ``already_made``.
+    #: Rows whose contacts another task instance created: where those are on record. They are ``already_created``.
     FOUND = "found"
     #: The last line of an attempt that ended: how many rows of the input have which state, over all attempts.
     COUNTS = "counts"
@@ -147,9 +147,9 @@ class Segment(NamedTuple):
         return cls(folder, found[1], int(found[2]), path) if found else None
 
 
-def damaged(path: str, line: int, what: str) -> LedgerError:
+def damaged(path: str, line: int, what: str) -> RecordError:
     """Return the error for a line that no writer of results wrote."""
-    return LedgerError(
+    return RecordError(
         f"The record is damaged: {path}, line {line:,}, {what}. Restore the file from a backup, since what it records "
         "prevents second contacts. Move it elsewhere if airflow-provider-amazon-connect did not write it."
     )

@@ -28,7 +28,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
-from airflow_connect.api.errors import LedgerError, attempt_is_over
+from airflow_connect.api.errors import RecordError, attempt_is_over
 from airflow_connect.calls.clock import Clock
 from airflow_connect.record.format import FORMAT, Kind, RowState, Segment, run_folder
 from airflow_connect.record.storage import Place, one_line
@@ -79,7 +79,7 @@ class Ledger:
         names are ``not_sent``), and what else is good to know; as JSON can have it
     :param clock: the time
     :param sync_every: seconds between two moments at which what was written is made to outlast the machine
-    :raises LedgerError: from every method: the folder cannot be written. After that nothing more can be recorded
+    :raises RecordError: from every method: the folder cannot be written. After that nothing more can be recorded
     """
 
     def __init__(
@@ -200,7 +200,7 @@ class Ledger:
         :param known: what is on record
         :param error: why nothing was sent, instead of what is on record
         """
-        if error is None and known.told_of == row:
+        if error is None and known.recorded_row == row:
             return
         if error is None and known.recorded_in is not None:
             self._refer(row, *known.recorded_in)
@@ -243,7 +243,7 @@ class Ledger:
         self._write_references()
         self._append(_line({"kind": Kind.COUNTS, **counts, "at": self._now()}))
 
-    def already_made(self, row: int, key: str | None, token: str, contact_id: str) -> None:
+    def already_created(self, row: int, key: str | None, token: str, contact_id: str) -> None:
         """
         Record a contact that another task created; needs no intent.
 
@@ -252,7 +252,7 @@ class Ledger:
         :param token: its client token
         :param contact_id: the contact
         """
-        self._outcome(RowState.ALREADY_MADE, row, key=key, token=token, contact_id=contact_id, attempts=0)
+        self._outcome(RowState.ALREADY_CREATED, row, key=key, token=token, contact_id=contact_id, attempts=0)
 
     def invalid(self, row: int, message: str) -> None:
         """
@@ -285,17 +285,17 @@ class Ledger:
         self._append(_line({"kind": Kind.ENDED, "at": self._now(), **outcome, "asked": asked}))
 
     def transferred(
-        self, contact_id: str, went_on_as: str, *, called_for: str | None = None, token: str | None = None
+        self, contact_id: str, transferred_to: str, *, called_for: str | None = None, token: str | None = None
     ) -> None:
         """
         Record what a contact was transferred to; of several records the latest counts.
 
         :param contact_id: the contact of the row
-        :param went_on_as: the contact as which it goes on, after a chain of transfers the last
+        :param transferred_to: the contact as which it goes on, after a chain of transfers the last
         :param called_for: of a transfer by a task, the contact that it called for
         :param token: of a transfer by a task, the client token
         """
-        told = {"contact_id": contact_id, "went_on_as": went_on_as, "called_for": called_for, "token": token}
+        told = {"contact_id": contact_id, "transferred_to": transferred_to, "called_for": called_for, "token": token}
         self._append(_line({"kind": Kind.TRANSFERRED, "at": self._now(), **told}))
 
     # --- Keeping --------------------------------------------------------------------------------------------------
@@ -320,7 +320,7 @@ class Ledger:
         """
         Check that what was recorded is still there, and that this attempt still counts. Call it before each request.
 
-        :raises LedgerError: if a file of the record was removed, moved or replaced, or a later attempt of the task
+        :raises RecordError: if a file of the record was removed, moved or replaced, or a later attempt of the task
             instance has begun
         """
         try:
@@ -331,7 +331,7 @@ class Ledger:
         if self._guard.later is not None:
             raise attempt_is_over(self._guard.later)
 
-    def tell_progress(self, progress: Mapping[str, Any]) -> None:
+    def write_progress(self, progress: Mapping[str, Any]) -> None:
         """
         Let ``progress.json`` be replaced by the ledger's thread; return at once. What cannot be written is logged.
 
@@ -369,7 +369,7 @@ class Ledger:
         A signal handler may call it, wherever in this class the thread is that it interrupts.
         """
         if not self._closed:
-            with contextlib.suppress(LedgerError):  # told below, or by the next method
+            with contextlib.suppress(RecordError):  # told below, or by the next method
                 self._write_references()
         self._closed = True
         self._requests.put((SimpleQueue(), True))
@@ -387,7 +387,7 @@ class Ledger:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         try:
             self.close()
-        except LedgerError as unkept:
+        except RecordError as unkept:
             if error is None:
                 raise
             log.warning("%s", unkept)
@@ -406,7 +406,7 @@ class Ledger:
             self._fail(error)
         except ValueError:
             words = f"The results in {self._place} were closed: nothing more can be recorded."
-            raise LedgerError(words) from None
+            raise RecordError(words) from None
         self._fail(self._guard.lost or self._error)
 
     def _keep_syncing(self) -> None:
@@ -453,9 +453,9 @@ class Ledger:
         """Raise what went wrong with the record, if anything did."""
         if error is None:
             return
-        if isinstance(error, LedgerError):
+        if isinstance(error, RecordError):
             raise error
-        raise LedgerError(
+        raise RecordError(
             f"The results cannot be written to {self._place} ({one_line(error)}). Nothing was sent that is not on "
             "record. Contacts whose answer is not on record count as unknown: except for calls to customers, they are "
             "sent again with the same client tokens, which create no second contact while Amazon Connect knows them. "
@@ -480,7 +480,7 @@ class _Guard:
         #: The sizes that segments have at least, by name.
         self._sizes: dict[str, int] = {}
         #: What is wrong with the record, for good.
-        self.lost: LedgerError | None = None
+        self.lost: RecordError | None = None
         #: The header of a later attempt of the task instance, ``None`` if there is none.
         self.later: Mapping[str, Any] | None = None
         self._has_looked = False
@@ -490,7 +490,7 @@ class _Guard:
         Look at the folder, on the disk or in the store.
 
         :param own: the sizes that the writer's own segments have at least, by name
-        :raises LedgerError: if a segment that was there is not there any more, or is shorter
+        :raises RecordError: if a segment that was there is not there any more, or is shorter
         """
         if self.lost is not None:
             raise self.lost
@@ -511,9 +511,9 @@ class _Guard:
         """
         Note for good that the record is not what it was.
 
-        :raises LedgerError: always
+        :raises RecordError: always
         """
-        self.lost = LedgerError(
+        self.lost = RecordError(
             f"The record of this task is not complete any more: {self._place}/{name} was removed, moved or replaced "
             "while the task was running. Nothing more was sent. Bring the file back before the next attempt, which "
             "otherwise does not know what was sent. Keep clean-up jobs away from results_path while tasks are running.",
@@ -739,14 +739,14 @@ def write_faults(folder: Any, faults: Iterable[Mapping[str, Any]]) -> str:
     :param folder: of the task instance
     :param faults: ``row``, ``file``, ``line``, ``field``, ``rule`` (what is asked for there) and ``given`` (what was
         found instead, never the content) of each
-    :raises LedgerError: if it cannot be written
+    :raises RecordError: if it cannot be written
     """
     place = Place(folder)
     try:
         with place.writing("faults.jsonl") as file:
             file.writelines(map(_line, faults))
     except Exception as error:
-        raise LedgerError(
+        raise RecordError(
             f"The faults of the rows cannot be written to {folder} ({one_line(error)}); nothing was sent. The "
             "task's retry tries again. If the disk is full, make room; if access is denied, give it."
         ) from error

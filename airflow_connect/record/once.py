@@ -4,8 +4,8 @@ What is known of the one contact of a task instance over its attempts: intent, t
 An entry of Airflow's task state store, by client token::
 
     {"state": "sent", "content": {field: digest}}                            before the call
-    {"state": "made", "content": …, "contact_id": …, "contact_arn": …}       the contact is there
-    {"state": "refused", "content": …}                                       it is sure that nothing was made
+    {"state": "created", "content": …, "contact_id": …, "contact_arn": …}       the contact is there
+    {"state": "failed", "content": …}                                       it is sure that nothing was made
 
 An entry that stays ``sent`` says that a contact may have been made. Knows no Airflow: the store is an argument. Where
 Airflow has none, or where what one run made counts for others, a folder is one.
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from airflow_connect.api.errors import (
     ConnectError,
     IdempotencyError,
-    LedgerError,
+    RecordError,
     content_changed,
     record_elsewhere,
     result_unknown,
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 __all__ = ["ContactRecord", "FolderStore", "Store"]
 
 #: What an entry may say.
-_STATES: Final = ("sent", "made", "refused")
+_STATES: Final = ("sent", "created", "failed")
 
 
 def _entry(name: str, found: Any) -> dict[str, Any]:
     """
     Return an entry of a store as it was written.
 
-    :raises LedgerError: if it is another: who takes it for nothing would create a second contact
+    :raises RecordError: if it is another: who takes it for nothing would create a second contact
     """
     is_entry = isinstance(found, dict) and found.get("state") in _STATES and isinstance(found.get("content"), dict)
-    if not is_entry or (found["state"] == "made" and not isinstance(found.get("contact_id"), str)):
+    if not is_entry or (found["state"] == "created" and not isinstance(found.get("contact_id"), str)):
         raise _damaged(name)
     return dict(found)
 
 
-def _damaged(name: str) -> LedgerError:
-    return LedgerError(f"The record is damaged: {name}. Restore it from a backup, since it prevents a second contact.")
+def _damaged(name: str) -> RecordError:
+    return RecordError(f"The record is damaged: {name}. Restore it from a backup, since it prevents a second contact.")
 
 
 class Store(Protocol):
@@ -69,7 +69,7 @@ class FolderStore:
     :param folder: a ``pathlib.Path``, or an ``ObjectStoragePath``; it is made if it is not there
     :param may_miss: whether an attempt before this one has run, and may have left its entry on another machine if the
         folder is on a disk
-    :raises LedgerError: from both methods: the folder cannot be read or written, or an entry is damaged
+    :raises RecordError: from both methods: the folder cannot be read or written, or an entry is damaged
     """
 
     def __init__(self, folder: Any, *, may_miss: bool = False) -> None:
@@ -102,8 +102,8 @@ class FolderStore:
         except Exception as error:
             raise self._failure("written", error) from error
 
-    def _failure(self, what: str, error: Exception) -> LedgerError:
-        return LedgerError(
+    def _failure(self, what: str, error: Exception) -> RecordError:
+        return RecordError(
             f"What became of the contact cannot be {what} in {self._place} ({one_line(error)}). Give access and room "
             "there (results_path)."
         )
@@ -113,13 +113,13 @@ class ContactRecord:
     """
     The record of one contact. Use it as a context manager around the call that creates the contact.
 
-    Without a store nothing is known, and Amazon's memory of the client token alone protects. Raises a ``LedgerError``
+    Without a store nothing is known, and Amazon's memory of the client token alone protects. Raises a ``RecordError``
     where the store's entry is damaged.
 
     :param store: the store, ``None`` where Airflow has none
     :param operation: the API operation
     :param params: the request, with its client token
-    :param repeat_unknown: whether a call that an earlier attempt may have made is made again
+    :param retry_unknown: whether a call that an earlier attempt may have made is made again
     :param asked_by: ``dag_id``, ``run_id``, ``task_id`` and ``map_index`` of the task instance, where the store is not
         its alone
     """
@@ -130,12 +130,12 @@ class ContactRecord:
         operation: str,
         params: Mapping[str, Any],
         *,
-        repeat_unknown: bool = True,
+        retry_unknown: bool = True,
         asked_by: Mapping[str, Any] | None = None,
     ) -> None:
         self._store = store
         self._operation = operation
-        self._repeat_unknown = repeat_unknown
+        self._retry_unknown = retry_unknown
         self._asked_by = None if asked_by is None else dict(asked_by)
         self._key = f"amazon_connect_{params['ClientToken']}"[:128]
         self._content = content_digests(params["ClientToken"], params)
@@ -148,11 +148,11 @@ class ContactRecord:
 
         :raises IdempotencyError: if another task instance made it from other content
         """
-        if self._before.get("state") != "made":
+        if self._before.get("state") != "created":
             return None
-        made_by = self._before.get("recorded_by")
-        if made_by != self._asked_by and (changed := self.changed_fields()):
-            raise content_changed(self._operation, changed, recorded_by=made_by, exists=True)
+        created_by = self._before.get("recorded_by")
+        if created_by != self._asked_by and (changed := self.changed_fields()):
+            raise content_changed(self._operation, changed, recorded_by=created_by, exists=True)
         return self._before
 
     def changed_fields(self) -> list[str]:
@@ -175,7 +175,7 @@ class ContactRecord:
                 code="AttemptIsOver",
             )
         if self._before.get("state") == "sent":
-            if not self._repeat_unknown:
+            if not self._retry_unknown:
                 raise result_unknown(self._operation)
             if changed := self.changed_fields():
                 raise content_changed(self._operation, changed)
@@ -185,15 +185,15 @@ class ContactRecord:
         """Record a refusal, unless an earlier attempt may have been carried out."""
         unsure = self._before.get("state") == "sent" or isinstance(error, IdempotencyError)
         if isinstance(error, ConnectError) and not error.may_have_happened and not unsure:
-            self._set({"state": "refused", "content": self._content})
+            self._set({"state": "failed", "content": self._content})
 
-    def made(self, contact: Mapping[str, Any]) -> None:
+    def created(self, contact: Mapping[str, Any]) -> None:
         """
         Record the contact.
 
         :param contact: ``contact_id`` and ``contact_arn``
         """
-        self._set({"state": "made", "content": self._content, **contact})
+        self._set({"state": "created", "content": self._content, **contact})
 
     def _set(self, entry: Mapping[str, Any]) -> None:
         if self._store is not None:

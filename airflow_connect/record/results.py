@@ -5,8 +5,8 @@ Segments are read into SQLite's private temporary database, a file that is gone 
 grow with the number of rows. Where attempts know different states of a row, one rule decides, for every reader
 (``_BEST_FIRST``):
 
-1. A contact that exists counts (``created``, then ``already_made``), whatever other attempts know; then what may exist
-   (``unknown``), even if another attempt was refused; then the rest.
+1. A contact that exists counts (``created``, then ``already_created``), whatever other attempts know; then what may
+   exist (``unknown``), even if another attempt was refused; then the rest.
 2. What the task instance that asks recorded itself counts before what others recorded.
 3. Of equals, the attempt that began first is right where a contact exists or may exist, and the attempt that began last
    where none does. Attempts are in the order of their try numbers, then of when they began; runs in the order in which
@@ -29,7 +29,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeVar
 
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import RecordError
 from airflow_connect.api.outcome import ALL_ATTRIBUTES
 from airflow_connect.record.format import FORMAT, Kind, RowState, Segment, damaged, precedence
 from airflow_connect.record.storage import Place, one_line, open_regular, place_of
@@ -41,15 +41,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS",
+    "CreatedContact",
+    "CreatedContacts",
     "History",
     "Known",
-    "Made",
-    "MadeContacts",
     "contacts",
     "count_results",
+    "created_contacts",
     "export_results",
     "first_attempt",
-    "made_contacts",
     "read_results",
     "results_folder",
 ]
@@ -71,14 +71,14 @@ COLUMNS: Final[Mapping[str, str]] = {
     "message": "string",
     "outcome": "string",
     "disconnect_reason": "string",
-    "agent": "string",
-    "queue": "string",
+    "agent_id": "string",
+    "queue_id": "string",
     "initiated": "string",
-    "connected": "string",
+    "connected_to_agent": "string",
     "ended": "string",
     "wait_seconds": "float64",
     "handle_seconds": "float64",
-    "went_on_as": "string",
+    "transferred_to": "string",
     "attributes": "map<string, string>",
 }
 #: Columns that a line of kind ``ended`` gives. Its ``state`` is the column ``outcome``: a row has a state of its own.
@@ -116,7 +116,7 @@ CREATE TABLE record (
     PRIMARY KEY (writer, row)
 ) WITHOUT ROWID;
 CREATE TABLE ended (contact_id TEXT PRIMARY KEY, asked INTEGER, at TEXT, outcome TEXT) WITHOUT ROWID;
-CREATE TABLE transferred (contact_id TEXT, at TEXT, went_on_as TEXT, called_for TEXT, token TEXT);
+CREATE TABLE transferred (contact_id TEXT, at TEXT, transferred_to TEXT, called_for TEXT, token TEXT);
 """
 
 
@@ -124,7 +124,7 @@ class Known(NamedTuple):
     """
     What is known of a client token.
 
-    :param state: ``created`` if the task instance that asks created the contact, ``already_made`` if another did
+    :param state: ``created`` if the task instance that asks created the contact, ``already_created`` if another did
     :param content: the digest of the content that it was sent with, ``None`` where nothing was sent
     :param contact_id: the contact, if there is one
     :param contact_arn: the contact's ARN, where it is on record
@@ -132,7 +132,7 @@ class Known(NamedTuple):
     :param error: the class of the error that ended the last attempt, if one did
     :param message: its words
     :param own: whether the task instance that asks recorded it
-    :param told_of: the number of the row of which the record of the task instance that asks tells this already
+    :param recorded_row: the number of the row of which the record of the task instance that asks tells this already
     :param recorded_in: folder and writer of another task instance's record of the contact, and the row's number there
     """
 
@@ -144,7 +144,7 @@ class Known(NamedTuple):
     error: str | None = None
     message: str | None = None
     own: bool = False
-    told_of: int | None = None
+    recorded_row: int | None = None
     recorded_in: tuple[str, str, int] | None = None
 
 
@@ -158,7 +158,7 @@ class History:
     :param called: the ``region``, ``instance_id`` and ``operation`` that it calls
     :param apart_from: the name of a writer whose segments are left out: an attempt opens its ledger first, so that one
         that it replaces finds it and sends nothing more, and then asks what is on record
-    :raises LedgerError: if a segment is damaged, or cannot be read
+    :raises RecordError: if a segment is damaged, or cannot be read
     """
 
     def __init__(
@@ -216,7 +216,7 @@ class History:
         [(code, content, contact_id, contact_arn, attempts, error, message, is_own, writer, of_row, row)] = found
         state = _STATES[code]
         if state is RowState.CREATED and not is_own:
-            state = RowState.ALREADY_MADE
+            state = RowState.ALREADY_CREATED
         is_told = is_own and (latest := self._latest(row)) is not None and latest[1] == token
         return Known(
             state,
@@ -227,7 +227,7 @@ class History:
             error,
             message,
             bool(is_own),
-            told_of=row if is_told else None,
+            recorded_row=row if is_told else None,
             recorded_in=None if is_own or code < _EXISTS else (*self._names[writer], of_row),
         )
 
@@ -352,7 +352,7 @@ def read_results(
     All columns of :data:`COLUMNS` are always there, ``None`` where nothing is known. ``state`` is one of
 
     - ``created``: the task instance created the contact, in this attempt or an earlier one
-    - ``already_made``: another task instance created it before
+    - ``already_created``: another task instance created it before
     - ``failed``: no contact was created; ``error`` and ``message`` say why
     - ``unknown``: the row was sent, or was about to be, and no answer is on record: a contact may have been created
     - ``invalid``: the row has faults, which ``message`` tells; nothing was sent
@@ -371,7 +371,7 @@ def read_results(
     :param conn_id: the Airflow connection to the object store, for a path that is text
     :param states: yield rows of these states alone (default: all)
     :raises ValueError: if there is no such state
-    :raises LedgerError: if there are no results, or they are damaged
+    :raises RecordError: if there are no results, or they are damaged
     """
     if states is not None and (unknown := sorted(set(states) - set(RowState))):
         raise ValueError(f"states must be {', '.join(RowState)}, not {', '.join(unknown)}.")
@@ -387,7 +387,7 @@ def count_results(path: Any, *, conn_id: str | None = None) -> dict[str, int]:
 
     :param path: as for :func:`read_results`
     :param conn_id: as for :func:`read_results`
-    :raises LedgerError: if there are no results, or they are damaged
+    :raises RecordError: if there are no results, or they are damaged
     """
     counts: Counter[str] = Counter()
     for place in _places(path, conn_id):
@@ -402,61 +402,61 @@ def contacts(path: Any, *, conn_id: str | None = None) -> Iterator[str]:
 
     :param path: as for :func:`read_results`
     :param conn_id: as for :func:`read_results`
-    :raises LedgerError: if there are no results, or they are damaged
+    :raises RecordError: if there are no results, or they are damaged
     """
     places = _places(path, conn_id)
     found = itertools.chain.from_iterable(_each(_contacts, places))
     return found if len(places) == 1 else _once(found)
 
 
-class Made(NamedTuple):
+class CreatedContact(NamedTuple):
     """
     A contact of a run.
 
     :param contact_id: the contact
-    :param state: ``created`` if a task instance whose results these are created it, ``already_made`` if it found it so;
-        then the contact may have ended long ago
+    :param state: ``created``, or ``already_created`` if another task instance had created it; such a contact may have
+        ended long ago
     :param outcome: what became of it, as :meth:`airflow_connect.api.outcome.Outcome.as_dict` told it; ``None`` if it is
         not on record
-    :param went_on_as: the contact that it was transferred to; ``None`` if no transfer is on record
+    :param transferred_to: the contact that it was transferred to; ``None`` if no transfer is on record
     """
 
     contact_id: str
     state: RowState
     outcome: dict[str, Any] | None
-    went_on_as: str | None = None
+    transferred_to: str | None = None
 
 
-class MadeContacts(NamedTuple):
+class CreatedContacts(NamedTuple):
     """
     The contacts of a run.
 
     :param header: of the first segment
-    :param made: each contact once with what became of it, in the order of the rows
+    :param contacts: each contact once with what became of it, in the order of the rows
     :param unknown: the numbers of the rows of unknown fate: each may have a contact that is not on record
     :param transfers: of each contact that tasks transferred: what each of them called for, and with which client token
     """
 
     header: dict[str, Any]
-    made: Iterator[Made]
+    contacts: Iterator[CreatedContact]
     unknown: Sequence[int]
     transfers: Mapping[str, Sequence[tuple[str, str]]]
 
 
-def made_contacts(path: Any, *, conn_id: str | None = None) -> MadeContacts:
+def created_contacts(path: Any, *, conn_id: str | None = None) -> CreatedContacts:
     """
     Return the contacts of a run, and the rows of which it is not known whether they have one.
 
     :param path: a task instance's folder or a ``results_path``, as for :func:`read_results`, but no exported file
     :param conn_id: as for :func:`read_results`
-    :raises LedgerError: if there are no results, or they are damaged
+    :raises RecordError: if there are no results, or they are damaged
     """
     place = place_of(*results_folder(path, conn_id))
     if _is_export(place):
-        raise LedgerError(f"{place} was exported: nothing can be recorded in it. Give the folder of a run's results.")
+        raise RecordError(f"{place} was exported: nothing can be recorded in it. Give the folder of a run's results.")
     records = _existing(place)
     headers = sorted((header for _, header in records.writers.values()), key=lambda header: str(header.get("started")))
-    return MadeContacts(headers[0], records.made(), records.unknown(), records.transfers())
+    return CreatedContacts(headers[0], records.created(), records.unknown(), records.transfers())
 
 
 def export_results(
@@ -478,20 +478,20 @@ def export_results(
     :param conn_id: the Airflow connection to the object store of ``path``
     :param target_conn_id: that of ``target``
     :param states: write rows of these states alone (default: all)
-    :raises LedgerError: if there are no results, they are damaged, or the target cannot be written
+    :raises RecordError: if there are no results, they are damaged, or the target cannot be written
     """
     place = place_of(target, target_conn_id)
     if not _is_export(place):
-        raise LedgerError(f"Results are exported to files that end in {', '.join(_EXPORTS)}; {place} does not.")
+        raise RecordError(f"Results are exported to files that end in {', '.join(_EXPORTS)}; {place} does not.")
     rows = read_results(path, conn_id=conn_id, states=states)
     write = _write_parquet if str(place).endswith(".parquet") else _write_lines
     try:
         with place.writing() as file:
             return write(rows, file, str(place))
-    except LedgerError:
+    except RecordError:
         raise
     except Exception as error:  # a store's errors are of its own kinds
-        raise LedgerError(f"The results cannot be written to {place} ({one_line(error)}).") from error
+        raise RecordError(f"The results cannot be written to {place} ({one_line(error)}).") from error
 
 
 # --- Exported files -----------------------------------------------------------------------------------------------
@@ -518,7 +518,7 @@ def _write_parquet(rows: Iterable[Mapping[str, Any]], file: BinaryIO, _name: str
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise LedgerError(
+        raise RecordError(
             "Parquet needs pyarrow: install airflow-provider-amazon-connect[parquet], or name a .jsonl file."
         ) from error
 
@@ -574,7 +574,7 @@ def _exported(place: Place) -> Iterator[dict[str, Any]]:
                 if RowState(row["state"]) in _WITH_CONTACT and not row["contact_id"]:
                     raise ValueError  # noqa: TRY301
             except (ValueError, TypeError, RecursionError):
-                raise LedgerError(
+                raise RecordError(
                     f"{place}, line {number:,}, is not a line of exported results. Export them again."
                 ) from None
             yield row
@@ -591,7 +591,7 @@ def results_folder(given: Any, conn_id: str | None = None) -> tuple[Any, str | N
 
     :param given: what a bulk operator or a sensor returned, the list of this that a mapped task returns, or a folder
     :param conn_id: the connection, if the author gives one
-    :raises LedgerError: if it is something else, or the summary of a dry run
+    :raises RecordError: if it is something else, or the summary of a dry run
     """
     if not _is_list(given):
         return _folder(given, conn_id)
@@ -600,7 +600,7 @@ def results_folder(given: Any, conn_id: str | None = None) -> tuple[Any, str | N
         return folders[0]
     above = {(str(folder).rpartition("/map_index=")[0], conn_id) for folder, conn_id in folders}
     if len(above) != 1 or not all(parent for parent, _ in above):
-        raise LedgerError("The results are not those of one mapped task. Give the output of one task.")
+        raise RecordError("The results are not those of one mapped task. Give the output of one task.")
     [found] = above
     return found
 
@@ -608,18 +608,18 @@ def results_folder(given: Any, conn_id: str | None = None) -> tuple[Any, str | N
 def _folder(given: Any, conn_id: str | None) -> tuple[Any, str | None]:
     if not isinstance(given, Mapping):
         if given is None or not str(given):
-            raise LedgerError(
+            raise RecordError(
                 "There are no results: the task returned nothing. A task that failed has its summary in its XCom "
                 "'summary', and a task that was skipped has none."
             )
         return given, conn_id
     if not given.get("results"):
         if "estimated_seconds" in given:
-            raise LedgerError(
+            raise RecordError(
                 "There are no results: this is the summary of a dry run, which sends nothing. Run the task without "
                 "dry_run."
             )
-        raise LedgerError(
+        raise RecordError(
             "There are no results: this is not the summary of a bulk task, which has their folder as 'results'. Give "
             "the output of a BulkCreateContactsOperator, or the folder of its results."
         )
@@ -636,7 +636,7 @@ def _places(path: Any, conn_id: str | None) -> list[Place]:
         return [place_of(*_folder(path, conn_id))]
     places = [place_of(*_folder(item, conn_id)) for item in path]
     if not places:
-        raise LedgerError("There are no results: the list of summaries is empty. The mapped task had no task instance.")
+        raise RecordError("There are no results: the list of summaries is empty. The mapped task had no task instance.")
     return places
 
 
@@ -751,13 +751,13 @@ def _existing(place: Place) -> _Records:
     raise _missing(place)
 
 
-def _missing(place: Place) -> LedgerError:
+def _missing(place: Place) -> RecordError:
     if place.is_local and not Path(place.path).exists():
-        return LedgerError(
+        return RecordError(
             f"There are no results below {place} on this worker. If another worker wrote them on its own disk, let the "
             "tasks share them: set results_path to a bucket or to a folder that all workers have."
         )
-    return LedgerError(f"There are no results below {place}. Check the path, and what it can be read with (conn_id).")
+    return RecordError(f"There are no results below {place}. Check the path, and what it can be read with (conn_id).")
 
 
 class _Records:
@@ -769,7 +769,7 @@ class _Records:
     :param asked_by: whose records are the asking task instance's own (default: all)
     :param only: read the first block of these segments alone
     :param apart_from: the name of a writer whose segments are left out
-    :raises LedgerError: if a segment is damaged, or cannot be read
+    :raises RecordError: if a segment is damaged, or cannot be read
     """
 
     def __init__(
@@ -799,12 +799,12 @@ class _Records:
             self._read_all(only, apart_from)
             if by_token:
                 self.database.execute("CREATE INDEX by_token ON record (token)")
-        except LedgerError:
+        except RecordError:
             self.close()
             raise
         except Exception as error:  # a store's errors are of its own kinds
             self.close()
-            raise LedgerError(
+            raise RecordError(
                 f"The results below {place} cannot be read ({one_line(error)}). The task's retry reads them "
                 "again. If access is denied, give it; if the folder for temporary files is full, make room."
             ) from error
@@ -878,7 +878,7 @@ class _Records:
                             self._found.append(_Found(segment, line, writer, *_reference(segment, event)))
                     elif kind == Kind.TRANSFERRED:
                         if not is_outside:
-                            told = (_text(event, "contact_id"), _text(event, "at"), _text(event, "went_on_as"))
+                            told = (_text(event, "contact_id"), _text(event, "at"), _text(event, "transferred_to"))
                             transferred.append((*told, *_texts(event, ("called_for", "token"))))
                     elif kind != "counts":
                         raise ValueError("tells an unknown kind of event")  # noqa: TRY301
@@ -905,9 +905,9 @@ class _Records:
         if not isinstance(header, dict) or header.get("kind") != Kind.HEADER:
             raise damaged(segment.path, 1, "is not a header")
         if header.get("format") != FORMAT:
-            raise LedgerError(
-                f"{segment.path} has the format {header.get('format')}, and this version of airflow-provider-amazon-"
-                f"connect reads format {FORMAT}: install the version that wrote it, or a newer one."
+            raise RecordError(
+                f"{segment.path} has format {header.get('format')}, and this version of airflow-provider-amazon-"
+                f"connect reads format {FORMAT}. Install the version that wrote the file."
             )
         for name, kind in _HEADER.items():
             if type(header.get(name)) not in kind:
@@ -934,7 +934,7 @@ class _Records:
                     if is_whole:
                         raise damaged(reference.segment.path, reference.line, "refers to rows that are not on record")
                     told = f"The contact was on record in {reference.folder}, and that record is gone."
-                    gone = (_CODES[RowState.ALREADY_MADE], reference.at, *(None,) * 5, 0, None, told, 0)
+                    gone = (_CODES[RowState.ALREADY_CREATED], reference.at, *(None,) * 5, 0, None, told, 0)
                     missing = (number for number in range(first, first + count) if number not in there)
                     records = ((reference.writer, row - first + number, *gone) for number in missing)
                     self.database.executemany(_RECORD, records)
@@ -1015,11 +1015,13 @@ class _Records:
             found.setdefault(contact_id, []).append((called_for, token))
         return found
 
-    def made(self) -> Iterator[Made]:
+    def created(self) -> Iterator[CreatedContact]:
         """Yield the contacts of all runs with what became of them, and close the database."""
         with closing(self.database):
-            for contact_id, code, outcome, went_on_as in self.database.execute(_MADE):
-                yield Made(contact_id, _STATES[code], None if outcome is None else json.loads(outcome), went_on_as)
+            for contact_id, code, outcome, transferred_to in self.database.execute(_CREATED):
+                yield CreatedContact(
+                    contact_id, _STATES[code], None if outcome is None else json.loads(outcome), transferred_to
+                )
 
     def contacts(self) -> Iterator[str]:
         """Yield the contacts of all runs, and close the database."""
@@ -1032,7 +1034,7 @@ class _Records:
 _CODES: Final = {state.value: precedence(state) << 4 | number for number, state in enumerate(RowState)}
 _STATES: Final = {code: RowState(state) for state, code in _CODES.items()}
 #: The least code of a contact that exists, and of one that may exist.
-_EXISTS: Final = precedence(RowState.ALREADY_MADE) << 4
+_EXISTS: Final = precedence(RowState.ALREADY_CREATED) << 4
 _MAY_EXIST: Final = precedence(RowState.UNKNOWN) << 4
 
 #: What names a task instance, in the order of :data:`COLUMNS`.
@@ -1041,7 +1043,7 @@ _RUN: Final = ("dag_id", "run_id", "task_id", "map_index")
 #: The texts of an event that tells the state of a row.
 _TEXTS: Final = ("token", "key", "content", "contact_id", "contact_arn", "error", "message")
 #: States of a row whose contact exists.
-_WITH_CONTACT: Final = frozenset({RowState.CREATED, RowState.ALREADY_MADE})
+_WITH_CONTACT: Final = frozenset({RowState.CREATED, RowState.ALREADY_CREATED})
 #: More rows than any input has.
 _ROWS: Final = 1 << 40
 #: What a header has, and of which types.
@@ -1081,7 +1083,7 @@ _FOUND: Final = f"FROM record WHERE writer = ? AND row BETWEEN ? AND ? AND state
 _FOUND_ROWS: Final = f"SELECT row {_FOUND}"
 _COPY_FOUND: Final = f"""
 INSERT INTO record SELECT
-    ?, row + ?, {_CODES[RowState.ALREADY_MADE]}, ?, token, key, content, contact_id, contact_arn, 0, NULL, NULL, 0
+    ?, row + ?, {_CODES[RowState.ALREADY_CREATED]}, ?, token, key, content, contact_id, contact_arn, 0, NULL, NULL, 0
 {_FOUND} {_UPSERT}
 """
 _ENDED: Final = """
@@ -1155,11 +1157,11 @@ SELECT best, count(*) FROM (
     WHERE own AND state >= {_MAY_EXIST} AND token IS NOT NULL GROUP BY token
 ) GROUP BY best
 """  # noqa: S608  # a number of ours
-_MADE: Final = """
-SELECT record.contact_id, max(state), outcome, went_on_as
+_CREATED: Final = """
+SELECT record.contact_id, max(state), outcome, transferred_to
 FROM record JOIN writer USING (writer) LEFT JOIN ended ON ended.contact_id = record.contact_id
 LEFT JOIN (
-    SELECT contact_id, went_on_as, max(at || printf('%020d', rowid)) FROM transferred GROUP BY contact_id
+    SELECT contact_id, transferred_to, max(at || printf('%020d', rowid)) FROM transferred GROUP BY contact_id
 ) AS latest ON latest.contact_id = record.contact_id
 WHERE record.contact_id IS NOT NULL
 GROUP BY record.contact_id ORDER BY min(position << 40 | row)

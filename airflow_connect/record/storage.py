@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
-from airflow_connect.api.errors import LedgerError, SetupError
+from airflow_connect.api.errors import RecordError, SetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +166,7 @@ class Place:
         Open a file to be read.
 
         :param path: as :meth:`find` returns it
-        :raises LedgerError: if it is not a file, see :func:`open_regular`
+        :raises RecordError: if it is not a file, see :func:`open_regular`
         """
         return open_regular(path) if self.is_local else cast("BinaryIO", self.fs.open(path, "rb"))
 
@@ -281,12 +281,12 @@ def open_regular(path: str) -> BinaryIO:
     Open a file on the worker's disk to be read.
 
     :param path: its path
-    :raises LedgerError: if it is a pipe, a device, or anything else that is not a file and may never end
+    :raises RecordError: if it is a pipe, a device, or anything else that is not a file and may never end
     """
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise LedgerError(f"{path} is not a file, although it has the name of one of the record. Move it elsewhere.")
+        raise RecordError(f"{path} is not a file, although it has the name of one of the record. Move it elsewhere.")
     return file
 
 

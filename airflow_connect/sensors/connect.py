@@ -244,7 +244,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         timed_out = event["status"] == "timeout"
         if timed_out and self.on_timeout == "fail":
             raise self._timed_out(event["summary"])
-        wait = self._new_wait(context, event["ended"], went_on_as=event.get("went_on_as", {}))
+        wait = self._new_wait(context, event["ended"], transferred_to=event.get("transferred_to", {}))
         return self._result(wait, timed_out=timed_out, told=event["ended"])
 
     @confidential
@@ -330,7 +330,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         context: Context,
         ended: Iterable[Mapping[str, Any]] = (),
         *,
-        went_on_as: Mapping[str, str] | None = None,
+        transferred_to: Mapping[str, str] | None = None,
         deadline: float | None = None,
     ) -> Wait:
         from airflow_connect.calls.clock import Clock
@@ -341,7 +341,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         awaited = self._awaited(context)
         for told in ended:
             awaited.add(Outcome.from_dict(told))
-        for contact_id, successor in (went_on_as or {}).items():
+        for contact_id, successor in (transferred_to or {}).items():
             awaited.transferred(contact_id, successor)
         wait = Wait(
             awaited,
@@ -413,10 +413,10 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         if not self._is_small(wait):
             path, conn_id = awaited.path, awaited.conn_id
             if self.fail_if is not None or self.skip_if is not None or awaited.counts[OutcomeState.FAILED]:
-                from airflow_connect.record.results import made_contacts
+                from airflow_connect.record.results import created_contacts
 
-                made = made_contacts(path, conn_id=conn_id).made
-                self._end_if((one.outcome for one in made if one.outcome is not None), awaited.total)
+                contacts = created_contacts(path, conn_id=conn_id).contacts
+                self._end_if((one.outcome for one in contacts if one.outcome is not None), awaited.total)
             return {**summary, "results": path, **({"results_conn_id": conn_id} if conn_id else {})}
         outcomes: list[Outcome] = awaited.ended()
         for outcome in outcomes:
@@ -427,9 +427,9 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
             if told:
                 return told[0]
             [contact_id] = self._contact_ids()
-            return {**open_contact(contact_id), "went_on_as": awaited.went_on_as.get(contact_id)}
-        went_on_as = {"went_on_as": awaited.went_on_as} if awaited.went_on_as else {}
-        return {**summary, "outcomes": told, "open_contacts": awaited.open(), **went_on_as}
+            return {**open_contact(contact_id), "transferred_to": awaited.transferred_to.get(contact_id)}
+        transferred_to = {"transferred_to": awaited.transferred_to} if awaited.transferred_to else {}
+        return {**summary, "outcomes": told, "open_contacts": awaited.open(), **transferred_to}
 
     @staticmethod
     def _is_small(wait: Wait) -> bool:

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_connect._compat import TRIGGERS_ARE_TOLD_OF_KILLS, is_deferred
+from airflow_connect._compat import TRIGGERS_HAVE_ON_KILL, is_deferred
 from airflow_connect._frames import forget_variables
 from airflow_connect.api.errors import ConnectError
 from airflow_connect.calls.clock import Clock
@@ -82,10 +82,10 @@ class ContactTrigger(BaseTrigger):
     """
     Fire when enough contacts have ended, or when the time is up.
 
-    The event is ``{"status": "success" | "timeout", "summary": {…}, "ended": […], "went_on_as": {…}}`` or ``{"status":
-    "error", "message": …}``. ``summary`` counts contacts by state, ``ended`` are outcomes without attributes
-    (:meth:`airflow_connect.api.outcome.Outcome.as_dict`), ``went_on_as`` says what contacts that are open were
-    transferred to.
+    The event is ``{"status": "success" | "timeout", "summary": {…}, "ended": […], "transferred_to": {…}}`` or
+    ``{"status": "error", "message": …}``. ``summary`` counts contacts by state, ``ended`` holds outcomes without
+    attributes (:meth:`airflow_connect.api.outcome.Outcome.as_dict`), and ``transferred_to`` says what open contacts
+    were transferred to.
 
     :param contact_ids: the contacts, a few: they are kept in Airflow's database
     :param results: instead of them, the folder of a run's results, which holds any number of contacts, and where the
@@ -184,8 +184,8 @@ class ContactTrigger(BaseTrigger):
 
     def _told(self, status: str, wait: Wait) -> TriggerEvent:
         awaited = wait.awaited
-        went_on_as = awaited.went_on_as if self.results is None else {}
-        told = {"summary": awaited.summary(), "ended": awaited.tell(), "went_on_as": dict(went_on_as)}
+        transferred_to = awaited.transferred_to if self.results is None else {}
+        told = {"summary": awaited.summary(), "ended": awaited.tell(), "transferred_to": dict(transferred_to)}
         return _event({"status": status, **told})
 
     async def _started(self) -> Wait:
@@ -266,7 +266,7 @@ class ContactTrigger(BaseTrigger):
                 await self._close()
 
     async def _stop_if_killed(self) -> None:
-        if TRIGGERS_ARE_TOLD_OF_KILLS or not self.stop_on_kill or self._is_over:
+        if TRIGGERS_HAVE_ON_KILL or not self.stop_on_kill or self._is_over:
             return
         try:
             deferred = await sync_to_async(is_deferred, thread_sensitive=False)(self.task_instance)
@@ -280,7 +280,7 @@ class ContactTrigger(BaseTrigger):
         try:
             counts = await (await self._started()).stop()
             self.log.info(
-                "The task was killed: %(stopped)d contacts stopped, %(ended_before)d had ended before, "
+                "The task was killed: %(stopped)d contacts stopped, %(already_ended)d had already ended, "
                 "%(failed)d could not be stopped",
                 counts,
             )

@@ -48,7 +48,7 @@ class Fate(StrEnum):
 
     DONE = "done"
     #: The contact had ended, and was not transferred to another one.
-    ENDED_BEFORE = "ended_before"
+    ALREADY_ENDED = "already_ended"
     FAILED = "failed"
 
 
@@ -141,7 +141,7 @@ async def _act(
                     else:
                         ended[contact_id] = error
                 elif needs_open and await _has_ended(answer, reads):
-                    yield Acted(contact_id, Fate.ENDED_BEFORE, error=error)
+                    yield Acted(contact_id, Fate.ALREADY_ENDED, error=error)
                 else:
                     yield Acted(contact_id, Fate.FAILED, error=error)
         successors = await reads.successors(ended)
@@ -151,7 +151,7 @@ async def _act(
                 # What goes on may be open, and there may be no such contact.
                 yield Acted(contact_id, Fate.FAILED, error=successor)
             elif successor is None or successor in known:
-                yield Acted(contact_id, Fate.ENDED_BEFORE, error=error)
+                yield Acted(contact_id, Fate.ALREADY_ENDED, error=error)
             else:
                 known.add(successor)
                 left.append(successor)
@@ -164,7 +164,7 @@ async def _tell_progress(
     while True:
         await clock.async_sleep(PROGRESS_EVERY)
         done_before, done = done, sum(fates.values())
-        ended_before, ended = ended, calls.ended
+        calls_before, ended = ended, calls.ended
         throttled_before, throttled = throttled, calls.throttled
         rate = (done - done_before) / PROGRESS_EVERY
         log.info(
@@ -173,7 +173,7 @@ async def _tell_progress(
             done,
             total,
             rate,
-            100 * (throttled - throttled_before) / max(1, ended - ended_before),
+            100 * (throttled - throttled_before) / max(1, ended - calls_before),
             fates.get(Fate.FAILED, 0),
             f", about {timedelta(seconds=round((total - done) / rate))} left" if rate and done < total else "",
             f"; {told}" if (told := calls.pace.state(clock.now()).in_words()) else "",
@@ -188,7 +188,7 @@ async def _has_ended(answer: Answered[str, Any], reads: Reads) -> bool:
 
 
 class Stopped(Counter[str]):
-    """How many contacts a task ``stopped``, ``ended_before`` and ``failed`` to stop."""
+    """How many contacts a task ``stopped``, ``already_ended`` and ``failed`` to stop."""
 
 
 async def stop_contacts(contact_ids: Iterable[str], reads: Reads, *, clock: Clock) -> Stopped:
@@ -202,7 +202,7 @@ async def stop_contacts(contact_ids: Iterable[str], reads: Reads, *, clock: Cloc
     :param clock: the time
     :raises ConnectError: if no contact can be stopped, or no call was accepted for ``max_retry_time``
     """
-    counts = Stopped(stopped=0, ended_before=0, failed=0)
+    counts = Stopped(stopped=0, already_ended=0, failed=0)
 
     def params(contact_id: str) -> dict[str, Any]:
         return StopContact(instance_id=reads.reader.instance_id, contact_id=contact_id).params()

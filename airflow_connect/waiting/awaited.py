@@ -14,7 +14,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import UUID
 
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import RecordError
 from airflow_connect.api.fields import contact_id_of, text_of
 from airflow_connect.api.outcome import ALL_ATTRIBUTES, OutcomeState
 from airflow_connect.record.format import RowState
@@ -59,7 +59,7 @@ class Awaited(Protocol):
         """How many ended in each state."""
 
     @property
-    def made_since(self) -> float | None:
+    def created_since(self) -> float | None:
         """When the first of those was made that are not in ``describe_first`` (seconds since 1970)."""
 
     @property
@@ -67,7 +67,7 @@ class Awaited(Protocol):
         """Those that may have ended before that, or may not be there at all; ``None`` for all."""
 
     @property
-    def went_on_as(self) -> Mapping[str, str]:
+    def transferred_to(self) -> Mapping[str, str]:
         """What contacts were transferred to that have not ended, as far as is known."""
 
     @property
@@ -80,7 +80,7 @@ class Awaited(Protocol):
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome."""
 
-    def transferred(self, contact_id: str, went_on_as: str) -> None:
+    def transferred(self, contact_id: str, transferred_to: str) -> None:
         """Keep what a contact was transferred to."""
 
     def flush(self) -> None:
@@ -102,19 +102,22 @@ class InMemory:
 
     :param contact_ids: the contacts
     :param outcomes: the outcomes that are known
-    :param went_on_as: what contacts were transferred to, as far as is known
+    :param transferred_to: what contacts were transferred to, as far as is known
     """
 
-    made_since = None
+    created_since = None
     describe_first = None
     unknown: Sequence[int] = ()
 
     def __init__(
-        self, contact_ids: Iterable[str], outcomes: Iterable[Outcome] = (), went_on_as: Mapping[str, str] | None = None
+        self,
+        contact_ids: Iterable[str],
+        outcomes: Iterable[Outcome] = (),
+        transferred_to: Mapping[str, str] | None = None,
     ) -> None:
         self.outcomes: dict[str, Outcome | None] = dict.fromkeys(contact_ids)
         self.counts: Counter[str] = Counter()
-        self.went_on_as: dict[str, str] = dict(went_on_as or {})
+        self.transferred_to: dict[str, str] = dict(transferred_to or {})
         for outcome in outcomes:
             self.add(outcome)
 
@@ -135,11 +138,11 @@ class InMemory:
         """Keep an outcome."""
         self.outcomes[outcome.contact_id] = outcome
         self.counts[str(outcome.state)] += 1
-        self.went_on_as.pop(outcome.contact_id, None)
+        self.transferred_to.pop(outcome.contact_id, None)
 
-    def transferred(self, contact_id: str, went_on_as: str) -> None:
+    def transferred(self, contact_id: str, transferred_to: str) -> None:
         """Keep what a contact was transferred to."""
-        self.went_on_as[contact_id] = went_on_as
+        self.transferred_to[contact_id] = transferred_to
 
     def flush(self) -> None:
         """Do nothing: what is in memory is as safe as it gets."""
@@ -168,11 +171,11 @@ class InResults:
     :param path: the folder of the run's results
     :param conn_id: the Airflow connection to the object store
     :param attributes: the names of the attributes that are kept, or :data:`~airflow_connect.api.outcome.ALL_ATTRIBUTES`
-    :raises LedgerError: if there are no results, or they are damaged
+    :raises RecordError: if there are no results, or they are damaged
     """
 
     def __init__(self, path: str, *, conn_id: str | None = None, attributes: Sequence[str] = ()) -> None:
-        from airflow_connect.record.results import made_contacts
+        from airflow_connect.record.results import created_contacts
 
         self.path = path
         self.conn_id = conn_id
@@ -181,20 +184,20 @@ class InResults:
         self.counts: Counter[str] = Counter()
         self.total = 0
         self._open: list[str] = []
-        self.went_on_as: dict[str, str] = {}
+        self.transferred_to: dict[str, str] = {}
         #: Contacts that an earlier run made, and those that have ended and are read again.
         self.describe_first: set[str] = set()
-        self._header, found, self.unknown, _ = made_contacts(path, conn_id=conn_id)
-        self.made_since = datetime.fromisoformat(self._header["started"]).timestamp()
-        for contact_id, state, outcome, went_on_as in found:
+        self._header, found, self.unknown, _ = created_contacts(path, conn_id=conn_id)
+        self.created_since = datetime.fromisoformat(self._header["started"]).timestamp()
+        for contact_id, state, outcome, transferred_to in found:
             self.total += 1
             if outcome is not None and not self._wants_more(outcome.get("asked", ())):
                 self.counts[outcome["state"]] += 1
                 continue
             self._open.append(contact_id)
-            if went_on_as is not None:
-                self.went_on_as[contact_id] = went_on_as
-            if state is RowState.ALREADY_MADE or outcome is not None:
+            if transferred_to is not None:
+                self.transferred_to[contact_id] = transferred_to
+            if state is RowState.ALREADY_CREATED or outcome is not None:
                 self.describe_first.add(contact_id)
 
     def _wants_more(self, asked: Sequence[str]) -> bool:
@@ -214,21 +217,21 @@ class InResults:
         """
         Record an outcome.
 
-        :raises LedgerError: if it cannot be recorded
+        :raises RecordError: if it cannot be recorded
         """
         self._recorder().ended(outcome.as_dict(self._attributes), asked=self._attributes)
         self.counts[str(outcome.state)] += 1
-        self.went_on_as.pop(outcome.contact_id, None)
+        self.transferred_to.pop(outcome.contact_id, None)
 
-    def transferred(self, contact_id: str, went_on_as: str) -> None:
+    def transferred(self, contact_id: str, transferred_to: str) -> None:
         """
         Record what a contact was transferred to, so that others need not ask for it.
 
-        :raises LedgerError: if it cannot be recorded
+        :raises RecordError: if it cannot be recorded
         """
-        if self.went_on_as.get(contact_id) != went_on_as:
-            self.went_on_as[contact_id] = went_on_as
-            self._recorder().transferred(contact_id, went_on_as)
+        if self.transferred_to.get(contact_id) != transferred_to:
+            self.transferred_to[contact_id] = transferred_to
+            self._recorder().transferred(contact_id, transferred_to)
 
     def _recorder(self) -> Ledger:
         if self._ledger is None:
@@ -262,7 +265,7 @@ def recorder_of(path: str, conn_id: str | None, header: Mapping[str, Any]) -> Le
     :param path: the folder of the results
     :param conn_id: the Airflow connection to the object store
     :param header: of the run's first segment
-    :raises LedgerError: if nothing can be recorded there
+    :raises RecordError: if nothing can be recorded there
     """
     from airflow_connect.record.ledger import Ledger
     from airflow_connect.record.storage import folder_of
@@ -281,7 +284,7 @@ def list_contacts(folder: Any, contact_ids: Iterable[str], *, header: Mapping[st
     :param folder: the run's folder, see :func:`airflow_connect.record.ledger.run_folder`
     :param contact_ids: the contacts
     :param header: see :class:`airflow_connect.record.ledger.Ledger`
-    :raises LedgerError: if they cannot be recorded
+    :raises RecordError: if they cannot be recorded
     """
     from airflow_connect.record.ledger import Ledger
     from airflow_connect.record.results import contacts
@@ -292,7 +295,7 @@ def list_contacts(folder: Any, contact_ids: Iterable[str], *, header: Mapping[st
         return
     with Ledger(folder, header={**header, "listed": True}) as ledger:
         for row, contact_id in enumerate(contact_ids, 1):
-            ledger.already_made(row, None, f"contact:{contact_id}", contact_id)
+            ledger.already_created(row, None, f"contact:{contact_id}", contact_id)
 
 
 def is_list(header: Mapping[str, Any]) -> bool:
@@ -340,7 +343,7 @@ def results_of(given: object) -> tuple[str, str | None]:
 
     try:
         path, conn_id = results_folder(given)
-    except LedgerError as error:
+    except RecordError as error:
         raise TypeError(str(error)) from None
     if not isinstance(path, (str, PathLike)) or not str(path):
         raise TypeError("results is the output of a BulkCreateContactsOperator, or the folder of its results.")

@@ -76,10 +76,10 @@ class Wait:
             reads=reads,
             clock=clock,
             interval=interval,
-            made_since=awaited.made_since,
+            created_since=awaited.created_since,
             describe_first=awaited.describe_first,
             polled_before=polled_before,
-            went_on_as=awaited.went_on_as,
+            transferred_to=awaited.transferred_to,
             on_transfer=awaited.transferred,
         )
         self._reads = reads
@@ -149,7 +149,7 @@ class Wait:
         ended: dict[str, list[Outcome]] = {}
         for outcome in self.awaited.ended():
             if outcome.ended is not None:
-                ended.setdefault(outcome.went_on_as or outcome.contact_id, []).append(outcome)
+                ended.setdefault(outcome.transferred_to or outcome.contact_id, []).append(outcome)
         there = deque(ended)
         async with contextlib.aclosing(self._reads.describe.each(there)) as answers:
             async for answer in answers:

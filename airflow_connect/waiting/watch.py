@@ -216,12 +216,12 @@ class Watch:
     :param reads: what reads them
     :param clock: the time
     :param interval: seconds between two searches in a poll that takes long
-    :param made_since: when the first of the contacts was made (seconds since 1970), as far as they are not in
+    :param created_since: when the first of the contacts was made (seconds since 1970), as far as they are not in
         ``describe_first``; ``None`` if it is not known
-    :param describe_first: contacts that the first poll describes, since they may have ended before ``made_since``, or
-        may not be there at all; ``None`` for all of them
+    :param describe_first: contacts that the first poll describes, since they may have ended before ``created_since``,
+        or may not be there at all; ``None`` for all of them
     :param polled_before: whether somebody else has polled for the same contacts before, and remembers nothing
-    :param went_on_as: what contacts were transferred to, as far as is known
+    :param transferred_to: what contacts were transferred to, as far as is known
     :param on_transfer: called with a contact and what it was found to be transferred to
     """
 
@@ -232,17 +232,17 @@ class Watch:
         reads: Reads,
         clock: Clock,
         interval: float = 60.0,
-        made_since: float | None = None,
+        created_since: float | None = None,
         describe_first: Collection[str] | None = None,
         polled_before: bool = False,
-        went_on_as: Mapping[str, str] | None = None,
+        transferred_to: Mapping[str, str] | None = None,
         on_transfer: Callable[[str, str], None] = lambda _, __: None,
     ) -> None:
-        went_on_as = went_on_as or {}
+        transferred_to = transferred_to or {}
         # The contact to read, which is another one after a transfer, and those that were asked for.
         self._open: dict[str, list[str]] = {}
         for contact_id in contact_ids:
-            self._open.setdefault(went_on_as.get(contact_id, contact_id), []).append(contact_id)
+            self._open.setdefault(transferred_to.get(contact_id, contact_id), []).append(contact_id)
         self._on_transfer = on_transfer
         self._reads = reads
         self._may_search = True
@@ -252,7 +252,7 @@ class Watch:
         self._clock = clock
         self._interval = interval
         self._polls_to_believe = 1 if polled_before else POLLS_TO_BELIEVE
-        self._searched = made_since if made_since is not None else clock.epoch()
+        self._searched = created_since if created_since is not None else clock.epoch()
         self._wide_at = clock.now() + WIDE_EVERY
         self._each_at = clock.now() + EACH_EVERY
         self._search_at = clock.now()
@@ -268,8 +268,8 @@ class Watch:
         #: What contacts went on as, as far as this poll has found out.
         self._followed: set[str] = set()
         self._first: Collection[str] = self._open
-        if made_since is not None and describe_first is not None:
-            self._first = [went_on_as.get(contact_id, contact_id) for contact_id in describe_first]
+        if created_since is not None and describe_first is not None:
+            self._first = [transferred_to.get(contact_id, contact_id) for contact_id in describe_first]
 
     @property
     def open(self) -> list[str]:

@@ -378,10 +378,10 @@ def test_shared_results_remember_what_amazon_forgot(
     emulator.clock.advance(400 * 86_400)
     run = run_bulk(rows=orders(6), idempotency_key="{{ row.order }}", results_path=path)
     summary = xcom(run, "bulk")
-    assert (summary["already_made"], summary["created"]) == (5, 1)
+    assert (summary["already_created"], summary["created"]) == (5, 1)
     assert len(emulator.contacts()) == 6
     record = read(run)
-    assert [result["state"] for result in record] == ["already_made"] * 5 + ["created"]
+    assert [result["state"] for result in record] == ["already_created"] * 5 + ["created"]
     assert all(result["contact_id"] for result in record)
 
 
@@ -516,7 +516,7 @@ def test_contact_with_a_mistake_is_one_error(
     [
         ("max_rate", "{{ 'fast' }}"),
         ("max_rate", "{{ 0 }}"),
-        ("total_rate", "{{ -1 }}"),
+        ("rate_quota", "{{ -1 }}"),
         ("tolerated_failures", "{{ 'many' }}"),
         ("tolerated_failure_percent", "{{ 101 }}"),
         ("dry_run", "{{ 'perhaps' }}"),
@@ -597,13 +597,13 @@ def test_dry_run_sends_nothing(run_bulk: Callable[..., Any], emulator: Emulator,
         results_path=path,
         dry_run=dry_run,
         params={"check": True},
-        total_rate=5,
+        rate_quota=5,
     )
     assert run.state == "success"
     assert xcom(run, "bulk") == {
         "rows": 14,
         "created": 0,
-        "already_made": 2,
+        "already_created": 2,
         "failed": 0,
         "unknown": 0,
         "invalid": 1,
@@ -815,5 +815,5 @@ def test_results_in_an_object_store(
     assert run.state == "success"
     assert [result["state"] for result in read(run)] == ["created", "created", "invalid"]
     assert json.loads(storage_path(f"{root}/failed.jsonl").read_text())["order"] == "3"
-    assert xcom(run_bulk(**options), "bulk")["already_made"] == 2
+    assert xcom(run_bulk(**options), "bulk")["already_created"] == 2
     assert len(emulator.calls("CreateContact")) == len(emulator.contacts()) == 2

@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import RecordError
 from airflow_connect.bulk.report import Report
 from airflow_connect.record.format import RowState
 from airflow_connect.record.ledger import Ledger
@@ -99,7 +99,7 @@ def test_everything_says_the_same(
             pytest.skip("dag.test() of Airflow 2 does not catch a time-out; CI runs this on Airflow 3")
         # Airflow raises it by a signal in the thread that executes; here it comes while calls are under way for sure.
         monkeypatch.setattr(bulk, "_PROGRESS_EVERY", 0.1)
-        monkeypatch.setattr(Report, "tell", timing_out())
+        monkeypatch.setattr(Report, "report_progress", timing_out())
     failed = tmp_path / "failed.jsonl"
     with new_dag("ending") as dag:
         bulk.BulkCreateContactsOperator(
@@ -107,7 +107,7 @@ def test_everything_says_the_same(
             contact=CONTACT,
             idempotency_key="{{ row.order }}",
             max_in_flight=4,
-            total_rate=500,
+            rate_quota=500,
             results_path=str(tmp_path / "results"),
             failed_rows_path=str(failed),
             **options,
@@ -159,16 +159,16 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[Path], None]) 
     from airflow_connect.operators import bulk
 
     happened: list[Report] = []
-    tell = Report.tell
+    report_progress = Report.report_progress
 
     def interrupt(self: Report, now: Progress) -> None:
         if now.accepted and not happened:
             happened.append(self)
             happens(self._folder)
-        tell(self, now)
+        report_progress(self, now)
 
     monkeypatch.setattr(bulk, "_PROGRESS_EVERY", 0.05)
-    monkeypatch.setattr(Report, "tell", interrupt)
+    monkeypatch.setattr(Report, "report_progress", interrupt)
 
 
 def test_record_that_is_removed_ends_the_task(
@@ -223,7 +223,7 @@ def test_attempt_that_is_over_leaves_everything_to_the_later_one(
         header = json.loads(segment.read_text().partition("\n")[0])
         del header["started"], header["writer"]
         with Ledger(folder, header=header | {"try_number": 9}) as ledger:
-            ledger.tell_progress({"rows": "of attempt 9"})
+            ledger.write_progress({"rows": "of attempt 9"})
 
     meanwhile(monkeypatch, later_attempt)
     run = run_dag(bulk_dag(tmp_path))
@@ -244,7 +244,7 @@ def breaking_off(*, after: int) -> Callable[..., None]:
     def write(self: Ledger, row: int, *arguments: Any, **more: Any) -> None:
         written.append(row)
         if len(written) > after:
-            raise LedgerError("No space left on device.")
+            raise RecordError("No space left on device.")
         created(self, row, *arguments, **more)
 
     return write
@@ -253,12 +253,12 @@ def breaking_off(*, after: int) -> Callable[..., None]:
 def timing_out() -> Callable[..., None]:
     """Return a method of a report that is interrupted the first time."""
     interrupted: list[Report] = []
-    tell = Report.tell
+    report_progress = Report.report_progress
 
     def interrupt(self: Report, now: Progress) -> None:
         if not interrupted:
             interrupted.append(self)
             raise AirflowTaskTimeout
-        tell(self, now)
+        report_progress(self, now)
 
     return interrupt

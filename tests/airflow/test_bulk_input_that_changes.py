@@ -163,7 +163,7 @@ def test_key_of_another_task_is_compared(
         BulkCreateContactsOperator(task_id="other", **{**arguments, **other})
     run = run_dag(dag)
     assert states(run) == {"same": "success", "other": "failed"}
-    assert xcom(run, "same")["already_made"] == 1
+    assert xcom(run, "same")["already_created"] == 1
     assert len(emulator.contacts()) == 1
     [failed] = read_results(xcom(run, "other", "summary"))
     assert (failed["state"], failed["error"], failed["contact_id"]) == ("failed", "IdempotencyError", None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import RecordError
 from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE
 from tests.airflow.runs import new_dag, rendered_fields, xcom
 
@@ -118,11 +118,11 @@ def test_lost_answer_is_the_last_call(
 
 @pytest.mark.usefixtures("record")
 def test_author_decides_to_call_again(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
-    """With ``repeat_unknown``, also as a form gives it, the call is repeated, and the customer may be called twice."""
+    """With ``retry_unknown``, also as a form gives it, the call is repeated, and the customer may be called twice."""
     amazon_connect.phones("+=busy")
     for number, decided in enumerate((True, "True")):
         amazon_connect.faults("StartOutboundVoiceContact@1:cut_after")
-        assert run_dag(call_dag(f"again_{number}", repeat_unknown=decided)).state == "success"
+        assert run_dag(call_dag(f"again_{number}", retry_unknown=decided)).state == "success"
     assert len(amazon_connect.contacts()) == 4
 
 
@@ -205,7 +205,7 @@ def test_record_on_another_workers_disk(
     if refused:
         with pytest.raises(RequestError, match="folder that all workers share"):
             store.get("token")
-        task.repeat_unknown = True
+        task.retry_unknown = True
         store = task.record_store(context)
     assert store.get("token") is None
     store.set("token", {"state": "sent", "content": {}})
@@ -301,10 +301,10 @@ def test_calls_of_a_run_are_stopped(run_dag: Callable[..., Any], amazon_connect:
 
 
 def test_author_calls_unknown_rows_again(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
-    """With ``repeat_unknown`` a row is called again until there is an answer, some a second time."""
+    """With ``retry_unknown`` a row is called again until there is an answer, some a second time."""
     amazon_connect.phones("+=busy")
     amazon_connect.faults("StartOutboundVoiceContact@2:cut_after")
-    run = run_dag(bulk_dag("bulk_again", 3, repeat_unknown="true"))
+    run = run_dag(bulk_dag("bulk_again", 3, retry_unknown="true"))
     assert (run.state, xcom(run, "call")["created"]) == ("success", 3)
     assert len(amazon_connect.contacts()) == 4
 
@@ -339,9 +339,9 @@ def test_key_of_rows_is_called_once_over_runs(
     assert run_dag(bulk_dag("bulk_first", 2, max_in_flight=1, **shared)).state == "failed"
     second = run_dag(bulk_dag("bulk_second", 3, **shared))
     summary = xcom(second, "call", "summary")
-    assert {name: summary[name] for name in ("created", "already_made", "unknown")} == {
+    assert {name: summary[name] for name in ("created", "already_created", "unknown")} == {
         "created": 1,
-        "already_made": 1,
+        "already_created": 1,
         "unknown": 1,
     }
     assert calls(amazon_connect) == 3
@@ -376,7 +376,7 @@ class WokenWorker:
             self.ledger.intend([(self.row, number, token, "digest")])
             self.ledger.flush()
             self.ledger.check()
-        except LedgerError:
+        except RecordError:
             return
         called = self._connect.client.start_outbound_voice_contact(
             InstanceId=self._connect.instance_id,

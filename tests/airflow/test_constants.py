@@ -35,11 +35,11 @@ WRONG: list[tuple[type[Any], dict[str, Any], str]] = [
     (CreateContactOperator, {"sensitive_fields": "name"}, "sensitive_fields must be a list of names, not 'name'"),
     (CreateContactOperator, {"max_retry_time": -1}, "max_retry_time must be a number from 0, not -1"),
     (StartOutboundVoiceContactOperator, {**CALL, "traffic_type": "BULK"}, "must be GENERAL or CAMPAIGN, not 'BULK'"),
-    (StartOutboundVoiceContactOperator, {**CALL, "repeat_unknown": "maybe"}, "must be true or false, not 'maybe'"),
+    (StartOutboundVoiceContactOperator, {**CALL, "retry_unknown": "maybe"}, "must be true or false, not 'maybe'"),
     (
         StopContactOperator,
         {"results": "/tmp/x", "state": "opened"},
-        "state must be open, already_made, .*, not 'opened'",
+        "state must be open, already_created, .*, not 'opened'",
     ),
     (CreateContactOperator, {"waiter_delay": 0}, "waiter_delay must be a number above 0, not 0"),
     (CreateContactOperator, {"expiry_duration_in_minutes": "0"}, "in_minutes must be a number from 1, not '0'"),
@@ -64,7 +64,7 @@ WRONG: list[tuple[type[Any], dict[str, Any], str]] = [
     (BulkCreateContactsOperator, BULK | {"on_invalid": "stop"}, "on_invalid must be fail or skip, not 'stop'"),
     (BulkCreateContactsOperator, BULK | {"failed_rows_path": "f.csv"}, "must be a file of JSON Lines, .* not 'f.csv'"),
     (BulkCreateContactsOperator, BULK | {"max_rate": 0}, "max_rate must be a number above 0, not 0"),
-    (BulkCreateContactsOperator, BULK | {"total_rate": "quota"}, "total_rate must be a number above 0, not 'quota'"),
+    (BulkCreateContactsOperator, BULK | {"rate_quota": "quota"}, "rate_quota must be a number above 0, not 'quota'"),
     (BulkCreateContactsOperator, BULK | {"tolerated_failure_percent": 101}, "must be a number from 0 to 100, not 101"),
     (BulkCreateContactsOperator, BULK | {"contact": {"channel": "FAX"}}, "contact.channel must be .*, not 'FAX'"),
     (

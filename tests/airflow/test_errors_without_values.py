@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout, task
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from sentry_sdk.transport import Transport
 
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import RecordError
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.operators.bulk import BulkCreateContactsOperator, FileRows, SqlRows
 from airflow_connect.operators.connect import (
@@ -155,7 +155,7 @@ def others(folder: Path, contact_id: str) -> None:
 
 def breaking_off(_ledger: Ledger, row: int, *outcome: Any, **more: Any) -> None:
     """Stand for a disk that is full in the middle."""
-    raise LedgerError("No space left on device.") from OSError(f"No space left for {outcome} {more} {MARKED}")
+    raise RecordError("No space left on device.") from OSError(f"No space left for {outcome} {more} {MARKED}")
 
 
 def timing_out(_hook: ConnectHook, operation: str, params: dict[str, Any], **more: Any) -> None:

@@ -61,7 +61,7 @@ def test_many_are_stopped_once_each(run_one: Any, make: Any, amazon_connect: Loc
         amazon_connect.complete(contact_id)
     amazon_connect.throttle(20, 5)
     state, told = run_one(StopContactOperator, contact_id=[*ids, ids[7]])
-    assert (state, told) == ("success", {"contacts": 20, "stopped": 16, "ended_before": 4, "failed": 0})
+    assert (state, told) == ("success", {"contacts": 20, "stopped": 16, "already_ended": 4, "failed": 0})
     assert all(contact["state"] == "ENDED" for contact in amazon_connect.contacts())
     accepted = [call.contact_id for call in amazon_connect.calls("StopContact") if call.status == 200]
     assert sorted(accepted) == sorted(ids[4:])
@@ -84,7 +84,7 @@ def test_what_was_transferred_is_stopped(
         "outcome": {"results": {"contact_id": first, "state": "open"}},
     }[form]
     state, told = run_one(StopContactOperator, **given)
-    counts = {"contacts": 1, "stopped": 1, "ended_before": 0, "failed": 0}
+    counts = {"contacts": 1, "stopped": 1, "already_ended": 0, "failed": 0}
     assert (state, told) == ("success", first if form == "one" else counts)
     assert amazon_connect.contact(last)["disconnect_reason"] == "API"
 
@@ -94,7 +94,7 @@ def test_lost_answer_counts_as_stopped(run_one: Any, make: Any, amazon_connect: 
     ids = [make(), make()]
     amazon_connect.faults("StopContact@1:cut_after")
     state, told = run_one(StopContactOperator, contact_id=ids)
-    assert (state, told["stopped"], told["ended_before"]) == ("success", 2, 0)
+    assert (state, told["stopped"], told["already_ended"]) == ("success", 2, 0)
 
 
 def test_dry_run_calls_nothing(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
@@ -135,9 +135,9 @@ def test_many_are_transferred_once_each(run_one: Any, make: Any, amazon_connect:
     amazon_connect.complete(ids[2])
     amazon_connect.faults("TransferContact@1:cut_after, TransferContact@2:error_500_after")
     state, told = run_one(TransferContactOperator, contact_id=ids, **TRANSFER)
-    assert (state, told["transferred"], told["ended_before"], told["failed"]) == ("success", 4, 1, 0)
+    assert (state, told["transferred"], told["already_ended"], told["failed"]) == ("success", 4, 1, 0)
     successors = {contact["previous_contact_id"]: contact["id"] for contact in amazon_connect.contacts("QUEUED")}
-    assert told["went_on_as"] == successors
+    assert told["transferred_to"] == successors
     assert len(amazon_connect.contacts()) == 9
 
 
@@ -190,7 +190,7 @@ def test_transfer_on_record_saves_calls(run_one: Any, make: Any, amazon_connect:
     assert run_one(StopContactOperator, results=told)[1]["stopped"] == 3
     calls = [(call.operation, call.contact_id) for call in amazon_connect.calls()[before:]]
     stopped = [contact_id for operation, contact_id in calls if operation == "StopContact"]
-    assert sorted(stopped) == sorted(told["went_on_as"][contact_id] for contact_id in ids)
+    assert sorted(stopped) == sorted(told["transferred_to"][contact_id] for contact_id in ids)
     assert {operation for operation, _ in calls} <= {"StopContact", "DescribeInstance"}
 
 
@@ -208,7 +208,7 @@ def test_transfer_on_record_is_made_once_by_each_task(
     run = run_dag(dag)
     one, two = xcom(run, "first"), xcom(run, "second")
     assert (one["transferred"], two["transferred"]) == (2, 2)
-    assert set(one["went_on_as"]) == set(two["went_on_as"]) == set(ids)
+    assert set(one["transferred_to"]) == set(two["transferred_to"]) == set(ids)
     # Two contacts, and what each of two transfers made of them; the first task was tried twice.
     assert len(amazon_connect.contacts()) == 6
     assert len(amazon_connect.calls("TransferContact")) == 6
@@ -221,7 +221,7 @@ def test_transfer_of_a_list_is_taken_up(run_one: Any, make: Any, amazon_connect:
     ids = [make(), make()]
     told = run_one(TransferContactOperator, contact_id=ids, **TRANSFER)[1]
     assert run_one(StopContactOperator, results=told)[1]["stopped"] == 2
-    assert {call.contact_id for call in amazon_connect.calls("StopContact")} == set(told["went_on_as"].values())
+    assert {call.contact_id for call in amazon_connect.calls("StopContact")} == set(told["transferred_to"].values())
     assert run_one(TagContactOperator, results=told, tags={"a": "b"})[1]["tagged"] == 2
     assert all(amazon_connect.contact(contact_id)["tags"] == {"a": "b"} for contact_id in ids)
 
@@ -255,7 +255,7 @@ def test_results_are_what_the_task_created(
                 results_path=str(tmp_path),
             )
         told[dag_id] = xcom(run_dag(dag), "bulk")
-    assert (told["ours"]["created"], told["ours"]["already_made"]) == (1, 1)
+    assert (told["ours"]["created"], told["ours"]["already_created"]) == (1, 1)
     [theirs, ours] = sorted(amazon_connect.contacts(), key=lambda contact: contact["name"])
 
     assert run_one(TagContactOperator, results=told["ours"], tags={"a": "b"})[1]["contacts"] == 1
@@ -264,7 +264,7 @@ def test_results_are_what_the_task_created(
     assert amazon_connect.contact(theirs["id"])["state"] == "CREATED"
     assert amazon_connect.contact(theirs["id"])["tags"] == {}
 
-    assert run_one(StopContactOperator, results=told["ours"], state="already_made")[1]["stopped"] == 1
+    assert run_one(StopContactOperator, results=told["ours"], state="already_created")[1]["stopped"] == 1
     assert amazon_connect.contact(theirs["id"])["state"] == "ENDED"
 
 

@@ -78,7 +78,7 @@ def test_one_contact(sense: Any, mode: dict[str, Any], make: Any, busy: LocalCon
         "AGENT_COMPLETED",
     )
     assert told["attributes"] == {"decision": "approve"}
-    assert told["ended"] >= told["connected"] >= told["initiated"]
+    assert told["ended"] >= told["connected_to_agent"] >= told["initiated"]
 
 
 def test_list_of_contacts(sense: Any, mode: dict[str, Any], make: Any, busy: LocalConnect) -> None:
@@ -282,7 +282,7 @@ def test_transferred_contact(sense: Any, mode: dict[str, Any], make: Any, amazon
     second = amazon_connect.client.transfer_contact(ContactId=first, **transfer)["ContactId"]
     amazon_connect.complete(second, {"decision": "refuse"})
     state, told = sense(contact_id=first, attributes="all", **mode)
-    assert (state, told["contact_id"], told["went_on_as"], told["state"]) == ("success", first, second, "completed")
+    assert (state, told["contact_id"], told["transferred_to"], told["state"]) == ("success", first, second, "completed")
     assert told["attributes"] == {"decision": "refuse"}
 
 
@@ -366,7 +366,7 @@ def test_timeout_stops_before_it_reads(
         "status": "timeout",
         "summary": {"contacts": 2, "open": 1},
         "ended": [Outcome(done, OutcomeState.COMPLETED, ended=datetime(2026, 1, 1)).as_dict()],
-        "went_on_as": {},
+        "transferred_to": {},
     }
     with pytest.raises(RetryableError):
         sensor.execute_complete({}, event)

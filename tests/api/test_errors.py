@@ -24,8 +24,8 @@ from airflow_connect.api.errors import (
     InputError,
     InvalidRequestError,
     InvalidRowsError,
-    LedgerError,
     QuotaError,
+    RecordError,
     RequestError,
     RetryableError,
     RowsFailedError,
@@ -61,7 +61,7 @@ CLASSES = [
     SetupError,
     QuotaError,
     InputError,
-    LedgerError,
+    RecordError,
 ]
 
 

@@ -315,7 +315,7 @@ def test_rules_of_a_call(arguments: dict[str, Any], field: str, rule: str) -> No
 
 def test_call_is_made_at_most_once() -> None:
     """The promise stands in the operation's class: the others may be repeated, a call may not."""
-    promises = {operation.name: operation.promise.repeats_unknown for operation in request.operations()}
+    promises = {operation.name: operation.promise.retries_unknown for operation in request.operations()}
     assert [name for name, repeats in promises.items() if not repeats] == ["StartOutboundVoiceContact"]
 
 

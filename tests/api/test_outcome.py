@@ -51,14 +51,14 @@ def test_outcome_as_data() -> None:
         "contact_id": "contact-1",
         "state": "completed",
         "disconnect_reason": "AGENT_COMPLETED",
-        "agent": "agent-1",
-        "queue": "queue-1",
+        "agent_id": "agent-1",
+        "queue_id": "queue-1",
         "initiated": "2026-03-01T08:00:00.000+00:00",
-        "connected": "2026-03-01T08:20:00.000+00:00",
+        "connected_to_agent": "2026-03-01T08:20:00.000+00:00",
         "ended": "2026-03-01T08:30:00.000+00:00",
         "wait_seconds": 1200.0,
         "handle_seconds": 600.0,
-        "went_on_as": None,
+        "transferred_to": None,
         "attributes": {"decision": "approve"},
     }
     assert outcome.as_dict()["attributes"] == {}
@@ -77,7 +77,7 @@ def test_nobody_took_it() -> None:
     """Without an agent there is neither a wait nor any handling."""
     outcome = outcome_of(ended("EXPIRED", AgentInfo=None, QueueInfo=None, Attributes=None))
     assert outcome is not None
-    assert (outcome.agent, outcome.queue, outcome.wait_seconds, outcome.handle_seconds) == (None,) * 4
+    assert (outcome.agent_id, outcome.queue_id, outcome.wait_seconds, outcome.handle_seconds) == (None,) * 4
 
 
 def test_scheduled_contact_waits_from_its_time() -> None:
@@ -128,7 +128,7 @@ def test_outcome_of_a_successor() -> None:
     assert outcome is not None
     assert outcome.of("contact-1") is outcome
     moved = outcome.of("contact-0")
-    assert (moved.contact_id, moved.went_on_as, moved.state) == ("contact-0", "contact-1", outcome.state)
+    assert (moved.contact_id, moved.transferred_to, moved.state) == ("contact-0", "contact-1", outcome.state)
 
 
 def test_unknown_contact_has_failed() -> None:
@@ -155,7 +155,7 @@ def test_outcome_survives_being_told() -> None:
         ({"attributes": {"missing": "x"}}, False),
         ({"attributes": {"missing": None}}, True),
         ({"attributes": {"decision": None}}, False),
-        ({"agent": None}, False),
+        ({"agent_id": None}, False),
         (lambda outcome: outcome["handle_seconds"] > 60, True),
     ],
 )

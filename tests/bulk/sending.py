@@ -158,7 +158,7 @@ def attempt(
             plan.contacts(),
             death.before_sending(create) if death else create,
             operation=operation.name,
-            repeat_unknown=operation.promise.repeats_unknown,
+            retry_unknown=operation.promise.retries_unknown,
             pace=pace(time.monotonic(), max_in_flight=max_in_flight),
             ledger=ledger,
             history=history,

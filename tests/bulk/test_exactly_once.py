@@ -50,7 +50,7 @@ def called_again(emulator: Emulator) -> int:
 
 def assert_recorded(emulator: Emulator, folder: Path) -> None:
     """Each contact that there is stands in the record, as made."""
-    recorded = {result["contact_id"]: result for result in read_results(folder, states={"created", "already_made"})}
+    recorded = {result["contact_id"]: result for result in read_results(folder, states={"created", "already_created"})}
     assert recorded.keys() == {contact["id"] for contact in emulator.contacts()}
 
 

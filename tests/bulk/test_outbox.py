@@ -124,7 +124,7 @@ def test_quota_that_stays_used_up_ends_all() -> None:
     [
         (RequestError("no", code="Bad"), {}),
         (RetryableError("no", code="Down"), {"max_retry_time": 0}),
-        (RetryableError("no", code="Down", may_have_happened=True), {"repeat_unknown": False}),
+        (RetryableError("no", code="Down", may_have_happened=True), {"retry_unknown": False}),
     ],
     ids=["refused", "one attempt", "at most once"],
 )
@@ -144,7 +144,7 @@ def test_rows_that_fail_alike_end_all(error: ConnectError, options: dict[str, An
 
 def test_what_may_have_happened_is_given_up_where_it_may_happen_twice() -> None:
     """At most once: what is known not to have happened is sent again, and what may have is not."""
-    box = outbox(2, repeat_unknown=False)
+    box = outbox(2, retry_unknown=False)
     row = box.take(0)
     assert box.failed(row, ThrottledError("slow down"), 0) is Verdict.AGAIN
     assert box.failed(box.take(1), RetryableError("lost", may_have_happened=True), 1) is Verdict.GIVE_UP

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from upath import UPath
 
-from airflow_connect.api.errors import InputError, LedgerError
+from airflow_connect.api.errors import InputError, RecordError
 from airflow_connect.bulk import report as report_module
 from airflow_connect.bulk.report import FailedRows, Report, counted, in_words
 from airflow_connect.bulk.send import Progress, Sender
@@ -139,7 +139,7 @@ class UnwritableLedger(Ledger):
             if self._lines_left < 0:
                 if self._is_written and self._lines_left == -1:
                     super()._append(lines)
-                raise LedgerError("The disk is full.")
+                raise RecordError("The disk is full.")
         super()._append(lines)
 
 
@@ -192,7 +192,7 @@ def run(scene: Scene, attempt: Attempt, number: int, folder: Path, hook: Connect
             report.record_faults(ledger, history)
             if not (plan.invalid and attempt.on_invalid == "fail"):
                 done, error = send(attempt, plan, report, ledger, history, hook)
-        except LedgerError as unrecorded:
+        except RecordError as unrecorded:
             error = unrecorded
         error = report.finish(done, ledger, history, error)
         path = folder / "failed.jsonl"
@@ -223,7 +223,7 @@ def send(
     )
 
     def stop(progress: Progress) -> None:
-        report.tell(progress)
+        report.report_progress(progress)
         if attempt.stop_after is not None and progress.calls >= attempt.stop_after:
             sender.stop()
 
@@ -260,7 +260,7 @@ def check(scene: Scene, ended: Ended, folder: Path, emulator: Emulator) -> None:
         kept = {row.get("airflow_connect_text") for row in ended.failed_rows if "number" not in row}
         assert kept <= {UNREADABLE}
     else:
-        assert isinstance(ended.error, (InputError, LedgerError))
+        assert isinstance(ended.error, (InputError, RecordError))
     # Each attempt records one state of a row.
     for segment in folder.glob("*-*.jsonl"):
         lines = [json.loads(line) for line in segment.read_bytes().splitlines()]
@@ -281,7 +281,7 @@ def test_counts_agree_in_every_ending(scene: Scene) -> None:
                 emulator.set_faults(attempt.faults, scene.seed)
                 ended = run(scene, attempt, number, folder, hook)
                 check(scene, ended, folder, emulator)
-                assert ended.readings <= 2 or isinstance(ended.error, (InputError, LedgerError))
+                assert ended.readings <= 2 or isinstance(ended.error, (InputError, RecordError))
             emulator.set_faults("")
             last = Attempt("", None, None, is_written=True, breaks_off_at=None, on_invalid="skip")
             ended = run(scene, last, 9, folder, hook)
@@ -294,10 +294,10 @@ def test_counts_agree_in_every_ending(scene: Scene) -> None:
 
 def test_counts_have_one_order() -> None:
     """XCom, asset event, progress and dry run have the counts in the order of the states, and the log has them too."""
-    states = {RowState.NOT_SENT: 5, RowState.CREATED: 1_000, RowState.ALREADY_MADE: 2}
+    states = {RowState.NOT_SENT: 5, RowState.CREATED: 1_000, RowState.ALREADY_CREATED: 2}
     assert list(counted(states)) == ["rows", *RowState]
     assert counted(states)["rows"] == 1_007
-    assert in_words(states) == "Of 1,007 rows: 1,000 created, 2 already made, 5 not sent."
+    assert in_words(states) == "Of 1,007 rows: 1,000 created, 2 already created, 5 not sent."
     assert in_words({}) == "Of 0 rows: 0 created."
 
 
@@ -404,7 +404,7 @@ def failed_rows(source: Any, folder: Path, caplog: pytest.LogCaptureFixture) -> 
         Report(plan, folder, log=logging.getLogger(), metrics=silent, tags={}, keeps={RowState.INVALID}) as report,
         History(folder, asked_by=WHOSE) as history,
     ):
-        report.tell_faults()
+        report.log_faults()
         ledger = Ledger(folder, header={**WHOSE, "try_number": 1, "rows": plan.rows})
         report.record_faults(ledger, history)
         assert report.finish(Progress(), ledger, history, None) is None
@@ -506,7 +506,7 @@ def told(caplog: pytest.LogCaptureFixture, folder: Any, *progress: Progress) -> 
     with planned(rows_of(*range(10))) as plan, Report(plan, folder, log=LOG, metrics=silent, tags={}) as report:
         caplog.clear()
         for one in progress:
-            report.tell(one)
+            report.report_progress(one)
     return [line for line in caplog.messages if "rows done" in line]
 
 
@@ -571,7 +571,7 @@ def test_progress_goes_on_while_the_store_does_not_answer(
         monkeypatch.setattr(Place, "put", slow)
 
         def tell(progress: Progress) -> None:
-            report.tell(progress)
+            report.report_progress(progress)
             if sum("results to be stored" in line for line in caplog.messages) >= 3:
                 answers.set()
 
@@ -594,6 +594,6 @@ def test_progress_goes_on_while_the_store_does_not_answer(
         for whose in (WHOSE, WHOSE | {"run_id": "another"}):
             caplog.clear()
             with History(folder, asked_by=whose) as history:
-                report.tell_record(history)
+                report.log_record(history)
             found = ["Found the record of an earlier attempt of this task. Of 12 rows: 10 created, 2 not sent."]
             assert caplog.messages == (found if whose is WHOSE else [])

@@ -11,8 +11,8 @@ import pytest
 from airflow_connect.api.errors import (
     ConnectError,
     InputError,
-    LedgerError,
     QuotaError,
+    RecordError,
     RequestError,
     RetryableError,
     SetupError,
@@ -272,7 +272,7 @@ def test_other_content_of_another_task_is_not_taken_for_done(sending: Sending, e
     sending.become(dag_id="other", run_id="s", task_id="u")
     for _ in range(2):
         progress = sending([planned(1, key="key 1", description="changed"), planned(2)])
-        assert (progress.states["failed"], progress.states["already_made"]) == (1, 1)
+        assert (progress.states["failed"], progress.states["already_created"]) == (1, 1)
         assert (progress.refused, progress.changed, progress.calls) == (1, 0, 0)
     [failed] = [result for result in read_results(sending.folder) if result["state"] == "failed"]
     assert failed["error"] == "IdempotencyError"
@@ -287,10 +287,10 @@ def test_what_an_earlier_attempt_found_is_adopted(sending: Sending, emulator: Em
     """The contact of another task that an earlier attempt found with the same content stays the row's contact."""
     sending([planned(1)])
     sending.become(run_id="s")
-    assert sending([planned(1)]).states["already_made"] == 1
+    assert sending([planned(1)]).states["already_created"] == 1
     progress = sending([planned(1, key="key 1", description="changed")])
-    assert (progress.states["already_made"], progress.changed, progress.calls) == (1, 1, 0)
-    assert [result["state"] for result in read_results(sending.folder)] == ["created", "already_made"]
+    assert (progress.states["already_created"], progress.changed, progress.calls) == (1, 1, 0)
+    assert [result["state"] for result in read_results(sending.folder)] == ["created", "already_created"]
 
 
 def test_unknown_fate_of_another_task_is_named(sending: Sending, emulator: Emulator) -> None:
@@ -456,7 +456,7 @@ def test_rows_that_fail_mean_the_same_on_every_attempt(
         contacts = [planned(row, **(WRONG if is_wrong(row) else {})) for row in range(1, 91)]
         progress = sending(contacts, max_in_flight=1, tolerates=lambda failed: failed <= tolerated)
         assert sending.stopped_by is None
-        told.append((progress.states["failed"], progress.states["created"] + progress.states["already_made"]))
+        told.append((progress.states["failed"], progress.states["created"] + progress.states["already_created"]))
     assert told == [(30, 60)] * 3
     assert len(emulator.contacts()) == 60
 
@@ -546,20 +546,20 @@ def test_unknown_fate_is_never_repeated_where_it_may_happen_twice(
 ) -> None:
     """What may have happened is not sent again, by this attempt or the next; what did not happen is."""
     emulator.set_faults(f"CreateContact@2:throttle, CreateContact@4:{fault}")
-    options: dict[str, Any] = {"repeat_unknown": False, "max_in_flight": 1, "clock": SimulatedClock()}
+    options: dict[str, Any] = {"retry_unknown": False, "max_in_flight": 1, "clock": SimulatedClock()}
     first = sending((planned(row) for row in range(1, 11)), **options)
     [unknown] = [row for row, state in sending.settled.items() if state == "unknown"]
     assert (first.accepted, first.calls, first.refused) == (9, 11, 1)
     again = sending((planned(row) for row in range(1, 11)), **options)
     assert (again.calls, again.refused, sending.settled[unknown]) == (0, 1, "unknown")
     assert len(emulator.calls("CreateContact")) == 11
-    assert sending([planned(unknown)], repeat_unknown=True).accepted == 1
+    assert sending([planned(unknown)], retry_unknown=True).accepted == 1
 
 
 def test_service_that_answers_nobody_is_left_after_twenty(sending: Sending, emulator: Emulator) -> None:
     """Where no row may be repeated, a service that is down does not make all rows unknown."""
     emulator.set_faults("error_500=1")
-    progress = sending((planned(row) for row in range(1, 1_001)), repeat_unknown=False, max_in_flight=1)
+    progress = sending((planned(row) for row in range(1, 1_001)), retry_unknown=False, max_in_flight=1)
     assert isinstance(sending.stopped_by, RetryableError)
     assert progress.calls == progress.states["unknown"] == SAME_FAILURES
 
@@ -615,12 +615,12 @@ def test_ledger_that_cannot_be_written_stops(sending: Sending, emulator: Emulato
         def created(self, *arguments: Any, **more: Any) -> None:
             self.written += 1
             if self.written > 5:
-                raise LedgerError("no space left")
+                raise RecordError("no space left")
             super().created(*arguments, **more)
 
     ledger = Full(sending.folder, header={"try_number": 1, **sending.whose})
     sending((planned(row) for row in range(1, 1_001)), ledger=ledger)
-    assert isinstance(sending.stopped_by, LedgerError)
+    assert isinstance(sending.stopped_by, RecordError)
     unrecorded = len(emulator.contacts()) - 5
     assert 1 <= unrecorded <= 16
     progress = sending(planned(row) for row in range(1, 101))
@@ -743,9 +743,9 @@ def test_continue_that_sends_nothing_writes_next_to_nothing(sending: Sending, em
             before = size()
             sending(rows)
             assert size() - before < 700, (run, what)
-        assert sending.settled == dict.fromkeys(range(1, 301), "already_made")
+        assert sending.settled == dict.fromkeys(range(1, 301), "already_created")
         found = list(read_results(sending.records))
         assert [row["row"] for row in found] == list(range(1, 301))
-        assert {row["state"] for row in found} == {"already_made"}
+        assert {row["state"] for row in found} == {"already_created"}
         assert {row["contact_id"] for row in found} == {contact["id"] for contact in emulator.contacts()}
     assert len(emulator.calls("CreateContact")) == 300

@@ -13,8 +13,8 @@ from airflow_connect.api.errors import (
     ConnectError,
     IdempotencyError,
     InputError,
-    LedgerError,
     QuotaError,
+    RecordError,
     RequestError,
     RetryableError,
     SetupError,
@@ -223,7 +223,7 @@ def test_call_of_unknown_fate_is_not_repeated_where_it_may_happen_twice() -> Non
     clock = CallTime()
     service = Service(clock, throttled(), lost(), forever=True)
     with pytest.raises(RetryableError, match="lost") as caught:
-        run(clock, service, repeat_unknown=False)
+        run(clock, service, retry_unknown=False)
     assert (caught.value.attempts, caught.value.may_have_happened) == (2, True)
 
 
@@ -244,7 +244,7 @@ def test_failure_of_an_unknown_kind_is_repeated() -> None:
         (QuotaError("no"), Over.THIS),
         (SetupError("no"), Over.ALL),
         (InputError("no"), Over.ALL),
-        (LedgerError("no"), Over.ALL),
+        (RecordError("no"), Over.ALL),
         (throttled(), Again(60)),
         (throttled(100), Again(160)),
         (throttled(86_400), Again(310)),

@@ -173,7 +173,7 @@ def test_call_of_unknown_fate_is_not_repeated(
     assert len(emulator.calls("StartOutboundVoiceContact")) == 1
     emulator.set_faults(f"StartOutboundVoiceContact@1:{kind}")
     before = len(emulator.contacts())
-    hook.start_outbound_voice_contact(**CALL, repeat_unknown=True)
+    hook.start_outbound_voice_contact(**CALL, retry_unknown=True)
     done_before_the_answer_was_lost = kind in ("cut_after", "truncated", "cut_body", "error_500_after")
     assert len(emulator.contacts()) == before + 1 + done_before_the_answer_was_lost
 

@@ -80,7 +80,7 @@ def test_cleared_run_that_fails_again_opens_another(amazon_connect: LocalConnect
     notify(of_dag(clear_number=1))
     assert len(amazon_connect.contacts()) == 2
 
-    ContactNotifier(action="end")(of_dag(reason="success", clear_number=2))
+    ContactNotifier(action="stop")(of_dag(reason="success", clear_number=2))
 
     assert len(amazon_connect.contacts("ENDED")) == 2
 
@@ -122,7 +122,7 @@ def test_end_takes_the_successor_of_a_transfer(amazon_connect: LocalConnect) -> 
         InstanceId=amazon_connect.instance_id, ContactId=first["id"], ContactFlowId=FLOW
     )
 
-    ContactNotifier(action="end")(of_dag("r1", reason="success"))
+    ContactNotifier(action="stop")(of_dag("r1", reason="success"))
 
     assert [contact["attributes"]["run_id"] for contact in amazon_connect.contacts("QUEUED")] == ["r2"]
 
@@ -146,7 +146,7 @@ def test_contact_of_a_customer_is_not_ended(
     ContactNotifier(scope=scope)(of_dag())
     theirs = with_the_code(amazon_connect, Attributes=attributes)
 
-    ContactNotifier(scope=scope, action="end")(of_dag(reason="success"))
+    ContactNotifier(scope=scope, action="stop")(of_dag(reason="success"))
 
     assert len(amazon_connect.contacts("ENDED")) == 1
     assert amazon_connect.contact(theirs)["state"] == "CREATED"
@@ -169,7 +169,7 @@ def test_contact_of_a_customer_silences_nothing(amazon_connect: LocalConnect, at
 def test_mark_is_not_an_authors_attribute(amazon_connect: LocalConnect) -> None:
     """An attribute of an author cannot take the mark away, by which a success finds the contact."""
     ContactNotifier(attributes={"airflow_notifier": "mine", "team": "billing"})(of_dag())
-    ContactNotifier(action="end")(of_dag(reason="success"))
+    ContactNotifier(action="stop")(of_dag(reason="success"))
 
     [contact] = amazon_connect.contacts("ENDED")
     assert contact["attributes"]["team"] == "billing"
@@ -182,7 +182,7 @@ def test_end_of_what_an_agent_ended(amazon_connect: LocalConnect, caplog: pytest
     amazon_connect.complete(contact["id"])
 
     with caplog.at_level(logging.INFO):
-        ContactNotifier(action="end")(of_dag(reason="success"))
+        ContactNotifier(action="stop")(of_dag(reason="success"))
 
     assert amazon_connect.contact(contact["id"])["disconnect_reason"] == "AGENT_COMPLETED"
     assert amazon_connect.calls("StopContact") == []
@@ -191,7 +191,7 @@ def test_end_of_what_an_agent_ended(amazon_connect: LocalConnect, caplog: pytest
 
 def test_success_without_a_contact_makes_none(amazon_connect: LocalConnect) -> None:
     """A success of what never failed is one call, and makes nothing."""
-    ContactNotifier(action="end")(of_dag(reason="success"))
+    ContactNotifier(action="stop")(of_dag(reason="success"))
 
     assert [call.operation for call in amazon_connect.calls()] == ["SearchContacts"]
 
@@ -205,7 +205,7 @@ def test_incidents_are_apart(amazon_connect: LocalConnect) -> None:
         "billing missed its deadline",
     ]
 
-    ContactNotifier(action="end", incident="deadline")(of_dag(reason="success"))
+    ContactNotifier(action="stop", incident="deadline")(of_dag(reason="success"))
 
     assert [contact["attributes"]["incident"] for contact in amazon_connect.contacts("ENDED")] == ["deadline"]
 
@@ -350,7 +350,7 @@ def emulator_that_denies_search(amazon_connect: LocalConnect, monkeypatch: pytes
     ("arguments", "said"),
     [
         ({"scope": "run"}, "scope must be dag_run, task or dag, not 'run'"),
-        ({"action": "close"}, "action must be open or end, not 'close'"),
+        ({"action": "close"}, "action must be create or stop, not 'close'"),
         ({"contact_flow_id": FLOW, "user_info": "u"}, "routes its contact by one of"),
     ],
     ids=["scope", "action", "routes"],
@@ -374,6 +374,6 @@ def test_policy_is_what_the_notifier_calls(amazon_connect: LocalConnect) -> None
     ContactNotifier()(of_dag())
     for run_id in ("r1", "r2"):
         ContactNotifier(scope="dag", contact_flow_id=FLOW)(of_dag(run_id))
-    ContactNotifier(scope="dag", action="end")(of_dag(reason="success"))
+    ContactNotifier(scope="dag", action="stop")(of_dag(reason="success"))
 
     assert {call.operation for call in amazon_connect.calls()} == set(generate_docs.POLICIES["ContactNotifier"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_connect.api.errors import LedgerError, RequestError
+from airflow_connect.api.errors import RecordError, RequestError
 from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE, DEFAULT_INSTANCE_ID
 from airflow_connect.record.once import ContactRecord, FolderStore
 from tests.record.fault_points import POINTS, Death
@@ -56,14 +56,14 @@ def attempt(url: str, folder: Path, death: Death | None = None) -> None:
         {"conn_type": "aws", "login": "local", "password": "local", "extra": extra}
     )
     store = DyingStore(folder, death) if death else FolderStore(folder)
-    record = ContactRecord(store, OPERATION, PARAMS, repeat_unknown=False)
+    record = ContactRecord(store, OPERATION, PARAMS, retry_unknown=False)
     if record.contact() is None:
         try:
             with record:
                 if death:
                     death.at("before_send")
                 response = ConnectHook(instance_id=DEFAULT_INSTANCE_ID).call(OPERATION, PARAMS)
-                record.made({"contact_id": response["ContactId"]})
+                record.created({"contact_id": response["ContactId"]})
         except RequestError:
             sys.exit(3)
     sys.exit(0)
@@ -96,23 +96,23 @@ def test_killed_worker_never_calls_twice(
 def test_refusal_is_forgotten(tmp_path: Path) -> None:
     """After a refusal another attempt may call; after a call of unknown fate none does, whatever refuses it later."""
     store = FolderStore(tmp_path)
-    for may_have_happened, state in ((False, "refused"), (True, "sent"), (False, "sent")):
+    for may_have_happened, state in ((False, "failed"), (True, "sent"), (False, "sent")):
         record = ContactRecord(store, OPERATION, PARAMS)
         with pytest.raises(RequestError), record:
             raise RequestError("No.", may_have_happened=may_have_happened)
         assert store.get("amazon_connect_7a36")["state"] == state
     with pytest.raises(RequestError, match="An earlier attempt may have called"):
-        ContactRecord(store, OPERATION, PARAMS, repeat_unknown=False).__enter__()
+        ContactRecord(store, OPERATION, PARAMS, retry_unknown=False).__enter__()
 
 
 def test_folder_that_cannot_be_used(tmp_path: Path) -> None:
     """What cannot be written or read is an error before the call, which names the folder."""
     (tmp_path / "file").write_text("")
     for use in (lambda: FolderStore(tmp_path / "file").set("a", {}), lambda: FolderStore(tmp_path / "file").get("a")):
-        with pytest.raises(LedgerError, match="file"):
+        with pytest.raises(RecordError, match="file"):
             use()
     (tmp_path / "a.json").write_text('{"state": "se')
-    with pytest.raises(LedgerError, match="is damaged"):
+    with pytest.raises(RecordError, match="is damaged"):
         FolderStore(tmp_path).get("a")
     assert FolderStore(tmp_path).get("b") is None
 

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_connect.api.errors import LedgerError, RequestError, RetryableError
+from airflow_connect.api.errors import RecordError, RequestError, RetryableError
 from airflow_connect.calls.clock import Clock
 from airflow_connect.record import ledger as ledger_module
 from airflow_connect.record.format import FORMAT, Kind, RowState
@@ -89,13 +89,13 @@ def test_lines(tmp_path: Path) -> None:
         ledger.created(1, "contact-1", attempts=1, contact_arn="arn:1")
         ledger.failed(2, RequestError("No such queue."), attempts=1)
         ledger.unknown(3, RetryableError("No answer."), attempts=4)
-        ledger.already_made(4, "order-4", "t4", "contact-4")
+        ledger.already_created(4, "order-4", "t4", "contact-4")
         ledger.invalid(5, "row 5, name: must not be empty")
         ledger.skipped(6, "order-1", "The key is that of row 1.")
         ledger.ended({"contact_id": "contact-1", "state": "completed"})
         ledger.not_sent([(7, "order-7", "t7"), (8, None, "t8")])
         for row in (9, 10, 12):
-            made = Known(RowState.ALREADY_MADE, recorded_in=(f"{tmp_path}/other", "1-0123abcd", row + 100))
+            made = Known(RowState.ALREADY_CREATED, recorded_in=(f"{tmp_path}/other", "1-0123abcd", row + 100))
             ledger.not_again(row, f"order-{row}", f"t{row}", made)
         ledger.counts({"created": 1, "failed": 1})
         ledger.transferred("contact-1", "contact-2")
@@ -111,7 +111,7 @@ def test_lines(tmp_path: Path) -> None:
         {"kind": "failed", "row": 2, "attempts": 1, "error": "RequestError", "message": "No such queue.", "at": at},
         {"kind": "unknown", "row": 3, "attempts": 4, "error": "RetryableError", "message": "No answer.", "at": at},
         {
-            "kind": "already_made",
+            "kind": "already_created",
             "row": 4,
             "key": "order-4",
             "token": "t4",
@@ -137,7 +137,7 @@ def test_lines(tmp_path: Path) -> None:
             "kind": "transferred",
             "at": at,
             "contact_id": "contact-1",
-            "went_on_as": "contact-2",
+            "transferred_to": "contact-2",
             "called_for": None,
             "token": None,
         },
@@ -230,7 +230,7 @@ def test_full_segment_is_left_alone(memory: Any, monkeypatch: pytest.MonkeyPatch
 def test_opening_finds_out_whether_it_can_be_written(tmp_path: Path) -> None:
     """A folder that cannot be written is found before anything is sent, and the error names it and says what to do."""
     (tmp_path / "file").touch()
-    with pytest.raises(LedgerError, match=r"cannot be written to .*file/run .*The task's retry goes on"):
+    with pytest.raises(RecordError, match=r"cannot be written to .*file/run .*The task's retry goes on"):
         Ledger(tmp_path / "file" / "run", header=HEADER)
 
 
@@ -239,7 +239,7 @@ def test_bucket_that_is_not_there(local_aws_connection: str) -> None:
     from airflow_connect._compat import storage_path
 
     path = storage_path("s3://no-such-bucket-anywhere/results", local_aws_connection)
-    with pytest.raises(LedgerError, match="no-such-bucket-anywhere"):
+    with pytest.raises(RecordError, match="no-such-bucket-anywhere"):
         Ledger(path, header=HEADER)
 
 
@@ -249,9 +249,9 @@ def test_closed_ledger_takes_nothing(folder: Any) -> None:
     ledger.close()
     ledger.close()
     ledger.flush()
-    with pytest.raises(LedgerError, match="closed"):
+    with pytest.raises(RecordError, match="closed"):
         ledger.created(1, "contact-1", attempts=1)
-    with pytest.raises(LedgerError, match="closed"):
+    with pytest.raises(RecordError, match="closed"):
         ledger.intend([(1, None, "t1", "c1")])
 
 
@@ -318,7 +318,7 @@ def test_closed_by_a_signal_handler(store: str, tmp_path: Path, memory: Any) -> 
         recorded = 0
         with Ring(ledger.close):
             signal.setitimer(signal.ITIMER_REAL, 0.0005 * (1 + attempt % 7))
-            with pytest.raises(LedgerError, match="closed"):  # noqa: PT012
+            with pytest.raises(RecordError, match="closed"):  # noqa: PT012
                 for row in range(1, 100_001):
                     ledger.intend([(row, None, f"t{row}", "c")])
                     ledger.created(row, f"contact-{row}", attempts=1)
@@ -371,7 +371,7 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from airflow_connect.record.ledger import Ledger
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import RecordError
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
 recorded = 0
@@ -382,9 +382,9 @@ try:
                 ledger.intend([(row, None, f"t{row}", "c")])
                 ledger.created(row, f"contact-{row}", attempts=1)
                 recorded += 1
-            except LedgerError as error:
+            except RecordError as error:
                 print(recorded, error)
-except LedgerError as error:
+except RecordError as error:
     print("end", error)
 """
 
@@ -424,9 +424,9 @@ def test_store_that_fails_for_a_while(s3: Any, monkeypatch: pytest.MonkeyPatch) 
     ledger.intend([(1, None, "t1", "c1"), (2, None, "t2", "c2")])
     ledger.created(1, "contact-1", attempts=1)
     outage.is_on = True
-    with pytest.raises(LedgerError, match="cannot be written to s3://"):
+    with pytest.raises(RecordError, match="cannot be written to s3://"):
         ledger.intend([(3, None, "t3", "c3")])
-    with pytest.raises(LedgerError, match="cannot be written to s3://"):
+    with pytest.raises(RecordError, match="cannot be written to s3://"):
         ledger.created(2, "contact-2", attempts=1)
     outage.is_on = False
     ledger.close()
@@ -445,7 +445,7 @@ def test_store_that_fails_at_the_end(s3: Any, monkeypatch: pytest.MonkeyPatch) -
             if error:
                 raise error
 
-    with pytest.raises(LedgerError, match="cannot be written"):
+    with pytest.raises(RecordError, match="cannot be written"):
         run(None)
     with pytest.raises(RequestError, match="the first"):
         run(RequestError("the first"))
@@ -495,12 +495,12 @@ def test_record_that_is_cleaned_up_is_an_error(
     ledger.check()
     ledger.flush()
     clean_up(Place(folder))
-    with pytest.raises(LedgerError, match="removed, moved or replaced") as caught:
+    with pytest.raises(RecordError, match="removed, moved or replaced") as caught:
         _ask(ledger)
     assert caught.value.code == "RecordLost"
     assert not caught.value.may_have_happened
     for use in (ledger.check, lambda: ledger.intend([(3, None, "t3", "c3")]), ledger.flush, ledger.close):
-        with pytest.raises(LedgerError, match="removed, moved or replaced"):
+        with pytest.raises(RecordError, match="removed, moved or replaced"):
             use()
 
 
@@ -518,14 +518,14 @@ def test_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("fcntl.flock", refuse)
     with Ledger(tmp_path, header=HEADER) as ledger:
-        ledger.tell_progress({"rows": 1})
+        ledger.write_progress({"rows": 1})
     assert json.loads((tmp_path / "progress.json").read_bytes()) == {"rows": 1}
     assert write_faults(tmp_path, [{"row": 2}])
 
 
 def test_clean_up_is_seen_on_disk_before_the_next_request(tmp_path: Path) -> None:
     """On the worker's disk no time passes between a clean-up and the error."""
-    with pytest.raises(LedgerError, match="removed"), Ledger(tmp_path / "run", header=HEADER) as ledger:  # noqa: PT012
+    with pytest.raises(RecordError, match="removed"), Ledger(tmp_path / "run", header=HEADER) as ledger:  # noqa: PT012
         ledger.intend([(1, None, "t1", "c1")])
         ledger.check()
         shutil.rmtree(tmp_path / "run")
@@ -540,7 +540,7 @@ def test_clean_up_between_intents_is_seen_in_a_store(memory: Any) -> None:
     ledger.check()
     _remove(Place(folder))
     ledger.intend([(2, None, "t2", "c2")])
-    with pytest.raises(LedgerError, match="removed"):
+    with pytest.raises(RecordError, match="removed"):
         ledger.close()
 
 
@@ -574,12 +574,12 @@ def test_record_in_a_store_is_looked_at_while_somebody_sends(memory: Any) -> Non
     def fails() -> bool:
         try:
             ledger.check()
-        except LedgerError:
+        except RecordError:
             return True
         return False
 
     until(fails)
-    with pytest.raises(LedgerError, match="removed"):
+    with pytest.raises(RecordError, match="removed"):
         ledger.close()
 
 
@@ -594,7 +594,7 @@ def test_later_attempt_ends_the_one_before(folder: Any) -> None:
     with Ledger(folder, header=BEGAN_BEFORE) as first:
         _ask(first)
         with Ledger(folder, header=HEADER | {"try_number": 2}) as second:
-            with pytest.raises(LedgerError, match="Attempt 2 of this task instance has begun since") as caught:  # noqa: PT012
+            with pytest.raises(RecordError, match="Attempt 2 of this task instance has begun since") as caught:  # noqa: PT012
                 _ask(first)
                 first.check()
             assert caught.value.code == "AttemptIsOver"
@@ -602,7 +602,7 @@ def test_later_attempt_ends_the_one_before(folder: Any) -> None:
             assert first.later["try_number"] == 2
             _ask(second)
             assert second.later is None
-            first.tell_progress({"rows": 1})
+            first.write_progress({"rows": 1})
     assert not (folder / "progress.json").exists()
 
 
@@ -742,11 +742,11 @@ def test_no_run_gets_the_folder_of_another() -> None:
 def test_progress_is_replaced(folder: Any) -> None:
     """The progress is the latest one, in one small file, and no segment for those who read results."""
     with Ledger(folder, header=HEADER, sync_every=0.01) as ledger:
-        ledger.tell_progress({"rows": 100, "created": 1})
+        ledger.write_progress({"rows": 100, "created": 1})
         until((folder / "progress.json").exists)
-        ledger.tell_progress({"rows": 100, "created": 2})
+        ledger.write_progress({"rows": 100, "created": 2})
     assert json.loads((folder / "progress.json").read_bytes()) == {"rows": 100, "created": 2}
-    ledger.tell_progress({"rows": 100, "created": 3})
+    ledger.write_progress({"rows": 100, "created": 3})
     assert json.loads((folder / "progress.json").read_bytes()) == {"rows": 100, "created": 3}
     assert list(read_results(folder)) == []
 
@@ -773,7 +773,7 @@ def test_progress_waits_for_no_store(memory: Any, monkeypatch: pytest.MonkeyPatc
         threading.Thread(target=ledger.intend, args=([(1, None, "t1", "c1")],)).start()
         until(lambda: ledger._syncing_since is not None)
         clock.seconds = 30
-        ledger.tell_progress({"rows": 100, "created": 1})
+        ledger.write_progress({"rows": 100, "created": 1})
         assert ledger.waiting == 30
         answers.set()
     assert ledger.waiting == 0
@@ -786,7 +786,7 @@ def test_progress_never_fails(memory: Any, monkeypatch: pytest.MonkeyPatch, capl
     with Ledger(memory, header=HEADER) as ledger:
         pass
     outage.is_on = True
-    ledger.tell_progress({"rows": 100})
+    ledger.write_progress({"rows": 100})
     assert "The progress cannot be written" in caplog.text
 
 
@@ -806,10 +806,10 @@ def test_faults_that_break_off(folder: Any) -> None:
         yield {"row": 2}
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(LedgerError, match="No space left on device"):
+    with pytest.raises(RecordError, match="No space left on device"):
         write_faults(folder, faults())
     write_faults(folder, [{"row": 1}])
-    with pytest.raises(LedgerError, match="faults of the rows cannot be written"):
+    with pytest.raises(RecordError, match="faults of the rows cannot be written"):
         write_faults(folder, faults())
     assert [path.name for path in segments(folder)] == ["faults.jsonl"]
     assert len(lines(folder)) == 1
@@ -830,11 +830,11 @@ def test_known_after(folder: Any) -> None:
         ledger.created(1, "contact-1", attempts=2, contact_arn="arn:1")
         ledger.failed(2, RequestError("No."), attempts=1)
     with History(folder) as history:
-        assert history.get("t1") == Known(RowState.CREATED, "c1", "contact-1", "arn:1", 2, own=True, told_of=1)
+        assert history.get("t1") == Known(RowState.CREATED, "c1", "contact-1", "arn:1", 2, own=True, recorded_row=1)
         assert history.get("t2") == Known(
-            RowState.FAILED, "c2", attempts=1, error="RequestError", message="No.", own=True, told_of=2
+            RowState.FAILED, "c2", attempts=1, error="RequestError", message="No.", own=True, recorded_row=2
         )
-        assert history.get("t3") == Known(RowState.UNKNOWN, "c3", own=True, told_of=3)
+        assert history.get("t3") == Known(RowState.UNKNOWN, "c3", own=True, recorded_row=3)
         assert history.get("t4") is None
 
 
@@ -880,5 +880,5 @@ def test_folders_of_any_name(memory: Any, name: str) -> None:
     folder = run_folder(memory / name, **IDENTITY)
     for attempt in (1, 2):
         with Ledger(folder, header={**HEADER, "try_number": attempt}) as ledger:
-            ledger.already_made(1, "k", "t1", "contact-1")
+            ledger.already_created(1, "k", "t1", "contact-1")
     assert [row["contact_id"] for row in read_results(memory / name)] == ["contact-1"]

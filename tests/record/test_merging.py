@@ -1,4 +1,4 @@
-"""Attempts put together by one rule: every reader agrees with it as docs/ledger.md has it, over random attempts."""
+"""Attempts put together by one rule: every reader agrees with it as docs/record.md has it, over random attempts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_connect.api.errors import RequestError, RetryableError
 from airflow_connect.record.format import RowState, run_folder
 from airflow_connect.record.ledger import Ledger
-from airflow_connect.record.results import History, contacts, made_contacts, read_results
+from airflow_connect.record.results import History, contacts, created_contacts, read_results
 from tests.record.headers import IDENTITY
 from tools.simulation import StoppedClock
 
@@ -95,9 +95,9 @@ def note_row(
         case RowState.CREATED:
             ledger.created(row, contact_id, attempts=1)
             return token, RowState.CREATED, contact_id, None
-        case RowState.ALREADY_MADE:
-            ledger.already_made(row, None, token, contact_id)
-            return token, RowState.ALREADY_MADE, contact_id, None
+        case RowState.ALREADY_CREATED:
+            ledger.already_created(row, None, token, contact_id)
+            return token, RowState.ALREADY_CREATED, contact_id, None
         case RowState.FAILED:
             ledger.failed(row, RequestError(f"Refused {contact_id}"), attempts=1)
             return token, RowState.FAILED, None, f"Refused {contact_id}"
@@ -116,12 +116,12 @@ def note_row(
     raise AssertionError(what)
 
 
-# --- The rule, as docs/ledger.md has it -----------------------------------------------------------------------------
+# --- The rule, as docs/record.md has it -----------------------------------------------------------------------------
 
 
 def best(found: list[Noted], own: str | None = None) -> Noted:
     """Return what counts."""
-    exists = (RowState.CREATED, RowState.ALREADY_MADE)
+    exists = (RowState.CREATED, RowState.ALREADY_CREATED)
     for states in (exists, (RowState.UNKNOWN,), tuple(RowState)):
         alike = [note for note in found if note.state in states]
         alike = [note for note in alike if note.run == own] or alike
@@ -168,7 +168,7 @@ def test_every_reader_agrees(made: list[Attempt]) -> None:
             assert sorted(rows, key=str) == expected_rows(own)
             assert [row[0] for row in rows] == sorted(row[0] for row in rows)
             by_contact = {note.contact_id: note.state for note in own if note.contact_id}
-            assert {one.contact_id: one.state for one in made_contacts(folder).made} == by_contact
+            assert {one.contact_id: one.state for one in created_contacts(folder).contacts} == by_contact
             assert sorted(contacts(folder)) == sorted(by_contact)
             with History(root, asked_by=IDENTITY | {"run_id": run}) as history:
                 check_history(history, run, noted)
@@ -186,7 +186,7 @@ def check_history(history: History, run: str, noted: list[Noted]) -> None:
             counts = best(found, run)
             state = counts.state
             if state is RowState.CREATED and counts.run != run:
-                state = RowState.ALREADY_MADE
+                state = RowState.ALREADY_CREATED
             assert (known.state, known.contact_id) == (state, counts.contact_id)
             assert known.own == (counts.run == run)
 
@@ -200,7 +200,7 @@ def test_contacts_that_the_input_no_longer_has(made: list[Attempt], still_there:
             note.token
             for note in noted
             if note.run == "monday"
-            and note.state in {RowState.CREATED, RowState.ALREADY_MADE, RowState.UNKNOWN}
+            and note.state in {RowState.CREATED, RowState.ALREADY_CREATED, RowState.UNKNOWN}
             and note.token not in {f"token-{contact}" for contact in still_there}
         }
         with History(Path(scratch), asked_by=IDENTITY | {"run_id": "monday"}) as history:

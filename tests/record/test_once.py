@@ -37,7 +37,7 @@ def test_next_attempt_knows_the_contact() -> None:
     assert first.contact() is None
     with first:
         assert store.state == "sent"
-        first.made(CONTACT)
+        first.created(CONTACT)
     again = record(store, Name="Other")
     assert (again.contact() or {})["contact_id"] == "contact"
     assert again.changed_fields() == ["Name"]
@@ -47,7 +47,7 @@ def test_next_attempt_knows_the_contact() -> None:
 @pytest.mark.parametrize(
     ("error", "state"),
     [
-        (RequestError("refused"), "refused"),
+        (RequestError("refused"), "failed"),
         (RetryableError("no answer", may_have_happened=True), "sent"),
         (IdempotencyError("other content"), "sent"),
         (KeyboardInterrupt(), "sent"),
@@ -99,7 +99,7 @@ def test_without_a_store_nothing_is_known() -> None:
     """Before Airflow 3.3 the client token alone protects."""
     alone = record(None)
     with alone:
-        alone.made(CONTACT)
+        alone.created(CONTACT)
     assert record(None).contact() is None
 
 

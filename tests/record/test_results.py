@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from upath import UPath
 
-from airflow_connect.api.errors import LedgerError, RequestError, RetryableError
+from airflow_connect.api.errors import RecordError, RequestError, RetryableError
 from airflow_connect.record import ledger as ledger_module
 from airflow_connect.record import results
-from airflow_connect.record.format import RowState
+from airflow_connect.record.format import FORMAT, RowState
 from airflow_connect.record.ledger import Ledger, run_folder
 from airflow_connect.record.results import (
     COLUMNS,
     History,
     contacts,
     count_results,
+    created_contacts,
     export_results,
     first_attempt,
-    made_contacts,
     read_results,
     results_folder,
 )
@@ -69,8 +69,8 @@ class Attempts:
                         ledger.created(row, more[0], attempts=1)
                     case "failed" | "unknown":
                         getattr(ledger, what)(row, more[0], attempts=2)
-                    case "already_made":
-                        ledger.already_made(row, f"key-{token}", token, more[0])
+                    case "already_created":
+                        ledger.already_created(row, f"key-{token}", token, more[0])
                     case "not_sent":
                         ledger.not_sent([(row, f"key-{token}", token)])
                     case "invalid":
@@ -95,7 +95,7 @@ def test_every_state(attempts: Attempts) -> None:
     """Each row has all columns, and each state what is known with it."""
     attempts.attempt(
         (1, "a", "created", "contact-1"),
-        (2, "b", "already_made", "contact-0"),
+        (2, "b", "already_created", "contact-0"),
         (3, "c", "failed", REFUSED),
         (4, "d", "unknown", NO_ANSWER),
         (5, "e", "intent"),
@@ -109,7 +109,7 @@ def test_every_state(attempts: Attempts) -> None:
     found = attempts.rows("row", "key", "client_token", "state", "contact_id", "attempts", "error", "message")
     assert found == [
         (1, "key-a", "a", "created", "contact-1", 1, None, None),
-        (2, "key-b", "b", "already_made", "contact-0", 0, None, None),
+        (2, "key-b", "b", "already_created", "contact-0", 0, None, None),
         (3, "key-c", "c", "failed", None, 2, "RequestError", "Amazon says no."),
         (4, "key-d", "d", "unknown", None, 2, "RetryableError", "No answer came."),
         (5, "key-e", "e", "unknown", None, None, None, None),
@@ -132,7 +132,7 @@ def test_states_are_chosen(attempts: Attempts) -> None:
     assert [row["row"] for row in found] == [2, 3]
     with pytest.raises(
         ValueError,
-        match="states must be created, already_made, failed, unknown, invalid, skipped, not_sent, not opened",
+        match="states must be created, already_created, failed, unknown, invalid, skipped, not_sent, not opened",
     ):
         read_results(attempts.folder, states=["failed", "opened"])
 
@@ -144,8 +144,8 @@ def test_states_are_chosen(attempts: Attempts) -> None:
     ("first", "second", "expected"),
     [
         (("failed", REFUSED), ("created", "contact-1"), ("created", "contact-1", None)),
-        (("created", "contact-1"), ("already_made", "contact-1"), ("created", "contact-1", None)),
-        (("already_made", "contact-1"), ("already_made", "contact-1"), ("already_made", "contact-1", None)),
+        (("created", "contact-1"), ("already_created", "contact-1"), ("created", "contact-1", None)),
+        (("already_created", "contact-1"), ("already_created", "contact-1"), ("already_created", "contact-1", None)),
         (("intent",), ("created", "contact-1"), ("created", "contact-1", None)),
         (("unknown", NO_ANSWER), ("created", "contact-1"), ("created", "contact-1", None)),
         # Made twice, since Amazon forgot the token: the first counts.
@@ -218,7 +218,7 @@ def test_rows_that_moved(attempts: Attempts) -> None:
     """After other input for a retry no contact is lost from the results, and a row that failed is not told twice."""
     attempts.attempt((1, "a", "created", "contact-a"), (2, "b", "created", "contact-b"), (3, "c", "failed", REFUSED))
     attempts.attempt(
-        (1, "n", "created", "contact-n"), (2, "a", "already_made", "contact-a"), (3, "d", "failed", REFUSED)
+        (1, "n", "created", "contact-n"), (2, "a", "already_created", "contact-a"), (3, "d", "failed", REFUSED)
     )
     assert sorted(attempts.rows("row", "client_token", "state")) == [
         (1, "n", "created"),
@@ -247,7 +247,7 @@ def shared(tmp_path: Path) -> Path:
                 ledger.intend([(1, "k", "t", "c"), (2, "k2", "t2", "c")])
                 ledger.created(1, "contact-1", attempts=1)
             else:
-                ledger.already_made(5, "k", "t", "contact-1")
+                ledger.already_created(5, "k", "t", "contact-1")
                 ledger.intend([(6, "k2", "t2", "c")])
                 ledger.created(6, "contact-2", attempts=1)
     with Ledger(tmp_path / "results-of-others", header=HEADER) as ledger:
@@ -261,7 +261,7 @@ def test_runs_side_by_side(shared: Path) -> None:
     assert found == [
         ("tuesday", 1, "created", "contact-1"),
         ("tuesday", 2, "unknown", None),
-        ("monday", 5, "already_made", "contact-1"),
+        ("monday", 5, "already_created", "contact-1"),
         ("monday", 6, "created", "contact-2"),
     ]
     assert list(contacts(shared)) == ["contact-1", "contact-2"]
@@ -312,14 +312,14 @@ def test_rows_whose_record_is_gone_are_there_once(tmp_path: Path) -> None:
     """A retry that sends rows again, since the record of their contacts was removed, has each of them once."""
     first, second = _refer(tmp_path, rows=3)
     shutil.rmtree(first)
-    assert [(row["state"], row["contact_id"]) for row in read_results(second)] == [("already_made", None)] * 3
+    assert [(row["state"], row["contact_id"]) for row in read_results(second)] == [("already_created", None)] * 3
     with Ledger(second, header=HEADER | {"run_id": "second", "try_number": 2, "rows": 3}) as ledger:
         ledger.intend([(2, "k2", "t2", "c")])
         ledger.created(2, "contact-2", attempts=1)
     assert [(row["row"], row["state"]) for row in read_results(second)] == [
-        (1, "already_made"),
+        (1, "already_created"),
         (2, "created"),
-        (3, "already_made"),
+        (3, "already_created"),
     ]
 
 
@@ -329,7 +329,7 @@ def test_part_of_a_record_that_is_gone(tmp_path: Path, monkeypatch: pytest.Monke
     first, second = _refer(UPath(f"memory://{tmp_path}"), rows=9)
     min(first.iterdir(), key=lambda path: int(path.stem.rpartition("-")[2])).unlink()
     found = [(row["state"], row["contact_id"]) for row in read_results(second)]
-    assert [state for state, _ in found] == ["already_made"] * 9
+    assert [state for state, _ in found] == ["already_created"] * 9
     known = [contact_id for _, contact_id in found]
     assert known[0] is None
     assert known[-1] == "contact-9"
@@ -351,14 +351,14 @@ OUTCOME: dict[str, Any] = {
     "contact_id": "contact-1",
     "state": "completed",
     "disconnect_reason": "AGENT_COMPLETED",
-    "agent": "agent-1",
-    "queue": "queue-1",
+    "agent_id": "agent-1",
+    "queue_id": "queue-1",
     "initiated": "2026-11-24T06:00:00.000+00:00",
-    "connected": "2026-11-24T06:00:10.500+00:00",
+    "connected_to_agent": "2026-11-24T06:00:10.500+00:00",
     "ended": "2026-11-24T06:01:00.000+00:00",
     "wait_seconds": 10.5,
     "handle_seconds": 49.5,
-    "went_on_as": None,
+    "transferred_to": None,
     "attributes": {"decision": "approve"},
 }
 
@@ -366,7 +366,7 @@ OUTCOME: dict[str, Any] = {
 def test_outcomes_are_joined(attempts: Attempts) -> None:
     """What a sensor records of a contact's end stands in the contact's row; the first end that is recorded counts."""
     attempts.attempt((1, "a", "created", "contact-1"), (2, "b", "created", "contact-2"))
-    attempts.attempt((1, "a", "already_made", "contact-1"))
+    attempts.attempt((1, "a", "already_created", "contact-1"))
     for hour, outcome in ((9, OUTCOME | {"state": "stopped"}), (1, OUTCOME), (2, OUTCOME | {"contact_id": "unheard"})):
         with Ledger(attempts.folder, header=HEADER, clock=StoppedClock(1_900_000_000.0 + hour)) as sensor:
             sensor.ended(outcome)
@@ -417,7 +417,7 @@ def test_header_alone(attempts: Attempts) -> None:
         (3, b'{"kind":"created","row":', "is not JSON"),
         (3, b'{"kind":"created","row":1,"contact_id":"c"}', "has no at"),
         (3, b'{"kind":"created","row":1,"at":""}', "has no contact_id"),
-        (3, b'{"kind":"already_made","row":1,"at":"","contact_id":""}', "has no contact_id"),
+        (3, b'{"kind":"already_created","row":1,"at":"","contact_id":""}', "has no contact_id"),
         (3, b'{"kind":"failed","row":"1","at":""}', "has a row that is not a number"),
         (3, b'{"kind":"failed","row":0,"at":""}', "has a row that is not a number"),
         (3, b'{"kind":"failed","row":true,"at":""}', "has a row that is not a number"),
@@ -436,11 +436,11 @@ def test_header_alone(attempts: Attempts) -> None:
             "has attempts of another type",
         ),
         (3, b'{"kind":"ended","at":"x","contact_id":"c","state":{}}', "has state that is not text"),
-        (3, b'{"kind":"ended","at":"x","contact_id":"c","state":"s","agent":1}', "has agent of another type"),
+        (3, b'{"kind":"ended","at":"x","contact_id":"c","state":"s","agent_id":1}', "has agent_id of another type"),
         (3, b'{"kind":"found","at":"x","in":"1-0123abcd","rows":[[1,2]]}', "has rows that are not numbers from 1"),
         (3, b'{"kind":[]}', "is not a JSON object as results have it"),
         (3, b"[" * 100_000, "is not JSON"),
-        (1, b'{"kind":"header","format":1,"started":null}', "has another started than a header has"),
+        (1, b'{"kind":"header","format":2,"started":null}', "has another started than a header has"),
         (1, b'{"a":' * 100_000, "is not JSON"),
         (3, b'{"kind":"created"}, {"kind":"created"}', "is not JSON"),
         (3, b'{"kind":"sold","row":1,"at":""}', "tells an unknown kind of event"),
@@ -455,7 +455,7 @@ def test_damage(line: int, content: bytes, what: str, read: Callable[[Any], Any]
     (segment,) = attempts.folder.iterdir()
     before = segment.read_bytes().splitlines()
     segment.write_bytes(b"\n".join([*before[: line - 1], content, *before[line:], b""]))
-    with pytest.raises(LedgerError) as raised:
+    with pytest.raises(RecordError) as raised:
         read(attempts.folder)
     assert str(raised.value).startswith(f"The record is damaged: {segment}, line {line}, {what}. Restore ")
 
@@ -463,7 +463,7 @@ def test_damage(line: int, content: bytes, what: str, read: Callable[[Any], Any]
 def segment_of(folder: Path, *events: dict[str, Any]) -> Path:
     """Write a segment with these lines by hand."""
     folder.mkdir(parents=True, exist_ok=True)
-    header = {"kind": "header", "format": 1, "started": "2026-11-24", "rows": 1, **IDENTITY}
+    header = {"kind": "header", "format": 2, "started": "2026-11-24", "rows": 1, **IDENTITY}
     path = folder / "1-0123abcd-1.jsonl"
     path.write_text("".join(f"{json.dumps(line)}\n" for line in (header, *events)))
     return path
@@ -482,7 +482,7 @@ INTENT = {"kind": "intent", "row": 1, "key": None, "token": "t", "content": "c"}
         (("intent", "not_sent", "intent"), "unknown"),
         (("intent", "not_sent", "intent", "failed"), "failed"),
         (("intent", "not_sent"), "not_sent"),
-        (("created", "already_made"), "created"),
+        (("created", "already_created"), "created"),
     ],
 )
 @pytest.mark.parametrize("block", [1 << 18, 64], ids=["one block", "many blocks"])
@@ -495,7 +495,7 @@ def test_better_state_of_a_segment_wins_in_any_order(
         INTENT
         if kind == "intent"
         else {"kind": kind, "row": 1, "token": "t", "at": str(at)}
-        | ({"contact_id": "contact-1"} if kind in {"created", "already_made"} else {})
+        | ({"contact_id": "contact-1"} if kind in {"created", "already_created"} else {})
         for at, kind in enumerate(events)
     ]
     for order in itertools.permutations(lines):
@@ -516,7 +516,7 @@ def test_what_is_not_a_file_is_refused(read: Callable[[Any], Any], tmp_path: Pat
     if read is first_attempt:
         assert read(tmp_path) is None
         return
-    with pytest.raises(LedgerError, match=r"1-0123abcd-1.jsonl is not a file"):
+    with pytest.raises(RecordError, match=r"1-0123abcd-1.jsonl is not a file"):
         read(tmp_path)
 
 
@@ -538,14 +538,14 @@ def test_what_is_not_a_file_is_refused(read: Callable[[Any], Any], tmp_path: Pat
 )
 def test_what_has_no_results_is_told(read: Callable[[Any], Any], given: Any, told: str) -> None:
     """A dry run, another task's output and nothing at all are told as what they are, before anything is read."""
-    with pytest.raises(LedgerError, match=told):
+    with pytest.raises(RecordError, match=told):
         read(given)
 
 
 def test_results_that_this_worker_does_not_see(tmp_path: Path) -> None:
     """A folder on another worker's disk is told so, with what to do; so is an exported file."""
     for path in (tmp_path / "of-another-worker", tmp_path / "exported.jsonl"):
-        with pytest.raises(LedgerError, match=r"on this worker\. If another worker wrote them .* set results_path"):
+        with pytest.raises(RecordError, match=r"on this worker\. If another worker wrote them .* set results_path"):
             read_results(path)
 
 
@@ -565,10 +565,10 @@ def test_results_of_a_mapped_task(tmp_path: Path) -> None:
     assert count_results(summaries)["created"] == 3
     assert export_results(summaries, tmp_path / "out.jsonl") == 3
     folder, _ = results_folder(summaries)
-    assert [made.contact_id for made in made_contacts(summaries).made] == list(contacts(folder))
-    with pytest.raises(LedgerError, match="not those of one mapped task"):
+    assert [one.contact_id for one in created_contacts(summaries).contacts] == list(contacts(folder))
+    with pytest.raises(RecordError, match="not those of one mapped task"):
         results_folder([*summaries, {"results": str(tmp_path / "other" / "map_index=0")}])
-    with pytest.raises(LedgerError, match="the list of summaries is empty"):
+    with pytest.raises(RecordError, match="the list of summaries is empty"):
         read_results([])
 
 
@@ -638,7 +638,7 @@ def test_contacts_of_other_runs_are_found_where_they_are_on_record(tmp_path: Pat
         (row["row"], row["key"], row["client_token"], row["state"], row["contact_id"])
         for row in read_results(folders[2])
     ]
-    states = ["already_made"] * 5 + ["created"]
+    states = ["already_created"] * 5 + ["created"]
     assert rows == [(n, f"key-{n}", f"t{n}", state, f"contact-{n}") for n, state in enumerate(states, 1)]
     assert list(contacts(folders[1])) == [f"contact-{row}" for row in range(1, 6)]
     assert len(list(read_results(tmp_path))) == 4 + 5 + 6
@@ -647,7 +647,7 @@ def test_contacts_of_other_runs_are_found_where_they_are_on_record(tmp_path: Pat
     with History(tmp_path, asked_by={**IDENTITY, "run_id": "day-2"}) as history:
         known = history.get("t1")
     assert known is not None
-    assert (known.own, known.state, known.contact_id, known.told_of) == (True, "already_made", "contact-1", 1)
+    assert (known.own, known.state, known.contact_id, known.recorded_row) == (True, "already_created", "contact-1", 1)
 
 
 def test_record_that_others_refer_to_is_gone(tmp_path: Path) -> None:
@@ -655,7 +655,7 @@ def test_record_that_others_refer_to_is_gone(tmp_path: Path) -> None:
     first, second, _ = runs_of_every_day(tmp_path)
     shutil.rmtree(first)
     rows = list(read_results(second))
-    assert [row["state"] for row in rows] == ["already_made"] * 4 + ["created"]
+    assert [row["state"] for row in rows] == ["already_created"] * 4 + ["created"]
     assert rows[0]["contact_id"] is None
     assert rows[0]["message"] == f"The contact was on record in {first}, and that record is gone."
     assert list(contacts(second)) == ["contact-5"]
@@ -666,7 +666,7 @@ def test_reference_to_rows_that_are_not_on_record_is_damage(tmp_path: Path) -> N
     segment_of(tmp_path / "a", INTENT)
     reference = {"kind": "found", "in": "../a/1-0123abcd", "rows": [[1, 1, 2]], "at": "x"}
     path = segment_of(tmp_path / "b", reference)
-    with pytest.raises(LedgerError, match=f"{path}, line 2, refers to rows that are not on record"):
+    with pytest.raises(RecordError, match=f"{path}, line 2, refers to rows that are not on record"):
         read_results(tmp_path / "b")
 
 
@@ -675,7 +675,7 @@ def test_line_without_an_end(attempts: Attempts, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(results, "_LINE_BYTES", 1_000_000)
     attempts.attempt()
     (attempts.folder / "2-0123abcd-1.jsonl").write_bytes(b"x" * 3_000_000)
-    with pytest.raises(LedgerError, match="line 1, is too long"):
+    with pytest.raises(RecordError, match="line 1, is too long"):
         History(attempts.folder)
 
 
@@ -686,7 +686,7 @@ def test_another_format(number: int, read: Callable[[Any], Any], attempts: Attem
     attempts.attempt()
     (segment,) = attempts.folder.iterdir()
     segment.write_bytes(segment.read_bytes().replace(b'"format":1', b'"format":%d' % number))
-    with pytest.raises(LedgerError, match=rf"format {number}, and this version of .* reads format 1"):
+    with pytest.raises(RecordError, match=rf"format {number}, and this version of .* reads format 1"):
         read(attempts.folder)
 
 
@@ -712,7 +712,7 @@ def test_other_files_are_nobodys_business(attempts: Attempts) -> None:
 def test_no_results(tmp_path: Path) -> None:
     """Where there are no results, reading them says so, and names the place."""
     for read in (read_results, contacts, lambda path: export_results(path, tmp_path / "x.jsonl")):
-        with pytest.raises(LedgerError, match=r"There are no results below .*nowhere"):
+        with pytest.raises(RecordError, match=r"There are no results below .*nowhere"):
             read(tmp_path / "nowhere")
     assert not (tmp_path / "x.jsonl").exists()
 
@@ -729,7 +729,7 @@ def test_access_denied(bucket: str, local_aws_connection: str, monkeypatch: pyte
         raise PermissionError("Access Denied")
 
     monkeypatch.setattr(path.fs, "cat_ranges", denied)  # moto knows no permissions without a set of policies
-    with pytest.raises(LedgerError, match=rf"results below s3://.*{bucket}/results cannot be read .*Access Denied"):
+    with pytest.raises(RecordError, match=rf"results below s3://.*{bucket}/results cannot be read .*Access Denied"):
         History(path)
 
 
@@ -796,7 +796,7 @@ def test_export_that_breaks_off(full: Path, tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(results, "_write_lines", full_disk)
-    with pytest.raises(LedgerError, match=r"cannot be written to .*out.jsonl \(OSError: No space left on device\)"):
+    with pytest.raises(RecordError, match=r"cannot be written to .*out.jsonl \(OSError: No space left on device\)"):
         export_results(full, out / "out.jsonl")
     assert list(out.iterdir()) == []
 
@@ -820,14 +820,14 @@ def test_parquet_of_rows_with_many_attributes_is_written_in_small_parts(attempts
 
 def test_export_to_another_kind_of_file(full: Path, tmp_path: Path) -> None:
     """The name of the target tells its format; other names are refused before anything is read."""
-    with pytest.raises(LedgerError, match=r"end in \.jsonl, \.jsonl\.gz, \.parquet; .*out\.csv does not"):
+    with pytest.raises(RecordError, match=r"end in \.jsonl, \.jsonl\.gz, \.parquet; .*out\.csv does not"):
         export_results(full, tmp_path / "out.csv")
 
 
 def test_parquet_without_its_extra(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where pyarrow is not installed, an export to Parquet names the extra that brings it."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(LedgerError, match=r"install airflow-provider-amazon-connect\[parquet\]"):
+    with pytest.raises(RecordError, match=r"install airflow-provider-amazon-connect\[parquet\]"):
         export_results(full, tmp_path / "out.parquet")
 
 
@@ -836,7 +836,7 @@ def test_damaged_export(tmp_path: Path) -> None:
     (tmp_path / "out.jsonl").write_text('{"row": 1, "state": "failed"}\n{"row": 2, "state": "created"}\n')
     rows = read_results(tmp_path / "out.jsonl")
     assert next(rows)["row"] == 1
-    with pytest.raises(LedgerError, match="line 2, is not a line of exported results"):
+    with pytest.raises(RecordError, match="line 2, is not a line of exported results"):
         next(rows)
 
 

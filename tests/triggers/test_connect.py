@@ -146,7 +146,7 @@ def test_event_says_what_open_contacts_were_transferred_to(make: Any, amazon_con
     transfer = {"InstanceId": amazon_connect.instance_id, "ContactFlowId": TO_QUEUE_FLOW.id}
     successor = amazon_connect.client.transfer_contact(ContactId=contact_id, **transfer)["ContactId"]
     event = asyncio.run(fired(again(ContactTrigger(contact_ids=[contact_id], deadline=time.time()))))
-    assert event["went_on_as"] == {contact_id: successor}
+    assert event["transferred_to"] == {contact_id: successor}
 
 
 def test_triggers_of_one_instance_share_a_client(make: Any) -> None:
@@ -213,7 +213,7 @@ def test_clean_up_before_airflow_3_3(
 ) -> None:
     """Until Airflow 3.3 a task that is not deferred any more was killed; one that still is has lost its triggerer."""
     # The version that runs this test may be another, and the states of tasks are in the scheduler's hands.
-    monkeypatch.setattr(triggers, "TRIGGERS_ARE_TOLD_OF_KILLS", False)
+    monkeypatch.setattr(triggers, "TRIGGERS_HAVE_ON_KILL", False)
     monkeypatch.setattr(triggers, "is_deferred", lambda _ti: deferred)
     left = make()
 
@@ -238,7 +238,7 @@ def test_clean_up_that_is_cancelled_stops_what_is_open(
         answered.wait(10)
         return False
 
-    monkeypatch.setattr(triggers, "TRIGGERS_ARE_TOLD_OF_KILLS", False)
+    monkeypatch.setattr(triggers, "TRIGGERS_HAVE_ON_KILL", False)
     monkeypatch.setattr(triggers, "is_deferred", slowly)
     left = make()
 
@@ -266,7 +266,7 @@ def test_clean_up_without_an_answer_stops_nothing(
     def no_answer(_ti: object) -> bool:
         raise ConnectionError
 
-    monkeypatch.setattr(triggers, "TRIGGERS_ARE_TOLD_OF_KILLS", False)
+    monkeypatch.setattr(triggers, "TRIGGERS_HAVE_ON_KILL", False)
     monkeypatch.setattr(triggers, "is_deferred", no_answer)
     left = make()
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import RecordError
 from airflow_connect.api.outcome import Outcome, OutcomeState
 from airflow_connect.record.ledger import Ledger
 from airflow_connect.record.results import read_results
@@ -42,7 +42,7 @@ def run(tmp_path: Path) -> Path:
         ledger.intend([(row, None, f"token-{row}", "content") for row in (1, 2, 3)])
         for row in (1, 2, 3):
             ledger.created(row, f"contact-{row}", attempts=1)
-        ledger.already_made(4, None, "token-4", "contact-4")
+        ledger.already_created(4, None, "token-4", "contact-4")
     return tmp_path / "run"
 
 
@@ -72,7 +72,7 @@ def test_results_say_what_is_open_and_what_may_have_ended_long_ago(run: Path) ->
     """Contacts of this run ended after it began; those that an earlier run made have to be looked at first."""
     awaited = InResults(str(run))
     assert awaited.describe_first == {"contact-4"}
-    assert abs(awaited.made_since - datetime.now(UTC).timestamp()) < 60
+    assert abs(awaited.created_since - datetime.now(UTC).timestamp()) < 60
     assert awaited.open() == ["contact-1", "contact-2", "contact-3", "contact-4"]
     assert awaited.summary()["open"] == 4
 
@@ -97,21 +97,21 @@ def test_transfers_are_on_record_until_the_contact_has_ended(run: Path) -> None:
     awaited.close()
     assert kinds(run, "transferred") == 2
     again = InResults(str(run))
-    assert again.went_on_as == {"contact-1": "third"}
-    again.add(outcome("contact-1", went_on_as="third"))
+    assert again.transferred_to == {"contact-1": "third"}
+    again.add(outcome("contact-1", transferred_to="third"))
     again.close()
-    assert InResults(str(run)).went_on_as == {}
+    assert InResults(str(run)).transferred_to == {}
     assert [row["outcome"] for row in read_results(run)] == ["completed", None, None, None]
 
 
 def test_outcomes_are_joined_to_rows(run: Path) -> None:
     """What became of a contact stands in its row, with the attributes that were asked for; the rows keep their task."""
     awaited = InResults(str(run), attributes=["decision"])
-    awaited.add(outcome("contact-2", went_on_as="contact-9"))
+    awaited.add(outcome("contact-2", transferred_to="contact-9"))
     awaited.close()
     rows = list(read_results(run))
     assert [row["outcome"] for row in rows] == [None, "completed", None, None]
-    assert (rows[1]["went_on_as"], rows[1]["attributes"]) == ("contact-9", {"decision": "approve"})
+    assert (rows[1]["transferred_to"], rows[1]["attributes"]) == ("contact-9", {"decision": "approve"})
     assert {row["task_id"] for row in rows} == {"bulk"}
 
 
@@ -178,7 +178,7 @@ def test_list_that_was_killed_in_the_middle_is_completed(tmp_path: Path) -> None
 
 def test_no_results_are_an_error(tmp_path: Path) -> None:
     """A folder without results says so, rather than that there is nothing to wait for."""
-    with pytest.raises(LedgerError, match="no results"):
+    with pytest.raises(RecordError, match="no results"):
         InResults(str(tmp_path))
 
 

@@ -145,7 +145,7 @@ def test_transferred_contact_that_cannot_be_followed_is_not_stopped(scene: Scene
     ids = scene.make(3)
     scene.transfer(ids[0])
     scene.emulator.set_faults("DescribeContact:throttle=1")
-    assert scene.stop(ids, max_retry_time=30) == {"stopped": 2, "ended_before": 0, "failed": 1}
+    assert scene.stop(ids, max_retry_time=30) == {"stopped": 2, "already_ended": 0, "failed": 1}
 
 
 def test_what_is_known_of_a_transfer_saves_calls(scene: Scene) -> None:
@@ -153,7 +153,7 @@ def test_what_is_known_of_a_transfer_saves_calls(scene: Scene) -> None:
     [contact_id] = scene.make(1)
     successor = scene.transfer(contact_id)
     before = len(scene.emulator.calls())
-    awaited = InMemory([contact_id], went_on_as={contact_id: successor})
+    awaited = InMemory([contact_id], transferred_to={contact_id: successor})
     reads = Reads(scene.hook, clock=scene.clock)
     wait = Wait(awaited, reads, clock=scene.clock)
     asyncio.run(wait.stop_open())
@@ -162,7 +162,7 @@ def test_what_is_known_of_a_transfer_saves_calls(scene: Scene) -> None:
         ("DescribeContact", successor),
     ]
     [outcome] = awaited.ended()
-    assert (outcome.contact_id, outcome.went_on_as, outcome.state) == (contact_id, successor, "stopped")
+    assert (outcome.contact_id, outcome.transferred_to, outcome.state) == (contact_id, successor, "stopped")
 
 
 def test_stopping_many_takes_a_call_each_and_says_how_far_it_is(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:

@@ -73,7 +73,7 @@ def test_many_are_searched_and_each_is_described_once(scene: Scene) -> None:
     """Those that are known to be there cost an empty search while nothing ends, and then one read each."""
     start = scene.clock.epoch()
     ids = scene.make(120)
-    watch = scene.watch(ids, made_since=start, describe_first=())
+    watch = scene.watch(ids, created_since=start, describe_first=())
     for _ in range(3):
         assert scene.poll(watch) == []
         scene.emulator.clock.advance(60)
@@ -93,7 +93,7 @@ def test_few_among_very_many_are_described(scene: Scene, monkeypatch: pytest.Mon
     for contact_id in [*scene.make(5 * (FEW + 6)), ids[0]]:
         scene.emulator.complete(contact_id)
     scene.emulator.clock.advance(INDEX_LAG + 1)
-    watch = scene.watch(ids, made_since=start, describe_first=())
+    watch = scene.watch(ids, created_since=start, describe_first=())
     assert [one.contact_id for one in scene.poll(watch)] == [ids[0]]
     assert (scene.read(), scene.read("SearchContacts")) == (FEW + 5, 1)
     # The next search begins where this poll was, and not where its one page ended.
@@ -139,7 +139,7 @@ def test_transferred_contact_is_followed(scene: Scene, others: int) -> None:
     start = scene.clock.epoch()
     first, *more = scene.make(1 + others)
     second = scene.transfer(first)
-    watch = scene.watch([first, *more], made_since=start, describe_first=())
+    watch = scene.watch([first, *more], created_since=start, describe_first=())
     assert scene.poll(watch) == []
     third = scene.transfer(second)
     assert scene.poll(watch) == []
@@ -147,11 +147,11 @@ def test_transferred_contact_is_followed(scene: Scene, others: int) -> None:
     assert third in watch.open_now
     scene.emulator.complete(third, {"decision": "yes"})
     [outcome] = scene.poll(watch)
-    assert (outcome.contact_id, outcome.went_on_as, outcome.state) == (first, third, "completed")
+    assert (outcome.contact_id, outcome.transferred_to, outcome.state) == (first, third, "completed")
     assert outcome.attributes == {"decision": "yes"}
 
 
-def test_contact_and_what_it_went_on_as_are_both_waited_for(scene: Scene) -> None:
+def test_contact_and_what_it_transferred_to_are_both_waited_for(scene: Scene) -> None:
     """Who names both gets both outcomes, whichever of them is read first."""
     [first] = scene.make(1)
     second = scene.transfer(first)
@@ -191,7 +191,7 @@ def test_contact_that_was_linked_by_the_api_is_no_successor(scene: Scene) -> Non
     scene.hook.start_task_contact(name="Follow up", previous_contact_id=first, **flow)
     scene.emulator.complete(first)
     [outcome] = scene.poll(scene.watch([first]))
-    assert (outcome.state, outcome.went_on_as) == ("completed", None)
+    assert (outcome.state, outcome.transferred_to) == ("completed", None)
 
 
 def test_without_permission_to_follow_a_transfer_is_an_end(scene_of: Callable[[Emulator], Scene]) -> None:
@@ -201,7 +201,7 @@ def test_without_permission_to_follow_a_transfer_is_an_end(scene_of: Callable[[E
         [first] = scene.make(1)
         scene.transfer(first)
         [outcome] = scene.poll(scene.watch([first]))
-        assert (outcome.state, outcome.went_on_as) == ("transferred", None)
+        assert (outcome.state, outcome.transferred_to) == ("transferred", None)
 
 
 def test_without_permission_to_search_contacts_are_described(scene_of: Callable[[Emulator], Scene]) -> None:
@@ -211,7 +211,7 @@ def test_without_permission_to_search_contacts_are_described(scene_of: Callable[
         start = scene.clock.epoch()
         ids = scene.make(30)
         scene.emulator.complete(ids[7])
-        watch = scene.watch(ids, made_since=start, describe_first=())
+        watch = scene.watch(ids, created_since=start, describe_first=())
         assert [one.contact_id for one in scene.poll(watch)] == [ids[7]]
         scene.emulator.complete(ids[9])
         assert [one.contact_id for one in scene.poll(watch)] == [ids[9]]
@@ -233,7 +233,7 @@ def test_lagging_index_hides_nothing_for_good(scene_of: Callable[[Emulator], Sce
         scene = scene_of(emulator)
         start = scene.clock.epoch()
         ids = scene.make(80)
-        watch = scene.watch(ids, made_since=start, describe_first=(), interval=30)
+        watch = scene.watch(ids, created_since=start, describe_first=(), interval=30)
         ended: set[str] = set()
         told: list[str] = []
         for _ in range(60):
@@ -257,7 +257,7 @@ def test_index_that_lags_more_than_the_overlap_is_searched_again(scene_of: Calla
         ids = scene.make(30)
         emulator.clock.advance(INDEX_LAG)
         emulator.complete(ids[3])
-        watch = scene.watch(ids, made_since=start, describe_first=())
+        watch = scene.watch(ids, created_since=start, describe_first=())
         told: list[str] = []
         for _ in range(70):
             told += [one.contact_id for one in scene.poll(watch)]
@@ -322,7 +322,7 @@ def test_throttled_for_ever_costs_a_poll(scene: Scene, count: int, fault: str) -
     start = scene.clock.epoch()
     ids = scene.make(count)
     scene.emulator.complete(ids[0])
-    watch = scene.watch(ids, made_since=start, describe_first=(), max_retry_time=60)
+    watch = scene.watch(ids, created_since=start, describe_first=(), max_retry_time=60)
     scene.emulator.set_faults(fault)
     for _ in range(2):
         before = scene.clock.now()
@@ -358,7 +358,7 @@ def test_stopping_ends_when_nothing_is_accepted(scene: Scene, fault: str) -> Non
     scene.emulator.set_faults("")
     # A call that had left when the others were given up ends in its thread.
     again = scene.stop(ids)
-    assert (again["failed"], again["stopped"] + again["ended_before"]) == (0, 20)
+    assert (again["failed"], again["stopped"] + again["already_ended"]) == (0, 20)
 
 
 def test_chain_of_transfers_that_comes_back_ends(scene: Scene) -> None:
@@ -367,21 +367,21 @@ def test_chain_of_transfers_that_comes_back_ends(scene: Scene) -> None:
     there = {first: second, second: first}
 
     def associated(contact_id: str, **_: Any) -> list[dict[str, Any]]:
-        went_on_as = there[contact_id]
-        return [{"ContactId": went_on_as, "PreviousContactId": contact_id, "InitiationMethod": "TRANSFER"}]
+        transferred_to = there[contact_id]
+        return [{"ContactId": transferred_to, "PreviousContactId": contact_id, "InitiationMethod": "TRANSFER"}]
 
     for contact_id in (first, second):
         scene.transfer(contact_id)
     scene.hook.list_associated_contacts = associated  # type: ignore[method-assign]  # no such answer is known
     watch = scene.watch([first])
     assert scene.poll(watch) == scene.poll(watch) == []
-    assert scene.stop([first]) == {"stopped": 0, "ended_before": 1, "failed": 0}
+    assert scene.stop([first]) == {"stopped": 0, "already_ended": 1, "failed": 0}
 
 
 def test_clock_that_is_set_back_hides_nothing(scene: Scene) -> None:
     """What ends after the worker's clock was set back by an hour is found at the next poll."""
     ids = scene.make(FEW + 5)
-    watch = scene.watch(ids, made_since=scene.clock.epoch(), describe_first=())
+    watch = scene.watch(ids, created_since=scene.clock.epoch(), describe_first=())
     scene.clock.epoch_ahead = 3_600.0
     assert scene.poll(watch) == []
     scene.clock.epoch_ahead = 0.0
@@ -402,7 +402,7 @@ def test_service_that_has_always_another_page_is_left(scene: Scene) -> None:
         return call(operation, *arguments, **options)
 
     scene.hook.call = more  # type: ignore[method-assign]  # no service is known to do that
-    watch = scene.watch(ids, made_since=scene.clock.epoch(), describe_first=())
+    watch = scene.watch(ids, created_since=scene.clock.epoch(), describe_first=())
     assert [one.contact_id for one in scene.poll(watch)] == [ids[2]]
 
 

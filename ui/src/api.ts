@@ -1,6 +1,6 @@
 // What the server answers (airflow_connect/plugins), and the one way to ask it.
 
-export type RowState = "created" | "already_made" | "failed" | "unknown" | "invalid" | "skipped" | "not_sent";
+export type RowState = "created" | "already_created" | "failed" | "unknown" | "invalid" | "skipped" | "not_sent";
 export type Counts = { rows: number } & Partial<Record<RowState, number>>;
 
 /** In the order in which a person wants to see them: what needs somebody first. */
@@ -9,7 +9,7 @@ export const ROW_STATES: RowState[] = [
   "invalid",
   "unknown",
   "created",
-  "already_made",
+  "already_created",
   "skipped",
   "not_sent",
 ];
@@ -60,7 +60,7 @@ export interface Change {
   state: string | null;
   what: string;
   done: number | null;
-  ended_before: number | null;
+  already_ended: number | null;
   failed: number | null;
   contacts: number | null;
   at: string | null;
@@ -120,7 +120,7 @@ export interface Row {
   at: string | null;
   error: string | null;
   outcome: string | null;
-  went_on_as: string | null;
+  transferred_to: string | null;
 }
 
 export interface Rows {

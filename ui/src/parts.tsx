@@ -8,7 +8,7 @@ import { count, many, words } from "./words";
 /** How a state of a row, a contact or a task instance looks; the word is always beside the colour. */
 const TONES: Record<string, string> = {
   created: "good",
-  already_made: "good",
+  already_created: "good",
   completed: "good",
   success: "good",
   failed: "bad",

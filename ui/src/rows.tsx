@@ -33,7 +33,7 @@ const COLUMNS: Column[] = [
 
 function outcome(row: Row): ReactNode {
   if (row.outcome === null) {
-    return row.went_on_as === null ? "" : <span title={`Transferred to ${row.went_on_as}`}>transferred</span>;
+    return row.transferred_to === null ? "" : <span title={`Transferred to ${row.transferred_to}`}>transferred</span>;
   }
   return words(row.outcome);
 }

@@ -170,8 +170,8 @@ function inWords(change: Change): string {
   if (change.done !== null) {
     parts.push(`${many(change.done, "contact")} ${words(change.what)}`);
   }
-  if (change.ended_before) {
-    parts.push(`${count(change.ended_before)} had ended before`);
+  if (change.already_ended) {
+    parts.push(`${count(change.already_ended)} had already ended`);
   }
   if (change.failed) {
     parts.push(`${count(change.failed)} failed`);

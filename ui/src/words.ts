@@ -19,7 +19,7 @@ export function percent(share: number | null | undefined): string {
   return share === null || share === undefined ? "–" : `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
 }
 
-/** `already_made` as a person reads it: already made. */
+/** `already_created` as a person reads it: already created. */
 export function words(name: string): string {
   return name.replaceAll("_", " ");
 }

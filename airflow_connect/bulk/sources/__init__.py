@@ -1,7 +1,7 @@
 """
 Where rows come from: a list, files, a database, or a source of the author's own; each row as a dict, one at a time.
 
-A source is an argument in a Dag file: it is cheap to make, opens nothing before :meth:`RowSource.read`, and its text
+A source is an argument in a Dag file: it is cheap to create, opens nothing before :meth:`RowSource.read`, and its text
 names no content. What is wrong with one row is an :class:`InvalidRow` in its place, so that a reader finds the faults
 of all rows; what is wrong with the whole input raises :class:`~airflow_connect.api.errors.InputError`.
 

@@ -40,22 +40,22 @@ BATCH: Final = 2_000
 
 
 class FailedColumn(enum.StrEnum):
-    """What a file of failed rows tells of each row besides its own columns; as an input it is read without these."""
+    """Columns that a file of failed rows adds to those of each row; as an input it is read without them."""
 
     #: The row's number in the input that it failed in.
     ROW = "airflow_connect_row"
     FILE = "airflow_connect_file"
     LINE = "airflow_connect_line"
     STATE = "airflow_connect_state"
-    #: Why the row made no contact.
+    #: Why the row did not create a contact.
     FAULT = "airflow_connect_fault"
-    #: What stood in the place of a row that could not be read, which has no columns of its own.
+    #: The text of a row that could not be read, and so does not have columns of its own.
     TEXT = "airflow_connect_text"
 
 
 class Origin(str):
     """
-    Where a row stands, which is a text as in ``orders.csv, line 18``.
+    Where a row is, which is a text as in ``orders.csv, line 18``.
 
     :param file: the file
     :param line: the line in it, from 1; ``None`` in a format without lines
@@ -77,7 +77,7 @@ class Origin(str):
 
 
 class LocatedRow(Values):
-    """A row that knows where it stands: a dict like any other."""
+    """A row that knows where it is: a dict like any other."""
 
     __slots__ = ("origin",)
 
@@ -85,7 +85,7 @@ class LocatedRow(Values):
 
     @classmethod
     def at(cls, values: Iterable[tuple[str, Any]], file: str, line: int | None = None, row: int | None = None) -> Self:
-        """Return a row, with what an :class:`Origin` is made of."""
+        """Return a row with the parts of its :class:`Origin`."""
         located = cls(values)
         located.origin = file, line, row
         return located
@@ -110,7 +110,7 @@ _FAILED_COLUMNS: Final = frozenset(FailedColumn)
 
 
 def origin_of(row: Values | InvalidRow) -> Origin | None:
-    """Return the file and line of a row, ``None`` where its source does not tell them."""
+    """Return the file and line of a row, ``None`` if its source does not know them."""
     if isinstance(row, LocatedRow):
         file, line, number = row.origin
         return Origin(file, line, row=number)
@@ -124,8 +124,8 @@ class InvalidRow:
     A row that cannot be read, in its place among the others.
 
     :param rule: what is wrong; never a value
-    :param where: the file and line as an :class:`Origin`, or in words; empty where the row's number says it all
-    :param text: what stands there instead of a row, for the file of failed rows alone; no message shows it
+    :param where: the file and line as an :class:`Origin`, or in words; empty if the row's number says it all
+    :param text: what is there instead of a row, for the file of failed rows only; messages do not show it
     """
 
     rule: str
@@ -136,20 +136,20 @@ class InvalidRow:
 @runtime_checkable
 class RowSource(Protocol):
     """
-    What rows are read from: an object with this property and this method. Anybody may write one.
+    Where rows are read from: an object with this property and this method. Write your own for an input of another kind.
 
     It may also have
 
     - ``template_fields``, names of its attributes that Airflow renders in a copy of it before the task runs,
-    - ``describe()``, which returns what Airflow's UI shows of it: a text that tells nothing of what a row holds
-      (default: the number of its rows where it has a ``len()``, else the name of its class),
+    - ``describe()``, which returns what Airflow's UI shows of it: a text without anything that a row holds
+      (default: the number of its rows if it has a ``len()``, else the name of its class),
     - ``dataset()``, which returns what it reads from, for OpenLineage: a list of pairs of `namespace and name
       <https://openlineage.io/docs/spec/naming>`__ (default: nothing),
     - ``read_requiring(columns)``, which is ``read()`` of a source whose rows have a header: it raises
-      :class:`~airflow_connect.api.errors.InputError` before the first row, and also where there is no row, if the
-      header lacks one of these columns, which the templates name without a default; :func:`check_columns` does it
-      (default: ``read()``, and a column that a row does not have is that row's fault),
-    - ``__str__()``, by which errors name it.
+      :class:`~airflow_connect.api.errors.InputError` before the first row, and also if the input does not have a row,
+      if the header lacks one of these columns, which the templates name without a default; :func:`check_columns` does
+      it (default: ``read()``, and a column that a row does not have is that row's fault),
+    - ``__str__()``, which is its name in errors.
     """
 
     @property
@@ -177,12 +177,12 @@ def column_names(names: Iterable[Any], where: str) -> list[str]:
     """
     Return the names of columns as text.
 
-    :raises InputError: if one is empty or there twice: its values could not be told apart
+    :raises InputError: if one is empty or there twice: it would not be clear which is meant
     """
     found: dict[str, int] = {}
     for position, name in enumerate(map(str, names), 1):
         if not name:
-            raise InputError(f"Column {position} of {where} has no name. Name every column, each differently.")
+            raise InputError(f"Column {position} of {where} does not have a name. Name every column, each differently.")
         if name in found:
             raise InputError(
                 f"Columns {found[name]} and {position} of {where} have the same name. Name each differently."
@@ -206,7 +206,7 @@ def _folded(name: str) -> str:
 
 def are_names(there: Collection[str], wanted: Collection[str]) -> bool:
     """
-    Tell whether texts are surely names of columns, so that they may be shown: without a header they are a row's data.
+    Return whether texts are surely names of columns, so that they may be shown: without a header they are a row's data.
 
     :param there: the texts
     :param wanted: the columns that templates name
@@ -224,7 +224,7 @@ def are_names(there: Collection[str], wanted: Collection[str]) -> bool:
 
 def alike_name(name: str, there: Collection[str], wanted: Collection[str]) -> str | None:
     """
-    Return the column that may be meant by a name that is not there, ``None`` if there is none that may be shown.
+    Return the column that an unknown name may mean, ``None`` if such a column does not exist or must not be shown.
 
     :param name: the name that a template has
     :param there: the names of the columns
@@ -243,39 +243,38 @@ def check_columns(there: Collection[str], wanted: Collection[str], where: str, *
     :param wanted: the columns
     :param where: the file, or what else the header is of
     :param are_columns: whether the names are columns for sure, as in a format that has a schema; else they are shown
-        only if they look like it
-    :raises InputError: if columns are missing, naming them and those that are there
+        only if :func:`are_names` says so
+    :raises InputError: if columns are missing, naming them and those that exist
     """
     missing = sorted(set(wanted).difference(there))
     if not missing:
         return
     named = ", ".join(map(repr, missing))
-    told = [
-        f"{where} has no column{'s' if len(missing) > 1 else ''} {named}, which the template names without a default."
-    ]
+    columns = f"column{'s' if len(missing) > 1 else ''} {named}"
+    parts = [f"{where} does not have the {columns}, which the template names without a default."]
     by_folded = {_folded(name): name for name in there}
     spelt = [(by_folded[_folded(name)], name) for name in missing if _folded(name) in by_folded]
     if spelt:
         pairs = ", ".join(f"{other!r} for {name!r}" for other, name in spelt)
         other = spelt[0][0]
         column = f"row.{other}" if other.isidentifier() else f"row[{other!r}]"
-        told.append(f"It has {pairs}: capital and small letters and blanks count, so write {{{{ {column} }}}}.")
+        parts.append(f"It has {pairs}: capital and small letters and blanks count, so write {{{{ {column} }}}}.")
     only = next(iter(there)) if len(there) == 1 else ""
     sign = next((sign for sign in ";\t|," if sign in only), None)
     if are_columns or are_names(there, wanted):
         names = [repr(name if len(name) <= 64 else f"{name[:64]}…") for name in there]
         more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
-        told.append(f"Its columns are {', '.join(names[:_LISTED])}{more}." if names else "It has no columns.")
+        parts.append(f"Its columns are {', '.join(names[:_LISTED])}{more}." if names else "It does not have columns.")
     elif sign is not None:
-        told.append(f"Its first line has {sign!r} in it. If that separates the fields, give delimiter={sign!r}.")
+        parts.append(f"Its first line has {sign!r} in it. If that separates the fields, give delimiter={sign!r}.")
     else:
         hidden = "1 field, which is" if len(there) == 1 else f"{len(there):,} fields, which are"
-        told.append(
+        parts.append(
             f"Its first line has {hidden} not shown here, since that may be data. Check that it is the file that you"
             " expect, and that its first line names the columns."
         )
-    told.append("Correct the input or the template; for a column that may be missing, write a default there.")
-    raise InputError(" ".join(told))
+    parts.append("Correct the input or the template; for a column that may be missing, write a default there.")
+    raise InputError(" ".join(parts))
 
 
 def first_line(error: Exception) -> str:

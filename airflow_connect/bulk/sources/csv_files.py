@@ -49,7 +49,7 @@ def rows_of_csv(
     :param name: what faults call it
     :param dialect: how it is written
     :param required: columns that the header must have
-    :param before: lines of the file that stand before
+    :param before: lines of the file before these
     :raises InputError: if the header cannot be read, or lacks a column, or a quote is never closed
     """
     # The limit is the process's. It is raised, and not lowered again: another thread may be reading too.
@@ -85,7 +85,7 @@ def rows_of_csv(
             if not _is_of_one_line(error):
                 raise InputError(f"{where}: {rule}.") from None
             yield InvalidRow(rule, where, _without_end(recent))
-            # The reader goes on with the next line.
+            # The reader continues with the next line.
             line = before + reader.line_num
             recent.clear()
         else:
@@ -97,7 +97,7 @@ def _says_something(cells: list[str]) -> bool:
 
 
 def _remembered(text: Iterable[str], recent: list[str]) -> Iterator[str]:
-    """Yield lines, and keep them: of a row that cannot be read, they are all that there is."""
+    """Yield lines, and keep them: of a row that cannot be read, only its lines are known."""
     for line in text:
         recent.append(line)
         yield line
@@ -110,14 +110,14 @@ def _without_end(lines: list[str]) -> str:
 _CSV_RULES: Final[Mapping[str, str]] = {
     "unexpected end of data": "a quote is opened and never closed",
     "field larger than field limit": f"a field has more than {_FIELD_LIMIT:,} characters, or a quote is never closed",
-    "expected after": "a field goes on after its closing quote; quote all of it, and double the quotes in it",
+    "expected after": "a field continues after its closing quote; quote all of it, and double the quotes in it",
 }
 
 
 def _csv_rule(error: csv.Error) -> str:
-    return next((rule for words, rule in _CSV_RULES.items() if words in str(error)), f"is no CSV: {error}")
+    return next((rule for words, rule in _CSV_RULES.items() if words in str(error)), f"is not CSV: {error}")
 
 
 def _is_of_one_line(error: csv.Error) -> bool:
-    """Tell whether the next line is a row again, which none is within a quote that is never closed."""
+    """Return whether the next line is a row again; within a quote that is never closed, no line is one."""
     return "expected after" in str(error)

@@ -1,7 +1,7 @@
 """
-What may be told of a database's error.
+What a message may quote of a database's error.
 
-A database's words quote what a query compares, which can be a customer's: of them, only sentences on a list are told.
+A database's words quote what a query compares, which can be a customer's: only sentences on a list are quoted.
 Knows no database and no driver.
 """
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["database_words"]
 
 #: Sentences, or beginnings of sentences, of SQLite, PostgreSQL, MySQL and MariaDB, and of their drivers. ``{}`` is a
-#: name, of which those are told that the author's query has; ``#`` is a small number, ``…`` what is not told.
-#: All else is told as it is here.
+#: name, which is quoted if the author's query has it; ``#`` is a small number, ``…`` what is not quoted.
+#: All else is quoted as it is here.
 _SENTENCES: Final = (
     # SQLite
     "no such table: {}",
@@ -96,7 +96,7 @@ _SENTENCES: Final = (
 
 _PIECE: Final = re.compile(r"(\{\}|#|…)")
 _EXPRESSIONS: Final = {"{}": r"([^\n]*?)", "#": r"(\d{1,3})", "…": ""}
-#: Where nothing follows a name, one word of it will do: no more of it is told in any case.
+#: If nothing follows a name, one word of it will do: more of it is not quoted in any case.
 _LAST_NAME: Final = r"(\S*)"
 
 _LINE: Final = re.compile(r"^LINE (\d{1,4}):|' at line (\d{1,4})\W*$", re.MULTILINE)
@@ -106,28 +106,28 @@ _SQLSTATE: Final = re.compile(r"[0-9A-Z]{5}")
 
 def database_words(error: BaseException, *, query: str, written: str) -> str:
     """
-    Return what may be told of a database's error: its type, and a sentence that holds no value, or else its code.
+    Return what a message may quote of a database's error: its type, and a sentence without values, or else its code.
 
     :param error: what a driver raised, or SQLAlchemy in its place
-    :param query: what was asked
-    :param written: the query as its author wrote it, before it was rendered: its names may be told
+    :param query: the query that was sent
+    :param written: the query as its author wrote it, before it was rendered: its names may be quoted
     """
     error = getattr(error, "orig", None) or error
     words = str(error)
     names = {name.lower() for name in re.findall(r"\w+", _LITERAL.sub("", written))}
     sentences = "; ".join(_sentences(words, names))
-    told = f": {sentences}" if sentences else f", {code}" if (code := _code(error)) else ""
-    return f"{type(error).__name__}{told}{_line(words, query)}"
+    quoted = f": {sentences}" if sentences else f", {code}" if (code := _code(error)) else ""
+    return f"{type(error).__name__}{quoted}{_line(words, query)}"
 
 
 def _sentences(words: str, names: set[str]) -> Iterator[str]:
     for pattern, pieces in _patterns():
         if found := pattern.search(words):
             values = iter(found.groups())
-            yield "".join(_told(piece, values, names) for piece in pieces)
+            yield "".join(_quoted(piece, values, names) for piece in pieces)
 
 
-def _told(piece: str, values: Iterator[str], names: set[str]) -> str:
+def _quoted(piece: str, values: Iterator[str], names: set[str]) -> str:
     match piece:
         case "#":
             return next(values)
@@ -141,7 +141,7 @@ def _told(piece: str, values: Iterator[str], names: set[str]) -> str:
 
 @functools.cache
 def _patterns() -> list[tuple[re.Pattern[str], list[str]]]:
-    """Return the sentences as patterns, with the pieces that are told of them."""
+    """Return the sentences as patterns, with the pieces that are quoted of them."""
     patterns = []
     for sentence in _SENTENCES:
         pieces = [piece for piece in _PIECE.split(sentence) if piece]

@@ -1,4 +1,4 @@
-"""Rows in files: which files, how each is opened, and in which format it is."""
+"""Rows in files: which files, and how each is opened and read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FileRows"]
 
-#: Bytes that are asked of a file at a time; of a store, each is a request.
+#: Bytes that are read from a file at a time; from a store, each read is a request.
 _BLOCK: Final = 1 << 18
 _STORE_BLOCK: Final = 4 << 20
 
@@ -41,7 +41,7 @@ _FORMATS: Final[Mapping[str, Format]] = {
     ".ndjson": "jsonl",
     ".parquet": "parquet",
 }
-#: What the first bytes of a file tell, where a text is expected.
+#: What the first bytes of a file mean if a text is expected.
 _NO_TEXT: Final[Mapping[bytes, str]] = {
     b"PK\x03\x04": "is a ZIP archive or an Excel workbook. Save it as CSV.",
     b"PAR1": 'is a Parquet file. Give format="parquet".',
@@ -50,7 +50,7 @@ _NO_TEXT: Final[Mapping[bytes, str]] = {
 }
 
 
-#: How a page begins that a server answers with.
+#: How a page of a server begins.
 _PAGES: Final = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<error")
 
 #: What an encoding's file may begin with. The longer marks come first: one begins as another one does.
@@ -68,7 +68,7 @@ _WIDE: Final = (("utf-32-le", (1, 2, 3)), ("utf-32-be", (0, 1, 2)), ("utf-16-le"
 _SEPARATOR: Final = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 
 _PATTERN: Final = re.compile(r"[*?[]")
-#: What keeps a path in a Dag file from being that of a file: a template, or a pattern.
+#: What a path in a Dag file that is not yet that of a file contains: a template, or a pattern.
 _NOT_FINAL: Final = re.compile(r"{{|{%|[*?[]")
 
 
@@ -82,8 +82,8 @@ class FileRows:
     """
     Rows in files: CSV, JSON Lines or Parquet, plain or compressed with gzip, local or in a store.
 
-    Several files are read in the order of their names, each with a header of its own. What a value is, the format
-    says: text in CSV, also where a field is empty; JSON's types; Python's for those of Parquet.
+    Several files are read in the order of their names, each with a header of its own. The format determines the types
+    of values: text in CSV, also if a field is empty; JSON's types; Python's for those of Parquet.
 
     :param path: a file, or a pattern with ``*``, ``?``, ``[…]`` or ``**`` for several; a local path, or one of any
         store that Airflow's `ObjectStoragePath
@@ -96,8 +96,8 @@ class FileRows:
         ``.tsv``
     :param quotechar: of CSV
     :param escapechar: of CSV, default: none; a quote within quotes is doubled
-    :param quoting: of CSV: ``csv.QUOTE_MINIMAL``, or ``csv.QUOTE_NONE`` where quotes mean nothing
-    :raises ValueError: if an option is none, or the path's suffix says no format
+    :param quoting: of CSV: ``csv.QUOTE_MINIMAL``, or ``csv.QUOTE_NONE`` if quotes are plain characters
+    :raises ValueError: if an option is wrong, or the path's suffix does not say the format
     """
 
     template_fields: ClassVar[Sequence[str]] = ("path", "conn_id")
@@ -122,7 +122,7 @@ class FileRows:
             raise ValueError(f"format is {self.format!r}; give csv, jsonl or parquet.")
         if self.quoting not in QUOTING:
             raise ValueError(
-                "quoting is to be csv.QUOTE_MINIMAL, csv.QUOTE_ALL or csv.QUOTE_NONE: what a CSV file holds stays text."
+                "quoting must be csv.QUOTE_MINIMAL, csv.QUOTE_ALL or csv.QUOTE_NONE: what a CSV file holds stays text."
             )
         try:
             " ".encode(self.encoding)
@@ -169,7 +169,7 @@ class FileRows:
         """
         Open the files one after the other and return their rows, with their numbers from 1, through all files.
 
-        :raises InputError: if no file is there, or one cannot be read
+        :raises InputError: if the path matches no file, or one cannot be read
         """
         return self.read_requiring(())
 
@@ -177,7 +177,7 @@ class FileRows:
         """
         Return the rows as :meth:`read` does, if the header of each file has these columns.
 
-        JSON Lines has no header: there a column that is missing is the fault of each row that does not have it.
+        JSON Lines does not have a header: there a missing column is the fault of each row that lacks it.
 
         :param columns: their names
         :raises InputError: as for :meth:`read`; and before the first row of a file whose header lacks a column
@@ -200,8 +200,8 @@ class FileRows:
         suffixes = _suffixes(path)
         if not suffixes or suffixes == [".parquet", ".gz"] or suffixes[0] not in _FORMATS:
             raise InputError(
-                f"{path}: its suffix says no format. Give format=, which is csv, jsonl or parquet, or name files"
-                " *.csv, *.tsv, *.jsonl or *.ndjson, which .gz may follow, or *.parquet."
+                f"The suffix of {path} does not say the format. Give format=, which is csv, jsonl or parquet, or name"
+                " files *.csv, *.tsv, *.jsonl or *.ndjson, which .gz may follow, or *.parquet."
             )
         return _FORMATS[suffixes[0]]
 
@@ -210,7 +210,7 @@ class FileRows:
     def _files(self) -> list[_File]:
         path: Any = self.path
         if not isinstance(path, str) or not path.strip():
-            raise InputError(f"The path of FileRows is {type_name(path) if path else 'empty'}; it is to be a text.")
+            raise InputError(f"The path of FileRows is {type_name(path) if path else 'empty'}; it must be a text.")
         scheme, separator, rest = path.partition("://")
         try:
             if separator and scheme != "file":
@@ -231,7 +231,7 @@ class FileRows:
         from airflow_connect._compat import storage_path
 
         root, _, key = rest.partition("/")
-        # The connection's ID may stand before the bucket, which not every version reads when none is given apart.
+        # The connection's ID may be before the bucket, which not every version reads if conn_id is not given.
         in_path, _, bucket = root.rpartition("@")
         store = storage_path(f"{scheme}://{bucket}", self.conn_id or in_path or None).fs
         path = store._strip_protocol(f"{scheme}://{bucket}/{key}")  # noqa: SLF001  # as fsspec's own functions do
@@ -254,9 +254,9 @@ class FileRows:
         connection = f"the connection {self.conn_id}" if self.conn_id else "the worker"
         is_store = "://" in name
         if isinstance(error, FileNotFoundError):
-            return InputError(f"There is no {name}{'' if is_store else ' on the worker that runs the task'}.")
+            return InputError(f"{name} does not exist{'' if is_store else ' on the worker that runs the task'}.")
         if isinstance(error, PermissionError):
-            listing = ", and to list it where the path is a pattern" if is_store else ""
+            listing = ", and to list it if the path is a pattern" if is_store else ""
             return InputError(f"Access to {name} is denied. Allow {connection} to read it{listing}.")
         if isinstance(error, EOFError | gzip.BadGzipFile | zlib.error):
             return InputError(f"{name} is compressed with gzip, and cut off or damaged. Write it anew.")
@@ -280,7 +280,7 @@ class FileRows:
                     raise InputError(f"{file.name} {what}")
             if start.lstrip(codecs.BOM_UTF8 + b" \t\r\n")[:9].lower().startswith(_PAGES):
                 raise InputError(
-                    f"{file.name} is an HTML or XML page, such as a server answers with where something is wrong. Check"
+                    f"{file.name} is an HTML or XML page, such as a server's page about an error. Check"
                     " what wrote the file."
                 )
             self._check_mark(file.name, start)

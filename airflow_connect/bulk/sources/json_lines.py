@@ -17,7 +17,7 @@ __all__ = ["json_line", "rows_of_json_lines"]
 
 def json_line(values: Any) -> bytes:
     """
-    Return a row as a line that :class:`FileRows` reads back as a row that makes the same contact.
+    Return a row as a line that :class:`FileRows` reads back as a row that creates the same contact.
 
     :param values: the row, a dict: times and other values that JSON does not have are written as they would be sent
     """
@@ -25,7 +25,7 @@ def json_line(values: Any) -> bytes:
 
 
 def _json(value: Any) -> str:
-    """Return a value as JSON: what is a number stays one, with its digits, and what has no form as text gets none."""
+    """Return a value as JSON: a number keeps its digits, and what cannot be written as text is described."""
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{json.dumps(str(key))}: {_json(item)}' for key, item in value.items())}}}"
     if isinstance(value, list | tuple):
@@ -85,17 +85,17 @@ def rows_of_json_lines(text: Iterable[str], name: str) -> Iterator[Values | Inva
     """
     decode = _JSON.decode
     for line, content in enumerate(text, 1):
-        content = content.rstrip()  # noqa: PLW2901  # a line end would be told as a part of an unfinished text
+        content = content.rstrip()  # noqa: PLW2901  # json would take a line end for a part of an unfinished text
         try:
             values = decode(content)
         except (ValueError, RecursionError) as error:
-            if content:  # a blank line is no row
+            if content:  # a blank line is not a row
                 yield InvalidRow(_json_rule(error), Origin(name, line), content)
             continue
         if type(values) is dict:
             yield LocatedRow.at(values, name, line)
         else:
-            yield InvalidRow(f"is {type_name(values)}, and no JSON object", Origin(name, line), content)
+            yield InvalidRow(f"is {type_name(values)}, and not a JSON object", Origin(name, line), content)
 
 
 def _json_rule(error: ValueError | RecursionError) -> str:

@@ -1,4 +1,4 @@
-"""Rows that are there already: a list, or what tasks returned."""
+"""Rows that need not be read from elsewhere: a list, or what tasks returned."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _XCOM_BATCH: Final = 50
 @dataclass(repr=False)
 class ListRows:
     """
-    Rows that are there: a list of dicts, or what tasks returned.
+    Rows in a list of dicts, or in what tasks returned.
 
     The output of a mapped task is fetched in parts. An item that is a list itself gives its items, since each
     instance of a mapped task may return several rows, and a list may hold the outputs of several tasks. Functions that
@@ -46,7 +46,7 @@ class ListRows:
     @property
     def can_be_read_twice(self) -> bool:
         """
-        Whether the rows are still there after they were read.
+        Whether the rows can be read again.
 
         What Airflow fetches is read once, and in the thread of the task: Airflow 2 fetches it through a session of that
         thread.
@@ -61,14 +61,14 @@ class ListRows:
 
 @dataclass(frozen=True, slots=True)
 class _Raised:
-    """An item of which a function made no row."""
+    """An item for which a function raised."""
 
     item: Any
     error: str
 
 
 def _is_here(items: Any) -> bool:
-    """Tell whether all items are in memory: a list may hold what is fetched when it is read."""
+    """Return whether all items are in memory: a list may hold what is fetched when it is read."""
     if not isinstance(items, list | tuple):
         return False
     return all(type(item) is dict or not _is_sequence(item) or _is_here(item) for item in items)
@@ -126,7 +126,7 @@ def _in_parts(items: Sequence[Any]) -> Iterator[Any]:
     for start in range(0, len(items), _XCOM_BATCH):
         try:
             part = items[start : start + _XCOM_BATCH]
-        except TypeError:  # what Airflow makes of zip() and concat() cannot be cut
+        except TypeError:  # what zip() and concat() of Airflow return cannot be sliced
             part = [items[index] for index in range(start, min(start + _XCOM_BATCH, len(items)))]
         yield from part
 
@@ -140,7 +140,7 @@ def _mapped(items: Any, functions: Sequence[Any]) -> Iterator[Any]:
             for function in functions:
                 result = function(result)
         except Exception as error:  # noqa: BLE001  # it is the author's code
-            # As when tasks are mapped over such an output.
+            # As Airflow does when tasks are mapped over such an output.
             if any(kind.__name__ == "AirflowSkipException" for kind in type(error).__mro__):
                 continue
             # Its message may hold what the row holds.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["rows_of_parquet"]
 
-#: Bytes that are asked of a file at a time.
+#: Bytes that are read from a file at a time.
 _COLUMN_BLOCK: Final = 1 << 16
 
 
@@ -37,7 +37,7 @@ def rows_of_parquet(binary: BinaryIO, name: str, required: Collection[str] = ())
     # Without a buffer, a column of a whole row group is read at once.
     with pyarrow.parquet.ParquetFile(binary, buffer_size=_COLUMN_BLOCK, pre_buffer=False) as file:
         names = column_names(file.schema_arrow.names, name)
-        if names:  # a table without columns has no rows
+        if names:  # a table without columns does not have rows
             check_columns(names, required, name, are_columns=True)
         first = 1
         for batch in file.iter_batches(BATCH, use_threads=False):
@@ -55,7 +55,7 @@ def rows_of_parquet(binary: BinaryIO, name: str, required: Collection[str] = ())
 
 
 def _one_by_one(batch: Any, names: list[str], name: str, first: int) -> Iterator[Values | InvalidRow]:
-    """Yield the rows of a batch in which a value is none that Python knows: a date after the year 9999, no UTF-8."""
+    """Yield the rows of a batch with a value that Python cannot express: a date after the year 9999, not UTF-8."""
     columns = list(map(_microseconds, batch.columns))
     for index in range(batch.num_rows):
         values: Values = {}

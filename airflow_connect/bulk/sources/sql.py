@@ -29,8 +29,8 @@ class SqlRows:
     """
     Rows that a database returns, through the hook of any SQL provider of Airflow.
 
-    PostgreSQL and MySQL are read through a cursor on the server; others in batches, where it is for the driver to say
-    whether it holds the result. The query runs once: its rows are kept on local disk for the second reading. Nothing
+    PostgreSQL and MySQL are read through a cursor on the server; others in batches, and their driver may hold the whole
+    result. The query runs once: its rows are kept on local disk for the second reading. Nothing
     is committed.
 
     :param conn_id: Airflow's connection to the database (templated)
@@ -47,7 +47,7 @@ class SqlRows:
     parameters: Sequence[Any] | Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        #: The query before it is rendered, which holds nobody's values.
+        #: The query before it is rendered, which does not hold anybody's values.
         self._written = str(self.sql)
 
     def __repr__(self) -> str:
@@ -65,8 +65,8 @@ class SqlRows:
         """
         Return OpenLineage's names of the tables that the query reads.
 
-        Nothing where OpenLineage is not installed, or where the hook does not know, or cannot find out, what its
-        database is named. The database is asked for nothing but its default schema, and not for what is in its tables.
+        Empty if OpenLineage is not installed, or if the hook does not know its database's name. Of the database, only
+        its default schema is queried, and not what is in its tables.
         """
         try:
             from airflow.providers.openlineage.sqlparser import SQLParser
@@ -82,8 +82,9 @@ class SqlRows:
                 dialect=hook.get_openlineage_database_dialect(connection),
                 default_schema=hook.get_openlineage_default_schema() if database_info else None,
             )
-        except Exception as error:  # noqa: BLE001  # hooks ask their database, or are not made for this
-            _log.debug("The tables behind the connection %s have no names: %s", self.conn_id, type(error).__name__)
+        except Exception as error:  # noqa: BLE001  # hooks query their database, or do not support this
+            name = type(error).__name__
+            _log.debug("The names of the tables behind the connection %s are not known: %s", self.conn_id, name)
             return []
         if database_info is None:
             return []
@@ -167,7 +168,7 @@ class SqlRows:
 def _streaming_cursor(connection: Any) -> contextlib.AbstractContextManager[Any]:
     """Return a cursor that does not hold the whole result here, where the driver has one, and closes itself."""
     name = "airflow_connect_rows"
-    # Airflow's connection may ask for cursors that give rows as dicts, of which two columns of one name make one.
+    # Airflow's connection may ask for cursors that give rows as dicts, in which two columns of one name become one.
     match type(connection).__module__.partition(".")[0]:
         case "psycopg":
             tuples = importlib.import_module("psycopg.rows").tuple_row

@@ -69,7 +69,7 @@ def test_killed_at_half(local_airflow: LocalAirflow, emulator: Emulator, rows: s
     assert 0 < again <= IN_FLIGHT
     summary = local_airflow.xcom("bulk", run_id, "bulk")
     # What an attempt of the same task instance created counts as created.
-    assert (summary["rows"], summary["created"], summary["already_made"], summary["failed"]) == (ROWS, ROWS, 0, 0)
+    assert (summary["rows"], summary["created"], summary["already_created"], summary["failed"]) == (ROWS, ROWS, 0, 0)
 
 
 def test_marked_as_failed(local_airflow: LocalAirflow, emulator: Emulator, rows: str) -> None:

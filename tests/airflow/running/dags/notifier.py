@@ -17,14 +17,14 @@ with DAG(
     "notifies",
     **START,
     on_failure_callback=ContactNotifier(description="{{ reason }}", attributes={"who": "{{ dag.dag_id }}"}),
-    on_success_callback=ContactNotifier(action="end"),
+    on_success_callback=ContactNotifier(action="stop"),
 ):
 
     @task(
         retries=1,
         retry_delay=timedelta(seconds=1),
         on_failure_callback=ContactNotifier(scope="task", name="{{ ti.task_id }} is broken"),
-        on_success_callback=ContactNotifier(scope="task", action="end"),
+        on_success_callback=ContactNotifier(scope="task", action="stop"),
     )
     def well_after_a_clear(ti: Any) -> None:
         if ti.try_number <= 2:
