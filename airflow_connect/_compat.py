@@ -52,10 +52,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 __all__ = [
-    "LINKS_ARE_MADE_BY_THE_TASK",
     "LIVE_KEY",
     "MAPPED_GROUPS_RUN_ALL_BRANCHES",
-    "TRIGGERS_ARE_TOLD_OF_KILLS",
+    "THE_TASK_COMPUTES_ITS_LINKS",
+    "TRIGGERS_HAVE_ON_KILL",
     "UI_HAS_TABS",
     "AirflowFailException",
     "AirflowNotFoundException",
@@ -463,7 +463,7 @@ def is_in_mapped_group(operator: BaseOperator) -> bool:
 
 
 def runs_all_branches(operator: BaseOperator) -> bool:
-    """Tell whether an operator that branches stands where Airflow runs the tasks of all branches."""
+    """Return whether Airflow runs the tasks of all branches at the place of an operator that branches."""
     return MAPPED_GROUPS_RUN_ALL_BRANCHES and is_in_mapped_group(operator)
 
 

@@ -555,7 +555,7 @@ class ConnectTask(RenderedTask, AwsBaseHookMixin[ConnectHook]):
         url = self.hook.instance_access_url
         known = {"instance_access_url": url, "contact_id": contact_id, **identifiers}
         stored = {name: value for name, value in known.items() if value is not None}
-        # Also where a link does not exist: a task that is resumed looks for it.
+        # Also if a link does not exist: a task that is resumed reads it.
         context["ti"].xcom_push(key=ContactLink.xcom, value=stored)
         self.link_of_run = stored
         if url is None:

@@ -64,7 +64,7 @@ def run_task(
     :param create: makes a contact, in one attempt
     :param attempt: the number of the attempt
     :param only_check: send nothing
-    :raises LedgerError: and whatever else ends an attempt
+    :raises RecordError: and whatever else ends an attempt
     """
     asked_by = TaskInstance("dag", "run", task_id)
     called = {"region": DEFAULT_REGION, "instance_id": DEFAULT_INSTANCE_ID, "operation": CreateContact.name}
@@ -83,7 +83,7 @@ def run_task(
         )
         log = logging.getLogger("bulk")
         report = stack.enter_context(Report(plan, folder, log=log, metrics=Metrics(), tags={}))
-        if report.tell_faults() is not None or only_check:
+        if report.log_faults() is not None or only_check:
             return
         header = {**asked_by._asdict(), **called, "try_number": attempt, "rows": plan.rows}
         ledger = stack.enter_context(Ledger(folder, header=header))
@@ -92,7 +92,7 @@ def run_task(
         )
         if history.count_missing((token for _, _, token in plan.left()), with_key=False):
             raise SystemExit("rows that were sent are not in the input")
-        report.tell_record(history)
+        report.log_record(history)
         report.record_faults(ledger, history)
         sender = Sender(
             plan.contacts(on_invalid=report.invalid, is_done=lambda *row: sender.is_done(*row)),  # noqa: PLW0108  # it is made next
@@ -105,7 +105,7 @@ def run_task(
         )
 
         def tell(progress: Progress) -> None:
-            report.tell(progress)
+            report.report_progress(progress)
             on_progress(progress)
 
         done = sender.run(tell)

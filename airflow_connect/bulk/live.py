@@ -3,7 +3,7 @@ Tell Airflow how far a bulk task is while it runs, so that the Contacts tab show
 
 ::
 
-    Report.tell, every 5 s ──► Live.tell ──(every 10 s, in a thread)──► the task state store, or an XCom
+    Report.report_progress, every 5 s ──► Live.tell ──(every 10 s, in a thread)──► the task state store, or an XCom
 
 What is told is small whatever the number of rows and however long the task runs: counts, a sentence, and the rate over
 time in at most :data:`MOST_POINTS` points. This module knows no Airflow: where it writes to is an argument.
@@ -117,7 +117,7 @@ class Live:
         """
         Tell how far the sending is.
 
-        :param progress: what :meth:`airflow_connect.bulk.report.Report.tell` tells
+        :param progress: what :meth:`airflow_connect.bulk.report.Report.report_progress` tells
         """
         self._tell({"phase": "sending", **self._with_series(progress)})
 

@@ -463,7 +463,7 @@ class Plan:
             if is_done(number, token, content):
                 self.passed = number
                 continue
-            again, params, digest, faults = self._make(values)
+            again, params, digest, faults = self._request_of(values)
             if faults or again != identity or digest != content or isinstance(values, InvalidRow):
                 raise self._changed(f"another row {number:,} than when it was checked")
             params["ClientToken"] = token

@@ -183,7 +183,7 @@ class Report:
         #: The numbers of rows that are unknown, and are not sent again.
         self._unknown = array("Q")
         self._before = Progress()
-        #: What :meth:`tell` told last.
+        #: What :meth:`report_progress` returned last.
         self.told: Mapping[str, Any] = {}
         #: Seconds and accepted calls of the last times that it was told, half a minute of them.
         self._recent: deque[tuple[float, int]] = deque([(0.0, 0)], maxlen=7)
@@ -281,7 +281,7 @@ class Report:
         if self._failed is not None and state in self._keeps:
             self._failed.keep(contact.row, contact.values, state, fault)
 
-    def tell(self, now: Progress) -> Mapping[str, Any]:
+    def report_progress(self, now: Progress) -> Mapping[str, Any]:
         """
         Write into log, metrics and ``progress.json`` how far the sending is.
 

@@ -161,7 +161,7 @@ def compile_text(
     :param environment: as for :func:`compile_contact`
     :param operation: the API operation that it is for
     :param name: what faults call it
-    :raises InvalidRequestError: if it is no template, or the same for every row
+    :raises InvalidRequestError: if it is not a template, or the same for every row
     """
     compiler = _Compiler(context, environment)
     parts = compiler.parts(text, name) if isinstance(text, str) else [text]

@@ -73,7 +73,7 @@ _INSTANCE_IN_EXTRA: Final = '{"service_config": {"connect": {"instance_id": "…
 #: Seconds: the Region's own clocks and a slow answer explain less.
 _CLOCKS_APART: Final = 60
 
-#: The call that this thread is making.
+#: The call that this thread has sent.
 _under_way: contextvars.ContextVar[Exchange | None] = contextvars.ContextVar("exchange", default=None)
 
 

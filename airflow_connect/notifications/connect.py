@@ -52,8 +52,8 @@ _INITIATION_METHODS: Final = ("API", "TRANSFER")
 #: (``dag_processor.dag_file_processor_timeout``).
 _MAX_RETRY_TIME: Final = 20.0
 _BOTOCORE_CONFIG: Final = {"connect_timeout": 5, "read_timeout": 10}
-#: How far SearchContacts looks back: a little less than the 8 weeks that it allows, in the time before and after now.
-_LOOK_BACK: Final = timedelta(days=55)
+#: How far SearchContacts reads back: a little less than the 8 weeks that it allows, in the time before and after now.
+_SEARCH_SPAN: Final = timedelta(days=55)
 _CLOCKS_DIFFER: Final = timedelta(days=1) / 2
 #: The arguments with which Airflow 2 calls an ``sla_miss_callback``.
 _SLA_MISS: Final = ("dag", "task_list", "blocking_task_list", "slas", "blocking_tis")
@@ -76,8 +76,8 @@ class ContactNotifier(RenderedNotifier):
         creates another one only when the last has ended (default: ``dag_run``)
     :param action: ``create`` a contact, or ``stop`` what notifiers with the same scope and incident have created
         and what is still open, for ``on_success_callback`` (default: ``create``)
-    :param incident: tells notifiers of the same scope apart: each incident has its own contact (templated). Default:
-        ``failure``; in a deadline alert ``deadline``, in an ``sla_miss_callback`` ``sla``.
+    :param incident: a name: notifiers of the same scope with different incidents have different contacts (templated).
+        Default: ``failure``; in a deadline alert ``deadline``, in an ``sla_miss_callback`` ``sla``.
     :param name: the contact's name; a code is put after it (templated). Default: what failed.
     :param description: what an agent reads first (templated). Default: the run, its failed tasks, Airflow's reason.
     :param attributes: ``{key: scalar}``, beside ``dag_id``, ``run_id``, ``task_id`` and ``incident`` (templated), and
@@ -95,7 +95,7 @@ class ContactNotifier(RenderedNotifier):
     :param region_name: the region, instead of the connection's (templated)
     :param verify: whether and with what to verify certificates, instead of the connection's
     :param botocore_config: a dict of botocore's client options (default: 5 seconds to connect, 10 for an answer)
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; 0 for a
         single attempt (default: 20)
     :raises ValueError: if scope or action is another word, or the contact is routed in two ways
     """
@@ -211,15 +211,15 @@ class ContactNotifier(RenderedNotifier):
         """
         notifier = copy.copy(self)
         dag = context.get("dag")
-        # dag.test() of Airflow 3.2 and later gives the Dag as it is stored, which renders nothing.
+        # dag.test() of Airflow 3.2 and later passes the Dag as it is stored, which cannot render.
         environment = notifier.get_template_env(dag=dag if hasattr(dag, "get_template_env") else None)
         environment = text_environment(notifier, environment, dag)
         for field in self.template_fields:
             try:
-                # Not by the base class, which logs a traceback that tells what it rendered.
+                # Not by the base class, which logs a traceback with what it rendered.
                 rendered = notifier.render_template(getattr(notifier, field), context, environment, set())
                 is_wrong = field in _MAPPINGS and not isinstance(rendered, (Mapping, type(None)))
-                wrong = f"it is {describe(rendered)}, and no dict" if is_wrong else ""
+                wrong = f"it is {describe(rendered)}, and not a dict" if is_wrong else ""
             except TemplateError as error:
                 wrong = f"{type(error).__name__}: {error}"
             except Exception as error:  # noqa: BLE001  # words of others may quote what was rendered
@@ -240,10 +240,10 @@ class ContactNotifier(RenderedNotifier):
 
     async def async_notify(self, context: Context) -> None:
         """
-        Open or end a contact, without blocking the event loop.
+        Create or stop a contact, without blocking the event loop.
 
         :param context: the context of a callback, or what Airflow knows of a missed deadline
-        :raises ConnectError: if Amazon Connect could not be asked to
+        :raises ConnectError: if the call fails
         """
         from asgiref.sync import sync_to_async
 
@@ -254,7 +254,7 @@ class ContactNotifier(RenderedNotifier):
         Open or end a contact.
 
         :param context: the context of a callback, or what Airflow knows of a missed deadline
-        :raises ConnectError: if Amazon Connect could not be asked to
+        :raises ConnectError: if the call fails
         """
         origin = _Origin.of(context)
         incident = text_of(self.incident) or origin.incident
@@ -276,7 +276,7 @@ class ContactNotifier(RenderedNotifier):
                     return
                 generation = newest["Id"] if newest else ""
             except ConnectError as error:
-                # Whether one is open is not known, and one too many is better than none.
+                # Whether one is open is not known: a contact too many is better than a contact that is missing.
                 _log.warning("A contact is created for this failing run: %s", error)
                 generation = origin.run_id or ""
         routed = any(getattr(self, route) for route in _ROUTES)
@@ -343,7 +343,7 @@ class ContactNotifier(RenderedNotifier):
         found = self.hook.search_contacts(
             TimeRange={
                 "Type": "INITIATION_TIMESTAMP",
-                "StartTime": now - _LOOK_BACK,
+                "StartTime": now - _SEARCH_SPAN,
                 "EndTime": now + _CLOCKS_DIFFER,
             },
             SearchCriteria={
@@ -354,7 +354,7 @@ class ContactNotifier(RenderedNotifier):
             Sort={"FieldName": "INITIATION_TIMESTAMP", "Order": "DESCENDING"},
         )
         for summary in found:
-            # However the service understands the text: only what ends with the code can be ours.
+            # However the service matches the text: only a name that ends with the code can be the notifier's.
             if not str(summary.get("Name", "")).endswith(_code(mark)):
                 continue
             if summary.get("InitiationMethod") not in _INITIATION_METHODS:
@@ -372,8 +372,8 @@ class _Origin:
     Where a notification comes from, as far as its context says.
 
     :param incident: ``failure``, ``deadline`` or ``sla``
-    :param run_id: ``None`` for an SLA of Airflow 2, which knows no run
-    :param moment: what tells two notifications without a run apart
+    :param run_id: ``None`` for an SLA of Airflow 2, which does not belong to a run
+    :param moment: what identifies a notification without a run
     :param task_id: the task whose callback this is; ``None`` in callbacks of a Dag
     :param failed: task ID and map index of what failed
     """
@@ -405,7 +405,7 @@ class _Origin:
         if own is not None:
             failed = ((own.task_id, _map_index(own)),)
         elif context.get("reason") not in (None, "success"):
-            # They only enrich the contact. In dag.test() nobody can be asked for them.
+            # They only enrich the contact. In dag.test() they cannot be read.
             with contextlib.suppress(Exception):
                 failed = tuple(failed_tasks(context))
         return cls(
@@ -467,7 +467,8 @@ def _map_index(ti: Any) -> int:
 
 
 def _mark(instance_id: str, parts: list[str]) -> str:
-    # Not the client token, which depends on the operation: who ends a contact does not know how it was opened.
+    # Not the client token, which depends on the operation: a notifier that stops a contact does not know how it was
+    # created.
     return hashlib.sha256(json.dumps(["notifier", instance_id, *parts]).encode()).hexdigest()
 
 
@@ -476,7 +477,7 @@ def _code(mark: str) -> str:
 
 
 def _already_created(error: RequestError) -> bool:
-    """Return whether a contact was refused since there is one of the same token, from another callback's words."""
+    """Return whether a contact was refused since one with this token exists, from another callback's words."""
     # StartTaskContact's model has no IdempotencyException; what it answers instead is not documented.
     return isinstance(error, IdempotencyError) or "ClientToken" in str(error)
 

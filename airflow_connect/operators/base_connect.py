@@ -55,7 +55,7 @@ class ConnectBaseOperator(ConnectTask, AwsBaseOperator[ConnectHook]):
 
         :param context: the context of the task instance
         :param operation: the API operation
-        :param more: what tells calls of one task instance apart
+        :param more: what several calls of one task instance differ in
         """
         ti = context["ti"]
         return token_for_task(

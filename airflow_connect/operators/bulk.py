@@ -54,7 +54,7 @@ from airflow_connect.api.errors import (
 )
 from airflow_connect.api.fields import Fault, checked_key, describe
 from airflow_connect.api.operations import CreateContact, operations_for_rows
-from airflow_connect.assets.lineage import contacts_lineage, tell_outlets
+from airflow_connect.assets.lineage import contacts_lineage, update_outlets
 from airflow_connect.bulk.live import Live
 from airflow_connect.bulk.report import Report, counted, estimate, in_words
 from airflow_connect.bulk.send import QUOTA_TIMEOUT, Progress
@@ -96,8 +96,8 @@ _SERVICE_QUOTAS: Final = "service_quotas"
 
 #: Seconds between two lines of progress in the log.
 _PROGRESS_EVERY: Final = 5.0
-#: What a template has that may be another text for each map index.
-_TELLS_INDEX: Final = re.compile(r"\{.*(\b(map_index|ti|task_instance|task|task_instance_key_str)\b|\()", re.DOTALL)
+#: What a template contains that may differ between map indexes.
+_HAS_INDEX: Final = re.compile(r"\{.*(\b(map_index|ti|task_instance|task|task_instance_key_str)\b|\()", re.DOTALL)
 
 
 def _whole_number(value: Any) -> str | None:
@@ -135,27 +135,27 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     :param operation: ``create`` for CreateContact (default), ``start_task`` for StartTaskContact,
         ``start_outbound_voice`` for StartOutboundVoiceContact, which calls customers, each at most once (templated)
     :param idempotency_key: what identifies a row's contact (template over ``row``: ``"{{ row.order_id }}"``): the same
-        key makes one contact over tasks, runs and Dags, for each Region, instance and operation. ``None``: the task
-        instance and the rendered contact identify it; rows that render equal contacts make one each.
+        key creates one contact over tasks, runs and Dags, for each Region, instance and operation. ``None``: the task
+        instance and the rendered contact identify it; rows that render equal contacts create one each.
     :param retry_unknown: with ``operation="start_outbound_voice"``: call again also those who may have been called
         already, since the answer was lost or the worker was killed (templated). These customers may be called twice:
         Amazon may forget the client token of a call that has ended, and a line that is busy ends within a second. By
         default such rows are ``unknown``, the task fails, and neither it nor its retry calls them (default: False).
         The other operations always send such rows again, since their client token prevents a second contact.
     :param on_invalid: ``fail`` (default) sends nothing if a row has a fault, ``skip`` sends the others; the task fails
-        if there are none (templated)
-    :param on_duplicate: ``fail`` (default) takes a key that stands in two rows for a fault, ``skip`` makes it
-        once (templated)
+        if no valid row is left (templated)
+    :param on_duplicate: ``fail`` (default) takes a key that stands in two rows for a fault, ``skip`` creates
+        its contact once (templated)
     :param on_changed_rows: without an ``idempotency_key`` a row is identified by the contact that it renders. If an
         earlier attempt of the task instance sent rows that the input does not have any more, ``fail`` (default) sends
         nothing, and ``send`` sends the rows that are new: one that changed gets a second contact (templated).
     :param dry_run: stop after the check, and return what would be done, and how long it would take at the rate given or
         else at Amazon's default quota (templated)
     :param max_rate: calls per second at most (templated). Default: what the quota allows.
-    :param rate_quota: the account's quota in calls per second, where it is known (templated): saves the search for it,
-        and makes sharing it fair sooner. ``"service_quotas"`` asks Service Quotas for it.
+    :param rate_quota: the account's quota in calls per second, if it is known (templated): saves the search for it,
+        and lets tasks share it fairly sooner. ``"service_quotas"`` reads it from Service Quotas.
     :param max_in_flight: calls at once at most (default: 256) (templated)
-    :param quota_timeout: seconds for which to wait for active contacts to end where their number is at its quota
+    :param quota_timeout: seconds for which to wait for active contacts to end while their number is at its quota
         (default: 3600)
     :param results_path: where the results are recorded: a folder, local or of any storage that Airflow knows, as in
         ``s3://conn_id@bucket/contacts`` (templated). A path that is the same for all runs keeps the promise of
@@ -164,8 +164,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         ``AIRFLOW_HOME``.
     :param failed_rows_path: a file (``.jsonl``) that gets every row that is ``invalid`` or ``failed`` as it was read,
         with its number, file, line, state and fault: the ``rows`` of another run (templated). With an
-        ``idempotency_key`` also the ``unknown`` ones, which another run without one would make twice, but not those who
-        may have been called. Each attempt replaces it; of a mapped task the path needs ``{{ ti.map_index }}``.
+        ``idempotency_key`` also the ``unknown`` ones, which another run without one would create twice, but not those
+        who may have been called. Each attempt replaces it; of a mapped task the path needs ``{{ ti.map_index }}``.
         Default: none, since it holds what the rows hold.
     :param tolerated_failures: failed rows with which the task still succeeds; all rows of the input count, also those
         that an earlier attempt tried (templated)
@@ -173,7 +173,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         either is exceeded; with neither, one failed row fails it.
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a row is repeated after its first failure, throttling included; when
+    :param max_retry_time: seconds for which a row is retried after its first failure, throttling included; when
         nothing was accepted for that long, the task ends. 0 for a single attempt each (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``. A list of rows is never
         shown.
@@ -181,7 +181,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         ``invalid``, ``skipped``, ``not_sent`` (see :class:`~airflow_connect.record.format.RowState`). With ``dry_run``
         these as if the task ended after the check, and ``estimated_seconds``; otherwise ``results`` (the folder of this
         run's results, for :func:`~airflow_connect.record.results.read_results`), ``changed`` (contacts that an earlier
-        attempt made from other content than the rows have now), ``seconds``, ``rate`` (contacts per
+        attempt created with other content than the rows have now), ``seconds``, ``rate`` (contacts per
         second), ``throttled`` (calls), ``instance_access_url``. A task that fails has the same in its XCom ``summary``.
     :raises InvalidRowsError: if rows have faults; 20 of them are in the log, each once for all rows that share
         it, and all in a file
@@ -425,14 +425,14 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                     retries_unknown=options.retries_unknown,
                 )
             )
-            # Whatever ends the attempt from here on, it leaves its summary.
+            # Whatever ends the attempt from here on, it stores its summary.
             history: History | None = None
             ledger: Ledger | None = None
             error: BaseException | None = None
             done = Progress()
             try:
-                error = self._tell_faults(plan, report, options)
-                # Where the author gave the path, what all runs recorded there counts; else what this run did.
+                error = self._log_faults(plan, report, options)
+                # If the author gave the path, what all runs recorded there counts; else what this run recorded.
                 known = root if self._shared_results_path(options) else folder
                 if not options.dry_run:
                     # Before the record is read: an attempt that this one replaces finds it, and sends nothing more.
@@ -478,22 +478,22 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
                 error = error or interrupted
             later = None if ledger is None else ledger.later
             if later or is_replaced(context):
-                # What is told of the task is told by the later attempt.
+                # The later attempt reports what became of the task.
                 raise attempt_is_over(later)
             summary = self._summary(report, done, folder)
             unwritten = report.write_failed_rows(given_text(self.failed_rows_path), done)
             error = error or self._failure(report, done, options) or unwritten
-            self._tell(context, report, done, summary, error)
+            self._report(context, report, done, summary, error)
             if error is None:
                 return summary
             if isinstance(error, ConnectError):
-                told = [str(error), report.unknown_in_words(), in_words(report.states(done)), f"Results: {folder}"]
-                error.args = (" ".join(filter(None, told)),)
+                parts = [str(error), report.unknown_in_words(), in_words(report.states(done)), f"Results: {folder}"]
+                error.args = (" ".join(filter(None, parts)),)
             raise error
 
     def on_kill(self) -> None:
         """Send nothing more; what is in flight is still awaited and recorded."""
-        # Called by a signal handler in the thread that executes: it may take no lock, and wait for nothing.
+        # Called by a signal handler in the thread that executes: it must not take a lock, nor wait.
         self._killed = True
         if self._sender is not None:
             self._sender.stop()
@@ -508,13 +508,13 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         root = results_root(given_text(self.results_path), options.operation.name)
         if not tasks_share_a_disk() and not Place(root).may_be_shared:
             retry = (
-                "creates a second contact for each client token that Amazon Connect has forgotten by then (for how "
-                "long it knows a token, Amazon does not document)"
+                "creates a second contact for each client token that Amazon Connect has forgotten by then (Amazon "
+                "does not document when that is)"
                 if options.retries_unknown
-                else "calls nobody, since it does not know who has been called"
+                else "does not call anybody, since it does not know who has been called"
             )
             self.log.warning(
-                "Results are recorded on this worker's disk (%s), which another worker does not see: there a retry %s. "
+                "Results are recorded on this worker's disk (%s), which other workers do not see. A retry there %s. "
                 "Set results_path, or [amazon_connect] results_path, to a bucket that all workers see.",
                 root,
                 retry,
@@ -552,12 +552,12 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         if earlier is not None:
             what = (
                 f"Attempt {earlier['try_number']} of this task recorded its results in {earlier['results']} on the "
-                f"worker {earlier['host']}, and this worker ({here}) finds none in {folder}"
+                f"worker {earlier['host']}, and this worker ({here}) does not find any in {folder}"
             )
         elif context["ti"].try_number > 1 and not (Place(folder).may_be_shared or tasks_share_a_disk()):
             what = (
                 "An attempt before this one may have recorded its results on another worker's disk: this worker "
-                f"({here}) finds none in {folder}"
+                f"({here}) does not find any in {folder}"
             )
         else:
             return
@@ -566,7 +566,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self.log.warning(
             "%s. All rows are sent again with the same client tokens: a contact whose token Amazon Connect has "
             "forgotten is created a second time. Set results_path, or [amazon_connect] results_path, to a bucket that "
-            "all workers see; with [amazon_connect] require_shared_results no task starts without one.",
+            "all workers see. With [amazon_connect] require_shared_results, a task without one does not start.",
             what,
         )
 
@@ -574,7 +574,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         """Return the states whose rows go into the file of failed rows."""
         if given_text(self.failed_rows_path) is None:
             return set()
-        # Another run would make the unknown ones twice, unless a key says that they are the same and Amazon knows it.
+        # Another run would create the unknown ones twice, unless a key says that they are the same and Amazon knows it.
         with_unknown = self.idempotency_key is not None and options.retries_unknown
         return {RowState.INVALID, RowState.FAILED, *([RowState.UNKNOWN] if with_unknown else [])}
 
@@ -586,7 +586,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         request = options.operation
         environment = self.get_template_env()
         contact, xcoms = _xcoms_as_names(self.contact, context)
-        names = ChainMap(xcoms, cast("Any", context))  # a copy would make Airflow compute all of it
+        names = ChainMap(xcoms, cast("Any", context))  # for a copy Airflow would compute all of it
         key = self.idempotency_key
         if key is None and "idempotency_key" in mapped_arguments(self):
             raise InvalidRequestError(request.name, list(filter(None, checked_key(key)[1:])))
@@ -632,12 +632,12 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         if with_key:
             what = (
                 f"{missing:,} rows were sent without an idempotency_key by an earlier attempt of this task. With a key "
-                "they are other rows, which get second contacts. Take the key out for this run"
+                "they are other rows, which get second contacts. Remove the key for this run"
             )
         else:
             what = (
                 f"{missing:,} rows that an earlier attempt of this task sent are not in the input any more: they "
-                "changed, or they are gone. Without an idempotency_key a row that changed is another row, which gets a "
+                "changed, or were removed. Without an idempotency_key a row that changed is another row, which gets a "
                 "second contact. Bring the input back, and give the task an idempotency_key for its next run"
             )
         if options.on_changed_rows == "send":
@@ -649,17 +649,17 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             code="ChangedRows",
         )
 
-    def _tell_faults(self, plan: Plan, report: Report, options: _Options) -> ConnectError | None:
-        """Tell what is wrong with rows, and return the error if nothing is to be sent for it."""
+    def _log_faults(self, plan: Plan, report: Report, options: _Options) -> ConnectError | None:
+        """Log what is wrong with rows, and return the error if it prevents the sending."""
         faults = report.log_faults()
         if faults is None or (options.on_invalid == "skip" and plan.valid):
             return None
-        cure = "Correct them, or leave these rows out with on_invalid='skip'."
+        advice = "Correct them, or leave these rows out with on_invalid='skip'."
         if options.on_invalid == "skip":
-            cure = "on_invalid='skip' leaves no row to send: correct the rows or the template."
+            advice = "on_invalid='skip' would leave no row to send: correct the rows or the template."
         return InvalidRowsError(
             f"{plan.invalid:,} of {plan.rows:,} rows have faults, and nothing was sent. The first are in the log, all "
-            f"are in {faults}. {cure}",
+            f"are in {faults}. {advice}",
             operation=options.operation.name,
             code="InvalidRows",
         )
@@ -721,7 +721,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             sender.stop()
 
         def tell(now: Progress) -> None:
-            told = report.tell(now)
+            told = report.report_progress(now)
             if self._live is not None:
                 self._live.tell(told)
 
@@ -757,10 +757,10 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         kind = RowsRefusedError if done.refused == failed else RowsFailedError
         return kind(f"{failed:,} rows failed, more than is tolerated.", operation=operation, code="RowsFailed")
 
-    def _tell(
+    def _report(
         self, context: Context, report: Report, done: Progress, summary: dict[str, Any], error: BaseException | None
     ) -> None:
-        """Tell log, XCom and the asset's event what came of the rows: a failed task returns nothing."""
+        """Write what became of the rows to log, XCom and the asset's event: a failed task does not return it."""
         states = report.states(done)
         self.log.info("%s Results: %s", in_words(states), summary["results"])
         if done.changed:
@@ -773,23 +773,23 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             self.log.warning("%s", unknown)
         if self._live is not None:
             self._live.end(report.told)
-        for tell in (
+        for report_to in (
             lambda: context["ti"].xcom_push(key="summary", value=summary),
             lambda: self.store_link(context),
             lambda: update_outlets(context, self.hook.instance_id, counted(states)),
         ):
             try:
-                tell()
-            except Exception as untold:
+                report_to()
+            except Exception as refused:
                 if error is None:
                     raise
-                # As where somebody has marked the task failed: Airflow takes no XCom of it any more.
-                self.log.warning("The summary cannot be stored: %s", type(untold).__name__)
+                # For example, Airflow refuses XComs of a task that somebody has marked as failed.
+                self.log.warning("The summary cannot be stored: %s", type(refused).__name__)
 
 
 def _is_same_for_all_indexes(path: Any) -> bool:
     """Tell whether instances of a mapped task would write one file, as far as that is known when the Dag is read."""
-    is_one = isinstance(path, str) and given_text(path) is not None and not _TELLS_INDEX.search(path)
+    is_one = isinstance(path, str) and given_text(path) is not None and not _HAS_INDEX.search(path)
     return is_one and _json_lines(path) is None
 
 
@@ -805,12 +805,12 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_output(value: Any) -> bool:
-    """Tell whether a value stands for the output of a task, as Airflow's templates do."""
+    """Return whether a value stands for the output of a task, as Airflow's templates do."""
     return hasattr(value, "resolve") and not isinstance(value, os.PathLike)
 
 
 def _resolved(value: Any, context: Context, *, in_row: bool = False) -> Any:
-    """Return rows with the outputs of tasks in the places that stand for them; the same object if there are none."""
+    """Return rows with the outputs of tasks in place of what stands for them; the same object without any."""
     if type(value) in _SCALARS:
         return value
     if isinstance(value, Mapping):

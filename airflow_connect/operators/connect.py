@@ -1,4 +1,4 @@
-"""Operators that make a contact of Amazon Connect, and that end, change, tag and transfer one or many."""
+"""Operators that create a contact of Amazon Connect, and that stop, change, tag and transfer one or many."""
 
 from __future__ import annotations
 
@@ -84,17 +84,17 @@ _WAITING_SINCE: Final = "amazon_connect_waiting_since"
 
 class _CreatesContactOperator(ConnectBaseOperator):
     """
-    What the operators that make a contact have in common: a request, a client token, a contact made once.
+    What the operators that create a contact have in common: a request, a client token, a contact created once.
 
-    :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key makes
+    :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key creates
         one contact over tasks, runs and Dags, for each Region, instance and operation
-    :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
+    :param client_token: sent as it is, instead of a token that is derived from the task instance or the key (templated)
     :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
         ``outcome`` then (default: False)
     :param waiter_delay: seconds between two polls (default: 60)
     :param waiter_max_attempts: how many polls until the task fails, over all its attempts; before Airflow 3.3 each
         attempt counts anew (default: 10,080, which is a week)
-    :param outcome_attributes: names of the attributes that the outcome tells, or ``"all"`` (default: none)
+    :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: none)
     :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     """
@@ -107,9 +107,9 @@ class _CreatesContactOperator(ConnectBaseOperator):
     exclusive: ClassVar[Mapping[tuple[str, ...], str]] = {
         ("idempotency_key", "client_token"): "each says what identifies the contact"
     }
-    #: Whether a call that may have been made is repeated although the operation does not promise that this is safe.
+    #: Whether a call that may have been sent is retried although the operation does not promise that this is safe.
     retry_unknown: bool | str = False
-    #: Which of its arguments are to identify the contact, also where their templates give nothing.
+    #: Which of its arguments are to identify the contact, also if their templates render nothing.
     _identified_by: frozenset[str] = frozenset()
 
     def __init__(
@@ -144,7 +144,7 @@ class _CreatesContactOperator(ConnectBaseOperator):
 
     def before_rendering(self, context: Context) -> Collection[str]:
         """
-        Keep in mind what is to identify the contact: where nothing comes of it, the task instance must not do so.
+        Keep what is to identify the contact: if it renders nothing, the task instance must not take its place.
 
         :param context: the context of the task instance
         """
@@ -154,7 +154,7 @@ class _CreatesContactOperator(ConnectBaseOperator):
 
     def create(self, context: Context, request: type[Operation], **arguments: Any) -> str:
         """
-        Make the contact, unless an earlier attempt is known to have made it.
+        Create the contact, unless an earlier attempt is known to have created it.
 
         :param context: the context of the task instance
         :param request: the request's class
@@ -186,16 +186,16 @@ class _CreatesContactOperator(ConnectBaseOperator):
         if contact is not None:
             if changed := record.changed_fields():
                 self.log.warning(
-                    "The request differs from the one that made the contact, which stays as it is: %s",
+                    "The request differs from the one that created the contact, which stays as it is: %s",
                     ", ".join(changed),
                 )
-            what, attempts = "was made by an earlier attempt", 0
+            what, attempts = "was created by an earlier attempt", 0
         else:
             with record:
                 response = self.hook.call(request.name, params, retry_unknown=retry_unknown)
                 contact = {"contact_id": response["ContactId"], "contact_arn": response.get("ContactArn")}
                 record.created(contact)
-            what, attempts = "made", 1 + response["ResponseMetadata"]["RetryAttempts"]
+            what, attempts = "created", 1 + response["ResponseMetadata"]["RetryAttempts"]
 
         contact_id: str = contact["contact_id"]
         if contact.get("contact_arn"):
@@ -214,7 +214,7 @@ class _CreatesContactOperator(ConnectBaseOperator):
 
     def record_store(self, context: Context) -> Store | None:
         """
-        Return where to keep what becomes of the contact, ``None`` if nowhere.
+        Return where to record what becomes of the contact, ``None`` without such a place.
 
         :param context: the context of the task instance
         """
@@ -261,10 +261,10 @@ class _CreatesContactOperator(ConnectBaseOperator):
             self.defer(trigger=trigger, method_name="execute_complete")
         wait = self._wait = self._new_wait(InMemory([contact_id]), deadline)
         asyncio.run(wait.poll_until_over())
-        self._tell(context, wait)
+        self._report(context, wait)
 
     def _waiting_since(self, context: Context) -> float:
-        """Return when the first attempt began to wait (seconds since 1970); a task that is cleared begins anew."""
+        """Return when the first attempt began to wait (seconds since 1970); a clear begins anew."""
         store, now = task_state_store(context), time.time()
         if store is None:
             return now
@@ -276,7 +276,7 @@ class _CreatesContactOperator(ConnectBaseOperator):
     @confidential
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """
-        Go on after the trigger has fired.
+        Continue after the trigger has fired.
 
         :param context: the context of the task instance
         :param event: what the trigger says
@@ -285,14 +285,14 @@ class _CreatesContactOperator(ConnectBaseOperator):
         event = event or {}
         if event.get("status") == "error":
             raise SetupError(event["message"])
-        # What was told before the task was deferred is forgotten with its process.
+        # What was reported before the task was deferred is lost with its process.
         update_outlets(context, self.hook.instance_id, {"contacts": 1})
-        outcomes = [Outcome.from_dict(told) for told in event["ended"]]
+        outcomes = [Outcome.from_dict(one) for one in event["ended"]]
         wait = self._new_wait(InMemory([one.contact_id for one in outcomes], outcomes))
         if self.outcome_attributes:
             # The event has no attributes, since Airflow logs it.
             asyncio.run(wait.read_attributes())
-        return self._tell(context, wait)
+        return self._report(context, wait)
 
     def on_kill(self) -> None:
         """Stop the contact, if that is wanted and the task waits for it."""
@@ -308,7 +308,7 @@ class _CreatesContactOperator(ConnectBaseOperator):
         reads = Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time)
         return Wait(awaited, reads, clock=clock, interval=self.waiter_delay, deadline=deadline)
 
-    def _tell(self, context: Context, wait: Wait) -> str:
+    def _report(self, context: Context, wait: Wait) -> str:
         awaited: Any = wait.awaited
         for outcome in awaited.ended():
             if is_missing(outcome.as_dict()):
@@ -325,7 +325,8 @@ class CreateContactOperator(_CreatesContactOperator):
     Create a VOICE, EMAIL or TASK contact, exactly once per task instance.
 
     A retry, a clear, a worker that died after the request left and a zombie end with the same contact. A TASK contact
-    made so has the subtype ``connect:ExternalTask`` and no flow; to have a flow route it, see
+    that was created so has the subtype ``connect:ExternalTask``, and is not routed by a flow. To have a flow route it,
+    see
     :class:`StartTaskContactOperator`.
 
     .. seealso::
@@ -348,12 +349,12 @@ class CreateContactOperator(_CreatesContactOperator):
     :param user_info: a user's ID or ``{"UserId": …}`` (templated)
     :param initiate_as: ``CONNECTED_TO_USER``, or for a TASK ``COMPLETED`` (templated)
     :param expiry_duration_in_minutes: minutes until the contact expires (templated)
-    :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key makes
+    :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key creates
         one contact over tasks, runs and Dags, for each Region, instance and operation
-    :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
+    :param client_token: sent as it is, instead of a token that is derived from the task instance or the key (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; 0 for a
         single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
     :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
@@ -361,7 +362,7 @@ class CreateContactOperator(_CreatesContactOperator):
     :param waiter_delay: seconds between two polls (default: 60)
     :param waiter_max_attempts: how many polls until the task fails, over all its attempts; before Airflow 3.3 each
         attempt counts anew (default: 10,080, which is a week)
-    :param outcome_attributes: names of the attributes that the outcome tells, or ``"all"`` (default: none)
+    :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: none)
     :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID; its ARN is the XCom ``contact_arn``
@@ -420,7 +421,7 @@ class CreateContactOperator(_CreatesContactOperator):
     @confidential
     def execute(self, context: Context) -> str:
         """
-        Make the contact, and wait for its end if that is asked for.
+        Create the contact, and wait for its end if ``wait_for_completion`` is set.
 
         :param context: the context of the task instance
         :return: the contact's ID
@@ -456,12 +457,12 @@ class StartTaskContactOperator(_CreatesContactOperator):
     :param previous_contact_id: a contact whose attributes this one shares (templated)
     :param related_contact_id: a contact whose attributes are copied (templated)
     :param attachments: up to 5 of ``{"FileName": …, "S3Url": presigned URL}`` (templated)
-    :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key makes
+    :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key creates
         one contact over tasks, runs and Dags, for each Region, instance and operation
-    :param client_token: sent as it is, instead of a token that follows from the task instance or the key (templated)
+    :param client_token: sent as it is, instead of a token that is derived from the task instance or the key (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; 0 for a
         single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
     :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
@@ -469,7 +470,7 @@ class StartTaskContactOperator(_CreatesContactOperator):
     :param waiter_delay: seconds between two polls (default: 60)
     :param waiter_max_attempts: how many polls until the task fails, over all its attempts; before Airflow 3.3 each
         attempt counts anew (default: 10,080, which is a week)
-    :param outcome_attributes: names of the attributes that the outcome tells, or ``"all"`` (default: none)
+    :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: none)
     :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID
@@ -517,7 +518,7 @@ class StartTaskContactOperator(_CreatesContactOperator):
     @confidential
     def execute(self, context: Context) -> str:
         """
-        Make the contact, and wait for its end if that is asked for.
+        Create the contact, and wait for its end if ``wait_for_completion`` is set.
 
         :param context: the context of the task instance
         :return: the contact's ID
@@ -532,10 +533,10 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
     """
     Call a customer, and let a flow run when the call is answered, at most once per task instance.
 
-    A call that may have been placed is not repeated by itself, neither within an attempt nor by the next one: the
-    answer was lost, the service answered with an internal error, or the worker was killed in between. The task fails
-    and says so, and a retry or a clear fails without calling. What is known not to have happened (throttled, refused,
-    no connection) is repeated as with every operator.
+    A call that may have been placed is not retried by itself, neither within an attempt nor by the next one: the answer
+    was lost, the service answered with an internal error, or the worker was killed in between. The task fails and says
+    so, and a retry or a clear fails without calling. What is known not to have happened (throttled, refused, no
+    connection) is retried as with every operator.
 
     What becomes of the call is recorded in Airflow's task state store (Airflow 3.3), or in ``results_path``.
 
@@ -562,19 +563,20 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
     :param traffic_type: ``GENERAL`` (default) or ``CAMPAIGN`` (templated)
     :param idempotency_key: what identifies the call, instead of this task instance (templated): the same key is called
         once over tasks, runs and Dags that share a ``results_path``, which it requires
-    :param client_token: sent as it is, instead of a token that follows from the task instance or the key; it requires
-        ``results_path``, too (templated)
+    :param client_token: sent as it is, instead of a token that is derived from the task instance or the key; it
+        requires ``results_path``, too (templated)
     :param results_path: a folder, local or of any storage that Airflow knows, in which it is recorded what becomes of
         the call (templated). Default: Airflow's task state store; before Airflow 3.3 ``[amazon_connect] results_path``
-        of Airflow's configuration, else a folder below ``AIRFLOW_HOME``. Before 3.3, where workers share no disk,
-        name a folder that they share: a retry that finds no record on its worker's disk fails without calling.
+        of Airflow's configuration, else a folder below ``AIRFLOW_HOME``. Before 3.3, if workers do not share a
+        disk, name a folder that they share: a retry that does not find a record on its worker's disk fails without
+        calling.
     :param retry_unknown: call again although an earlier attempt may have called (templated). The customer may be
         called twice then: Amazon may forget the client token of a call that has ended, and a line that is busy ends
         within a second (default: False).
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included, if it is
-        sure that it was not made; 0 for a single attempt (default: 300)
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included, if it is
+        certain that it was not placed; 0 for a single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***`` (default:
         ``destination_phone_number``)
     :param wait_for_completion: whether to wait until the call has ended, however that is; its outcome is the XCom
@@ -582,11 +584,11 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
     :param waiter_delay: seconds between two polls (default: 60)
     :param waiter_max_attempts: how many polls until the task fails, over all its attempts; before Airflow 3.3 each
         attempt counts anew (default: 10,080, which is a week)
-    :param outcome_attributes: names of the attributes that the outcome tells, or ``"all"`` (default: none)
+    :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: none)
     :param stop_on_kill: whether to end the call when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID
-    :raises QuotaError: if as many calls go on as the instance's quota of active calls allows
+    :raises QuotaError: if the instance's quota of active calls is used up
     """
 
     template_fields: Sequence[str] = aws_template_fields(
@@ -651,7 +653,7 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
     @confidential
     def execute(self, context: Context) -> str:
         """
-        Call, unless it is on record that an earlier attempt has called or may have, and wait for the end if asked to.
+        Call, unless an earlier attempt has called or may have, and wait for the end if ``wait_for_completion`` is set.
 
         :param context: the context of the task instance
         :return: the contact's ID
@@ -688,7 +690,7 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
 
 class StopContactOperator(EachContactOperator):
     """
-    End a contact or many. One that has ended already is not an error.
+    Stop a contact or many. One that has already ended is not an error.
 
     With ``results`` it takes back all that a run created and that is still open, also a run of yesterday.
 
@@ -704,7 +706,7 @@ class StopContactOperator(EachContactOperator):
     :param dry_run: count what would be done, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when
         nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :return: the contact's ID; for many ``{"contacts": …, "stopped": …, "already_ended": …, "failed": 0}``
     """
@@ -717,7 +719,7 @@ class StopContactOperator(EachContactOperator):
     @confidential
     def execute(self, context: Context) -> Any:
         """
-        End the contacts.
+        Stop the contacts.
 
         :param context: the context of the task instance
         """
@@ -745,7 +747,7 @@ class UpdateContactAttributesOperator(EachContactOperator):
     :param dry_run: count what would be done, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when
         nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
     :return: the contact's ID; for many ``{"contacts": …, "updated": …, "already_ended": 0, "failed": 0}``
@@ -794,7 +796,7 @@ class TagContactOperator(EachContactOperator):
     :param dry_run: count what would be done, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when
         nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :return: the contact's ID; for many ``{"contacts": …, "tagged": …, "already_ended": 0, "failed": 0}``
     """
@@ -824,9 +826,9 @@ class TagContactOperator(EachContactOperator):
 
 class TransferContactOperator(EachContactOperator):
     """
-    Hand a TASK or EMAIL contact that has not ended, or many, to another queue, user or flow, once per task instance.
+    Transfer an open TASK or EMAIL contact, or many, to another queue, user or flow, once per task instance.
 
-    What goes on is a new contact, whose previous contact is the one given.
+    Each is transferred to a new contact, whose previous contact is the one given.
 
     .. seealso::
         For more information on how to use this operator, take a look at the guide:
@@ -844,7 +846,7 @@ class TransferContactOperator(EachContactOperator):
     :param dry_run: count what would be done, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when
         nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :return: the ID of the new contact; its ARN is the XCom ``contact_arn``. For many ``{"contacts": …, "transferred":
         …, "already_ended": …, "failed": 0}``, up to 100 with ``transferred_to``: ``{contact: new contact}``, and of
@@ -900,14 +902,14 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
     :param contact_id: the contact, or its outcome as ``ContactSensor`` returns it (templated)
     :param attribute: the attribute's name (templated)
     :param branches: ``{value: task ID or list of task IDs}``, the value as text or as the scalar that was sent; tasks
-        directly downstream that are in no branch taken are skipped (templated)
-    :param default: the task ID or IDs for every other value, and where there is no such attribute. Without it either
+        directly downstream of it that are not in the branch taken are skipped (templated)
+    :param default: the task ID or IDs for every other value, and for a contact without the attribute. Without it either
         fails the task (templated).
     :param exact: whether a value has to be written as *branches* has it. By default case and the blanks around it do
         not count: an agent who types ``Approve`` means ``approve``.
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; 0 for a
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; 0 for a
         single attempt (default: 300)
     :return: the task ID or IDs that follow
     """
@@ -976,22 +978,22 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
             raise AirflowFailException(f"Task {self.task_id!r}: contact_id names {len(ids)} contacts. Give one.")
         [contact_id] = ids
         self.store_link(context, contact_id)
-        branch, lack = self._branch(contact_id, named)
+        branch, reason = self._branch(contact_id, named)
         if branch is not None:
             return branch
         if self.default is None:
             known = ", ".join(sorted(repr(text_of(name)) for name in self.branches if name is not None))
             raise AirflowFailException(
-                f"Contact {contact_id} {lack}. Branches are named for {known}. Set the attribute to one of them, which "
-                "is possible after the contact has ended, and clear this task; or give it a default."
+                f"Contact {contact_id} {reason}. branches names {known}. Set the attribute to one of them, which is "
+                "possible after the contact has ended, and clear this task; or give it a default."
             )
-        self.log.info("Contact %s %s: the default is taken.", contact_id, lack)
+        self.log.info("Contact %s %s: the default is taken.", contact_id, reason)
         return self.default
 
     def _branch(
         self, contact_id: str, named: Mapping[str | None, str | list[str]]
     ) -> tuple[str | list[str] | None, str]:
-        """Return the branch, or what the contact lacks: the value is a customer's, for no log and no traceback."""
+        """Return the branch, and why there may be none: the value is a customer's, and must not be logged."""
         try:
             value = self.hook.get_contact_attributes(contact_id).get(self.attribute)
         except ConnectError as error:
@@ -1000,15 +1002,15 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
             raise AirflowFailException(missing_in_words([contact_id], self.hook.instance_id, 1)) from None
         branch = named.get(_comparable(value, exact=self.exact))
         if value is None:
-            return branch, f"has no attribute {self.attribute!r}"
-        return branch, f"has a value in its attribute {self.attribute!r} that branches does not name"
+            return branch, f"does not have the attribute {self.attribute!r}"
+        return branch, f"has a value in the attribute {self.attribute!r} that branches does not name"
 
 
 def _named_branches(branches: Mapping[Any, Any], *, exact: bool) -> dict[str | None, Any]:
     """
     Return the branches by the text as which Amazon Connect has the value: true, 1, 0.5.
 
-    :raises ValueError: if a name is there twice
+    :raises ValueError: if it has a name twice
     """
     named: dict[str | None, Any] = {}
     for name, branch in branches.items():

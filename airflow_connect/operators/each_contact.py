@@ -52,7 +52,7 @@ def _state_rule(value: Any) -> str | None:
 
 class EachContactOperator(ConnectBaseOperator):
     """
-    Do one thing with a contact, or once with each of many, as fast as the quota allows.
+    Call an operation for a contact, or once for each of many, as fast as the quota allows.
 
     :param contact_id: the contact, or a list of them (templated)
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, of a ``ContactSensor`` or of
@@ -63,11 +63,12 @@ class EachContactOperator(ConnectBaseOperator):
     :param dry_run: count what would be done, and call nothing (templated)
     """
 
-    #: What is done.
+    #: The operation.
     operation: ClassVar[type[Operation]]
-    #: What the log and the counts call a contact with which it was done.
+    #: The name in log and counts of contacts for which it succeeded.
     done: ClassVar[str]
-    #: Error codes which say that the contact has ended. If it was transferred, its successor takes its place.
+    #: Error codes which say that the contact has ended. If it was transferred, the operation is called for its
+    #: successor.
     says_ended: ClassVar[frozenset[str]] = frozenset()
     #: Whether the operation fails for a contact that has ended, without an error code of its own.
     needs_open: ClassVar[bool] = False
@@ -76,7 +77,7 @@ class EachContactOperator(ConnectBaseOperator):
 
     template_fields: Sequence[str] = aws_template_fields("is_dry_run", "contact_id", "instance_id", "results", "state")
     rules: ClassVar[Mapping[str, Rule]] = {**ConnectTask.rules, "dry_run": truth_value, "state": _state_rule}
-    exclusive: ClassVar[Mapping[tuple[str, ...], str]] = {("contact_id", "results"): "either says which contacts"}
+    exclusive: ClassVar[Mapping[tuple[str, ...], str]] = {("contact_id", "results"): "give one of them"}
 
     def __init__(
         self,
@@ -97,7 +98,7 @@ class EachContactOperator(ConnectBaseOperator):
 
     def act(self, context: Context, params: Callable[[str], dict[str, Any]]) -> Any:
         """
-        Do the operator's thing with each contact that the author named.
+        Call the operation for each contact that the author named.
 
         :param context: the context of the task instance
         :param params: returns the checked parameters of the call for a contact
@@ -109,7 +110,7 @@ class EachContactOperator(ConnectBaseOperator):
         except (TypeError, ValueError) as error:
             raise AirflowFailException(f"Task {self.task_id!r}: {error}") from None
         if chosen.contacts:
-            # What is wrong with the request is wrong with all of them.
+            # All of them have the same faults.
             params(next(iter(chosen.contacts)))
         if chosen.unknown:
             self.log.warning("Contacts may be missing: %s", unknown_in_words(chosen.unknown))
@@ -155,7 +156,7 @@ class EachContactOperator(ConnectBaseOperator):
                 if len(contacts) <= MOST_NAMED:
                     transferred[given] = successor
             if acted.fate is Fate.FAILED:
-                # The first, but rather one that may not happen to another attempt of the task.
+                # The first, but preferably one that another attempt of the task may not get.
                 if acted.error and (not failures or _is_final(failures[0]) > _is_final(acted.error)):
                     failures[:] = [acted.error]
                 self.log.warning("Contact %s: %s", acted.contact_id, acted.error)
@@ -181,7 +182,7 @@ class EachContactOperator(ConnectBaseOperator):
         self,
         contact_ids: Iterable[str],
         params: Callable[[str], dict[str, Any]],
-        tell: Callable[[Acted], None],
+        report: Callable[[Acted], None],
         peers: Peers | None = None,
     ) -> None:
         clock = Clock()
@@ -197,19 +198,19 @@ class EachContactOperator(ConnectBaseOperator):
         )
         async with contextlib.aclosing(acts):
             async for acted in acts:
-                tell(acted)
+                report(acted)
 
     def _chosen(self, context: Context) -> _Chosen:
         """Return the contacts, each once."""
         if (self.contact_id is None) == (self.results is None):
-            raise ValueError("give contact_id or results: either says which contacts.")
+            raise ValueError("give contact_id or results, and not both.")
         if self.results is None:
             if self.state is not None:
-                raise ValueError("state chooses among results; contact_id names the contacts.")
+                raise ValueError("state is for results only: leave it out with contact_id.")
             ids = contact_ids_of(self.contact_id, lambda: self.hook.instance_id)
             return self._called_for((contact_id, None) for contact_id in ids)
         if self.state is not None and not self.state:
-            raise ValueError("state names no state; leave it out for the default.")
+            raise ValueError("state must not be empty; leave it out for the default.")
         state = self.default_state if self.state is None else self.state
         states = {state} if isinstance(state, str) else set(state or ())
         if broken := _state_rule(state or []):
@@ -227,7 +228,7 @@ class EachContactOperator(ConnectBaseOperator):
         return chosen._replace(results=(path, conn_id), header=found.header, unknown=found.unknown)
 
     def _own_transfer(self, context: Context, transfers: Iterable[tuple[str, str]]) -> str | None:
-        """Return what an earlier attempt of this task called for: it has the same client token, and is done once."""
+        """Return what an earlier attempt of this task called for: the same client token makes it the same transfer."""
         own = (one for one, token in transfers if token == self.token_for_task(context, self.operation.name, one))
         return next(own, None)
 
@@ -267,8 +268,8 @@ class _Chosen(NamedTuple):
         return {"results": path, **({"results_conn_id": conn_id} if conn_id else {})}
 
 
-def _names_contacts(told: Mapping[str, Any]) -> bool:
-    return not told.keys().isdisjoint({"outcomes", "contact_id"}) or isinstance(told.get("transferred_to"), Mapping)
+def _names_contacts(given: Mapping[str, Any]) -> bool:
+    return not given.keys().isdisjoint({"outcomes", "contact_id"}) or isinstance(given.get("transferred_to"), Mapping)
 
 
 def _is_final(error: ConnectError) -> bool:
@@ -282,7 +283,7 @@ def _from_results(found: CreatedContacts, states: set[str]) -> Iterator[tuple[st
     listed = is_list(found.header)
     for contact in found.contacts:
         if contact.state is RowState.ALREADY_CREATED and not listed:
-            # Another task's contact, which may be another team's: only on the author's word.
+            # Another task's contact, which may be another team's: only if the author names the state.
             if RowState.ALREADY_CREATED in states:
                 yield contact.contact_id, contact.transferred_to
             continue
@@ -291,16 +292,16 @@ def _from_results(found: CreatedContacts, states: set[str]) -> Iterator[tuple[st
             yield contact.contact_id, contact.transferred_to
 
 
-def _from_outcomes(told: Mapping[str, Any], states: set[str]) -> Iterator[tuple[str, str | None]]:
-    """Yield what a sensor told that waited for one contact or for a few, or an operator that transferred a few."""
-    if "contact_id" in told:
-        outcomes: Iterable[Mapping[str, Any]] = [told]
+def _from_outcomes(given: Mapping[str, Any], states: set[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield the contacts in what a sensor returned for one contact or a few, or an operator that transferred a few."""
+    if "contact_id" in given:
+        outcomes: Iterable[Mapping[str, Any]] = [given]
     else:
-        transferred_to = told.get("transferred_to") or {}
+        transferred_to = given.get("transferred_to") or {}
         if not states or OPEN in states:
-            for contact_id in told.get("open_contacts", transferred_to):
+            for contact_id in given.get("open_contacts", transferred_to):
                 yield contact_id, transferred_to.get(contact_id)
-        outcomes = told.get("outcomes", ())
+        outcomes = given.get("outcomes", ())
     for outcome in outcomes:
         if not states or outcome["state"] in states:
             yield outcome["contact_id"], outcome.get("transferred_to")

@@ -325,7 +325,7 @@ def find_task(session: Session, run: Run, task_id: str, map_index: int) -> Task 
 
 
 #: What is summed up over a run.
-_COUNTS: Final = ("rows", "created", "already_made", "failed", "unknown", "invalid", "skipped", "not_sent")
+_COUNTS: Final = ("rows", "created", "already_created", "failed", "unknown", "invalid", "skipped", "not_sent")
 
 
 def _is_named() -> Any:
@@ -386,7 +386,7 @@ def _kind(operator: str | None, xcoms: Mapping[str, Told], live: Any) -> str:
     if "summary" in xcoms:
         return "bulk"
     returned = xcoms["return_value"].value if "return_value" in xcoms else None
-    if "acted_on" in link or (isinstance(returned, dict) and "ended_before" in returned):
+    if "acted_on" in link or (isinstance(returned, dict) and "already_ended" in returned):
         return "change"
     if "contact_ids" in link or "results" in link or isinstance(returned, dict):
         return "wait"

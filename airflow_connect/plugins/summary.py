@@ -295,7 +295,7 @@ def _change(task: Task) -> dict[str, Any]:
         "state": task.state,
         "what": what,
         "done": 1 if done is None and one else done,
-        "ended_before": count("ended_before"),
+        "already_ended": count("already_ended"),
         "failed": count("failed"),
         "contacts": 1 if one else count("contacts"),
         "at": time_text(task.ended),
@@ -380,7 +380,7 @@ def _contacts(task: Task, known: Known, now: datetime) -> list[dict[str, Any]]:
 def _contact(task: Task, contact_id: str, known: Known, now: datetime) -> dict[str, Any]:
     outcome = known.outcomes.get(contact_id, {})
     # What it became in the end; tasks may tell the contacts in between.
-    last = outcome.get("went_on_as")
+    last = outcome.get("transferred_to")
     chain = [contact_id]
     while (following := known.moved.get(chain[-1])) and following not in chain:
         chain.append(following)
@@ -403,8 +403,8 @@ def _contact(task: Task, contact_id: str, known: Known, now: datetime) -> dict[s
         "state": state,
         "created": time_text(created),
         "waited_seconds": waited,
-        **{name: time_text(_time(outcome.get(name))) for name in ("connected", "ended")},
-        **{name: outcome.get(name) for name in ("agent", "queue", "handle_seconds", "disconnect_reason")},
+        **{name: time_text(_time(outcome.get(name))) for name in ("connected_to_agent", "ended")},
+        **{name: outcome.get(name) for name in ("agent_id", "queue_id", "handle_seconds", "disconnect_reason")},
         "chain": [{"contact_id": one, "url": page_url(task, one)} for one in chain],
     }
 

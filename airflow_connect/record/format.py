@@ -32,7 +32,7 @@ FORMAT: Final = 2
 
 class RowState(enum.StrEnum):
     """
-    What became of a row: one word for it in the record, the results, XCom, the log, metrics and the asset's event.
+    What became of a row, by the same name in the record, the results, XCom, the log, metrics and the asset's event.
 
     It is that of the task instance, over all its attempts. Each row of the input has exactly one. Their order is that
     of every report. The word is also the kind of the line that records it.
@@ -42,7 +42,7 @@ class RowState(enum.StrEnum):
     CREATED = "created"
     #: Another task instance created the contact before, so that nothing was sent.
     ALREADY_CREATED = "already_created"
-    #: The request was refused, or given up when it is sure that no contact was created.
+    #: The request was refused, or given up when it is certain that no contact was created.
     FAILED = "failed"
     #: The row was sent, or was about to be, and no answer is on record: a contact may have been created.
     UNKNOWN = "unknown"
@@ -50,7 +50,7 @@ class RowState(enum.StrEnum):
     INVALID = "invalid"
     #: An earlier row has the same key, so that nothing was sent.
     SKIPPED = "skipped"
-    #: The task ended before the row was sent, or has not come to it yet: no contact was created.
+    #: The task ended before the row was sent, or has not reached it yet: no contact was created.
     NOT_SENT = "not_sent"
 
     @property
@@ -66,10 +66,10 @@ class RowState(enum.StrEnum):
 
 def precedence(state: RowState) -> int:
     """
-    Return how much a state counts where attempts know different ones of a row: the greatest wins.
+    Return how much a state counts if attempts know different ones of a row: the greatest wins.
 
-    Of those that count alike, the first attempt is right where a contact was or may have been created, and the latest
-    where none was. :mod:`airflow_connect.record.results` puts them together.
+    Of those that count alike, the first attempt is right if a contact was or may have been created, and the latest if
+    none was. :mod:`airflow_connect.record.results` puts them together.
     """
     match state:
         case RowState.CREATED:
@@ -85,19 +85,19 @@ def precedence(state: RowState) -> int:
 
 
 class Kind(enum.StrEnum):
-    """What a line says that tells no :class:`RowState`."""
+    """What a line says that does not record a :class:`RowState`."""
 
     #: The first line of a segment: whose it is, and how many rows the input has.
     HEADER = "header"
     #: The row is about to be sent, with this key, client token and digest of its content.
     INTENT = "intent"
-    #: Rows whose contacts another task instance created: where those are on record. They are ``already_created``.
+    #: The place of the record of rows whose contacts another task instance created. They are ``already_created``.
     FOUND = "found"
     #: The last line of an attempt that ended: how many rows of the input have which state, over all attempts.
     COUNTS = "counts"
     #: How the contact ended.
     ENDED = "ended"
-    #: What the contact was transferred to, and has not ended as far as is known.
+    #: What the contact was transferred to, which has not ended as far as is known.
     TRANSFERRED = "transferred"
 
 
@@ -119,7 +119,7 @@ def run_folder(results_path: Any, *, dag_id: str, run_id: str, task_id: str, map
 
 def _safe(name: str) -> str:
     """
-    Return a name that every store and file system takes, and no other name's.
+    Return a name that every store and file system takes, and that differs for each name.
 
     The digest is always there: a run ID may be one that another run ID would get with its digest, and a file system may
     take capital letters for small ones.
@@ -148,7 +148,7 @@ class Segment(NamedTuple):
 
 
 def damaged(path: str, line: int, what: str) -> RecordError:
-    """Return the error for a line that no writer of results wrote."""
+    """Return the error for a line that is not as writers of the record write it."""
     return RecordError(
         f"The record is damaged: {path}, line {line:,}, {what}. Restore the file from a backup, since what it records "
         "prevents second contacts. Move it elsewhere if airflow-provider-amazon-connect did not write it."

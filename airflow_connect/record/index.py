@@ -27,7 +27,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import RecordError
 from airflow_connect.record.format import FORMAT, RowState, Segment
 from airflow_connect.record.results import (
     _AT_ONCE,
@@ -77,7 +77,7 @@ CREATE TABLE touched (row INTEGER PRIMARY KEY);
 CREATE TABLE touched_contact (contact_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE contact (
     id INTEGER PRIMARY KEY, run INTEGER, row INTEGER, state INTEGER, contact_id TEXT, key TEXT, attempts INTEGER,
-    at TEXT, error TEXT, outcome TEXT, went_on_as TEXT
+    at TEXT, error TEXT, outcome TEXT, transferred_to TEXT
 );
 CREATE TABLE segment (path TEXT PRIMARY KEY, offset INTEGER, line INTEGER) WITHOUT ROWID;
 CREATE TABLE state (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -115,8 +115,8 @@ _TRIGGERS: Final = "".join(
 )
 _IS_LEFT_OPEN: Final = f"state < {_MAY_EXIST} AND (open > 0 OR state = {_NO_OUTCOME})"
 _WENT_ON_AS: Final = """coalesce(
-    json_extract(ended.outcome, '$.went_on_as'),
-    (SELECT went_on_as FROM transferred AS moved WHERE moved.contact_id = %s.contact_id
+    json_extract(ended.outcome, '$.transferred_to'),
+    (SELECT transferred_to FROM transferred AS moved WHERE moved.contact_id = %s.contact_id
      ORDER BY at DESC, rowid DESC LIMIT 1))"""
 #: The rows of one attempt, as ``contact`` has them.
 _DIRECT: Final = f"""
@@ -137,9 +137,9 @@ JOIN record AS source ON source.writer = counts.writer AND source.row = counts.o
 LEFT JOIN ended ON ended.contact_id = counts.contact_id
 WHERE place = 1 AND (counts.state >= {_MAY_EXIST} AND counts.token IS NOT NULL OR is_latest) ORDER BY counts.row
 """  # noqa: S608  # text of ours
-_SELECT: Final = "SELECT run, row, state, contact_id, key, attempts, at, error, outcome, went_on_as FROM contact"
+_SELECT: Final = "SELECT run, row, state, contact_id, key, attempts, at, error, outcome, transferred_to FROM contact"
 #: The columns of a page's row after the first two.
-_SHOWN: Final = ("state", "contact_id", "key", "attempts", "at", "error", "outcome", "went_on_as")
+_SHOWN: Final = ("state", "contact_id", "key", "attempts", "at", "error", "outcome", "transferred_to")
 _PROBLEM_CODES: Final = tuple(_CODES[state] for state in PROBLEMS)
 #: The rows that the latest attempt has announced, and of which nothing more is known.
 _IN_FLIGHT: Final = """
@@ -157,7 +157,7 @@ class Page(NamedTuple):
     :param total: rows on record
     :param matching: rows that the filters leave
     :param rows: those of the page: ``row``, ``map_index``, ``state``, ``contact_id``, ``key``, ``attempts``, ``at``,
-        ``error``, ``outcome`` and ``went_on_as``
+        ``error``, ``outcome`` and ``transferred_to``
     """
 
     total: int
@@ -218,7 +218,7 @@ class Index:
         Read what was appended to the record since the last time, and return whether that was for this caller to do.
 
         :return: ``False`` if another thread or process is at it
-        :raises LedgerError: if there is no record, it is damaged, or the index cannot be written
+        :raises RecordError: if there is no record, it is damaged, or the index cannot be written
         """
         import sqlite3
 
@@ -231,7 +231,7 @@ class Index:
             try:
                 self._refresh()
             except (OSError, sqlite3.Error) as error:
-                raise LedgerError(
+                raise RecordError(
                     f"The record in {self._place} cannot be indexed ({one_line(error)}). Make room in the folder for "
                     "temporary files of the API server."
                 ) from error
@@ -490,7 +490,7 @@ class _Growing(_Records):
         value = (event.get("attributes") or {}).get(name)
         decided = None if value is None else value.strip().casefold()
         outcome = {
-            **{one: event.get(one) for one in ("state", "wait_seconds", "handle_seconds", "went_on_as")},
+            **{one: event.get(one) for one in ("state", "wait_seconds", "handle_seconds", "transferred_to")},
             "decision": decided if decided is None or decided in allowed else OTHER,
         }
         return contact_id, asked, at, json.dumps(outcome)
@@ -568,7 +568,7 @@ class _Growing(_Records):
             counts={"rows": states.total(), **{state.value: states[state] for state in RowState}},
             listed=codes.total(),
             in_flight=in_flight[0][0],
-            contacts=states[RowState.CREATED] + states[RowState.ALREADY_MADE],
+            contacts=states[RowState.CREATED] + states[RowState.ALREADY_CREATED],
             outcomes=dict(ended),
             decisions=dict(decided),
             wait=self._histogram("wait"),

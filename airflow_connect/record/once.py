@@ -4,11 +4,11 @@ What is known of the one contact of a task instance over its attempts: intent, t
 An entry of Airflow's task state store, by client token::
 
     {"state": "sent", "content": {field: digest}}                            before the call
-    {"state": "created", "content": …, "contact_id": …, "contact_arn": …}       the contact is there
-    {"state": "failed", "content": …}                                       it is sure that nothing was made
+    {"state": "created", "content": …, "contact_id": …, "contact_arn": …}    the contact exists
+    {"state": "failed", "content": …}                                        it is certain that no contact exists
 
-An entry that stays ``sent`` says that a contact may have been made. Knows no Airflow: the store is an argument. Where
-Airflow has none, or where what one run made counts for others, a folder is one.
+An entry that stays ``sent`` says that a contact may exist. This module knows no Airflow: the store is an argument. If
+Airflow does not have a store, or if what one run created counts for others, the store is a folder.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _entry(name: str, found: Any) -> dict[str, Any]:
     """
     Return an entry of a store as it was written.
 
-    :raises RecordError: if it is another: who takes it for nothing would create a second contact
+    :raises RecordError: if it is damaged: to ignore it would create a second contact
     """
     is_entry = isinstance(found, dict) and found.get("state") in _STATES and isinstance(found.get("content"), dict)
     if not is_entry or (found["state"] == "created" and not isinstance(found.get("contact_id"), str)):
@@ -56,7 +56,7 @@ class Store(Protocol):
     """What outlives a kill, a retry and a clear of a task instance: small JSON values by key."""
 
     def get(self, key: str) -> Any:
-        """Return the value, ``None`` where there is none."""
+        """Return the value, ``None`` if the key is not known."""
 
     def set(self, key: str, value: Any) -> None:
         """Keep the value as long as the task instance."""
@@ -66,7 +66,7 @@ class FolderStore:
     """
     A store in a folder: a small file for each key.
 
-    :param folder: a ``pathlib.Path``, or an ``ObjectStoragePath``; it is made if it is not there
+    :param folder: a ``pathlib.Path``, or an ``ObjectStoragePath``; it is created if it does not exist
     :param may_miss: whether an attempt before this one has run, and may have left its entry on another machine if the
         folder is on a disk
     :raises RecordError: from both methods: the folder cannot be read or written, or an entry is damaged
@@ -78,9 +78,9 @@ class FolderStore:
 
     def get(self, key: str) -> Any:
         """
-        Return the value, ``None`` where there is none.
+        Return the value, ``None`` if the key is not known.
 
-        :raises RequestError: if there is none, and an earlier attempt may have left it elsewhere
+        :raises RequestError: if the key is not known, and an earlier attempt may have recorded it elsewhere
         """
         try:
             data = self._place.read(f"{key}.json")
@@ -116,12 +116,12 @@ class ContactRecord:
     Without a store nothing is known, and Amazon's memory of the client token alone protects. Raises a ``RecordError``
     where the store's entry is damaged.
 
-    :param store: the store, ``None`` where Airflow has none
+    :param store: the store, ``None`` if Airflow does not have one
     :param operation: the API operation
     :param params: the request, with its client token
-    :param retry_unknown: whether a call that an earlier attempt may have made is made again
-    :param asked_by: ``dag_id``, ``run_id``, ``task_id`` and ``map_index`` of the task instance, where the store is not
-        its alone
+    :param retry_unknown: whether a call that an earlier attempt may have sent is sent again
+    :param asked_by: ``dag_id``, ``run_id``, ``task_id`` and ``map_index`` of the task instance, if others use the
+        store as well
     """
 
     def __init__(
@@ -144,9 +144,9 @@ class ContactRecord:
 
     def contact(self) -> dict[str, Any] | None:
         """
-        Return the contact that an earlier attempt made, if that is known.
+        Return the contact that an earlier attempt created, if that is known.
 
-        :raises IdempotencyError: if another task instance made it from other content
+        :raises IdempotencyError: if another task instance created it with other content
         """
         if self._before.get("state") != "created":
             return None
@@ -163,12 +163,12 @@ class ContactRecord:
         """
         Record that the request is about to be sent.
 
-        :raises IdempotencyError: if an earlier attempt may have made a contact from other content
-        :raises RequestError: if an earlier attempt may have made the contact, and the call is not to be repeated then
-        :raises LedgerError: if somebody else has recorded something since: a worker that was believed dead wakes up
+        :raises IdempotencyError: if an earlier attempt may have created a contact with other content
+        :raises RequestError: if an earlier attempt may have created the contact, and the call must not be retried then
+        :raises RecordError: if somebody else has recorded something since: a worker that was believed dead wakes up
         """
         if self._store is not None and (self._store.get(self._key) or {}) != self._before:
-            raise LedgerError(
+            raise RecordError(
                 f"Another attempt, or another task with the same key, has recorded its call of {self._operation} since "
                 "this one began; nothing was sent. The task's retry takes its contact, or a clear where no retry is "
                 "left.",

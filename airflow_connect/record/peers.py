@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_connect.api.errors import LedgerError
+from airflow_connect.api.errors import RecordError
 from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.sharing import LONGEST_FILE, READS, Group, Sharing
 from airflow_connect.record.storage import Place, folder_of, one_line
@@ -136,7 +136,7 @@ class Peers:
         for name in sharing.to_read(clock.now(), place.listing()):
             try:
                 found = place.read_at_most(name, LONGEST_FILE)
-            except (LedgerError, PermissionError):
+            except (RecordError, PermissionError):
                 found = None  # whatever it is, it is not a task's
             sharing.read(clock.now(), name, found)
         pace.hear(sharing.group(clock.now()))

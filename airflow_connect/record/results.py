@@ -1,13 +1,13 @@
 """
-Read what ledgers recorded: what an attempt must know of earlier ones, and what became of each row.
+Read the record: what an attempt must know of earlier ones, and what became of each row.
 
-Segments are read into SQLite's private temporary database, a file that is gone when the process is: memory does not
-grow with the number of rows. Where attempts know different states of a row, one rule decides, for every reader
+Segments are read into a private temporary database of SQLite's, which is deleted with the process: memory does not grow
+with the number of rows. Where attempts know different states of a row, one rule decides, for every reader
 (``_BEST_FIRST``):
 
 1. A contact that exists counts (``created``, then ``already_created``), whatever other attempts know; then what may
    exist (``unknown``), even if another attempt was refused; then the rest.
-2. What the task instance that asks recorded itself counts before what others recorded.
+2. What the asking task instance itself recorded counts before what others recorded.
 3. Of equals, the attempt that began first is right where a contact exists or may exist, and the attempt that began last
    where none does. Attempts are in the order of their try numbers, then of when they began; runs in the order in which
    they began.
@@ -94,7 +94,7 @@ _ROWS_AT_ONCE: Final = 8_192
 _ROWS_READ: Final = 512
 #: Characters of attributes after which a row group of Parquet ends.
 _BATCH_BYTES: Final = 8 << 20
-#: Segments that an object store is asked for at once: each is one request.
+#: Segments that are read from an object store at once: each is one request.
 _AT_ONCE: Final = 16
 
 _Parameters = tuple[Any, ...]
@@ -111,7 +111,7 @@ CREATE TABLE writer (writer INTEGER PRIMARY KEY, run INTEGER, position INTEGER, 
 CREATE TABLE record (
     writer INTEGER, row INTEGER, state INTEGER, at TEXT, token TEXT, key TEXT, content TEXT,
     contact_id TEXT, contact_arn TEXT, attempts INTEGER, error TEXT, message TEXT,
-    -- How often the row was announced, less how often what became of that is told.
+    -- How often the row was announced, less how often a result of that is recorded.
     open INTEGER,
     PRIMARY KEY (writer, row)
 ) WITHOUT ROWID;
@@ -124,15 +124,15 @@ class Known(NamedTuple):
     """
     What is known of a client token.
 
-    :param state: ``created`` if the task instance that asks created the contact, ``already_created`` if another did
-    :param content: the digest of the content that it was sent with, ``None`` where nothing was sent
-    :param contact_id: the contact, if there is one
-    :param contact_arn: the contact's ARN, where it is on record
+    :param state: ``created`` if the asking task instance created the contact, ``already_created`` if another did
+    :param content: the digest of the content that it was sent with, ``None`` if nothing was sent
+    :param contact_id: the contact, if one exists
+    :param contact_arn: the contact's ARN, if it is on record
     :param attempts: how often it was sent, as far as is known
     :param error: the class of the error that ended the last attempt, if one did
     :param message: its words
-    :param own: whether the task instance that asks recorded it
-    :param recorded_row: the number of the row of which the record of the task instance that asks tells this already
+    :param own: whether the asking task instance recorded it
+    :param recorded_row: the number of the row for which the asking task instance has recorded this already
     :param recorded_in: folder and writer of another task instance's record of the contact, and the row's number there
     """
 
@@ -150,14 +150,14 @@ class Known(NamedTuple):
 
 class History:
     """
-    What is on record below a path, at the moment when this is made. A context manager.
+    What is on record below a path, at the moment of the call. A context manager.
 
-    :param path: a ``results_path`` or a task instance's folder, ``pathlib.Path`` or ``ObjectStoragePath``; what is not
-        there knows nothing
+    :param path: a ``results_path`` or a task instance's folder, ``pathlib.Path`` or ``ObjectStoragePath``; a path
+        that does not exist has no records
     :param asked_by: ``dag_id``, ``run_id``, ``task_id`` and ``map_index`` of the task instance that asks
     :param called: the ``region``, ``instance_id`` and ``operation`` that it calls
     :param apart_from: the name of a writer whose segments are left out: an attempt opens its ledger first, so that one
-        that it replaces finds it and sends nothing more, and then asks what is on record
+        that it replaces finds it and sends nothing more, and then reads what is on record
     :raises RecordError: if a segment is damaged, or cannot be read
     """
 
@@ -195,15 +195,15 @@ class History:
         return bool(self._own)
 
     def own_states(self) -> dict[RowState, int]:
-        """Return how many contacts the asking task instance has on record that exist or may exist, by state."""
+        """Return how many contacts that exist or may exist the asking task instance has on record, by state."""
         return {_STATES[code]: count for code, count in self._records.database.execute(_OWN_STATES)}
 
     def get(self, token: str, *, own: bool = False) -> Known | None:
         """
-        Return what is known of a client token, ``None`` if nothing is on record of it.
+        Return what is known of a client token, ``None`` if it is not on record.
 
         :param token: the client token
-        :param own: whether to ask for what the asking task instance itself recorded
+        :param own: whether to return only what the asking task instance itself recorded
         """
         if not self._headers:
             return None
@@ -217,7 +217,7 @@ class History:
         state = _STATES[code]
         if state is RowState.CREATED and not is_own:
             state = RowState.ALREADY_CREATED
-        is_told = is_own and (latest := self._latest(row)) is not None and latest[1] == token
+        is_recorded = is_own and (latest := self._latest(row)) is not None and latest[1] == token
         return Known(
             state,
             content,
@@ -227,7 +227,7 @@ class History:
             error,
             message,
             bool(is_own),
-            recorded_row=row if is_told else None,
+            recorded_row=row if is_recorded else None,
             recorded_in=None if is_own or code < _EXISTS else (*self._names[writer], of_row),
         )
 
@@ -248,9 +248,9 @@ class History:
             return None
         return _STATES[found[0][0]]
 
-    def tells(self, row: int, state: RowState, key: str | None, message: str) -> bool:
+    def has_recorded(self, row: int, state: RowState, key: str | None, message: str) -> bool:
         """
-        Tell whether the asking task instance has recorded this of a row that is not sent, and nothing else since.
+        Return whether the asking task instance has recorded this of a row that is not sent, and nothing else since.
 
         :param row: the row's number
         :param state: its state
@@ -329,7 +329,7 @@ def first_attempt(folder: Any) -> float | None:
 
     :param folder: the task instance's folder, ``pathlib.Path`` or ``ObjectStoragePath``
     """
-    # What is damaged or out of reach is told by whoever reads all of it.
+    # The reader of the whole record raises for what is damaged or cannot be read.
     place = Place(folder)
     began: list[float] = []
     paths: list[str] = []
@@ -355,12 +355,12 @@ def read_results(
     - ``already_created``: another task instance created it before
     - ``failed``: no contact was created; ``error`` and ``message`` say why
     - ``unknown``: the row was sent, or was about to be, and no answer is on record: a contact may have been created
-    - ``invalid``: the row has faults, which ``message`` tells; nothing was sent
+    - ``invalid``: the row has faults, which are in ``message``; nothing was sent
     - ``skipped``: an earlier row has the same key; nothing was sent
-    - ``not_sent``: the task ended before the row was sent, or has not come to it yet
+    - ``not_sent``: the task ended before the row was sent, or has not reached it yet
 
-    The columns from ``outcome`` on are there once a sensor has seen the contact's end; ``attributes`` hold what it was
-    asked for. Memory does not grow with the number of rows.
+    The columns from ``outcome`` on have values once a sensor has seen the contact's end; ``attributes`` has what it was
+    told to keep. Memory does not grow with the number of rows.
 
     The first rows of a long record of one attempt come before the rest of it is read. What is damaged in the rest is
     told after them.
@@ -391,14 +391,14 @@ def count_results(path: Any, *, conn_id: str | None = None) -> dict[str, int]:
     """
     counts: Counter[str] = Counter()
     for place in _places(path, conn_id):
-        told = None if _is_export(place) else _told_counts(place)
-        counts.update(Counter(row["state"] for row in _rows(place)) if told is None else told)
+        recorded = None if _is_export(place) else _recorded_counts(place)
+        counts.update(Counter(row["state"] for row in _rows(place)) if recorded is None else recorded)
     return {"rows": counts.total(), **{state.value: counts[state.value] for state in RowState}}
 
 
 def contacts(path: Any, *, conn_id: str | None = None) -> Iterator[str]:
     """
-    Yield the IDs of the contacts that were made, or had been made before, each once, in the order of the rows.
+    Yield the IDs of the contacts that were created, or had been created before, each once, in the order of the rows.
 
     :param path: as for :func:`read_results`
     :param conn_id: as for :func:`read_results`
@@ -416,8 +416,8 @@ class CreatedContact(NamedTuple):
     :param contact_id: the contact
     :param state: ``created``, or ``already_created`` if another task instance had created it; such a contact may have
         ended long ago
-    :param outcome: what became of it, as :meth:`airflow_connect.api.outcome.Outcome.as_dict` told it; ``None`` if it is
-        not on record
+    :param outcome: what became of it, as :meth:`airflow_connect.api.outcome.Outcome.as_dict` returned it; ``None`` if
+        it is not on record
     :param transferred_to: the contact that it was transferred to; ``None`` if no transfer is on record
     """
 
@@ -433,7 +433,7 @@ class CreatedContacts(NamedTuple):
 
     :param header: of the first segment
     :param contacts: each contact once with what became of it, in the order of the rows
-    :param unknown: the numbers of the rows of unknown fate: each may have a contact that is not on record
+    :param unknown: the numbers of the rows with an unknown result: each may have a contact that is not on record
     :param transfers: of each contact that tasks transferred: what each of them called for, and with which client token
     """
 
@@ -641,7 +641,7 @@ def _places(path: Any, conn_id: str | None) -> list[Place]:
 
 
 def _each(read: Callable[[Place], Iterator[_T]], places: list[Place]) -> Iterator[Iterator[_T]]:
-    """Yield what is read from each place; what is wrong with the first is told at once."""
+    """Yield what is read from each place; the first is read at once, and raises at once."""
     return itertools.chain([read(places[0])], map(read, places[1:]))
 
 
@@ -690,10 +690,10 @@ def _head(place: Place) -> list[dict[str, Any]]:
 
 def _after(place: Place, row: int) -> Iterator[dict[str, Any]]:
     """Yield the rows after a number, once the whole record is read."""
-    yield from (told for told in _existing(place).rows() if told["row"] > row)
+    yield from (one for one in _existing(place).rows() if one["row"] > row)
 
 
-def _told_counts(place: Place) -> Counter[str] | None:
+def _recorded_counts(place: Place) -> Counter[str] | None:
     """Return the counts that the last attempts below a place recorded when they ended, ``None`` if one did not."""
     last: dict[str, Segment] = {}
     attempts: dict[str, set[str]] = {}
@@ -720,16 +720,16 @@ def _told_counts(place: Place) -> Counter[str] | None:
                 return None
             counts.update({state.value: int(event[state.value]) for state in RowState})
         except (ValueError, KeyError, TypeError, RecursionError):
-            return None  # who reads all of it tells what is damaged
+            return None  # the reader of the whole record raises
     return counts
 
 
 def _began_last(place: Place, last: Segment, segments: Iterable[Segment]) -> bool:
-    """Tell whether an attempt began after all others: numbers begin anew where Airflow makes a deleted run again."""
+    """Return whether an attempt began after all others: numbers begin anew if Airflow creates a deleted run again."""
     began: dict[str, str] = {}
     for segment in segments:
         if segment.folder == last.folder and segment.writer not in began:
-            with suppress(Exception):  # who reads all of it tells what is damaged or out of reach
+            with suppress(Exception):  # the reader of the whole record raises
                 header = json.loads(place.first_line(segment.path))
                 if int(segment.writer.partition("-")[0]):  # a sensor counts nothing
                     began[segment.writer] = header["started"]
@@ -737,7 +737,7 @@ def _began_last(place: Place, last: Segment, segments: Iterable[Segment]) -> boo
 
 
 def _segments(place: Place) -> list[Segment]:
-    """Return the segments below a place, in order; none where they cannot be listed, which reading them tells."""
+    """Return the segments below a place, in order; none if they cannot be listed, for which reading them raises."""
     with suppress(Exception):  # a store's errors are of its own kinds
         return sorted(filter(None, map(Segment.at, place.find())))
     return []
@@ -806,7 +806,7 @@ class _Records:
             self.close()
             raise RecordError(
                 f"The results below {place} cannot be read ({one_line(error)}). The task's retry reads them "
-                "again. If access is denied, give it; if the folder for temporary files is full, make room."
+                "again. If access is denied, give it. If the folder for temporary files is full, make room."
             ) from error
 
     def close(self) -> None:
@@ -878,10 +878,10 @@ class _Records:
                             self._found.append(_Found(segment, line, writer, *_reference(segment, event)))
                     elif kind == Kind.TRANSFERRED:
                         if not is_outside:
-                            told = (_text(event, "contact_id"), _text(event, "at"), _text(event, "transferred_to"))
-                            transferred.append((*told, *_texts(event, ("called_for", "token"))))
+                            ids = (_text(event, "contact_id"), _text(event, "at"), _text(event, "transferred_to"))
+                            transferred.append((*ids, *_texts(event, ("called_for", "token"))))
                     elif kind != "counts":
-                        raise ValueError("tells an unknown kind of event")  # noqa: TRY301
+                        raise ValueError("has an unknown kind")  # noqa: TRY301
                 except KeyError as error:
                     raise damaged(segment.path, line, f"has no {error.args[0]}") from None
                 except ValueError as error:
@@ -898,7 +898,7 @@ class _Records:
 
     @staticmethod
     def _ending(event: Any) -> _Parameters:
-        """Return what an event tells of a contact's end."""
+        """Return what an event says about a contact's end."""
         return _ending(event)
 
     def _writer(self, segment: Segment, header: Any, *, is_outside: bool) -> int:
@@ -920,7 +920,7 @@ class _Records:
         """
         Put the contacts that other task instances created into the records of those that refer to them.
 
-        Where that record or a part of it is gone, the row keeps its state, and nobody knows the contact any more.
+        If that record or a part of it is gone, the row keeps its state, and the contact is not known any more.
         """
         query = self.database.execute
         for reference in found:
@@ -933,8 +933,8 @@ class _Records:
                 if len(there) != count:
                     if is_whole:
                         raise damaged(reference.segment.path, reference.line, "refers to rows that are not on record")
-                    told = f"The contact was on record in {reference.folder}, and that record is gone."
-                    gone = (_CODES[RowState.ALREADY_CREATED], reference.at, *(None,) * 5, 0, None, told, 0)
+                    message = f"The contact was on record in {reference.folder}, and that record is gone."
+                    gone = (_CODES[RowState.ALREADY_CREATED], reference.at, *(None,) * 5, 0, None, message, 0)
                     missing = (number for number in range(first, first + count) if number not in there)
                     records = ((reference.writer, row - first + number, *gone) for number in missing)
                     self.database.executemany(_RECORD, records)
@@ -976,8 +976,8 @@ class _Records:
         names = tuple(COLUMNS)
         with closing(self.database):
             for run, count, *of_run in self.database.execute("SELECT * FROM run ORDER BY run").fetchall():
-                for told in self._rows_of_run(run, count):
-                    yield dict(zip(names, (*of_run, *told), strict=True))
+                for values in self._rows_of_run(run, count):
+                    yield dict(zip(names, (*of_run, *values), strict=True))
 
     def _rows_of_run(self, run: int, count: int) -> Iterator[_Parameters]:
         """Yield the columns of each row after those that say whose it is."""
@@ -1000,7 +1000,7 @@ class _Records:
             yield number, *not_sent
 
     def unknown(self) -> Sequence[int]:
-        """Return the numbers of the rows of unknown fate, run by run."""
+        """Return the numbers of the rows with an unknown result, run by run."""
         query = self.database.execute
         if not query(_ANY_UNKNOWN).fetchall():  # to merge the attempts of a run takes time
             return ()
@@ -1040,7 +1040,7 @@ _MAY_EXIST: Final = precedence(RowState.UNKNOWN) << 4
 #: What names a task instance, in the order of :data:`COLUMNS`.
 _RUN: Final = ("dag_id", "run_id", "task_id", "map_index")
 
-#: The texts of an event that tells the state of a row.
+#: The texts of an event with the state of a row.
 _TEXTS: Final = ("token", "key", "content", "contact_id", "contact_arn", "error", "message")
 #: States of a row whose contact exists.
 _WITH_CONTACT: Final = frozenset({RowState.CREATED, RowState.ALREADY_CREATED})
@@ -1096,7 +1096,7 @@ _BEST_FIRST: Final = f"""
     (state >= {_MAY_EXIST}) + (state >= {_EXISTS}) DESC, own DESC, state >> 4 DESC,
     iif(state >= {_MAY_EXIST}, position, -position)
 """
-#: A token is one contact, whatever the number of its row in each attempt's input; rows without one are told apart by
+#: A token is one contact, whatever the number of its row in each attempt's input; rows without one are identified by
 #: their number. Of a contact that may exist, the latest attempt has the news.
 _MERGED: Final = f"""
     SELECT
@@ -1200,7 +1200,7 @@ _TEXT_OR_NOTHING: Final = frozenset({str, type(None)})
 
 
 def _settled(writer: int, event: Any, intents: dict[int, _Parameters]) -> _Parameters:
-    """Return the record of an event that tells the state of a row, and take its intent out of those given."""
+    """Return the record of an event with the state of a row, and take its intent out of those given."""
     row, code = _number(event), _CODES[event["kind"]]
     intent = intents.pop(row, None)
     token, key, content, contact_id, contact_arn, error, message = _texts(event, _TEXTS)
@@ -1217,12 +1217,12 @@ def _settled(writer: int, event: Any, intents: dict[int, _Parameters]) -> _Param
 
 
 def _intended(writer: int, row: int, intent: _Parameters) -> _Parameters:
-    """Return the record of a row that is announced, and of which nothing else is told yet."""
+    """Return the record of a row that is announced, and has no result yet."""
     return (writer, row, _NO_OUTCOME, None, *intent, None, None, None, None, None, 1)
 
 
 def _ending(event: Any) -> _Parameters:
-    """Return what an event tells of a contact's end."""
+    """Return what an event says about a contact's end."""
     asked = event.get("asked", [])
     if asked != ALL_ATTRIBUTES and type(asked) is not list:
         raise ValueError("has asked attributes that are not a list")

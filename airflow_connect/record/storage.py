@@ -143,7 +143,7 @@ class Place:
 
         :param name: its name
         :param size: bytes at most
-        :raises LedgerError: if it is not a file
+        :raises RecordError: if it is not a file
         """
         try:
             if not self.is_local:

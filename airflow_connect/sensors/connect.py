@@ -76,10 +76,10 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     :param contact_id: the contact, or a list of them, such as a mapped task's output. A list of more than 100 is kept
         below ``results_path`` and not in Airflow's database (templated).
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results:
-        all that it made is waited for, and the outcomes are recorded there (templated)
+        the sensor waits for all that it created, and records the outcomes there (templated)
     :param wait_for: how many have to end: ``"all"`` (default), ``"any"``, a number of contacts such as ``3``, or a
         share of them such as ``"80%"``, rounded up to whole contacts (templated)
-    :param attributes: names of the attributes that the outcomes tell, or ``"all"``. Default: none, since they are
+    :param attributes: names of the attributes that the outcomes include, or ``"all"``. Default: none, since they are
         customers' data and an XCom can be read by many (templated).
     :param fail_if: what of an outcome fails the task for good: ``{"state": ["expired", "failed"]}``,
         ``{"attributes": {"decision": "refuse"}}`` (each that is named has to be the value, or one of the list), or a
@@ -88,19 +88,19 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     :param on_timeout: what happens when ``timeout`` is over: ``fail`` (default), ``return`` the outcomes so far and
         what is open, or ``stop`` what is open first (templated)
     :param stop_on_kill: whether to stop what is open when the task is killed: marked, cleared, or timed out by Airflow.
-        Default: contacts go on.
+        Default: contacts stay open.
     :param results_path: where a list of more than 100 contacts and their outcomes are kept. Default: as for the
         ``BulkCreateContactsOperator`` (templated).
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when
         nothing was accepted for that long, the poll ends. 0 for a single attempt (default: 300)
     :return: for one ID the outcome. For many ``{"contacts": …, "completed": …, "stopped": …, "expired": …,
-        "transferred": …, "failed": …, "open": …, "timed_out": …}``, of calls also ``not_answered`` and ``busy`` where
-        there are any, with ``outcomes`` and ``open_contacts`` (lists), or with ``results``: the folder, which
-        :func:`~airflow_connect.operators.bulk.read_results` reads. With ``results`` also ``unknown``: how many rows
-        have no answer on record, so that a contact may exist that was not waited for, and if there are any
+        "transferred": …, "failed": …, "open": …, "timed_out": …}``, of calls also ``not_answered`` and ``busy``
+        if there are any, with ``outcomes`` and ``open_contacts`` (lists), or with ``results``: the folder, which
+        :func:`~airflow_connect.operators.bulk.read_results` reads. With ``results`` also ``unknown``: how many rows do
+        not have an answer on record, so that a contact may exist that the sensor did not wait for, and if there are any
         ``unknown_rows``: the numbers of the first 100
     """
 
@@ -115,7 +115,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         "skip_if",
         "wait_for",
     )
-    exclusive: ClassVar[Mapping[tuple[str, ...], str]] = {("contact_id", "results"): "either says which contacts"}
+    exclusive: ClassVar[Mapping[tuple[str, ...], str]] = {("contact_id", "results"): "give one of them"}
     rules: ClassVar[Mapping[str, Rule]] = {**ConnectTask.rules, "on_timeout": one_of(*ON_TIMEOUT)}
     template_fields_renderers = {"fail_if": "json", "skip_if": "json"}  # noqa: RUF012  # as in its base class
 
@@ -207,7 +207,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         self.defer(
             trigger=self._trigger(context, self._started + self.timeout),
             method_name="execute_complete",
-            # Where it may go on with what there is, a triggerer that comes back late is better than no result.
+            # Unless the task fails then, a triggerer that comes back late is better than no result.
             timeout=self._airflows_timeout(wait) if self.on_timeout == "fail" else None,
         )
         raise AssertionError("to defer is to raise")
@@ -231,7 +231,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     @confidential
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """
-        Go on after the trigger has fired.
+        Continue after the trigger has fired.
 
         :param context: the context of the task instance
         :param event: what the trigger says
@@ -245,7 +245,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         if timed_out and self.on_timeout == "fail":
             raise self._timed_out(event["summary"])
         wait = self._new_wait(context, event["ended"], transferred_to=event.get("transferred_to", {}))
-        return self._result(wait, timed_out=timed_out, told=event["ended"])
+        return self._result(wait, timed_out=timed_out, reported=event["ended"])
 
     @confidential
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -267,7 +267,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     # --- What there is to wait for ------------------------------------------------------------------------------
 
     def _check(self, context: Context) -> None:
-        """Find bad arguments before anything is read, and give the UI its links."""
+        """Check the arguments before anything is read, and store the links."""
         from airflow_connect.waiting.watch import contacts_needed
 
         try:
@@ -339,8 +339,8 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
 
         clock = Clock()
         awaited = self._awaited(context)
-        for told in ended:
-            awaited.add(Outcome.from_dict(told))
+        for one in ended:
+            awaited.add(Outcome.from_dict(one))
         for contact_id, successor in (transferred_to or {}).items():
             awaited.transferred(contact_id, successor)
         wait = Wait(
@@ -387,11 +387,11 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         still_open = f"Of {summary['contacts']} contacts {summary['open']} are open"
         return AirflowSensorTimeout(f"{still_open} after {self.timeout:g} seconds (timeout).")
 
-    def _result(self, wait: Wait, *, timed_out: bool, told: Iterable[Mapping[str, Any]] = ()) -> Any:
+    def _result(self, wait: Wait, *, timed_out: bool, reported: Iterable[Mapping[str, Any]] = ()) -> Any:
         """
         Return the outcomes, or end the task as its conditions say.
 
-        :param told: the outcomes that a trigger told: without attributes, since Airflow logs its event
+        :param reported: the outcomes in a trigger's event, without attributes, since Airflow logs it
         """
         if timed_out:
             self.log.info(
@@ -403,7 +403,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
             )
         if timed_out and self.on_timeout == "stop":
             self.log.info("Contacts that were open: %s", dict(asyncio.run(wait.stop_open())))
-        if told and (self.attributes or self.fail_if or self.skip_if):
+        if reported and (self.attributes or self.fail_if or self.skip_if):
             asyncio.run(wait.read_attributes())
         awaited: Any = wait.awaited
         awaited.close()
@@ -422,14 +422,14 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         for outcome in outcomes:
             self.log.info("Contact %s: %s (%s)", outcome.contact_id, outcome.state, outcome.disconnect_reason)
         self._end_if((outcome.as_dict(ALL_ATTRIBUTES) for outcome in outcomes), awaited.total)
-        told = [outcome.as_dict(self.attributes) for outcome in outcomes]
+        shown = [outcome.as_dict(self.attributes) for outcome in outcomes]
         if isinstance(self.contact_id, str):
-            if told:
-                return told[0]
+            if shown:
+                return shown[0]
             [contact_id] = self._contact_ids()
             return {**open_contact(contact_id), "transferred_to": awaited.transferred_to.get(contact_id)}
         transferred_to = {"transferred_to": awaited.transferred_to} if awaited.transferred_to else {}
-        return {**summary, "outcomes": told, "open_contacts": awaited.open(), **transferred_to}
+        return {**summary, "outcomes": shown, "open_contacts": awaited.open(), **transferred_to}
 
     @staticmethod
     def _is_small(wait: Wait) -> bool:
@@ -441,7 +441,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         """
         End the task as its conditions say, or since the author named contacts that do not exist.
 
-        :param total: how many contacts were waited for
+        :param total: how many contacts the sensor waited for
         """
         conditions = {"fail_if": self.fail_if, "skip_if": self.skip_if}
         met: dict[str, list[str]] = {name: [] for name in conditions}
@@ -455,31 +455,31 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         for name, end in (("fail_if", AirflowFailException), ("skip_if", AirflowSkipException)):
             if found := met[name]:
                 more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
-                raise end(f"The outcome of contact {found[0]}{more} is what {name} names.")
+                raise end(f"The outcome of contact {found[0]}{more} matches {name}.")
         if not missing:
             return
-        told = missing_in_words(missing, self.hook.instance_id, total)
+        message = missing_in_words(missing, self.hook.instance_id, total)
         # A contact of the results did exist. If none of them does, this is another instance.
         if self.results is None or len(missing) == total:
-            raise AirflowFailException(told)
-        self.log.warning("%s", told)
+            raise AirflowFailException(message)
+        self.log.warning("%s", message)
 
 
 def _check_attributes(attributes: object) -> None:
     names = isinstance(attributes, Collection) and all(isinstance(name, str) for name in attributes)
     if not names or (isinstance(attributes, str) and attributes != ALL_ATTRIBUTES):
-        raise ValueError(f"attributes is a list of names, or {ALL_ATTRIBUTES!r}.")
+        raise ValueError(f"attributes must be a list of names, or {ALL_ATTRIBUTES!r}.")
 
 
 def _check_results(contact_id: object, results: object) -> None:
     if (contact_id is None) == (results is None):
-        raise ValueError("give contact_id or results: either says what to wait for.")
+        raise ValueError("give contact_id or results, and not both.")
     if results is not None:
         results_of(results)
 
 
 def _check_recorded(attributes: Sequence[str], **conditions: Condition | None) -> None:
-    """Where outcomes are on record, a condition sees the attributes that are recorded."""
+    """Check that the conditions use only attributes that are recorded, since outcomes are read from the record."""
     for name, condition in conditions.items():
         wanted = condition.get("attributes", {}) if isinstance(condition, Mapping) else {}
         if attributes != ALL_ATTRIBUTES and (missing := sorted(set(wanted) - set(attributes))):

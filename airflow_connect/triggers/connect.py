@@ -1,7 +1,7 @@
 """
 One trigger that waits for any number of contacts.
 
-What it is told and what it tells holds identifiers only: Airflow logs the events of triggers and keeps them in its
+Its arguments and its event hold identifiers only: Airflow logs the events of triggers and keeps them in its
 database, and what a contact holds is a customer's.
 
 Airflow imports a trigger in the event loop, where every other trigger waits for it: the hook, which brings boto3, is
@@ -97,7 +97,7 @@ class ContactTrigger(BaseTrigger):
     :param wait_for: how many have to end: ``"all"``, ``"any"``, a number of contacts, or a share of them (``"80%"``)
     :param stop_on_kill: whether to stop what is open when somebody fails, clears or marks the deferred task
     :param instance_id: the ID or ARN of the instance; default: the connection's
-    :param max_retry_time: seconds for which a call is repeated after its first failure, throttling included; when
+    :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when
         nothing was accepted for that long, the poll ends. 0 for a single attempt (default: 300)
     :param aws_conn_id: the connection
     :param region_name: the AWS region; default: the connection's
@@ -144,7 +144,7 @@ class ContactTrigger(BaseTrigger):
         self._is_over = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class's path, and the arguments that make this trigger again."""
+        """Return the class's path, and the arguments to create this trigger again."""
         arguments = {
             "contact_ids": self.contact_ids,
             "results": self.results,
@@ -164,7 +164,7 @@ class ContactTrigger(BaseTrigger):
         return "airflow_connect.triggers.connect.ContactTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look again and again, and fire once."""
+        """Poll until the wait is over, and fire once."""
         try:
             event = await self._until_over()
         except BaseException as error:
@@ -178,15 +178,16 @@ class ContactTrigger(BaseTrigger):
         try:
             wait = await self._started()
             await wait.poll_until_over()
-            return self._told("success" if wait.is_met else "timeout", wait)
+            return self._event("success" if wait.is_met else "timeout", wait)
         except ConnectError as error:
             return _event({"status": "error", "message": str(error)})
 
-    def _told(self, status: str, wait: Wait) -> TriggerEvent:
+    def _event(self, status: str, wait: Wait) -> TriggerEvent:
         awaited = wait.awaited
         transferred_to = awaited.transferred_to if self.results is None else {}
-        told = {"summary": awaited.summary(), "ended": awaited.tell(), "transferred_to": dict(transferred_to)}
-        return _event({"status": status, **told})
+        ended = awaited.unrecorded()
+        content = {"summary": awaited.summary(), "ended": ended, "transferred_to": dict(transferred_to)}
+        return _event({"status": status, **content})
 
     async def _started(self) -> Wait:
         if self._wait is None:
@@ -218,7 +219,7 @@ class ContactTrigger(BaseTrigger):
         key = json.dumps(parameters, sort_keys=True, default=str)
         shared = _shared.get(key)
         if shared is None:
-            # The first of many triggers makes the client, the others wait for it.
+            # The first of many triggers creates the client, the others wait for it.
             shared = _shared[key] = _Shared(asyncio.create_task(self._new_reads(parameters)))
         self._keeps_shared = shared
         try:
@@ -241,8 +242,8 @@ class ContactTrigger(BaseTrigger):
         """
         Stop what is open, if that is wanted: somebody failed, cleared or marked the deferred task.
 
-        Airflow calls this since 3.3, and waits ``[triggerer] on_kill_timeout`` seconds (30 by default) for it. The
-        stopping goes on after that, as long as the triggerer runs.
+        Airflow calls this since 3.3, and waits ``[triggerer] on_kill_timeout`` seconds (30 by default) for it. It
+        continues to stop contacts after that, as long as the triggerer runs.
         """
         if not self.stop_on_kill or self._is_over:
             return

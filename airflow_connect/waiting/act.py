@@ -85,15 +85,15 @@ async def act_on_each(
     """
     Call an operation once for each contact, as fast as the quota allows, and yield what each call came to.
 
-    Whoever stops early closes the iterator (``contextlib.aclosing``). Every 5 seconds the log says how far it is.
+    To stop early, close the iterator (``contextlib.aclosing``). Every 5 seconds the log says how far it is.
 
     :param contact_ids: the contacts
     :param operation: the API operation
     :param params: returns the parameters of the call for a contact
-    :param reads: reads contacts; its reader makes the calls, which are repeated for as long as its reads are
+    :param reads: reads contacts; its reader sends the calls, which are retried for as long as its reads are
     :param clock: the time
-    :param says_ended: error codes which say that the contact has ended. If it was transferred, the call is made for its
-        successor.
+    :param says_ended: error codes which say that the contact has ended. If it was transferred, the operation is called
+        for its successor.
     :param needs_open: whether the operation fails for a contact that has ended, without an error code of its own
     :param peers: the tasks that share the quota of the operation
     :raises ConnectError: if no call could succeed, or none was accepted for ``max_retry_time``
@@ -105,7 +105,7 @@ async def act_on_each(
     calls = Paced(call, clock=clock, max_retry_time=reads.max_retry_time)
     left = deque(contact_ids)
     fates: Counter[Fate] = Counter()
-    telling = asyncio.create_task(_tell_progress(operation, len(left), calls, fates, clock))
+    progress = asyncio.create_task(_log_progress(operation, len(left), calls, fates, clock))
     try:
         acts = _act(left, calls, reads, says_ended=says_ended, needs_open=needs_open)
         shared = peers.share(calls.pace) if peers is not None else contextlib.nullcontext()
@@ -115,7 +115,7 @@ async def act_on_each(
                     fates[acted.fate] += 1
                     yield acted
     finally:
-        telling.cancel()
+        progress.cancel()
 
 
 async def _act(
@@ -148,7 +148,7 @@ async def _act(
         for contact_id, error in ended.items():
             successor = successors.get(contact_id)
             if isinstance(successor, ConnectError):
-                # What goes on may be open, and there may be no such contact.
+                # The successor may be open, and the contact may not exist.
                 yield Acted(contact_id, Fate.FAILED, error=successor)
             elif successor is None or successor in known:
                 yield Acted(contact_id, Fate.ALREADY_ENDED, error=error)
@@ -157,7 +157,7 @@ async def _act(
                 left.append(successor)
 
 
-async def _tell_progress(
+async def _log_progress(
     operation: str, total: int, calls: Paced[str, dict[str, Any]], fates: Mapping[Fate, int], clock: Clock
 ) -> None:
     done = ended = throttled = 0
@@ -198,7 +198,7 @@ async def stop_contacts(contact_ids: Iterable[str], reads: Reads, *, clock: Cloc
     One that has ended already is not an error.
 
     :param contact_ids: the contacts
-    :param reads: reads contacts; its reader makes the calls, which are repeated for as long as its reads are
+    :param reads: reads contacts; its reader sends the calls, which are retried for as long as its reads are
     :param clock: the time
     :raises ConnectError: if no contact can be stopped, or no call was accepted for ``max_retry_time``
     """

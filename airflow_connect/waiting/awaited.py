@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 
-#: Rows of unknown fate that a result, and the log, name at most.
+#: Rows with an unknown result that a summary, and the log, name at most.
 MOST_NAMED: Final = 100
 MOST_IN_LOG: Final = 10
 #: Amazon's are UUIDs; what else it may be is not documented.
@@ -60,7 +60,7 @@ class Awaited(Protocol):
 
     @property
     def created_since(self) -> float | None:
-        """When the first of those was made that are not in ``describe_first`` (seconds since 1970)."""
+        """When the first of those was created that are not in ``describe_first`` (seconds since 1970)."""
 
     @property
     def describe_first(self) -> Collection[str] | None:
@@ -72,7 +72,7 @@ class Awaited(Protocol):
 
     @property
     def unknown(self) -> Sequence[int]:
-        """The numbers of the rows of unknown fate: each may have a contact that nobody waits for."""
+        """The numbers of the rows with an unknown result: each may have a contact that the wait misses."""
 
     def open(self) -> Iterable[str]:
         """Return those that have not ended."""
@@ -92,7 +92,7 @@ class Awaited(Protocol):
     def summary(self) -> dict[str, int]:
         """Return how many contacts there are, how many ended in each state, and how many are open."""
 
-    def tell(self) -> list[dict[str, Any]]:
+    def unrecorded(self) -> list[dict[str, Any]]:
         """Return the outcomes that are known nowhere else, without attributes."""
 
 
@@ -145,7 +145,7 @@ class InMemory:
         self.transferred_to[contact_id] = transferred_to
 
     def flush(self) -> None:
-        """Do nothing: what is in memory is as safe as it gets."""
+        """Do nothing: outcomes in memory cannot be kept better."""
 
     def close(self) -> None:
         """Do nothing."""
@@ -154,7 +154,7 @@ class InMemory:
         """Return how many contacts there are, how many ended in each state, and how many are open."""
         return count_states(self.total, self.counts)
 
-    def tell(self) -> list[dict[str, Any]]:
+    def unrecorded(self) -> list[dict[str, Any]]:
         """Return the outcomes, without attributes."""
         return [outcome.as_dict() for outcome in self.ended()]
 
@@ -163,10 +163,10 @@ class InResults:
     """
     The contacts of a run, any number of them, whose outcomes are kept with its results.
 
-    Every outcome is on record once it is found, so that whoever takes the wait up again (a triggerer that was killed, a
-    retry) reads no contact again that has ended, unless attributes are wanted of it that nobody asked for before. Two
-    who wait for the same run record some outcomes twice; readers take the one that tells more, or the first. Blocks:
-    files are read and written.
+    Every outcome is on record once it is found. So a wait that is resumed (a triggerer that was killed, a retry) does
+    not read contacts again that have ended, unless it wants attributes that were not recorded. Two waits for the same
+    run record some outcomes twice; readers take the one with more attributes, or the first. Blocks: files are read and
+    written.
 
     :param path: the folder of the run's results
     :param conn_id: the Airflow connection to the object store
@@ -185,7 +185,7 @@ class InResults:
         self.total = 0
         self._open: list[str] = []
         self.transferred_to: dict[str, str] = {}
-        #: Contacts that an earlier run made, and those that have ended and are read again.
+        #: Contacts that an earlier run created, and those that have ended and are read again.
         self.describe_first: set[str] = set()
         self._header, found, self.unknown, _ = created_contacts(path, conn_id=conn_id)
         self.created_since = datetime.fromisoformat(self._header["started"]).timestamp()
@@ -201,7 +201,7 @@ class InResults:
                 self.describe_first.add(contact_id)
 
     def _wants_more(self, asked: Sequence[str]) -> bool:
-        """Return whether attributes are wanted that were not asked for; if so, those that were are wanted as well."""
+        """Return whether attributes are wanted that are not recorded; if so, those that are recorded are wanted too."""
         if asked == ALL_ATTRIBUTES or (self._attributes != ALL_ATTRIBUTES and set(self._attributes) <= set(asked)):
             return False
         if self._attributes != ALL_ATTRIBUTES:
@@ -225,7 +225,7 @@ class InResults:
 
     def transferred(self, contact_id: str, transferred_to: str) -> None:
         """
-        Record what a contact was transferred to, so that others need not ask for it.
+        Record what a contact was transferred to, so that other waits need not read it.
 
         :raises RecordError: if it cannot be recorded
         """
@@ -253,7 +253,7 @@ class InResults:
         """Return how many contacts there are, how many ended in each state, and how many are open."""
         return count_states(self.total, self.counts)
 
-    def tell(self) -> list[dict[str, Any]]:
+    def unrecorded(self) -> list[dict[str, Any]]:
         """Return nothing: the outcomes are with the results."""
         return []
 
@@ -270,14 +270,14 @@ def recorder_of(path: str, conn_id: str | None, header: Mapping[str, Any]) -> Le
     from airflow_connect.record.ledger import Ledger
     from airflow_connect.record.storage import folder_of
 
-    # What the reader takes for the run's must be the run's; attempts count from 1.
+    # A sensor's files count as the run's; attempts have numbers from 1.
     whose = {name: header.get(name) for name in ("dag_id", "run_id", "task_id", "map_index")}
     return Ledger(folder_of(path, conn_id), header={**whose, "try_number": 0})
 
 
 def list_contacts(folder: Any, contact_ids: Iterable[str], *, header: Mapping[str, Any]) -> None:
     """
-    Record contacts that were made elsewhere as the rows of a run, so that their outcomes can be kept there.
+    Record contacts that were created elsewhere as the rows of a run, so that their outcomes can be recorded there.
 
     A second time it changes nothing, and completes what was killed in the middle.
 
@@ -300,7 +300,7 @@ def list_contacts(folder: Any, contact_ids: Iterable[str], *, header: Mapping[st
 
 def is_list(header: Mapping[str, Any]) -> bool:
     """
-    Return whether results are a list of contacts that somebody named, rather than what a task created or found.
+    Return whether results are a list of contacts that an author named, and not what a task created or found.
 
     :param header: of the first segment
     """
@@ -317,7 +317,7 @@ def contact_ids_of(given: object, instance_id: Callable[[], str]) -> list[str]:
 
     :param given: a contact's ID or ARN, or an iterable of them, such as the output of a mapped task
     :param instance_id: returns the ID of the instance that is called; asked for an ARN alone
-    :raises TypeError: if it is neither, and ValueError if something in it is no ID
+    :raises TypeError: if it is neither, and ValueError if something in it is not an ID
     """
     if isinstance(given, _TEXTS):
         given = [given]
@@ -352,7 +352,7 @@ def results_of(given: object) -> tuple[str, str | None]:
 
 def name_unknown(rows: Sequence[int]) -> dict[str, Any]:
     """
-    Return what a result tells of rows of unknown fate: how many there are, and the numbers of the first 100.
+    Return how many rows have an unknown result, and the numbers of the first 100.
 
     :param rows: their numbers
     """
@@ -361,7 +361,7 @@ def name_unknown(rows: Sequence[int]) -> dict[str, Any]:
 
 def unknown_in_words(rows: Sequence[int]) -> str:
     """
-    Return a sentence for the log about rows of unknown fate.
+    Return a sentence for the log about rows with an unknown result.
 
     :param rows: their numbers, at least one
     """
@@ -377,7 +377,7 @@ def count_states(total: int, counts: Mapping[str, int]) -> dict[str, int]:
     """
     Return how many contacts there are, how many ended in each state, and how many are open.
 
-    The states of calls are among them where a contact ended so.
+    The states of calls are among them if a contact ended so.
     """
     ended = {str(state): counts.get(state, 0) for state in OutcomeState if counts.get(state) or not state.is_of_calls}
     return {"contacts": total, **ended, "open": total - sum(ended.values())}

@@ -55,7 +55,7 @@ class Wait:
     :param interval: seconds between two polls
     :param deadline: when the wait is over anyway (seconds since 1970), ``None`` for never
     :param wait_for: see :func:`~airflow_connect.waiting.watch.contacts_needed`
-    :param polled_before: whether somebody else has polled for the same contacts before, and remembers nothing
+    :param polled_before: whether another process has polled for the same contacts before, and kept nothing
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Wait:
         self._reads = reads
         self._clock = clock
         self._interval = interval
-        # By the clock that never goes back: a machine's clock that is set back prolongs no wait.
+        # By the clock that never goes back: a machine's clock that is set back does not prolong a wait.
         self._end = math.inf if deadline is None else clock.now() + deadline - clock.epoch()
 
     @property
@@ -140,7 +140,7 @@ class Wait:
 
     async def read_attributes(self) -> None:
         """
-        Read again what the outcomes that were told by others have not: attributes.
+        Read the attributes of outcomes that come from a trigger's event.
 
         :raises ConnectError: if they cannot be read
         """

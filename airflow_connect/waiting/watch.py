@@ -57,7 +57,7 @@ EACH_EVERY: Final = 86_400.0
 PAGE: Final = 100
 #: Seconds that one search may span, as Amazon has it: 8 weeks.
 SEARCH_SPAN: Final = 8 * 7 * 86_400.0
-#: Polls that have to agree before it is believed that there is no such contact, or nothing that it went on as.
+#: Polls that have to agree before a contact counts as missing, or as one that was transferred to nothing.
 POLLS_TO_BELIEVE: Final = 2
 
 _TRANSFERS: Final = frozenset({"TRANSFER", "QUEUE_TRANSFER"})
@@ -71,7 +71,7 @@ def contacts_needed(wait_for: str | int, total: int) -> int:
     """
     Return how many contacts have to end.
 
-    :param wait_for: ``"all"``, ``"any"``, a number of contacts from 1 (``3`` or ``"3"``; all, where there are fewer),
+    :param wait_for: ``"all"``, ``"any"``, a number of contacts from 1 (``3`` or ``"3"``; all, if there are fewer),
         or a share of them above 0% and up to 100% (``"80%"``), rounded up to whole contacts
     :param total: how many there are
     :raises ValueError: if it is something else
@@ -95,7 +95,7 @@ def contacts_needed(wait_for: str | int, total: int) -> int:
 
 
 class Reader(Protocol):
-    """What reads contacts, and calls once where ``max_retry_time`` is 0: :class:`ConnectHook`."""
+    """What reads contacts, and calls once if ``max_retry_time`` is 0: :class:`ConnectHook`."""
 
     @property
     def instance_id(self) -> str:
@@ -113,11 +113,11 @@ class Reader(Protocol):
 
 class Reads:
     """
-    The paced reads. All who read the same instance in one event loop may share them.
+    The paced reads. All waits for the same instance in one event loop may share them.
 
     :param reader: reads
     :param clock: the time
-    :param max_retry_time: seconds for which a read is repeated after its first failure, throttling included
+    :param max_retry_time: seconds for which a read is retried after its first failure, throttling included
     """
 
     def __init__(self, reader: Reader, *, clock: Clock, max_retry_time: float = MAX_RETRY_TIME) -> None:
@@ -148,11 +148,11 @@ class Reads:
 
     async def successor(self, contact_id: str) -> str | None:
         """
-        Return what a contact was transferred to. A contact that was linked to it by the API goes its own way.
+        Return what a contact was transferred to. A contact that the API linked to it is not its successor.
 
         :param contact_id: the contact
-        :return: ``None`` if there is nothing, and where the role may not list them
-        :raises ConnectError: if there is no answer
+        :return: ``None`` if it was not transferred, and if the role may not list associated contacts
+        :raises ConnectError: if Amazon Connect does not answer
         """
         if not self.may_follow:
             return None
@@ -178,7 +178,8 @@ class Reads:
         Return what contacts that have ended were transferred to, of those that were, or why that is not known.
 
         :param contact_ids: the contacts
-        :raises SetupError: if contacts cannot be read at all; where the role may not, none was transferred
+        :raises SetupError: if contacts cannot be read at all; if the role may not read them, they count as not
+            transferred
         """
         found: dict[str, str | ConnectError] = {}
         left = dict.fromkeys(contact_ids)
@@ -216,11 +217,11 @@ class Watch:
     :param reads: what reads them
     :param clock: the time
     :param interval: seconds between two searches in a poll that takes long
-    :param created_since: when the first of the contacts was made (seconds since 1970), as far as they are not in
+    :param created_since: when the first of the contacts was created (seconds since 1970), as far as they are not in
         ``describe_first``; ``None`` if it is not known
     :param describe_first: contacts that the first poll describes, since they may have ended before ``created_since``,
-        or may not be there at all; ``None`` for all of them
-    :param polled_before: whether somebody else has polled for the same contacts before, and remembers nothing
+        or may not exist; ``None`` for all of them
+    :param polled_before: whether another process has polled for the same contacts before, and kept nothing
     :param transferred_to: what contacts were transferred to, as far as is known
     :param on_transfer: called with a contact and what it was found to be transferred to
     """
@@ -239,7 +240,7 @@ class Watch:
         on_transfer: Callable[[str, str], None] = lambda _, __: None,
     ) -> None:
         transferred_to = transferred_to or {}
-        # The contact to read, which is another one after a transfer, and those that were asked for.
+        # The contact to read, which is another one after a transfer, and those that the caller named.
         self._open: dict[str, list[str]] = {}
         for contact_id in contact_ids:
             self._open.setdefault(transferred_to.get(contact_id, contact_id), []).append(contact_id)
@@ -265,7 +266,7 @@ class Watch:
         self._doubts: dict[str, int] = {}
         #: The last read of this poll that failed for a reason that may pass.
         self._failure: ConnectError | None = None
-        #: What contacts went on as, as far as this poll has found out.
+        #: What contacts were transferred to, as far as this poll has found out.
         self._followed: set[str] = set()
         self._first: Collection[str] = self._open
         if created_since is not None and describe_first is not None:
@@ -273,28 +274,28 @@ class Watch:
 
     @property
     def open(self) -> list[str]:
-        """The contacts that have not ended as far as is known, by the IDs that were asked for."""
+        """The contacts that have not ended as far as is known, by the IDs that the caller named."""
         return [awaited for those in self._open.values() for awaited in those]
 
     @property
     def open_now(self) -> list[str]:
-        """The same, by the IDs under which they go on now."""
+        """The same, by the IDs that they have now."""
         return list(self._open)
 
     @property
     def not_described(self) -> list[str]:
-        """The open contacts that were not described since the last poll began, by the IDs they go on under now."""
+        """The open contacts that were not described since the last poll began, by the IDs that they have now."""
         return [contact_id for contact_id in self._open if contact_id not in self._described]
 
     def distrust(self) -> None:
-        """Take what was described for out of date: the contacts were just stopped, for one."""
+        """Forget what was described: it is out of date, since the contacts were just stopped."""
         self._described.clear()
 
     async def poll(self, *, rest: bool = False) -> AsyncGenerator[Outcome, None]:
         """
         Poll once, and return the outcomes of those that have ended since, each as soon as it is known.
 
-        A call that stays without an answer is made again at the next poll.
+        A call that stays without an answer is sent again at the next poll.
 
         :param rest: describe each open contact that was not described since the last poll began, and search nothing
         :raises SetupError: if contacts cannot be read at all
@@ -413,7 +414,7 @@ class Watch:
     # --- what a contact says -------------------------------------------------------------------------------
 
     async def _judge(self, answer: Answered[str, dict[str, Any]]) -> list[Outcome]:
-        """Return the outcomes that an answer brings: one, or more where contacts that were asked for are one now."""
+        """Return the outcomes in an answer: one, or more if several contacts that the caller named are one now."""
         contact_id = answer.item
         if contact_id not in self._open:
             return []
@@ -445,7 +446,7 @@ class Watch:
             self._open.setdefault(successor, []).extend(moved)
             for awaited in moved:
                 self._on_transfer(awaited, successor)
-            # What it went on as is read at once, and what seems to have gone on as itself at the next poll.
+            # Its successor is read at once, or at the next poll if it seems to be its own successor.
             if successor not in self._followed:
                 self._followed.add(successor)
                 self._enqueue([successor])
@@ -461,14 +462,14 @@ class Watch:
             raise error
         if error.code == "ResourceNotFoundException":
             await self._check_instance()
-            # A contact that was made a moment ago is no reason to give up.
+            # A contact that was created a moment ago may be unknown for now.
             if not self._believe(contact_id):
                 return None
         log.warning("Contact %s cannot be read: %s", contact_id, error)
         return unknown_contact(contact_id)
 
     async def _check_instance(self) -> None:
-        """Where the instance is not there, no contact is, and each of them would count as failed."""
+        """Check that the instance exists: otherwise each contact would count as failed."""
         if self._is_instance_there:
             return
         try:

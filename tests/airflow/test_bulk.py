@@ -683,7 +683,7 @@ def test_local_results_are_pointed_out(
     assert states(run) == {"bulk": "success"}
     assert Path(xcom(run, "bulk")["results"]).is_dir()
     text = logged()
-    assert "another worker does not see" in text
+    assert "other workers do not see" in text
     assert "creates a second contact for each client token that Amazon Connect has forgotten" in text
 
 
@@ -724,7 +724,7 @@ def test_retry_that_does_not_see_the_record_of_the_attempt_before_says_so(
     text = logged()
     for words in [
         *told,
-        "finds none in",
+        "does not find any in",
         "a contact whose token Amazon Connect has forgotten is created a second time",
     ]:
         assert words in text
@@ -755,7 +755,7 @@ def test_results_on_the_disk_of_one_of_several_workers_are_told(
     with new_dag("on_a_disk") as dag:
         bulk.BulkCreateContactsOperator(task_id="bulk", rows=orders(2), contact=CONTACT, results_path=str(tmp_path))
     assert run_dag(dag).state == "success"
-    told = re.findall(r"Results are recorded on this worker's disk \(.*\), which another worker does not see", logged())
+    told = re.findall(r"Results are recorded on this worker's disk \(.*\), which other workers do not see", logged())
     assert len(set(told)) == (not shares)
 
 

@@ -134,7 +134,7 @@ def test_row_with_a_key_may_change_and_go(
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"contact": CONTACT | {"description": "other"}}, "made a contact from other content"),
+        ({"contact": CONTACT | {"description": "other"}}, "created a contact with other content"),
         (
             {"operation": "start_task", "contact": {"name": "Order", "contact_flow_id": TASKS_FLOW.id}},
             "made a contact of this idempotency_key with CreateContact in us-east-1; StartTaskContact was not called",

@@ -236,7 +236,7 @@ def test_the_runs_that_somebody_may_read(
 
 def counts(**given: int) -> dict[str, int]:
     """Return the counts of rows by state."""
-    names = ("rows", "created", "already_made", "failed", "unknown", "invalid", "skipped", "not_sent")
+    names = ("rows", "created", "already_created", "failed", "unknown", "invalid", "skipped", "not_sent")
     return {name: given.get(name, 0) for name in names}
 
 

@@ -341,7 +341,7 @@ def test_branch_says_that_the_attribute_is_missing(run_dag: Any, make: Any, logg
             task_id="branch", contact_id=contact_id, attribute="decision", branches={"yes": "ship"}, default="ask_again"
         ) >> [PythonOperator(task_id=name, python_callable=print) for name in ("ship", "ask_again")]
     assert states(run_dag(dag))["ask_again"] == "success"
-    assert f"Contact {contact_id} has no attribute 'decision': the default is taken." in logged()
+    assert f"Contact {contact_id} does not have the attribute 'decision': the default is taken." in logged()
 
 
 def test_branches_that_differ_in_case_alone(run_one: Any, make: Any, logged: Any) -> None:

@@ -249,7 +249,7 @@ def test_decorated_function_returns_the_arguments(
     assert (contact["name"], contact["description"]) == ("From the function", "kept")
     assert contact["client_token"] == token_for_key("us-east-1", emulator.instance_id, "CreateContact", "k")
     log = logged()
-    assert "naem: no such parameter" in log
+    assert "naem: unknown parameter" in log
     assert "must return a dict" in log
     # Airflow 3.0 itself logs at DEBUG what its page of rendered fields shows.
     assert not [line for line in log.splitlines() if MARKED in line and "SetRenderedFields" not in line]
@@ -274,7 +274,7 @@ def test_failure_logs_nothing_of_a_row(
     assert states(run_dag(dag)) == {"create": "failed"}
     log = logged()
     assert "InternalServiceException" in log
-    assert "the same client token makes no second contact" in " ".join(log.split())
+    assert "the same client token does not create a second contact" in " ".join(log.split())
     assert MARKED not in log
 
 

@@ -64,4 +64,4 @@ def test_command_of_the_page_finds_a_stored_connection(airflow_db: None, emulato
     assert (reached, emulator.instance_id in message) == (True, True)
     reached, message = tested("aws_missing")
     assert not reached
-    assert "here is no connection 'aws_missing' that this process can see" in message
+    assert "his process does not find the connection 'aws_missing'" in message

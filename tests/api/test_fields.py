@@ -242,7 +242,7 @@ def test_addresses_written_short(given: str, sent: dict[str, str]) -> None:
 def test_a_name_that_shows_nothing(name: str) -> None:
     """Whatever Unicode has for a blank."""
     _, [fault] = CreateContact.check({"instance_id": "i", "channel": "TASK", "name": name})
-    assert fault.rule == "must not be blank; leave it out where there is no name"
+    assert fault.rule == "must not be blank; leave it out if the contact does not have a name"
 
 
 def test_a_number_that_is_not_finite_is_described() -> None:

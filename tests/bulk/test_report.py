@@ -386,7 +386,7 @@ def test_retry_that_ends_before_rows_counts_them_as_not_sent(tmp_path: Path) -> 
     begin(wrong, tmp_path, "second", 1, find)
     folder = run_folder(tmp_path, **WHOSE | {"run_id": "second"})
     states = {row["row"]: row["state"] for row in read_results(folder)}
-    assert states == {1: "already_made", 2: "already_made", 3: "invalid"}
+    assert states == {1: "already_created", 2: "already_created", 3: "invalid"}
     shutil.rmtree(run_folder(tmp_path, **WHOSE | {"run_id": "first"}))
     counts = begin(right, tmp_path, "second", 2, nothing)
     assert counts == {"not_sent": 3}

@@ -277,7 +277,7 @@ def test_other_content_of_another_task_is_not_taken_for_done(sending: Sending, e
     [failed] = [result for result in read_results(sending.folder) if result["state"] == "failed"]
     assert failed["error"] == "IdempotencyError"
     assert failed["contact_id"] is None
-    words = "Task 't' of Dag 'd' in run 'r' made a contact from other content; CreateContact was not called."
+    words = "Task 't' of Dag 'd' in run 'r' created a contact with other content; CreateContact was not called."
     assert failed["message"].startswith(words)
     assert "give another idempotency_key" in failed["message"]
     assert len(emulator.contacts()) == 2
@@ -294,14 +294,14 @@ def test_what_an_earlier_attempt_found_is_adopted(sending: Sending, emulator: Em
 
 
 def test_unknown_fate_of_another_task_is_named(sending: Sending, emulator: Emulator) -> None:
-    """Where another task may have made a contact from other content, nothing is sent, and the row says whose it is."""
+    """Where another task may have created a contact with other content, nothing is sent, and the row says which."""
     emulator.set_faults("cut_after=1")
     sending([planned(1)], max_retry_time=0.2)
     emulator.set_faults("")
     sending.become(run_id="s")
     assert sending([planned(1, key="key 1", description="changed")]).calls == 0
     [result] = list(read_results(sending.folder))[1:]
-    assert result["message"].startswith("Task 't' of Dag 'd' in run 'r' may have made a contact from other content")
+    assert result["message"].startswith("Task 't' of Dag 'd' in run 'r' may have created a contact with other content")
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def test_columns_need_names(write: Callable[..., str]) -> None:
     path = write("a.csv", f"order,name,order\n1,{SECRET},2\n")
     assert input_error(FileRows(path)) == (f"Columns 1 and 3 of {path} have the same name. Name each differently.")
     path = write("b.csv", f"order,name,\n1,{SECRET},\n")
-    assert input_error(FileRows(path)).startswith(f"Column 3 of {path} has no name.")
+    assert input_error(FileRows(path)).startswith(f"Column 3 of {path} does not have a name.")
 
 
 @pytest.mark.parametrize("padding", [0, 300_000])
@@ -310,13 +310,16 @@ def test_the_header_has_what_templates_name(write: Callable[..., str]) -> None:
     for content in ("id,nmae,city\n", f"id,nmae,city\n1,{SECRET},Bonn\n", f"id,nmae,city\n{SECRET}\n"):
         path = write("a.csv", content)
         assert missing_columns(FileRows(path), "name", "id", "city") == (
-            f"{path} has no column 'name', which the template names without a default. Its columns are 'id', 'nmae',"
-            " 'city'. Correct the input or the template; for a column that may be missing, write a default there."
+            f"{path} does not have the column 'name', which the template names without a default. Its columns are"
+            " 'id', 'nmae', 'city'. Correct the input or the template; for a column that may be missing, write a"
+            " default there."
         )
     assert list(FileRows(path).read_requiring(["id"])) == list(FileRows(path).read())
     write("in/a.csv", "id\n1\n")
     write("in/b.csv", f"nr\n{SECRET}\n")
-    assert "in/b.csv has no column 'id'" in missing_columns(FileRows(str(Path(path).parent / "in" / "*.csv")), "id")
+    assert "in/b.csv does not have the column 'id'" in missing_columns(
+        FileRows(str(Path(path).parent / "in" / "*.csv")), "id"
+    )
     for empty in ("", "\ufeff", "\n\n", ",,\n"):
         assert list(FileRows(write("empty.csv", empty)).read_requiring(["id"])) == []
 
@@ -324,7 +327,7 @@ def test_the_header_has_what_templates_name(write: Callable[..., str]) -> None:
 def test_another_case_is_pointed_out(write: Callable[..., str]) -> None:
     """Snowflake and Oracle have capital letters, and a template has small ones."""
     text = missing_columns(FileRows(write("a.csv", "ID,NAME\n")), "name", "id")
-    assert "no columns 'id', 'name', which" in text
+    assert "does not have the columns 'id', 'name', which" in text
     assert "It has 'ID' for 'id', 'NAME' for 'name': capital and small letters and blanks count, so write" in text
     assert "write {{ row.ID }}." in text
     text = missing_columns(FileRows(write("a.csv", "id, Name \n")), "name")
@@ -346,7 +349,7 @@ def test_another_case_is_pointed_out(write: Callable[..., str]) -> None:
 def test_data_without_a_header_is_not_shown(write: Callable[..., str], content: str) -> None:
     """What stands in the place of a header may be a customer's name."""
     text = missing_columns(FileRows(write("a.csv", content)), "name", "email", "example")
-    assert "has no columns 'email', 'example', 'name'" in text
+    assert "does not have the columns 'email', 'example', 'name'" in text
     assert "example.com" not in text.replace("'example'", "")
     assert "not shown here, since that may be data" in text or "give delimiter=';'" in text
 
@@ -377,7 +380,7 @@ def test_parquet_and_queries_have_what_templates_name(tmp_path: Path, monkeypatc
     assert list(FileRows(path).read_requiring(["NAME"])) == []
     monkeypatch.setenv("AIRFLOW_CONN_ORDERS", json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "orders.db")}))
     rows = SqlRows("orders", "SELECT 1 AS id, 'x' AS \"NAME\" WHERE 0")
-    assert "The result of SQL on conn_id orders has no column 'name'" in missing_columns(rows, "name", "id")
+    assert "The result of SQL on conn_id orders does not have the column 'name'" in missing_columns(rows, "name", "id")
     assert list(rows.read_requiring(["NAME"])) == []
 
 
@@ -406,10 +409,10 @@ def test_json_lines(write: Callable[..., str]) -> None:
         ('{"a": "Zaphod"} {"a": 1}', "is not JSON: Extra data (column 17)"),
         ("Zaphod", "is not JSON: Expecting value (column 1)"),
         ("{'a': 'Zaphod'}", "is not JSON: Expecting property name enclosed in double quotes (column 2)"),
-        ('"Zaphod"', "is of type str, and no JSON object"),
-        ("42", "is of type int, and no JSON object"),
-        ('["Zaphod"]', "is of type list, and no JSON object"),
-        ("null", "is None, and no JSON object"),
+        ('"Zaphod"', "is of type str, and not a JSON object"),
+        ("42", "is of type int, and not a JSON object"),
+        ('["Zaphod"]', "is of type list, and not a JSON object"),
+        ("null", "is None, and not a JSON object"),
         ('{"a": NaN}', "has NaN, which JSON does not know"),
         ('{"a": [-Infinity]}', "has -Infinity, which JSON does not know"),
         ('{"a": 1, "a": 2}', "has a name twice in an object"),
@@ -533,7 +536,8 @@ def test_name_with_the_characters_of_a_pattern(write: Callable[..., str]) -> Non
 def test_no_file(tmp_path: Path, write: Callable[..., str]) -> None:
     """Without a file there is no input, which is not the same as an empty one."""
     assert (
-        input_error(FileRows(tmp_path / "a.csv")) == f"There is no {tmp_path}/a.csv on the worker that runs the task."
+        input_error(FileRows(tmp_path / "a.csv"))
+        == f"{tmp_path}/a.csv does not exist on the worker that runs the task."
     )
     assert input_error(FileRows(tmp_path / "*.csv")).startswith(f"No file matches {tmp_path}/*.csv. Check the path")
     below = write("a.csv", "a\n") + "/b.csv"
@@ -568,16 +572,16 @@ def test_path_that_is_rendered_to_nothing(path: Any, what: str) -> None:
     """A template may render to anything; only a text is a path."""
     source = FileRows("{{ var.value.path }}")
     source.path = path
-    assert input_error(source) == f"The path of FileRows is {what}; it is to be a text."
+    assert input_error(source) == f"The path of FileRows is {what}; it must be a text."
 
 
 def test_unknown_suffix(write: Callable[..., str], tmp_path: Path) -> None:
     """Which format a file has is said by suffix or option: where the DAG file is read, or, behind a pattern, later."""
     for path in ("orders", "orders.dat", "orders.json", "s3://bucket/orders/", "orders.parquet.gz", "orders.csv.bz2"):
-        with pytest.raises(ValueError, match=r"its suffix says no format\. Give format="):
+        with pytest.raises(ValueError, match=r"does not say the format\. Give format="):
             FileRows(path)
     write("_SUCCESS", "")
-    assert input_error(FileRows(tmp_path / "*")).startswith(f"{tmp_path}/_SUCCESS: its suffix says no format.")
+    assert input_error(FileRows(tmp_path / "*")).startswith(f"The suffix of {tmp_path}/_SUCCESS does not say")
 
 
 @pytest.mark.parametrize(
@@ -682,7 +686,7 @@ def test_access_to_s3_denied(bucket: str, put: Callable[[str, bytes], None], mon
     try:
         for path in (f"s3://{bucket}/a.csv", f"s3://{bucket}/*.csv"):
             assert input_error(FileRows(path, conn_id="aws_denied")) == (
-                f"Access to {path} is denied. Allow the connection aws_denied to read it, and to list it where the"
+                f"Access to {path} is denied. Allow the connection aws_denied to read it, and to list it if the"
                 " path is a pattern."
             )
     finally:

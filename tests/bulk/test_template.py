@@ -369,7 +369,7 @@ def test_a_column_may_have_any_name(name: str) -> None:
 def test_a_row_has_no_methods(name: str, place: str) -> None:
     """A template never meets a dict's method where the column is missing: the customer would read its address."""
     [fault] = faults_of(lambda: render(f"{{{{ {place}.{name} }}}}", {"a": {"x": 1}, "b": [{"x": 1}]}))
-    assert fault.given.startswith(f"the row has no '{name}' among its ")
+    assert fault.given.startswith(f"the row does not have '{name}' among its ")
 
 
 def test_dicts_of_the_context_keep_their_methods() -> None:
@@ -409,7 +409,7 @@ def test_templates_are_sandboxed(attack: str) -> None:
 def test_a_runaway_template_ends() -> None:
     """A range that data makes huge is that row's fault, and takes neither time nor memory."""
     assert faults_of(lambda: render("{% for i in range(row.n) %}x{% endfor %}", {"n": 10**9})) == [
-        Fault("name", "the template must give something for every row", "OverflowError")
+        Fault("name", "the template must render for every row", "OverflowError")
     ]
 
 
@@ -507,14 +507,14 @@ def test_a_missing_column_is_named_with_the_one_that_may_be_meant() -> None:
     assert faults_of(lambda: render("{{ row.ordr }}", {"order": SECRET, "order id": SECRET, "city": SECRET})) == [
         Fault(
             "name",
-            "the template asks for what is not there",
-            "the row has no 'ordr' among its 3 columns; there is order",
+            "the template names what does not exist",
+            "the row does not have 'ordr' among its 3 columns; it has order",
         )
     ]
     [fault] = faults_of(lambda: render("{{ row.name }}", {"Jane Doe": SECRET}))
-    assert fault.given == "the row has no 'name' among its 1 column"
+    assert fault.given == "the row does not have 'name' among its 1 column"
     [fault] = faults_of(lambda: render("{{ row[row.x] }}", {"x": "Jane Do", "Jane Doe": SECRET}))
-    assert fault.given == "the row has no something computed among its 2 columns"
+    assert fault.given == "the row does not have something computed among its 2 columns"
 
 
 def test_all_faults_of_a_row_are_found_at_once() -> None:
@@ -530,10 +530,10 @@ def test_all_faults_of_a_row_are_found_at_once() -> None:
         {},
     )
     assert [(fault.field, fault.given) for fault in faults_of(lambda: contact({"zero": 0, "there": SECRET}))] == [
-        ("name", "the row has no 'gone' among its 2 columns"),
+        ("name", "the row does not have 'gone' among its 2 columns"),
         ("attributes.a", "ZeroDivisionError"),
-        ("attributes.b", "str object has no 'gone'"),
-        ("attributes['c d']", "str object has no 'x'"),
+        ("attributes.b", "str object does not have 'gone'"),
+        ("attributes['c d']", "str object does not have 'x'"),
     ]
     assert contact({"zero": 1, "there": {"gone": 2, 9: {"x": 3}}, "gone": 4})["name"] == 4
 
@@ -575,9 +575,9 @@ def test_a_row_error_has_a_message_and_survives_pickling() -> None:
         ("a\n{% if row.x %}", "line 2"),
         ("{{ row.x | nofilter }}", "line 1"),
         ("{% extends 'a' %}{{ row.x }}", "line 1"),
-        ("{{ rwo.x }}", "there is no 'rwo'"),
-        ("{% if row.x %}{{ gone }}{% endif %}", "there is no 'gone'"),
-        ("{{ params.gone }}", "dict object has no 'gone'"),
+        ("{{ rwo.x }}", "'rwo' does not exist"),
+        ("{% if row.x %}{{ gone }}{% endif %}", "'gone' does not exist"),
+        ("{{ params.gone }}", "dict object does not have 'gone'"),
         ("{{ 1 // 0 }} {{ row.x }}", "ZeroDivisionError"),
     ],
 )
@@ -762,7 +762,7 @@ def test_a_broken_key_is_one_error() -> None:
     assert fault.field == "idempotency_key"
     [fault] = faults_of(lambda: key_of("{{ row.id }}", {})({"order": SECRET}))
     assert fault == Fault(
-        "idempotency_key", "the template asks for what is not there", "the row has no 'id' among its 1 column"
+        "idempotency_key", "the template names what does not exist", "the row does not have 'id' among its 1 column"
     )
 
 

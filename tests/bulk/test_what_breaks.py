@@ -103,7 +103,7 @@ def test_disk(
     assert process.exitcode == 0
     found = json.loads(told.read_text())
     first, second = found["ends"]
-    assert first.startswith("LedgerError: The results cannot be written to")
+    assert first.startswith("RecordError: The results cannot be written to")
     assert "If the disk is full, make room first" in first
     assert second == 0
     assert found["states"] == {"created": ROWS}

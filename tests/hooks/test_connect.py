@@ -239,7 +239,7 @@ def test_errors_are_sorted(hook: ConnectHook, aws_connection: str, emulator: Emu
     emulator.set_faults("CreateContact@1:throttle")
     with pytest.raises(RetryableError, match="ThrottlingException"):
         hook.create_contact(**TASK)
-    with pytest.raises(SetupError, match="the instance is not there"):
+    with pytest.raises(SetupError, match="the instance does not exist"):
         ConnectHook(aws_connection, instance_id="99999999-0000-0000-0000-000000000000").create_contact(**TASK)
     with pytest.raises(RequestError, match="RelatedContactId"):
         hook.create_contact(**TASK, related_contact_id="99999999-0000-0000-0000-000000000000")
@@ -410,7 +410,7 @@ def test_name_that_resolved_before_can_resolve_again(
 
 def test_connection_that_is_not_there(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test says so, and whether boto3's own configuration leads to the instance all the same."""
-    there_is_none = "here is no connection 'aws_missing' that this process can see"
+    there_is_none = "his process does not find the connection 'aws_missing'"
     reached, message = ConnectHook("aws_missing").test_connection()
     assert (reached, there_is_none in message) == (False, True)
     for name, value in (("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "x"), ("DEFAULT_REGION", "us-east-1")):

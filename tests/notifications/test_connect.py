@@ -302,7 +302,9 @@ def test_failure_is_logged_with_its_reason(amazon_connect: LocalConnect, caplog:
     amazon_connect.faults("CreateContact:error_500=1")
     ContactNotifier(max_retry_time=0, description="sekret")(of_dag())
 
-    assert "ContactNotifier could not open a contact: CreateContact failed with InternalServiceException" in caplog.text
+    assert (
+        "ContactNotifier could not create a contact: CreateContact failed with InternalServiceException" in caplog.text
+    )
     assert "sekret" not in caplog.text
 
 

@@ -16,7 +16,7 @@ from airflow_connect.record.index import Told
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 SITE = "https://airline.my.connect.aws"
-COUNTS = {"created": 5, "already_made": 0, "failed": 1, "unknown": 3, "invalid": 0, "skipped": 0, "not_sent": 1}
+COUNTS = {"created": 5, "already_created": 0, "failed": 1, "unknown": 3, "invalid": 0, "skipped": 0, "not_sent": 1}
 
 
 def task(kind: str = "bulk", **given: Any) -> Any:
@@ -138,7 +138,7 @@ def test_outcomes_are_open_once_somebody_waits() -> None:
 def test_what_later_tasks_did() -> None:
     """Tasks that worked with the same results are named with their counts, others are not."""
     made = task(xcoms={"summary": {"results": "/r/map_index=3"}})
-    counts = {"contacts": 5, "tagged": 4, "ended_before": 0, "failed": 1}
+    counts = {"contacts": 5, "tagged": 4, "already_ended": 0, "failed": 1}
     own = task(
         "change", operator="TagContactOperator", xcoms={**link(results="/r/map_index=3"), "return_value": counts}
     )
@@ -165,7 +165,7 @@ def test_a_contact_and_its_chain() -> None:
         "wait_seconds": 7.5,
         "handle_seconds": 9.0,
         "ended": "2026-11-29T11:30:00.000+00:00",
-        "went_on_as": "d",
+        "transferred_to": "d",
         "attributes": {"name": "Miller"},
     }
     done = task("wait", operator="ContactSensor", xcoms={**link(contact_id="a"), "return_value": outcome})
@@ -205,7 +205,7 @@ _JSON = strategies.recursive(
                     "contact_id",
                     "contact_ids",
                     "acted_on",
-                    "went_on_as",
+                    "transferred_to",
                     "state",
                     "outcomes",
                     "initiated",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_connect.api.errors import LedgerError, RequestError
+from airflow_connect.api.errors import RecordError, RequestError
 from airflow_connect.api.outcome import Outcome, OutcomeState
 from airflow_connect.record import index as module
 from airflow_connect.record.format import RowState
@@ -80,7 +80,7 @@ def check(index: Index, record: Path) -> None:
 
 def test_there_is_nothing_yet(index: Index, record: Path) -> None:
     """Without a record there is no index, and what is asked gets no answer."""
-    with pytest.raises(LedgerError, match="There are no results below"):
+    with pytest.raises(RecordError, match="There are no results below"):
         index.refresh()
     assert index.told() is None
     assert index.page() is None
@@ -209,7 +209,7 @@ def test_outcomes(index: Index, record: Path, tmp_path: Path) -> None:
         assert [row["row"] for row in page.rows] == rows
     page = index.page(search="c5")
     assert page is not None
-    assert [(row["outcome"], row["went_on_as"]) for row in page.rows] == [(OPEN, "c5b")]
+    assert [(row["outcome"], row["transferred_to"]) for row in page.rows] == [(OPEN, "c5b")]
     # What a contact holds is in no file of the index.
     assert not [file for file in (tmp_path / "indexes").iterdir() if b"Miller" in file.read_bytes()]
 
@@ -277,7 +277,7 @@ def test_a_damaged_record_is_told(index: Index, record: Path) -> None:
     [file] = record.glob("*.jsonl")
     with file.open("a") as lines:
         lines.write("{}\n")
-    with pytest.raises(LedgerError, match=r"line \d+, has no kind"):
+    with pytest.raises(RecordError, match=r"line \d+, has no kind"):
         index.refresh()
     assert [row[0] for row in all_rows(index)] == [1]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_connect.api.errors import IdempotencyError, LedgerError, RequestError, RetryableError
+from airflow_connect.api.errors import IdempotencyError, RecordError, RequestError, RetryableError
 from airflow_connect.record.once import ContactRecord
 
 PARAMS = {"ClientToken": "token", "Name": "Check"}
@@ -80,7 +80,7 @@ def test_worker_that_wakes_up_after_another_attempt_sends_nothing() -> None:
                 later.made(CONTACT)
             else:
                 raise RequestError("no") if end == "refused" else RetryableError("no answer", may_have_happened=True)
-        with pytest.raises(LedgerError, match=r"Another attempt.* has recorded its call of CreateContact"), woken:
+        with pytest.raises(RecordError, match=r"Another attempt.* has recorded its call of CreateContact"), woken:
             pytest.fail("the request must not be sent")
         assert store.state == end
         assert (record(store).contact() is not None) is (end == "made")

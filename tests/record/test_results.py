@@ -200,7 +200,7 @@ def test_what_is_done_for_sure(attempts: Attempts) -> None:
     """A contact on record, of this row and content, named by one attempt alone: all else takes more than a look."""
     attempts.attempt(
         (1, "a", "created", "contact-1"),
-        (2, "b", "already_made", "contact-2"),
+        (2, "b", "already_created", "contact-2"),
         (3, "c", "intent"),
         (4, "d", "created", "contact-4"),
         (5, "e", "failed", REFUSED),
@@ -443,7 +443,7 @@ def test_header_alone(attempts: Attempts) -> None:
         (1, b'{"kind":"header","format":2,"started":null}', "has another started than a header has"),
         (1, b'{"a":' * 100_000, "is not JSON"),
         (3, b'{"kind":"created"}, {"kind":"created"}', "is not JSON"),
-        (3, b'{"kind":"sold","row":1,"at":""}', "tells an unknown kind of event"),
+        (3, b'{"kind":"sold","row":1,"at":""}', "has an unknown kind"),
         (3, b"17", "is not a JSON object as results have it"),
         (3, b'{"kind":"intent","row":1,"token":"t"}', "has no key"),
     ],
@@ -680,13 +680,13 @@ def test_line_without_an_end(attempts: Attempts, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("read", [read_results, History, contacts])
-@pytest.mark.parametrize("number", [0, 2])
+@pytest.mark.parametrize("number", [FORMAT - 1, FORMAT + 1])
 def test_another_format(number: int, read: Callable[[Any], Any], attempts: Attempts) -> None:
-    """A segment of an older or a later version says that it is one: what it tells is not taken for nothing."""
+    """A segment of an older or a later version says that it is one, and is not ignored."""
     attempts.attempt()
     (segment,) = attempts.folder.iterdir()
-    segment.write_bytes(segment.read_bytes().replace(b'"format":1', b'"format":%d' % number))
-    with pytest.raises(RecordError, match=rf"format {number}, and this version of .* reads format 1"):
+    segment.write_bytes(segment.read_bytes().replace(b'"format":%d' % FORMAT, b'"format":%d' % number))
+    with pytest.raises(RecordError, match=rf"format {number}, and this version of .* reads format {FORMAT}"):
         read(attempts.folder)
 
 

@@ -65,7 +65,7 @@ def test_outcomes_in_memory_are_told_in_the_order_of_the_contacts() -> None:
 def test_what_is_told_to_the_scheduler_has_no_attributes() -> None:
     """An event has outcomes without what customers and agents wrote."""
     awaited = InMemory(["a"], [outcome("a")])
-    assert [one["attributes"] for one in awaited.tell()] == [{}]
+    assert [one["attributes"] for one in awaited.unrecorded()] == [{}]
 
 
 def test_results_say_what_is_open_and_what_may_have_ended_long_ago(run: Path) -> None:

@@ -72,9 +72,9 @@ export interface Contact {
   state: string;
   created: string | null;
   waited_seconds: number | null;
-  agent: string | null;
-  queue: string | null;
-  connected: string | null;
+  agent_id: string | null;
+  queue_id: string | null;
+  connected_to_agent: string | null;
   ended: string | null;
   handle_seconds: number | null;
   disconnect_reason: string | null;

@@ -200,7 +200,7 @@ function Contacts({ contacts }: { contacts: Contact[] }) {
 }
 
 function ContactOf({ contact }: { contact: Contact }) {
-  const waits = contact.state === "open" && contact.connected === null;
+  const waits = contact.state === "open" && contact.connected_to_agent === null;
   return (
     <article className="ac-contact">
       <div className="ac-headline">
@@ -212,12 +212,12 @@ function ContactOf({ contact }: { contact: Contact }) {
         {contact.waited_seconds === null ? null : (
           <Figure name={waits ? "Waiting for" : "Waited"}>{duration(contact.waited_seconds)}</Figure>
         )}
-        {contact.agent === null && !waits ? null : (
-          <Figure more={contact.connected === null ? undefined : moment(contact.connected)} name="Taken by">
-            {contact.agent ?? "nobody yet"}
+        {contact.agent_id === null && !waits ? null : (
+          <Figure more={contact.connected_to_agent === null ? undefined : moment(contact.connected_to_agent)} name="Taken by">
+            {contact.agent_id ?? "nobody yet"}
           </Figure>
         )}
-        {contact.queue === null ? null : <Figure name="Queue">{contact.queue}</Figure>}
+        {contact.queue_id === null ? null : <Figure name="Queue">{contact.queue_id}</Figure>}
         {contact.ended === null ? null : (
           <Figure
             more={contact.disconnect_reason === null ? undefined : words(contact.disconnect_reason).toLowerCase()}

@@ -64,7 +64,7 @@ _MARKS: Final = (
 )
 #: Which of four bytes are mostly zero in text of an encoding.
 _WIDE: Final = (("utf-32-le", (1, 2, 3)), ("utf-32-be", (0, 1, 2)), ("utf-16-le", (1, 3)), ("utf-16-be", (0, 2)))
-#: The line with which a CSV file tells Excel its delimiter.
+#: The line of a CSV file that gives Excel its delimiter.
 _SEPARATOR: Final = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 
 _PATTERN: Final = re.compile(r"[*?[]")

@@ -106,7 +106,7 @@ def _rows_in(items: Sequence[Any] | Iterator[Any]) -> Iterator[Any]:
 
 
 def _are_values(items: Sequence[Any]) -> bool:
-    """Tell whether these are the values of one row, as a database's cursor gives it, and not rows."""
+    """Return whether these are the values of one row, as a database's cursor gives it, and not rows."""
     if any(isinstance(item, Mapping | _Raised) or _is_sequence(item) or _named(item) is not None for item in items):
         return False
     return any(item is not None for item in items)

@@ -61,7 +61,7 @@ def test_failure_of_the_notifier_fails_nothing(local_airflow: LocalAirflow, emul
     run_id = local_airflow.run("cannot_notify")
 
     assert local_airflow.task_instance("cannot_notify", run_id, "is_well").state == "success"
-    said = "ContactNotifier could not open a contact: CreateContact failed with ResourceNotFoundException"
+    said = "ContactNotifier could not create a contact: CreateContact failed with ResourceNotFoundException"
     until(lambda: said in local_airflow.logs("cannot_notify", run_id, "is_well"))
     assert emulator.contacts() == []
 
