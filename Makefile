@@ -34,7 +34,7 @@ down: python ## End what `make up` started
 venv: python ## Install the newest Airflow, this checkout and the tools of a developer into .venv
 	$(PYTHON) .ci/install.py $(VENV)
 
-test: venv chromium postgresql mariadb npm ## Run all tests on the newest Airflow, in three processes: one mostly waits for its Airflow
+test: venv chromium postgresql mariadb iproute2 npm ## Run all tests on the newest Airflow, in three processes: one mostly waits for its Airflow
 	$(IN_VENV) -m pytest -n 3 $(ARGS)
 
 cluster: python postgresql redis iproute2 ## Run Airflow on two workers that share no disk, and break it
@@ -107,7 +107,7 @@ redis:
 	$(call needed,command -v redis-server >/dev/null,Redis,redis-server,the tests in tests/cluster)
 
 iproute2:
-	$(call needed,command -v ip >/dev/null,ip,iproute2,the tests in tests/cluster)
+	$(call needed,command -v ip >/dev/null,ip,iproute2,the tests in tests/cluster and of tools/machines.py)
 
 npm:
 	$(call needed,command -v npm >/dev/null,npm,npm,the build of ui/ and the tests with the AWS SDK for JavaScript)

@@ -14,6 +14,7 @@ import secrets
 import signal
 import socket
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.local_airflow import LocalAirflow, LocalAirflowError, free_port
@@ -22,12 +23,16 @@ from tools.programs import Programs, descendants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from tools.machines import Machines
 
 #: The programs of Airflow's services, which have to be there before its components.
 SERVICES = ("postgres", "redis")
+
+
+def machine_name() -> str:
+    """Return the name of the machine that this process runs on, if machines are users."""
+    return os.environ["MACHINE"]
 
 
 class LocalCluster(LocalAirflow):
@@ -69,6 +74,8 @@ class LocalCluster(LocalAirflow):
             "celery.worker_concurrency": str(concurrency),
             "celery.worker_prefetch_multiplier": "1",
             "logging.base_log_folder": str(home.resolve() / "logs"),
+            "logging.file_task_handler_new_folder_permissions": "0o777",
+            "logging.file_task_handler_new_file_permissions": "0o666",
             # How soon somebody who is dead is missed.
             "scheduler.task_instance_heartbeat_timeout": "20",
             "scheduler.task_instance_heartbeat_timeout_detection_interval": "1",
@@ -83,6 +90,10 @@ class LocalCluster(LocalAirflow):
             home, dags, host=machines.house, triggerer=True, parallelism=32, env=env, config=settings | (config or {})
         )
         self._data = self.home / "postgres"
+        if not machines.are_namespaces:
+            # Workers are other users, who write logs where this one reads them.
+            (self.home / "logs").mkdir(parents=True, exist_ok=True)
+            (self.home / "logs").chmod(0o777)
         self._sets: dict[str, Programs] = {}
         self._commands: dict[str, Sequence[str]] = {}
         self._lock = threading.Lock()
@@ -188,21 +199,25 @@ class LocalCluster(LocalAirflow):
         assert not detached, "a cluster ends with the process that started it"
         for name, command in commands.items():
             is_worker = name in self.machines.names
-            # Where a task records its results by default.
-            disk = self.disk(name) / "amazon_connect" if is_worker else None
-            self._commands[name] = self.machines.command(name, command, disk=disk) if disk else command
+            self._commands[name] = self.machines.command(name, command, disk=self.disk(name)) if is_worker else command
             self.start_component(name)
         threading.Thread(target=self._keep_alive, daemon=True).start()
 
     def disk(self, machine: str) -> Path:
-        """Return the folder that is AIRFLOW_HOME on a machine."""
-        return self.home if self.machines.are_namespaces else self.home / "machines" / machine
+        """Return what a machine alone has: where results are recorded by default, or all of its AIRFLOW_HOME."""
+        return self.home / "amazon_connect" if self.machines.are_namespaces else self.home / "machines" / machine
 
     def _start_set(self, name: str) -> None:
         programs = self._sets.setdefault(name, Programs(self.home / "programs" / name))
         env = dict(self.env)
-        if name in self.machines.names:
-            env["AIRFLOW_HOME"] = str(self.disk(name))
+        if name in self.machines.names and not self.machines.are_namespaces:
+            env |= {
+                "AIRFLOW_HOME": str(self.disk(name)),
+                # Machines that are users have one host name.
+                "AIRFLOW__CORE__HOSTNAME_CALLABLE": "tools.local_cluster.machine_name",
+                "MACHINE": name,
+                "PYTHONPATH": str(Path(__file__).parents[1]),
+            }
         programs.start({name: self._commands[name]}, env=env)
 
     def _keep_alive(self) -> None:

@@ -133,9 +133,8 @@ def _home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def _cluster(_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    dags = tmp_path_factory.mktemp("dags")
-    shutil.copytree(Path(__file__).parent / "dags", dags, dirs_exist_ok=True)
+def _cluster(_home: Path) -> Iterator[Cluster]:
+    shutil.copytree(Path(__file__).parent / "dags", _home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     with (
         Machines(*WORKERS) as machines,
         Store(machines.world, free_port()) as store,
@@ -155,7 +154,7 @@ def _cluster(_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         s3.create_bucket(Bucket=BUCKET)
         airflow = LocalCluster(
             _home,
-            dags,
+            _home / "dags",
             machines,
             env={
                 "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connect.connection),
