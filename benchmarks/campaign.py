@@ -169,7 +169,7 @@ class Campaign:
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            # From its first call on: an attempt that never comes to it makes no progress.
+            # From its first answer on: an attempt that never comes to it makes no progress.
             end = math.inf
             peak = 0
             while process.poll() is None and time.monotonic() < end:
@@ -274,15 +274,16 @@ def attempt(step: str, source: str, number: int, home: str) -> None:
     from airflow_connect.hooks.connect import ConnectHook
 
     class Telling(ConnectHook):
-        """Says when it calls for the first time."""
+        """Says when it has got its first answer."""
 
         @functools.cached_property
         def begins(self) -> None:
-            print("calls", flush=True)
+            print("answered", flush=True)
 
         def call(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+            response = super().call(*arguments, **options)
             _ = self.begins
-            return super().call(*arguments, **options)
+            return response
 
     hook = Telling(instance_id=DEFAULT_INSTANCE_ID, max_in_flight=IN_FLIGHT)
     hook.prepare()
