@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).parents[1]
 STATE = CHECKOUT / ".demo"
 DAG_ID = "example_fan_out"
+#: The task that `make up` shows under way: its Dag, which the examples do not have, and its task ID.
+BULK = ("demo_rebook_passengers", "rebook")
+APPROVAL = "example_approval"
+DEMO_DAGS = CHECKOUT / "tools" / "demo_dags"
 ROWS = CHECKOUT / "dags" / "data" / "rebookings.csv"
 CONNECT_PORT = 4599
 AIRFLOW_PORT = 8080
@@ -130,11 +134,20 @@ def up() -> None:
         connect.start(detached=True)
         airflow = _airflow(STATE / "up" / "airflow", connect, triggerer=True)
         airflow.start(detached=True)
+        bulk = start_runs(airflow)
     except BaseException:
         down(quietly=True)
         raise
-    addresses.write_text(_addresses(airflow, connect))
+    addresses.write_text(_addresses(airflow, connect, bulk))
     _say("They stay until `make down`.")
+
+
+def start_runs(airflow: LocalAirflow) -> str:
+    """Trigger a bulk task that takes minutes and an approval that waits; return the address of the Contacts tab."""
+    _say("Triggering a bulk run and an approval …")
+    airflow.trigger(APPROVAL)
+    dag_id, task_id = BULK
+    return f"{airflow.url}/dags/{dag_id}/runs/{airflow.trigger(dag_id)}/tasks/{task_id}/plugin/contacts"
 
 
 def down(*, quietly: bool = False) -> None:
@@ -186,8 +199,16 @@ def _airflow(home: Path, connect: LocalConnect, *, triggerer: bool = False) -> L
             "AIRFLOW_CONN_AWS_DEFAULT": connect.connection,
             "AIRFLOW_CONN_SQLITE_DEFAULT": json.dumps({"conn_type": "sqlite", "host": str(home / "invoices.db")}),
         },
-        # Whoever presses Trigger wants a run, and not one that waits. What has a schedule is paused all the same.
-        config={"core.dags_are_paused_at_creation": "False"},
+        config={
+            # Whoever presses Trigger wants a run, and not one that waits. What has a schedule is paused all the same.
+            "core.dags_are_paused_at_creation": "False",
+            "dag_processor.dag_bundle_config_list": json.dumps(
+                [
+                    {"name": name, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": kwargs}
+                    for name, kwargs in (("dags-folder", {}), ("demo", {"path": str(DEMO_DAGS)}))
+                ]
+            ),
+        },
     )
     for name, wanted, got in (
         ("Amazon Connect", CONNECT_PORT, connect.port),
@@ -198,9 +219,10 @@ def _airflow(home: Path, connect: LocalConnect, *, triggerer: bool = False) -> L
     return airflow
 
 
-def _addresses(airflow: LocalAirflow, connect: LocalConnect) -> str:
+def _addresses(airflow: LocalAirflow, connect: LocalConnect, contacts: str | None = None) -> str:
     lines = [
         f"Airflow {airflow.version}:        {airflow.url}/dags/{DAG_ID}",
+        *([f"Contacts under way:   {contacts}"] if contacts else []),
         f"Local Amazon Connect: {connect.url}",
         f"Agent desk:           {connect.url}/desk",
     ]

@@ -62,6 +62,7 @@ class LocalAirflow:
     :param python: The interpreter whose Airflow runs; default: this one.
     :param host: The address at which the API server listens.
     :param port: The port wanted for UI and API; when it is taken, or None is given, a free one is chosen.
+    :param path: The path below which UI and API are, such as ``/airflow``; Airflow 3 only.
     :param parallelism: How many task instances run at a time.
     :param triggerer: Whether deferrable tasks can run, at the cost of one more process.
     :param preload: Modules that the scheduler imports as it starts. Tasks are forks of it, so that none of
@@ -78,6 +79,7 @@ class LocalAirflow:
         python: str = sys.executable,
         host: str = "127.0.0.1",
         port: int | None = None,
+        path: str = "",
         parallelism: int = 4,
         triggerer: bool = False,
         preload: Sequence[str] = (),
@@ -89,7 +91,7 @@ class LocalAirflow:
         self.python = python
         self.host = host
         self.port = free_port(port)
-        self.url = f"http://{host}:{self.port}"
+        self.url = f"http://{host}:{self.port}{path}"
         self.triggerer = triggerer
         self.preload = preload
         self.version = _installed_airflow(python)

@@ -1,8 +1,8 @@
 """
-Take the pictures of the README: a run in Airflow's UI, and its contact at the desk, in light and in dark.
+Take the pictures of the README and the docs from the running demo, in light and in dark, on a desktop and a phone.
 
-It runs ``example_approval`` as ``make up`` would, and needs Chromium. ``make docs`` does not do this, since a picture
-differs a little each time: call it when a page that is shown has changed.
+It starts what ``make up`` starts, a bulk run and an approval among it, and needs Chromium. ``make docs`` does not do
+this, since a picture differs a little each time: call it when a page that is shown has changed.
 
     python -m tools.take_pictures
 """
@@ -13,7 +13,6 @@ import base64
 import contextlib
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,14 +22,17 @@ from tools import demo
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from tools.local_airflow import LocalAirflow
+
 PICTURES: Final = demo.CHECKOUT / "docs" / "images"
-DAG_ID: Final = "example_approval"
-SIZE: Final = (900, 640)
+DESKTOP: Final = (1280, 960)
+HALF: Final = (900, 640)
+PHONE: Final = (390, 844)
 COLOURS: Final = {"light": ("#f6f8fa", "#d0d7de", "#1f2328"), "dark": ("#0d1117", "#3d444d", "#e6edf3")}
 
 
 def main() -> None:
-    """Run the example, take the pictures of each theme, and put the two beside each other."""
+    """Start the demo, and take the pictures of each theme."""
     from playwright.sync_api import sync_playwright
 
     demo.STATE.mkdir(exist_ok=True)
@@ -38,33 +40,28 @@ def main() -> None:
     with contextlib.ExitStack() as running:
         connect = running.enter_context(demo.LocalConnect(directory / "connect"))
         airflow = running.enter_context(demo._airflow(directory / "airflow", connect, triggerer=True))
-        run_id = airflow.trigger(DAG_ID)
-        contact_id = _first_contact(connect)
+        tab = demo.start_runs(airflow)
+        approval = _waiting_approval(airflow)
+        contact_id = airflow.xcom(demo.APPROVAL, approval, "ask")
         playwright = running.enter_context(sync_playwright())
         chromium = shutil.which("chromium") or shutil.which("chromium-browser")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for theme in COLOURS:
-            run = _shot(browser, f"{airflow.url}/dags/{DAG_ID}/runs/{run_id}", theme)
-            contact = _shot(browser, f"{connect.url}{CONTACT_PATH}/{contact_id}", theme)
+            run = _shot(browser, f"{airflow.url}/dags/{demo.APPROVAL}/runs/{approval}", theme, HALF)
+            contact = _shot(browser, f"{connect.url}{CONTACT_PATH}/{contact_id}", theme, HALF)
             _compose(browser, theme, run, contact)
+            for size, name in ((DESKTOP, "desktop"), (PHONE, "phone")):
+                picture = _shot(browser, tab, theme, size, until=".ac-chart svg")
+                (PICTURES / f"contacts-tab-{name}-{theme}.png").write_bytes(picture)
     shutil.rmtree(directory)
 
 
-def _first_contact(connect: demo.LocalConnect) -> str:
-    """Wait for the contact that the run creates."""
-    client = connect.client()
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        now = time.time()
-        found = client.search_contacts(
-            InstanceId=connect.instance_id,
-            TimeRange={"Type": "INITIATION_TIMESTAMP", "StartTime": now - 3600, "EndTime": now + 60},
-        )["Contacts"]
-        if found:
-            time.sleep(15)  # until the sensor is deferred, and the UI shows it
-            return str(found[0]["Id"])
-        time.sleep(1)
-    raise demo.DemoError(f"{DAG_ID} created no contact.")
+def _waiting_approval(airflow: LocalAirflow) -> str:
+    """Wait until the approval's sensor is deferred, and return the run's ID."""
+    [run] = airflow.api("GET", f"/dags/{demo.APPROVAL}/dagRuns")["dag_runs"]
+    run_id: str = run["dag_run_id"]
+    airflow.wait_for_state(demo.APPROVAL, run_id, "answered", states=("deferred",), timeout=180)
+    return run_id
 
 
 def _page(browser: Browser, theme: str, width: int, height: int) -> Page:
@@ -77,9 +74,11 @@ def _page(browser: Browser, theme: str, width: int, height: int) -> Page:
     return context.new_page()
 
 
-def _shot(browser: Browser, url: str, theme: str) -> bytes:
-    page = _page(browser, theme, *SIZE)
+def _shot(browser: Browser, url: str, theme: str, size: tuple[int, int], *, until: str | None = None) -> bytes:
+    page = _page(browser, theme, *size)
     page.goto(url)
+    if until is not None:
+        page.locator(until).wait_for(timeout=120_000)
     page.wait_for_timeout(6_000)
     return page.screenshot()
 

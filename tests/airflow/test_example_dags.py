@@ -7,13 +7,16 @@ import json
 import os
 import re
 import threading
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 
+from airflow_connect.record.results import read_results
 from tests.airflow.examples import EXAMPLES, read
+from tests.airflow.runs import xcom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +54,15 @@ def test_call_back_makes_one_contact(run_example: Callable[..., Any], emulator: 
         "Order": "URL",
         "Answer by": "DATE",
     }
+
+
+def test_demo_shows_contacts_and_rows_that_fail(run_dag: Callable[..., Any], emulator: Emulator) -> None:
+    """What ``make up`` leaves under way has contacts, a row that Amazon Connect refused, and two with faults."""
+    run = run_dag(read(EXAMPLES.parent / "tools" / "demo_dags")["demo_rebook_passengers"])
+    assert run.state == "success"
+    counts = Counter(result["state"] for result in read_results(xcom(run, "rebook")["results"]))
+    assert counts == {"created": 477, "failed": 1, "invalid": 2}
+    assert len(emulator.contacts()) == 477
 
 
 def test_fan_out_makes_a_contact_for_each_row(run_example: Callable[..., Any], emulator: Emulator) -> None:
