@@ -44,6 +44,7 @@ from airflow.triggers.base import BaseTrigger
 
 from airflow_connect._frames import forget_variables
 from airflow_connect._templates import is_native, joined_native, with_one_form
+from airflow_connect.api.errors import InputError
 from airflow_connect.api.fields import TEXT_RULE, NotTextError
 
 if TYPE_CHECKING:
@@ -320,13 +321,37 @@ def _render_native(template: Any, context: Any) -> Any:
     return joined_native(template.environment, pieces)
 
 
+def _without_variables(render: Callable[[], Any], hidden: str | None = None) -> Any:
+    """
+    Return what a template renders; what it raises leaves without the variables of Jinja's functions.
+
+    They may be what an upstream task gave, and Airflow logs the error next, with its traceback.
+
+    :param render: renders the template
+    :param hidden: the field that is rendered, if it is not to be shown: then the words are not shown either
+    :raises InputError: in place of what a template of such a field raises
+    """
+    try:
+        return render()
+    except NotTextError as error:
+        forget_variables(error)
+        raise
+    except Exception as error:
+        forget_variables(error)
+        if hidden is None:
+            raise
+        kind = type(error).__name__
+    raise InputError(f"The template of {hidden} raised {kind}. Its words are not shown, since {hidden} is hidden.")
+
+
 class RenderedNotifier(BaseNotifier):
     """A notifier that renders with :func:`text_environment`. Airflow (2.11 to 3.3) renders by ``_render``."""
 
     def _render(self, template: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
         if is_native(template.environment):
-            return _render_native(template, context)
-        return super()._render(template, context, *args, **kwargs)
+            return _without_variables(lambda: _render_native(template, context))
+        by_airflow = super()._render
+        return _without_variables(lambda: by_airflow(template, context, *args, **kwargs))
 
 
 class RenderedTask(BaseOperator):
@@ -346,6 +371,13 @@ class RenderedTask(BaseOperator):
         """
         return ()
 
+    #: The name of the field that is rendered, if it is hidden.
+    _rendered_and_hidden: str | None = None
+
+    def fields_to_hide(self) -> set[str]:
+        """Return the names of the fields that Airflow must not store."""
+        return set()
+
     #: Template fields of which text is the author's code, or is given to it.
     fields_of_code: frozenset[str] = frozenset()
 
@@ -354,9 +386,11 @@ class RenderedTask(BaseOperator):
 
     def _render(self, template: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
         # No mixin shares this with the notifier: Airflow's metaclass would take its lack of an __init__ for one.
+        hidden = self._rendered_and_hidden
         if is_native(template.environment):
-            return _render_native(template, context)
-        return super()._render(template, context, *args, **kwargs)
+            return _without_variables(lambda: _render_native(template, context), hidden)
+        by_airflow = super()._render
+        return _without_variables(lambda: by_airflow(template, context, *args, **kwargs), hidden)
 
     def _do_render_template_fields(
         self, parent: Any, template_fields: Iterable[str], context: Context, jinja_env: Any, seen_oids: set[int]
@@ -379,6 +413,7 @@ class RenderedTask(BaseOperator):
         data = arguments_from_rows(self, map_index) if map_index >= 0 else {}
         seen_oids = seen_oids | {id(value) for value in data.values()}
         for name in (name for name in names if name not in left):
+            self._rendered_and_hidden = name if name in self.fields_to_hide() else None
             environment = text_environment(self, jinja_env, self.get_dag(), refuses=name not in self.fields_of_code)
             try:
                 super()._do_render_template_fields(self, [name], context, environment, seen_oids)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
+import traceback
 from datetime import date
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -240,6 +242,49 @@ def test_code_of_the_author_gets_what_jinja_writes() -> None:
     assert (function.op_args, function.op_kwargs) == (("[1, 2]",), {"flag": "true"})
     notifier = ContactNotifier(name="Failed: {{ exception }} {{ flag }} {{ '%s' % [1] }}")
     assert notifier._rendered({"exception": KeyError(7), "flag": False}).name == "Failed: 7 false [1]"
+
+
+class Reporter(logging.Handler):
+    """What an error reporter takes from a log: the words and the variables of each exception in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        while error is not None:
+            self.taken.append(f"{error!r}")
+            for frame, _ in traceback.walk_tb(error.__traceback__):
+                self.taken.extend(f"{frame.f_code.co_name}.{name}={one!r}" for name, one in frame.f_locals.items())
+            error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
+@pytest.mark.parametrize("hidden", [False, True], ids=["shown", "hidden"])
+def test_what_a_template_raises_holds_no_values(native: bool, hidden: bool) -> None:
+    """Airflow logs the error with its traceback: without Jinja's variables, and of a hidden field without its words."""
+    reporter = Reporter()
+    logging.getLogger().addHandler(reporter)
+    try:
+        for source in (
+            "{% set x = customer() %}{{ x.street.number }}",
+            "{% set x = customer() %}{{ x + 1 }}",
+            "{% set x = customer() %}{{ x }}{{ [1] + 1 }}",
+            "{% set x = customer() %}{{ number(x.name) }}",
+        ):
+            with new_dag("raises", render_template_as_native_obj=native):
+                fields = ["attributes"] if hidden else []
+                task = CreateContactOperator(task_id="task", attributes={"field": source}, sensitive_fields=fields)
+            with pytest.raises(Exception, match="attributes" if hidden else None) as caught:
+                render(task, customer=lambda: {"name": "marked-17"}, number=int)
+            words = str(caught.value)
+            assert ("marked-17" in words) is (not hidden and "number(x" in source)
+    finally:
+        logging.getLogger().removeHandler(reporter)
+    found = [one for one in reporter.taken if "marked-17" in one]
+    assert reporter.taken
+    assert not found if hidden else all("invalid literal for int()" in one for one in found), found
 
 
 def test_undefined_names() -> None:
