@@ -1,5 +1,5 @@
-// Asks again and again, gently: not while the page is hidden, less often after an error, and not at all where
-// nothing will change.
+// Asks again and again, gently: not while the page is hidden, less often after an error and where nothing changes by
+// itself.
 
 import { useEffect, useRef, useState } from "react";
 
@@ -7,6 +7,9 @@ import { ask } from "./api";
 
 /** Seconds between two questions after errors, at most. */
 const LONGEST = 60;
+
+/** Seconds between two questions where nothing changes by itself: somebody may clear a task. */
+export const IDLE = 60;
 
 export interface Answer<T> {
   data: T | null;

@@ -5,7 +5,7 @@ import { Link } from "react-router-dom";
 
 import { type Run, type Runs, address } from "./api";
 import { Done, Notice, State, TaskSummary, Waiting, runPage, taskPage } from "./parts";
-import { usePoll } from "./poll";
+import { IDLE, usePoll } from "./poll";
 import { Empty } from "./task";
 import { between, count, duration, many, moment } from "./words";
 
@@ -17,7 +17,7 @@ const RUNS = 25;
 export function RunView({ dagId, runId }: { dagId: string; runId: string }) {
   const [offset, setOffset] = useState(0);
   const url = address(["dags", dagId, "runs", runId], { limit: TASKS, offset: offset || undefined });
-  const { data, error } = usePoll<Run>(url, (run) => run.refresh_seconds);
+  const { data, error } = usePoll<Run>(url, (run) => run.refresh_seconds ?? IDLE);
   if (data === null) {
     return error === null ? <Waiting /> : <Notice bad>{error.message}</Notice>;
   }

@@ -5,7 +5,7 @@ import type { ReactNode } from "react";
 import { type Change, type Contact, type Outcomes, type Task, address, taskAddress } from "./api";
 import { Histogram, RateChart } from "./charts";
 import { Bar, ContactId, Figure, Notice, State, Waiting } from "./parts";
-import { usePoll } from "./poll";
+import { IDLE, usePoll } from "./poll";
 import { ContactTable } from "./rows";
 import { between, count, duration, many, moment, percent, rate, words } from "./words";
 
@@ -17,7 +17,7 @@ export interface Where {
 }
 
 export function TaskView({ where }: { where: Where }) {
-  const { data, error } = usePoll<Task>(address(taskAddress(where)), (task) => task.refresh_seconds);
+  const { data, error } = usePoll<Task>(address(taskAddress(where)), (task) => task.refresh_seconds ?? IDLE);
   if (data === null) {
     return error === null ? <Waiting /> : <Notice bad>{error.message}</Notice>;
   }
