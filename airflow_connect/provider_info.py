@@ -57,8 +57,8 @@ def get_provider_info() -> dict[str, Any]:
                         "description": (
                             "Folder below which bulk tasks and sensors record their results, unless they name one: "
                             "local, or of any storage that Airflow knows, as in s3://conn_id@bucket/contacts. A retry "
-                            "on another worker sees it only where all workers can. Default: a folder below "
-                            "AIRFLOW_HOME."
+                            "on another worker sees it only where all workers can, and tasks that use one quota share "
+                            "it equally where they see each other there. Default: a folder below AIRFLOW_HOME."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

@@ -22,7 +22,20 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tools.simulation import Client, Faulty, Outcome, PacedClient, Scenario, Simulation, boto, ours
+from tools.simulation import (
+    Client,
+    Faulty,
+    Outcome,
+    PacedClient,
+    Scenario,
+    Simulation,
+    boto,
+    darkness,
+    equal_work,
+    leaving,
+    ours,
+    seeing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +69,13 @@ FOUR = [
     Scenario(20, 50, 0.2, 600, starts=(0, 0, 0, 0)),
     Scenario(20, 50, 0.2, 600, starts=(0, 40, 80, 120)),
     Scenario(100, 100, 0.2, 300, starts=(0, 0, 0, 0)),
+]
+EQUAL = [equal_work(50, 50, 0.1, number, 1_000) for number in (2, 4, 8, 16)] + [equal_work(2, 5, 0.2, 4, 300)]
+LEAVING = [leaving(50, 50, 0.1, 8, 60, 150), leaving(20, 50, 0.1, 4, 60, 150), leaving(2, 5, 0.2, 4, 400, 400)]
+JOINING = Scenario(50, 50, 0.1, 160, starts=tuple(20.0 * number for number in range(8)))
+DARK = [
+    *(darkness(50, 50, 0.1, number, seconds) for number in (1, 4) for seconds in (3, 10, 60, 300)),
+    *(darkness(2, 5, 0.2, number, seconds, at=300) for number in (1, 4) for seconds in (10, 30, 60)),
 ]
 NOT_IDEAL = [
     Scenario(2, 0, 0.2, 300, limiter="window"),
@@ -132,6 +152,65 @@ def head(title: str) -> None:
     print(f"  {'':14}{'goodput':>16}{'ours ÷':>8}{'throttled':>17}{'of all calls':>17}{'lost':>15}")
 
 
+def print_sharing(seeds: Sequence[int]) -> None:
+    """Print how tasks share, leave, join and come back from darkness."""
+    makes = {"ours, seeing nobody": ours(), "ours, seeing": seeing(), "adaptive, 8": boto("adaptive", 8)}
+
+    print("\nEqual work at once  (median / worst; to reach where they see each other: 1.08 / 1.15, 2 %, 0.85, 1.15)")
+    print(f"  {'':34}{'time ÷ ideal':>16}{'throttled':>15}{'least share':>16}{'largest':>14}{'lost':>10}")
+    for scenario in EQUAL:
+        for label, make in makes.items():
+            outcomes = [scenario.run(make, seed) for seed in seeds]
+            number, rows = len(scenario.starts), scenario.rows
+            ideal = (number * rows - scenario.burst) / scenario.rate
+            least, largest = [], []
+            for outcome in outcomes:
+                got = outcome.get(20, max(21.0, min(client.times[-1] for client in outcome.clients)))
+                least.append(number * min(got) / max(1, sum(got)))
+                largest.append(number * max(got) / max(1, sum(got)))
+            print(
+                f"  {f'{number} at {scenario.rate:g}/s, {label}':34}"
+                f"{seen([outcome.end / ideal for outcome in outcomes], max, '.2f'):>16}"
+                f"{seen([100 * outcome.throttled_share for outcome in outcomes], max, '.1f'):>13} %"
+                f"{seen(least, min, '.2f'):>16}{seen(largest, max, '.2f'):>14}"
+                f"{seen([outcome.lost for outcome in outcomes], max, '.0f'):>10}",
+                flush=True,
+            )
+
+    print("\nAll but one leave: seconds to 0.9 of the quota  (to reach: 12 at 50/s, 30 at 2/s)")
+    for scenario in LEAVING:
+        for label, make in makes.items():
+            seconds = [scenario.run(make, seed).until(0.9, scenario.stops[1]) for seed in seeds]
+            print(f"  {f'{len(scenario.starts)} at {scenario.rate:g}/s, {label}':34}{seen(seconds, max, '.1f'):>16}")
+
+    print("\nOne joins every 20 s at 50/s: share of an equal one, 10 to 20 s later  (to reach: 0.85)")
+    for label, make in makes.items():
+        outcomes = [JOINING.run(make, seed) for seed in seeds]
+        least = [
+            min(outcome.get(start + 10, start + 20)[n] * (n + 1) / 500 for n, start in enumerate(JOINING.starts) if n)
+            for outcome in outcomes
+        ]
+        throttled = seen([100 * outcome.throttled_share for outcome in outcomes], max, ".1f")
+        print(f"  {label:34}{seen(least, min, '.2f'):>16}{throttled:>13} % throttled", flush=True)
+
+    print("\nDarkness: seconds to 0.9 of the quota after it, and how much of it is used in two minutes")
+    for scenario in DARK:
+        since, over = (time for time, _ in scenario.changes)
+        for label, make in makes.items():
+            if label == "ours, seeing" and len(scenario.starts) == 1:
+                continue
+            outcomes = [scenario.run(make, seed) for seed in seeds]
+            used = [sum(outcome.get(over, over + 120)) / (120 * scenario.rate) for outcome in outcomes]
+            calls = [sum(client.throttled_between(since, over) for client in outcome.clients) for outcome in outcomes]
+            name = f"{over - since:g} s, {len(scenario.starts)} at {scenario.rate:g}/s, {label}"
+            print(
+                f"  {name:42}{seen([outcome.until(0.9, over) for outcome in outcomes], max, '.1f'):>14}"
+                f"{seen(used, min, '.2f'):>14}{seen(calls, max, '.0f'):>12} calls in it"
+                f"{seen([outcome.lost for outcome in outcomes], max, '.0f'):>10} lost",
+                flush=True,
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="more seeds, and boto3 in the long runs too")
@@ -172,7 +251,7 @@ def main() -> None:
     head("Four tasks on one quota, no hint, against four times boto3 adaptive")
     for scenario in FOUR:
         print(f" {name(scenario)}")
-        tries: list[tuple[str, Any]] = [("ours", ours()), ("ours, told", ours(total_rate=scenario.rate))]
+        tries: list[tuple[str, Any]] = [("ours", ours()), ("ours, seeing", seeing())]
         if scenario.rate <= 20 or options.full:
             tries.append(("adaptive, 8", boto("adaptive", 8)))
         first = []
@@ -183,6 +262,8 @@ def main() -> None:
             goal = "to reach: 0.97, 3 %, 0.50" if label == "ours" else ""
             row(label, outcomes, first or None, f"smallest share {smallest}, largest {largest}  {goal}")
             first = first or outcomes
+
+    print_sharing(seeds)
 
     head("Limiters that are no ideal token bucket, against the constant pace that somebody would have to know")
     for scenario in NOT_IDEAL:

@@ -14,7 +14,7 @@ the more exact the further apart they are. All anchors that agree make a *chain*
 changed, or somebody else uses it. Calls are dated by the middle between sending and answer. The noise is one token for
 the rounding and sqrt(rate x deviation of the latency) for calls that overtake each other.
 
-**The loop.** State: one of three phases, the rate, the anchors. Observation: an answer. Decision: the time of the next
+**The loop.** State: a phase, the rate, the anchors. Observation: an answer. Decision: the time of the next
 call, and how many may be in flight (twice rate x latency).
 
 ``START``
@@ -31,10 +31,12 @@ call, and how many may be in flight (twice rate x latency).
     Measuring finds what the others leave, so that who has more would keep it. All who share a bucket see the same
     share of their calls throttled, whatever their pace; so each answers it with the same law,
 
-        pace x (1 + gain / M(pace)) for a call,     pace x (1 - gain) for a throttled answer,
+        pace x (1 + 0.05 / M) for a call,     pace x (1 - 0.05) for a throttled answer,     M = 70 x sqrt(pace),
 
-    which rests where one call in M(pace) is throttled. M grows with the pace: who is slower than the others gains.
-    A chain of many anchors that agree could not be if there were others: we are alone again.
+    which rests where one call in M is throttled. M grows with the pace: who is slower than the others gains. After more
+    than M calls without a throttled answer the pace follows the one that would see one in so many, (calls / 70)²: who
+    is left alone speeds up the longer nothing stops it. A chain of many anchors that agree could not be if there were
+    others: we are alone again.
 ``REGARDLESS``
     SHARED has fallen and fallen, and as many calls are throttled as before. That happens beside clients of the same
     quota that do not slow down, as loops of boto3 calls with its standard or legacy retries: they keep the bucket
@@ -42,6 +44,17 @@ call, and how many may be in flight (twice rate x latency).
     to SHARED alone. So windows of calls are compared: while no more than the usual share of them is
     throttled the pace grows, and falls when more are. A window at a fourth of the pace, at first and now and then,
     shows whether it is so still; when fewer are throttled there, the loop is SHARED again.
+
+``DARK``
+    Six calls in a row are throttled, and nothing was accepted for some time: that is not a low quota, but none. Single
+    calls leave after 0.5, 1, 2, 4, 5, 5 … seconds. The first one that is accepted ends it.
+``RETURN``
+    After that the pace doubles from a fourth of the old one; there the old phase goes on. A throttled answer on the way
+    stops it: it was a false alarm, or the quota is lower now.
+
+**The others.** Those who share a quota are often tasks that see each other: :mod:`airflow_connect.calls.sharing`. Then
+the quota for all is known, the pace is the share of it that is ours, and what SHARED learns from our own answers counts
+for all: whoever reads it takes the mean.
 
 The loop reacts once per round trip: throttled calls that left before the last reaction are no news. It does not grow
 while we are the ones who are slow.
@@ -143,6 +156,12 @@ SHARED_SILENCE: Final = 6.0
 
 #: The part of its share that a task takes until the others have seen that it joins.
 JOINING: Final = 8.0
+
+#: So many times as much, or as little, as it takes the quota for does a task believe others at once.
+MOST_CHANGE: Final = 4.0
+
+#: Calls per second that all who see each other get at least, as far as they know.
+LEAST_QUOTA: Final = 0.01
 
 #: So many calls throttled in a row, with nothing accepted meanwhile, are DARK. Fewer come by chance where many share.
 DARK_IN_A_ROW: Final = 6
@@ -577,13 +596,15 @@ class Pace:
             quota = self.quota
             if quota is None and group.formed:
                 quota = group.rate
-            if quota is None:
+            if not quota:
                 return
+            # What others say is believed as far as it can be.
+            known = [min(max(one, quota / MOST_CHANGE), quota * MOST_CHANGE) for one in known]
             known.append(quota)
         if group.quiet < now - self._throttled_at:
             self._calls = min(self._calls, math.ceil(group.quiet * self._pace))
             self._throttled_at = now - group.quiet
-        self._quota = sum(known) / len(known)
+        self._quota = max(sum(known) / len(known), LEAST_QUOTA)
         share = fair_share(self._quota, group.wants)
         self._group = group
         self._set_share(share / JOINING if group.joining else share)

@@ -57,6 +57,9 @@ MOST_UNPROVEN: Final = 15
 #: Bytes that a file has at most.
 LONGEST_FILE: Final = 2_048
 
+#: No number in a file is as large.
+MOST: Final = 1e9
+
 _FORMAT: Final = 1
 
 #: What the name of such a file ends with: eight digits by chance.
@@ -106,7 +109,7 @@ class Said:
             value = found.get(name)
             if value is None and name in ("quota", "wants", "quiet"):
                 numbers[name] = None
-            elif isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9:
+            elif isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST:
                 numbers[name] = value
             else:
                 return None

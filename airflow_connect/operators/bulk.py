@@ -152,8 +152,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     :param dry_run: stop after the check, and return what would be done, and how long it would take at the rate given or
         else at Amazon's default quota (templated)
     :param max_rate: calls per second at most (templated). Default: what the quota allows.
-    :param rate_quota: the account's quota in calls per second, if it is known (templated): saves the search for it,
-        and lets tasks share it fairly sooner. ``"service_quotas"`` reads it from Service Quotas.
+    :param rate_quota: the account's quota in calls per second, if it is known (templated): saves the search for it.
+        ``"service_quotas"`` reads it from Service Quotas.
     :param max_in_flight: calls at once at most (default: 256) (templated)
     :param quota_timeout: seconds for which to wait for active contacts to end while their number is at its quota
         (default: 3600)

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import sys
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from airflow_connect.api.identity import CONTENT_DIGITS, request_digest, token_for_key
@@ -117,6 +118,7 @@ def attempt(
     death: Death | None = None,
     max_retry_time: float = MAX_RETRY_TIME,
     verify: str | None = None,
+    shared: Path | None = None,
 ) -> None:
     """
     Send what a file has to an emulator, and exit: 0 if all was sent.
@@ -126,8 +128,10 @@ def attempt(
     :param death: ends the process before, by SIGKILL
     :param max_retry_time: seconds for which a row is repeated
     :param verify: a certificate to trust, of an emulator that is behind TLS
+    :param shared: where the attempts of other tasks can be seen
     """
     from airflow_connect.hooks.connect import ConnectHook
+    from airflow_connect.record.peers import Peers
 
     extra = {"region_name": "us-east-1", "endpoint_url": url, "verify": verify}
     connection = {"conn_type": "aws", "login": "local", "password": "local", "extra": extra}
@@ -165,5 +169,6 @@ def attempt(
             max_in_flight=max_in_flight,
             max_retry_time=max_retry_time,
         )
-        sender.run()
+        with Peers(str(shared), **called, task="orders.call").share(sender.pace) if shared else nullcontext():
+            sender.run()
     sys.exit(f"{type(sender.stopped_by).__name__}: {sender.stopped_by}" if sender.stopped_by else 0)

@@ -344,6 +344,36 @@ def test_news_are_taken_at_the_next_decision() -> None:
     assert pace.state(0.3).in_words() == ""
 
 
+@pytest.mark.parametrize("quota", [0.0, 1e-12, 1e8])
+def test_absurd_quota_of_another_is_believed_little(quota: float) -> None:
+    """Whatever a file says, the pace stays one at which calls leave, and moves by little at once."""
+    pace = Pace(0.0)
+    pace.answered(pace.sent(0.0), 0.1, Answer.ACCEPTED)
+    pace.hear(Group(wants=(math.inf,), quotas=(50.0,)))
+    pace.send_at(0.2)
+    for now in (0.3, 0.4):
+        pace.hear(Group(wants=(math.inf,), quotas=(quota,)))
+        pace.send_at(now)
+    assert 5 <= pace.rate <= 25 * 2.5**2
+    newcomer = Pace(0.0)
+    newcomer.answered(newcomer.sent(0.0), 0.1, Answer.ACCEPTED)
+    newcomer.hear(Group(wants=(math.inf,), quotas=(quota,)))
+    assert newcomer.send_at(0.2) <= 60
+    newcomer.sent(0.2)
+    assert newcomer.state(0.2).quota is not None
+
+
+def test_group_in_which_nothing_was_accepted_is_not_formed() -> None:
+    """Where nobody knows the quota and nothing was accepted, each goes by its own answers."""
+    pace = Pace(0.0)
+    pace.answered(pace.sent(0.0), 0.1, Answer.ACCEPTED)
+    before = pace.rate
+    pace.hear(Group(wants=(math.inf,), rate=0.0, formed=True))
+    pace.send_at(0.2)
+    assert pace.rate == before
+    assert pace.shared_with == 0
+
+
 def test_others_are_seen_by_a_client_as_by_the_simulation() -> None:
     """A client that is alone in its folder is as fast as one without a folder."""
     outcome = Scenario(20, 50, 0.2, 60).run(seeing(), 11)
