@@ -99,7 +99,8 @@ def run(case: Case, *, is_seen: bool) -> str:
     first_end = min(max(one) for one in times)
     if case.senders > 1 and not case.dark:
         got = [sum(start + 20 <= time < first_end for time in one) for one in times]
-        shares = f"{min(got) * len(got) / sum(got):.2f} to {max(got) * len(got) / sum(got):.2f}"
+        counted = max(1, sum(got))
+        shares = f"{min(got) * len(got) / counted:.2f} to {max(got) * len(got) / counted:.2f}"
     back = minute = ""
     if over:
         after = sorted(time - over for one in times for time in one if time > over)

@@ -427,8 +427,8 @@ class Pace:
     :param now: the time in seconds, of any clock that does not jump (``time.monotonic``)
     :param max_rate: calls per second that are never exceeded; None for what the quota gives
     :param max_in_flight: calls at the same time that are never exceeded
-    :param total_rate: calls per second that the account's quota is said to be, for all who use it together: the start
-        is immediate then, and sharing fair sooner. When it is wrong, what is measured counts.
+    :param rate_quota: calls per second that the account's quota is said to be, for all who use it together: the start
+        is immediate then. When it is wrong, what is measured counts.
     :param chance: spreads the calls of those who share a quota, so that nobody stays behind another; None for its own
     :raises ValueError: when a number is not positive
     """
@@ -439,20 +439,19 @@ class Pace:
         *,
         max_rate: float | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
-        total_rate: float | None = None,
+        rate_quota: float | None = None,
         chance: random.Random | None = None,
     ) -> None:
-        for name, value in (("max_rate", max_rate), ("max_in_flight", max_in_flight), ("total_rate", total_rate)):
+        for name, value in (("max_rate", max_rate), ("max_in_flight", max_in_flight), ("rate_quota", rate_quota)):
             if value is not None and not value > 0:
                 raise ValueError(f"{name}: must be more than 0; got {value}.")
         self._max_rate = max_rate or math.inf
         self._max_in_flight = max_in_flight
-        self._total_rate = total_rate
         self._random = (chance or random.Random()).random  # noqa: S311  # spreads calls, keeps no secret
         self._phase = Phase.START
-        self._rate = self._pace = min(total_rate or FIRST_RATE, self._max_rate)
+        self._rate = self._pace = min(rate_quota or FIRST_RATE, self._max_rate)
         #: The rate is a measurement, or said to be one: the first throttled answer does not take it away.
-        self._rate_known = self._is_told = total_rate is not None
+        self._rate_known = self._is_told = rate_quota is not None
         self._next = now
         self._sent = now
         self._in_flight = 0

@@ -694,7 +694,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             time.monotonic(),
             max_rate=options.max_rate,
             max_in_flight=options.max_in_flight,
-            total_rate=options.rate_quota,
+            rate_quota=options.rate_quota,
         )
         return Sender(
             plan.contacts(

@@ -188,9 +188,9 @@ def test_clients_that_do_not_slow_down_leave_something(rate: float, threads: int
 
 
 @pytest.mark.parametrize("factor", [0.25, 4.0])
-def test_wrong_total_rate_does_not_hurt(factor: float) -> None:
+def test_wrong_rate_quota_does_not_hurt(factor: float) -> None:
     """A total rate that is not the account's costs next to nothing: what is measured counts."""
-    outcome = Scenario(20, 50, 0.2, 300).run(ours(total_rate=20 * factor), 71)
+    outcome = Scenario(20, 50, 0.2, 300).run(ours(rate_quota=20 * factor), 71)
     assert outcome.goodput >= 0.97
     assert outcome.throttled_share <= 0.03
 
@@ -215,7 +215,7 @@ def test_max_in_flight_is_never_exceeded() -> None:
     assert pace.in_flight == 1
 
 
-@pytest.mark.parametrize("name", ["max_rate", "max_in_flight", "total_rate"])
+@pytest.mark.parametrize("name", ["max_rate", "max_in_flight", "rate_quota"])
 @pytest.mark.parametrize("value", [0, -1])
 def test_number_that_is_not_positive_is_refused(name: str, value: int) -> None:
     """What cannot be a rate is refused by name."""
