@@ -2,6 +2,7 @@
 #
 #   PYTHON   the interpreter to build on (default: the first of python3, python3.13, 3.12, 3.11 that will do)
 #   ARGS     more arguments for pytest, as in: make test ARGS="tests/hooks -x"
+#   DAG      the example of `make run`, and CONF its params: make run DAG=example_failure CONF='{"fails": "load"}'
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
@@ -13,20 +14,24 @@ IN_VENV := $(VENV)/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up down test cluster check bench matrix constraints docs ui wheel \
+.PHONY: help venv demo up run down test cluster check bench matrix constraints docs ui wheel \
 	chromium postgresql mariadb redis iproute2 npm python clean
 .SILENT:
 
 help: ## Show this list
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: python ## Run the first example in a real Airflow against a local Amazon Connect, and show what it made
+demo: python ## Run the first example in a real Airflow against a local Amazon Connect, and show what it created
 	$(PYTHON) .ci/install.py $(VENV) --extra examples
 	$(IN_VENV) -m tools.demo demo
 
 up: python ## Start Airflow's UI, a local Amazon Connect and its desk, and leave them running
 	$(PYTHON) .ci/install.py $(VENV) --extra examples
 	$(IN_VENV) -m tools.demo up
+
+run: python ## Run an example there, as in: make run DAG=example_approval
+	$(PYTHON) .ci/install.py $(VENV) --extra examples
+	$(IN_VENV) -m tools.demo run --dag '$(DAG)' $(if $(CONF),--conf '$(CONF)')
 
 down: python ## End what `make up` started
 	$(PYTHON) -m tools.demo down

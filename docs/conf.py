@@ -42,9 +42,18 @@ def _comments(_app: Sphinx, page: str, source: list[str]) -> None:
     text = source[0]
     for comment, directive in _COMMENTS.items():
         text = re.sub(rf"^<!-- {comment} -->$", directive, text, flags=re.MULTILINE)
+    text = re.sub(r"^!\[(.*)\]\((\S+)-light\.png\)$", _for_both_themes, text, flags=re.MULTILINE)
     changelog = r"\1" if page == "changelog" else r"[\1](changelog.md)"
     text = re.sub(r"\[([^\]]+)\]\((?:\.\./)+CHANGELOG\.md\)", changelog, text)
     source[0] = _with_toctrees(text) if page == root_doc or page.endswith("/index") else text
+
+
+def _for_both_themes(found: re.Match[str]) -> str:
+    """Return a picture of the light theme, and the same of the dark one beside it: furo shows one of them."""
+    alt, path = found.groups()
+    return "\n\n".join(
+        f"```{{image}} {path}-{theme}.png\n:class: only-{theme}\n:alt: {alt}\n```" for theme in ("light", "dark")
+    )
 
 
 def _with_toctrees(text: str) -> str:

@@ -1,9 +1,9 @@
 """
-What ``make demo``, ``make up`` and ``make down`` run: the examples in a real Airflow, against a local Amazon Connect.
+What ``make demo``, ``up``, ``run`` and ``down`` do: run the examples in a real Airflow, against a local Amazon Connect.
 
-It stands beside the tests because it is one: it runs the first example as a user would, and fails when a row has
-not become exactly one contact. It uses the same Airflow as they do, :mod:`tools.local_airflow`. All its files lie
-in ``.demo`` of the checkout. ``down`` needs no installed package.
+``demo`` is a test as well: it runs the first example as a user would, and fails if a row did not become exactly one
+contact. It uses the same Airflow as the tests do, :mod:`tools.local_airflow`. All its files are in ``.demo`` of the
+checkout. ``down`` does not need an installed package.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tools.local_airflow import LocalAirflow, LocalAirflowError, TaskInstance, f
 from tools.programs import Programs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 CHECKOUT = Path(__file__).parents[1]
 STATE = CHECKOUT / ".demo"
@@ -42,7 +42,7 @@ AIRFLOW_PORT = 8080
 
 
 class DemoError(Exception):
-    """What the demo shows is not so, or it could not start."""
+    """The demo found a fault, or could not start."""
 
 
 class LocalConnect:
@@ -102,7 +102,7 @@ class LocalConnect:
 
 
 def demo() -> None:
-    """Run the first example with a running scheduler, show what it made, and check that."""
+    """Run the first example with a running scheduler, show what it created, and check that."""
     _forget_earlier_runs()
     STATE.mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="run-", dir=STATE))
@@ -120,8 +120,12 @@ def demo() -> None:
     _say("Everything is stopped. `make up` starts Airflow's UI and the desk, and leaves them running.")
 
 
-def up() -> None:
-    """Start Airflow, its UI, and the local Amazon Connect, and leave them running; say where they are."""
+def up(*, empty: bool = False) -> None:
+    """
+    Start Airflow, its UI, and the local Amazon Connect, and leave them running; say where they are.
+
+    :param empty: without the runs that give the desk and the Contacts tab something to show
+    """
     addresses = STATE / "up" / "addresses"
     sets = _left_running()
     if all(programs.running_pid() for programs in sets):
@@ -134,7 +138,7 @@ def up() -> None:
         connect.start(detached=True)
         airflow = _airflow(STATE / "up" / "airflow", connect, triggerer=True)
         airflow.start(detached=True)
-        bulk = start_runs(airflow)
+        bulk = None if empty else start_runs(airflow)
     except BaseException:
         down(quietly=True)
         raise
@@ -148,6 +152,24 @@ def start_runs(airflow: LocalAirflow) -> str:
     airflow.trigger(APPROVAL)
     dag_id, task_id = BULK
     return f"{airflow.url}/dags/{dag_id}/runs/{airflow.trigger(dag_id)}/tasks/{task_id}/plugin/contacts"
+
+
+def run(dag_id: str, conf: Mapping[str, Any]) -> None:
+    """
+    Start what :func:`up` starts, unless it runs, and a run of an example; say where to watch it.
+
+    :param dag_id: the example
+    :param conf: the run's configuration, that is, its params
+    """
+    if not (CHECKOUT / "dags" / f"{dag_id}.py").is_file():
+        examples = ", ".join(sorted(path.stem for path in (CHECKOUT / "dags").glob("*.py")))
+        raise DemoError(f"{dag_id} is not an example. The examples are {examples}.")
+    up(empty=True)
+    airflow = LocalAirflow(STATE / "up" / "airflow", CHECKOUT / "dags")
+    # The first address is Airflow's; the constructor chose another port, since that one is taken.
+    [airflow.url, *_] = re.findall(r"http://127\.0\.0\.1:\d+", (STATE / "up" / "addresses").read_text())
+    run_id = airflow.trigger(dag_id, conf=conf)
+    _say(f"Started {run_id}: {airflow.url}/dags/{dag_id}")
 
 
 def down(*, quietly: bool = False) -> None:
@@ -173,7 +195,7 @@ class Progress:
             line = "waiting for the rows"
         else:
             busy = sum(counts[state] for state in ("running", "queued", "up_for_retry"))
-            line = f"{counts['success']} of {counts.total()} contacts made, {busy} on their way"
+            line = f"{counts['success']} of {counts.total()} contacts created, {busy} on their way"
             if counts["failed"]:
                 line += f", {counts['failed']} failed"
         if self._on_terminal:
@@ -273,16 +295,16 @@ def _check(contact_ids: list[str], connect: LocalConnect) -> None:
     with ROWS.open(newline="") as file:
         rows = len(list(csv.DictReader(file)))
     now = time.time()
-    made = connect.client().search_contacts(
+    created = connect.client().search_contacts(
         InstanceId=connect.instance_id,
         TimeRange={"Type": "INITIATION_TIMESTAMP", "StartTime": now - 3600, "EndTime": now + 60},
     )["TotalCount"]
-    if not rows == len(contact_ids) == len(set(contact_ids)) == made:
+    if not rows == len(contact_ids) == len(set(contact_ids)) == created:
         raise DemoError(
             f"{rows} rows should be {rows} contacts: the run names {len(contact_ids)}, of which"
-            f" {len(set(contact_ids))} differ, and Amazon Connect has {made}."
+            f" {len(set(contact_ids))} differ, and Amazon Connect has {created}."
         )
-    _say(f"Checked: {rows} rows, {made} contacts, one for each.")
+    _say(f"Checked: {rows} rows, {created} contacts, one for each.")
 
 
 def _failures(airflow: LocalAirflow, run_id: str) -> str:
@@ -309,8 +331,12 @@ def main() -> int:
     """Run the command that is asked for and return the exit code."""
     commands: dict[str, Callable[[], None]] = {"demo": demo, "up": up, "down": down}
     parser = argparse.ArgumentParser(prog="python -m tools.demo", description=__doc__)
-    parser.add_argument("command", choices=commands)
-    command = parser.parse_args().command
+    parser.add_argument("command", choices=[*commands, "run"])
+    parser.add_argument("--dag", help="of run: the example, such as example_approval", default="")
+    parser.add_argument("--conf", type=json.loads, help="of run: the params of the Dag, as JSON", default={})
+    options = parser.parse_args()
+    command = options.command
+    commands["run"] = lambda: run(options.dag, options.conf)
     # Ended by a signal, it ends what it started, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
