@@ -161,22 +161,26 @@ class Campaign:
     def step(self, step: str, source: str) -> None:
         """Take a step in attempts, and kill each of them after a random time, until one comes to its end."""
         for number in range(1, PATIENCE + 1):
-            arguments = {"step": step, "source": source, "number": number, "home": str(self.home)}
+            heard, told = os.pipe()
+            arguments = {"step": step, "source": source, "number": number, "home": str(self.home), "told": told}
             process = subprocess.Popen(
                 [sys.executable, "-W", "ignore", __file__, "--attempt", json.dumps(arguments)],
                 env=self.env,
-                stdout=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
+                pass_fds=[told],
             )
+            os.close(told)
             # From its first answer on: an attempt that never comes to it makes no progress.
             end = math.inf
             peak = 0
             while process.poll() is None and time.monotonic() < end:
-                if end == math.inf and select.select([process.stdout], [], [], 0)[0]:
+                if end == math.inf and select.select([heard], [], [], 0)[0]:
                     end = time.monotonic() + self.chance.uniform(0.1, 1.9) * self.options.kill_every
                 peak = max(peak, _memory(process.pid))
                 time.sleep(0.05)
+            os.close(heard)
             self.peaks[step].append(peak)
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
@@ -268,7 +272,7 @@ def _memory(pid: int) -> int:
     return 0
 
 
-def attempt(step: str, source: str, number: int, home: str) -> None:
+def attempt(step: str, source: str, number: int, home: str, told: int) -> None:
     """Take a step from where the attempt before was killed, in this process."""
     from airflow_connect.bulk.sources import FileRows, SqlRows
     from airflow_connect.hooks.connect import ConnectHook
@@ -278,7 +282,7 @@ def attempt(step: str, source: str, number: int, home: str) -> None:
 
         @functools.cached_property
         def begins(self) -> None:
-            print("answered", flush=True)
+            os.write(told, b"answered")
 
         def call(self, *arguments: Any, **options: Any) -> dict[str, Any]:
             response = super().call(*arguments, **options)

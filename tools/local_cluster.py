@@ -105,6 +105,10 @@ class LocalCluster(LocalAirflow):
 
     # -- life -----------------------------------------------------------------------------------------
 
+    def start(self, *, timeout: float = 400, detached: bool = False) -> None:
+        """Start services, components and workers, and wait until they are healthy; it ends with this process."""
+        super().start(timeout=timeout, detached=detached)
+
     def stop(self) -> None:
         """End Airflow, its services and every process they started."""
         self._stopped.set()
