@@ -56,6 +56,7 @@ __all__ = [
     "LIVE_KEY",
     "MAPPED_GROUPS_RUN_ALL_BRANCHES",
     "THE_TASK_COMPUTES_ITS_LINKS",
+    "THREADS_MAY_TALK",
     "TRIGGERS_HAVE_ON_KILL",
     "UI_HAS_TABS",
     "AirflowFailException",
@@ -175,6 +176,10 @@ def attempt_records(context: Mapping[str, Any], results: str) -> None:
 
 #: Since Airflow 3.1 plugins have tabs in its UI.
 UI_HAS_TABS: Final = AIRFLOW_V_3_1_PLUS
+
+#: Since Airflow 3.2 threads of a task may talk to Airflow at the same time. Before, an answer can reach the wrong one:
+#: rows that are read in a thread may ask for a connection or an XCom at any moment.
+THREADS_MAY_TALK: Final = AIRFLOW_V_3_2_PLUS
 
 #: How far a task is, for the Contacts tab of Airflow's UI: in the task state store (3.3), or an XCom (3.1, 3.2).
 LIVE_KEY: Final = "amazon_connect_progress"

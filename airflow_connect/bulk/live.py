@@ -86,6 +86,7 @@ class Live:
     :param write: takes what is told, as JSON can have it; may block
     :param told_before: what an earlier attempt wrote last, if anything is known of it
     :param constant: what is told each time
+    :param only_at_end: write nothing before the end, where nothing else may talk to Airflow meanwhile
     :param clock: the time
     """
 
@@ -95,10 +96,12 @@ class Live:
         *,
         told_before: Any = None,
         constant: Mapping[str, Any] | None = None,
+        only_at_end: bool = False,
         clock: Clock | None = None,
     ) -> None:
         self._write = write
         self._constant = dict(constant or {})
+        self._only_at_end = only_at_end
         self._clock = clock or Clock()
         self._series = Series(_points_of(told_before))
         self._thread: threading.Thread | None = None
@@ -131,7 +134,7 @@ class Live:
         self._send({"phase": "ended", **self._with_series(progress)})
 
     def wait(self) -> None:
-        """Wait for a write that is under way: nothing else may talk to Airflow meanwhile (3.1)."""
+        """Wait for a write that is under way."""
         if self._thread is not None:
             self._thread.join(LONGEST_WAIT)
 
@@ -146,7 +149,7 @@ class Live:
         return {**progress, "series": self._series.points()}
 
     def _tell(self, told: dict[str, Any]) -> None:
-        if self._clock.now() < self._due or (self._thread is not None and self._thread.is_alive()):
+        if self._only_at_end or self._clock.now() < self._due or (self._thread is not None and self._thread.is_alive()):
             return
         self._due = self._clock.now() + BEAT
         self._thread = threading.Thread(target=self._send, args=(told,), name="contacts-live", daemon=True)

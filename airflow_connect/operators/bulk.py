@@ -17,6 +17,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from airflow_connect._compat import (
     LIVE_KEY,
+    THREADS_MAY_TALK,
     Stats,
     XComArg,
     attempt_records,
@@ -413,7 +414,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             began = began or started.timestamp()
             plan = stack.enter_context(self._plan(context, options, task_instance, now=began))
             if self._live is not None:
-                self._live.wait()  # Airflow takes one message at a time (3.1)
+                self._live.wait()
             report = stack.enter_context(
                 Report(
                     plan,
@@ -621,6 +622,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             lambda told: store.set(LIVE_KEY, told),
             told_before=before,
             constant={"try_number": context["ti"].try_number, "results": str(folder)},
+            only_at_end=not THREADS_MAY_TALK,
         )
 
     def _compare_with_record(self, plan: Plan, history: History, options: _Options) -> ConnectError | None:

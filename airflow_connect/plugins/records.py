@@ -31,7 +31,7 @@ from airflow_connect.record.index import Index, Told
 from airflow_connect.record.storage import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from concurrent.futures import Future
 
 __all__ = ["Looked", "Records", "belongs_to", "index_folder"]
@@ -55,12 +55,14 @@ class Looked(NamedTuple):
     :param told: what the index tells, ``None`` if nothing can be told now
     :param error: why the record cannot be read
     :param is_building: whether the index is being made, so that another look is worth it
+    :param progress: what the attempt that runs wrote beside the record, ``None`` if nothing
     """
 
     pages: Index
     told: Told | None
     error: str | None
     is_building: bool
+    progress: Mapping[str, Any] | None = None
 
 
 class _Entry:
@@ -72,6 +74,7 @@ class _Entry:
         self.future: Future[None] | None = None
         self.next_at = 0.0
         self.error: str | None = None
+        self.progress: Mapping[str, Any] | None = None
 
 
 class Records:
@@ -119,12 +122,13 @@ class Records:
         told = entry.index.told()
         if told is None and entry.error is None:
             return Looked(entry.index, None, None, is_building=True)
-        return Looked(entry.index, told, entry.error, is_building=False)
+        return Looked(entry.index, told, entry.error, is_building=False, progress=entry.progress)
 
     def _refresh(self, entry: _Entry, index: Index) -> None:
         began = time.monotonic()
         try:
             is_done = index.refresh()
+            entry.progress = index.progress()
             if is_done:
                 entry.error = None
         except ConnectError as error:

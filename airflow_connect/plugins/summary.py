@@ -156,7 +156,7 @@ def summary(
         "notice": notice,
         "show_keys": show_keys,
         "has_contacts": told is not None or is_building,
-        "progress": _progress(task, counts),
+        "progress": _progress(task, counts, None if looked is None else looked.progress),
         "series": _series(task),
         "counts": counts,
         "outcomes": outcomes,
@@ -189,8 +189,14 @@ def _counts(task: Task, told: Told | None) -> dict[str, int] | None:
     return None
 
 
-def _progress(task: Task, counts: Mapping[str, int] | None) -> dict[str, Any] | None:
+def _progress(
+    task: Task, counts: Mapping[str, int] | None, beside_record: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
     live = task.live or {}
+    if not live and beside_record is not None and task.started is not None:
+        at = _time(beside_record.get("at"))
+        if at is not None and at >= task.started.astimezone(UTC).replace(microsecond=0):
+            live = {**beside_record, "phase": "sending", "try_number": task.try_number}
     if counts is None and not live:
         return None
     active = is_active(task.state)

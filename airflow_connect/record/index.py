@@ -285,6 +285,14 @@ class Index:
             told = _get(database, _TOLD)
             return Told(**{one.name: told[one.name] for one in dataclasses.fields(Told)})
 
+    def progress(self) -> dict[str, Any] | None:
+        """Return what the attempt that runs told last in ``progress.json``, ``None`` if it told nothing."""
+        try:
+            found = json.loads(self._place.read("progress.json") or b"null")
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
     def page(
         self,
         *,

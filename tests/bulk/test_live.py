@@ -92,6 +92,20 @@ def test_a_slow_api_server_is_left_alone() -> None:
     assert len(written) == 2
 
 
+def test_it_can_keep_quiet_until_the_end() -> None:
+    """Where no thread may talk to Airflow, all is told at the end."""
+    clock = SetClock()
+    live, written = told_live(clock, only_at_end=True)
+    live.reading(1_000)
+    for second in range(1, 41):
+        clock.time += 1
+        live.tell(progress(second, second * 10))
+    assert written == []
+    live.end(progress(41, 411))
+    assert [one["phase"] for one in written] == ["ended"]
+    assert sum(point[2] for point in written[0]["series"]) == 411
+
+
 def test_what_cannot_be_written_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """An error of Airflow's is logged once, by its type alone."""
     caplog.set_level(logging.INFO)

@@ -41,9 +41,9 @@ def task(kind: str = "bulk", **given: Any) -> Any:
     return SimpleNamespace(**standard | given, xcoms=told)
 
 
-def looked(told: Told | None, *, is_building: bool = False) -> Any:
+def looked(told: Told | None, *, is_building: bool = False, progress: Any = None) -> Any:
     """Return what a look at a record found."""
-    return SimpleNamespace(told=told, is_building=is_building)
+    return SimpleNamespace(told=told, is_building=is_building, progress=progress)
 
 
 def shown(one: Any, *others: Any, record: Any = None) -> dict[str, Any]:
@@ -100,6 +100,14 @@ def test_progress_is_that_of_the_attempt_that_runs() -> None:
         None,
         "1,000 rows",
     )
+
+
+def test_progress_that_stands_beside_the_record() -> None:
+    """Where a task may tell Airflow nothing while it runs (3.1), its file does, if it is of this attempt."""
+    told = Told(counts={"rows": 10, **COUNTS}, listed=9)
+    for at, rate in (("2026-11-29T12:00:05+00:00", 4.0), ("2026-11-29T11:00:00+00:00", None), ("x", None)):
+        record = looked(told, progress={"at": at, "rate_now": 4.0, "line": "so far"})
+        assert shown(task(state="running"), record=record)["progress"]["rate"] == rate
 
 
 def test_a_task_that_is_over_tells_its_summary() -> None:
@@ -161,7 +169,7 @@ def test_a_contact_and_its_chain() -> None:
     outcome = {
         "contact_id": "a",
         "state": "completed",
-        "agent": "user",
+        "agent_id": "user",
         "wait_seconds": 7.5,
         "handle_seconds": 9.0,
         "ended": "2026-11-29T11:30:00.000+00:00",
@@ -171,7 +179,7 @@ def test_a_contact_and_its_chain() -> None:
     done = task("wait", operator="ContactSensor", xcoms={**link(contact_id="a"), "return_value": outcome})
     told = shown(made, first, second, done)
     [contact] = told["contacts"]
-    assert (contact["state"], contact["agent"], contact["waited_seconds"]) == ("completed", "user", 7.5)
+    assert (contact["state"], contact["agent_id"], contact["waited_seconds"]) == ("completed", "user", 7.5)
     assert [one["contact_id"] for one in contact["chain"]] == ["a", "b", "c", "d"]
     assert "Miller" not in json.dumps(told)
     [unknown] = shown(made)["contacts"]
