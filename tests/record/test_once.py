@@ -72,18 +72,18 @@ def test_a_refusal_does_not_undo_an_attempt_without_an_answer() -> None:
 
 def test_worker_that_wakes_up_after_another_attempt_sends_nothing() -> None:
     """Whatever the other one has come to meanwhile: its record stays, and the worker's next attempt takes it."""
-    for end in ("sent", "made", "refused"):
+    for end in ("sent", "created", "failed"):
         store = Store()
         woken, later = record(store), record(store)
         with contextlib.suppress(RequestError, RetryableError), later:
-            if end == "made":
-                later.made(CONTACT)
+            if end == "created":
+                later.created(CONTACT)
             else:
-                raise RequestError("no") if end == "refused" else RetryableError("no answer", may_have_happened=True)
+                raise RequestError("no") if end == "failed" else RetryableError("no answer", may_have_happened=True)
         with pytest.raises(RecordError, match=r"Another attempt.* has recorded its call of CreateContact"), woken:
             pytest.fail("the request must not be sent")
         assert store.state == end
-        assert (record(store).contact() is not None) is (end == "made")
+        assert (record(store).contact() is not None) is (end == "created")
 
 
 def test_other_content_is_not_sent_where_a_contact_may_exist() -> None:
