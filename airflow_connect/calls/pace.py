@@ -812,7 +812,7 @@ class Pace:
         self._phase = Phase.DARK
         for _ in range(min(self._in_a_row, len(self._last_calls))):
             self._last_calls.pop()  # they tell nothing of the pace
-        if self._group:
+        if self._group and self._quota_before_row:
             self._quota, self._quota_pace = self._quota_before_row, self._before[1]
         self._dark_since = now
         self._dark_wait = DARK_FIRST_WAIT

@@ -123,7 +123,7 @@ class Group:
 
     :param wants: of each, the calls per second that are enough for it; infinite if it takes what it can get
     :param quotas: what those take the quota for whose files were just read
-    :param rate: calls per second that were accepted of all of them and of this task together
+    :param rate: calls per second that all of them and this task aim at, or that were accepted if those are more
     :param quiet: seconds since a call of theirs was throttled
     :param joining: whether they may not have seen this task yet
     :param formed: whether this task has been there long enough for what all of them say of themselves to be complete
@@ -230,7 +230,7 @@ class Sharing:
         :param keeps_up: whether calls leave when the pace lets them
         """
         since, accepted, sent_before = self._before
-        if now < self._started + FIRST_WRITE or (sent == sent_before and not said.dark):
+        if now < self._started + FIRST_WRITE or (sent == sent_before and not said.dark and not keeps_up):
             return None
         seconds = max(now - since, 1e-3)
         self._before = (now, said.accepted, sent)
@@ -308,14 +308,16 @@ class Sharing:
         """Return what is known of the others after a beat."""
         alive = {name: peer for name, peer in self._peers.items() if peer.is_alive(now)}
         said = {name: peer.said for name, peer in alive.items() if peer.said is not None}
-        rate = sum(one.rate for one in said.values())
+        # Rather more than was accepted: a machine that was busy has not sent what the quota would have given.
+        rate = sum(min(1.5 * one.rate, max(one.rate, one.pace)) for one in said.values())
+        own = min(1.5 * self._said.rate, max(self._said.rate, self._said.pace)) if self._said else 0.0
         quiet = [one.quiet + now - alive[name].changed_at for name, one in said.items() if one.quiet is not None]
         wants = [said[name].wants if name in said else None for name in alive]
         fresh = [(peer.was_dark, peer.said) for peer in self._fresh if peer.said is not None]
         return Group(
             wants=tuple(math.inf if want is None else want for want in wants),
-            quotas=tuple(one.quota for _, one in fresh if one.quota is not None),
-            rate=(self._said.rate if self._said else 0.0) + (rate * len(alive) / len(said) if said else 0.0),
+            quotas=tuple(one.quota for _, one in fresh if one.quota),
+            rate=own + (rate * len(alive) / len(said) if said else 0.0),
             quiet=min(quiet, default=math.inf),
             joining=self._found_peers and now < self._first_written + 1.1 * BEAT,
             formed=now >= self._started + FIRST_WRITE + BEAT,
