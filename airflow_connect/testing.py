@@ -112,7 +112,7 @@ class LocalConnect:
         """
         One contact, as in :meth:`contacts`.
 
-        :raises ServiceError: when there is none of this ID.
+        :raises ServiceError: when the ID is not known.
         """
         return self.emulator.contact(contact_id)
 
@@ -176,7 +176,7 @@ class LocalConnect:
                     try:
                         self.complete(contact["id"], attributes(contact) if callable(attributes) else attributes)
                     except Exception as error:  # noqa: BLE001 -- raised in the test's own thread
-                        # One that somebody else has ended meanwhile is no failure.
+                        # One that somebody else has ended meanwhile is not a failure.
                         if self.contact(contact["id"])["state"] != "ENDED":
                             failures.append(error)
                             return

@@ -218,6 +218,30 @@ def test_pages_use_the_field_s_words(page: Path) -> None:
     assert found == {}
 
 
+#: Words that must not come back into the code and the desk either, and what to write.
+WORDS_IN_CODE = {
+    r"(?i)\b(?:twins?|cures?|hearts?)\b": "duplicate or zombie, fix, core",
+    r"(?i)\bwent[_ ]on[_ ]as\b": "transferred_to",
+    r"(?i)\balready[_ ]made\b|\bhad ended before\b": "already created, had already ended",
+    r"(?i)\b(?:make|made|making)s? (?:a |the |no |one |second |new )*contacts?\b": "create",
+    r"(?<![Tt]here )\b(?:is|are) no (?:contact|row|number|error|failure|file|template|call)\b|\bare none\b": "is not a",
+}
+
+
+@pytest.mark.parametrize("word", WORDS_IN_CODE)
+def test_code_uses_the_field_s_words(word: str) -> None:
+    """Names, docstrings, comments and messages of the package, and the desk's texts, have none of the words above."""
+    files = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html")]
+    assert len(files) > 90
+    found = [
+        f"{file.relative_to(CHECKOUT)}, line {number}: {line.strip()}"
+        for file in files
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(word, line)
+    ]
+    assert found == [], WORDS_IN_CODE[word]
+
+
 def test_changelog_begins_with_this_version() -> None:
     """The newest entry of the changelog is the package's version."""
     changelog = (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -216,7 +216,7 @@ class Sender:
     Each contact that is taken comes to exactly one state.
 
     :param contacts: what is to be made, in order; read by a thread of its own, a little ahead of the calls
-    :param create: makes the contact of one request, in one attempt, and returns the response; called by many threads
+    :param create: creates the contact of one request, in one attempt, and returns the response; called by many threads
         at once. Raises :class:`~airflow_connect.api.errors.ConnectError`.
     :param pace: when to call, and how often at once
     :param operation: the API operation, for messages
@@ -367,7 +367,7 @@ class Sender:
         """
         Tell whether an earlier attempt has created the contact of a row as it is now, and count it then.
 
-        For whoever makes the contacts, in the thread that reads them: such a row need not be made.
+        For whoever creates the contacts, in the thread that reads them: such a row need not be made.
 
         :param row: the row's number
         :param token: its client token

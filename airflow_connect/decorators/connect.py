@@ -1,4 +1,4 @@
-"""``@task.create_contact``: a function returns a contact's arguments, the task makes the contact."""
+"""``@task.create_contact``: a function returns a contact's arguments, the task creates the contact."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["create_contact_task"]
 
 class _CreateContactDecoratedOperator(DecoratedOperator, CreateContactOperator):
     """
-    Make the contact whose arguments a function returns.
+    Create the contact whose arguments a function returns.
 
     :param python_callable: returns a dict of arguments of
         :class:`~airflow_connect.operators.connect.CreateContactOperator`; they take precedence over the decorator's.
@@ -54,7 +54,7 @@ class _CreateContactDecoratedOperator(DecoratedOperator, CreateContactOperator):
     @confidential
     def execute(self, context: Context) -> str:
         """
-        Call the function, and make the contact that it describes.
+        Call the function, and create the contact that it describes.
 
         :param context: the context of the task instance
         :return: the contact's ID
@@ -81,7 +81,7 @@ class _CreateContactDecoratedOperator(DecoratedOperator, CreateContactOperator):
 
 def create_contact_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> TaskDecorator:
     """
-    Wrap a function that returns a contact's arguments into a task that makes the contact.
+    Wrap a function that returns a contact's arguments into a task that creates the contact.
 
     .. seealso::
         For more information on how to use this decorator, take a look at the guide:

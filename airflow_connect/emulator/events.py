@@ -130,7 +130,7 @@ class EventSender:
 
     :param queue_url: the queue's URL; SQS is asked at its host.
     :param region: of the instance.
-    :raises ValueError: when the URL is none.
+    :raises ValueError: when the URL is not valid.
     """
 
     def __init__(self, queue_url: str, region: str) -> None:

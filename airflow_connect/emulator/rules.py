@@ -31,7 +31,7 @@ _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _PHONE_NUMBER = re.compile(r"\+[1-9]\d{1,14}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _EPOCH = re.compile(r"-?\d{1,12}", re.ASCII)
-#: The years 1 to 9999: nothing else is a date, and milliseconds are no seconds.
+#: The years 1 to 9999: nothing else is a date, and milliseconds are not seconds.
 _EPOCH_SECONDS = range(-62_135_596_800, 253_402_300_800)
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _ARN = re.compile(r"arn:[^:\s]+:[^:\s]+:[^:\s]*:[^:\s]*:\S+")
@@ -438,7 +438,7 @@ def _is_url(value: str) -> bool:
         return False
     try:
         parts = urlsplit(value)
-        _ = parts.port  # raises for a port that is none
+        _ = parts.port  # raises if the port is not a number
     except ValueError:
         return False
     return bool(parts.hostname)

@@ -239,7 +239,7 @@ class Emulator:
         """
         One contact, as in :meth:`contacts`.
 
-        :raises ServiceError: ResourceNotFoundException when there is none.
+        :raises ServiceError: ResourceNotFoundException when it does not exist.
         """
         return self.service.contact(contact_id).as_dict()
 

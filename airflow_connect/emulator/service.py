@@ -519,7 +519,7 @@ class Service:
         """
         A contact as it is now.
 
-        :raises ServiceError: ResourceNotFoundException when there is none.
+        :raises ServiceError: ResourceNotFoundException when it does not exist.
         """
         self.settle()
         return self._stored(contact_id)
@@ -580,7 +580,7 @@ class Service:
         is_new_contact: bool = True,
     ) -> dict[str, Any]:
         """
-        Make a contact, or answer with the one that the same client token has made.
+        Create a contact, or answer with the one that the same client token has created.
 
         "A unique, case-sensitive identifier that you provide to ensure the idempotency of the request."
         """
@@ -704,7 +704,7 @@ class Service:
         return flow
 
     def _route(self, contact: Contact, flow: Flow, at: float) -> None:
-        """Run a flow: queue the contact for its user, in its queue, or in the flow's; end it when there is none."""
+        """Run a flow: queue the contact for its user, in its queue, or in the flow's; end it without one."""
         if contact.user_id is None and contact.queue_id is None:
             contact.queue_id = flow.queue_id
         if contact.user_id is None and contact.queue_id is None:

@@ -169,7 +169,7 @@ class Store:
     :param instance_id: the instance that the contacts belong to; None takes the file's, or *default_instance_id*.
     :param default_instance_id: for a new store when *instance_id* is None.
     :param now: when a new store's instance was made, epoch seconds.
-    :raises DataFileError: when the file is none of ours, damaged, of a newer version, in use by another process,
+    :raises DataFileError: when the file is not the emulator's, damaged, of a newer version, in use by another process,
         or has the contacts of another instance. The file is not changed then.
     """
 
@@ -320,7 +320,7 @@ class Store:
         return contact
 
     def get(self, contact_id: str) -> Contact | None:
-        """One contact, with its chain's attributes; None when there is none of that ID."""
+        """One contact, with its chain's attributes; None when the ID is not known."""
         with self.lock:
             row = self._database.execute(f"{_SELECT} WHERE id = ?", (contact_id,)).fetchone()
             return None if row is None else self._from_row(row)

@@ -43,7 +43,7 @@ class Throttle:
             self._buckets: dict[str, tuple[float, float]] = {}
 
     def take(self, operation: str, now: float) -> bool:
-        """Take a token of *operation*; False when there is none. A refused call takes nothing."""
+        """Take a token of *operation*; False when the bucket is empty. A refused call takes nothing."""
         with self._lock:
             if self._rate is None:
                 return True

@@ -390,7 +390,7 @@ class _Origin:
 
     @classmethod
     def of(cls, context: Mapping[str, Any]) -> _Origin:
-        """Read a context: a task's, a Dag's (without a task instance if there is none), a deadline's or an SLA's."""
+        """Read a context: a task's, a Dag's (which may lack a task instance), a deadline's or an SLA's."""
         ti, dag_run = context.get("ti"), context.get("dag_run")
         incident = next(
             (word for word, key in (("deadline", "deadline"), ("sla", "slas")) if key in context), "failure"

@@ -132,7 +132,7 @@ class EachContactOperator(ConnectBaseOperator):
         if response.get("ContactArn"):
             context["ti"].xcom_push(key="contact_arn", value=response["ContactArn"])
         link = self.store_link(context, goes_on, acted_on=contact_id)
-        what = self.done if acted.fate is Fate.DONE else "had ended before"
+        what = self.done if acted.fate is Fate.DONE else "had already ended"
         to = f" to {goes_on}" if goes_on != contact_id else ""
         self.log.info("Contact %s %s%s (%s)", contact_id, what, to, link)
         return goes_on

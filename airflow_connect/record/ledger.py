@@ -45,7 +45,7 @@ __all__ = ["Ledger", "run_folder", "write_faults"]
 log = logging.getLogger(__name__)
 
 #: Seconds: a machine that loses its power, or a worker that writes to an object store and is killed, loses what
-#: became of the calls of so long. Their intents are on record, and their tokens make no second contact.
+#: became of the calls of so long. Their intents are on record, and their tokens do not create a second contact.
 SYNC_EVERY: Final = 1.0
 
 #: Seconds between two lines of the log that say that a ledger waits to be closed.

@@ -1268,7 +1268,7 @@ def _storable(value: Any) -> Any:
 
 
 def _events(path: str, blocks: Iterable[bytes], number: int = 1) -> Iterator[tuple[int, list[Any]]]:
-    """Yield the number of a line, and the events from there on, block by block; a last line that breaks off is none."""
+    """Yield the number of a line, and the events from there on, block by block; an unfinished last line is ignored."""
     rest = b""
     for block in blocks:
         whole, _, rest = (rest + block).rpartition(b"\n")

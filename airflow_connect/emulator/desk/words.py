@@ -81,7 +81,7 @@ def date(value: str) -> str | None:
     A DATE reference for people, in UTC, without a time where it is midnight.
 
     :param value: epoch seconds, or milliseconds where seconds would lie beyond the year 5138; both are met.
-    :return: None when *value* is no time.
+    :return: None when *value* is not a time.
     """
     try:
         seconds = float(value)
