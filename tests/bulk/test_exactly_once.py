@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import ssl
 from collections import Counter
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_connect.api.operations import StartOutboundVoiceContact
+from airflow_connect.calls.pace import Pace
 from airflow_connect.record.results import read_results
 from tests.bulk.sending import AtOnce, start_attempt, write_rows
 from tests.gateway import Forwarding, certificate_of_localhost
@@ -91,6 +93,32 @@ def test_killed_with_many_calls_in_flight(point: str, emulator: Emulator, rows: 
     assert made(emulator) == {f"Row {row}": 1 for row in range(1, ROWS + 1)}
     assert called_again(emulator) <= deaths * 16
     assert_recorded(emulator, folder)
+
+
+def test_tasks_that_see_each_other_make_each_contact_once(emulator: Emulator, tmp_path: Path) -> None:
+    """Half of the tasks that share a quota are killed, and their folder is deleted: nothing is lost or made twice."""
+    emulator.set_rate(40, 20)
+    shared = tmp_path / "shared"
+    files = [tmp_path / f"{number}.csv" for number in range(4)]
+    for number, file in enumerate(files):
+        file.write_text("order,name\n" + "".join(f"{row},Row {number} {row}\n" for row in range(50)))
+
+    def start(number: int) -> Any:
+        folder = tmp_path / f"results {number}"
+        return start_attempt(emulator.url, files[number], folder, pace=Pace, shared=shared)
+
+    attempts = [start(number) for number in range(4)]
+    until(lambda: len(list(shared.rglob("*.json"))) == 4)
+    for attempt in attempts[:2]:
+        attempt.kill()
+        attempt.join()
+    shutil.rmtree(shared, ignore_errors=True)
+    attempts[:2] = [start(0), start(1)]
+    for attempt in attempts:
+        attempt.join()
+    assert [attempt.exitcode for attempt in attempts] == [0] * 4
+    assert made(emulator) == {f"Row {number} {row}": 1 for number in range(4) for row in range(50)}
+    assert list(shared.rglob("*.json")) == []
 
 
 # --- At most once -------------------------------------------------------------------------------------------------
