@@ -82,6 +82,7 @@ __all__ = [
     "conf",
     "context_merge",
     "dag_run_url",
+    "dags_of",
     "database_hook",
     "default_results_path",
     "determine_kwargs",
@@ -690,3 +691,21 @@ def failed_tasks(context: Mapping[str, Any]) -> list[tuple[str, int]]:
         task_id, _, index = name.rpartition("_")
         found.append((name, -1) if name in known or not index.isdecimal() else (task_id, int(index)))
     return sorted(found)
+
+
+def dags_of(path: Path) -> tuple[list[Any], str]:
+    """
+    Return the Dags of a file or folder as their authors wrote them, and what went wrong, empty if nothing did.
+
+    What reads them is in another module since Airflow 3.2, and does not add Airflow's own examples any more.
+    """
+    bag: Any
+    if AIRFLOW_V_3_2_PLUS:
+        from airflow.dag_processing import dagbag
+
+        bag = dagbag.DagBag(str(path))
+    else:
+        from airflow.models.dagbag import DagBag
+
+        bag = DagBag(str(path), include_examples=False)
+    return list(bag.dags.values()), "\n".join(map(str, bag.import_errors.values()))

@@ -28,6 +28,7 @@ CORE: Final = {
     "hooks": {"_compat", "api", "calls"},
     "emulator": set(),
     "testing": {"emulator"},
+    "permissions": {"api"},
     "provider_info": set(),
 }
 #: What Airflow sees; each of them may import all of the core but the emulator, and the public names of the others.
@@ -42,7 +43,11 @@ SHOWN: Final = {
     "sensors",
     "triggers",
 }
-MAY_IMPORT: Final = CORE | dict.fromkeys(SHOWN, (CORE.keys() | SHOWN) - {"emulator", "testing"})
+MAY_IMPORT: Final = (
+    CORE
+    | dict.fromkeys(SHOWN, (CORE.keys() | SHOWN) - {"emulator", "testing"})
+    | {"__main__": CORE.keys()}  # the command line
+)
 
 #: Modules that a Dag file may import without paying for a client, a database, a store or Airflow's own start.
 LIGHT: Final = ("api", "calls", "record", "bulk", "waiting")
@@ -158,6 +163,7 @@ DISTRIBUTIONS: Final = {
     "airflow.providers.amazon": "apache-airflow-providers-amazon",
     "airflow.providers.common.compat": "apache-airflow-providers-common-compat",
     "airflow.providers.openlineage": "apache-airflow-providers-openlineage",
+    "yaml": "pyyaml",
 }
 #: What is declared in an extra, by the modules that may need it.
 EXTRAS: Final = {

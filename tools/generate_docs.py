@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from airflow_connect.permissions import Permission
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
@@ -32,55 +34,6 @@ from tools import docstrings  # noqa: E402  # the checkout is on the path now
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"(<!-- BEGIN ([\w-]+)(?: ([^\n]*?))? -->\n).*?(<!-- END -->)", re.DOTALL)
-
-#: The actions that a role needs for an operator; DescribeInstance is for the link alone.
-POLICIES = {
-    "BulkCreateContactsOperator": ["CreateContact", "DescribeInstance"],
-    "CreateContactOperator": ["CreateContact", "DescribeInstance"],
-    "StartTaskContactOperator": ["StartTaskContact", "DescribeInstance"],
-    "StartOutboundVoiceContactOperator": ["StartOutboundVoiceContact", "DescribeInstance"],
-    "StopContactOperator": ["StopContact", "DescribeContact", "ListAssociatedContacts", "DescribeInstance"],
-    "UpdateContactAttributesOperator": ["UpdateContactAttributes", "DescribeInstance"],
-    "TransferContactOperator": ["TransferContact", "DescribeInstance"],
-    "TagContactOperator": ["TagContact", "DescribeInstance"],
-    "ContactBranchOperator": ["GetContactAttributes", "DescribeInstance"],
-    "ContactSensor": ["DescribeContact", "ListAssociatedContacts", "SearchContacts", "DescribeInstance"],
-    "ContactNotifier": ["CreateContact", "StartTaskContact", "SearchContacts", "DescribeContact", "StopContact"],
-}
-
-_TO_WAIT = {
-    "DescribeContact": "`wait_for_completion=True`",
-    "ListAssociatedContacts": "`wait_for_completion=True`: to follow a contact that is transferred",
-    "GetContactAttributes": "`outcome_attributes=…`",
-    "StopContact": "`stop_on_kill=True`",
-}
-#: What some arguments need besides, and why.
-OPTIONAL = {
-    "BulkCreateContactsOperator": {
-        "StartTaskContact": '`operation="start_task"`, in place of CreateContact',
-        "StartOutboundVoiceContact": '`operation="start_outbound_voice"`, in place of CreateContact',
-    },
-    "CreateContactOperator": _TO_WAIT,
-    "StartTaskContactOperator": _TO_WAIT,
-    "StartOutboundVoiceContactOperator": _TO_WAIT,
-    "ContactSensor": {
-        "GetContactAttributes": "`attributes=…`, or conditions on attributes",
-        "StopContact": '`on_timeout="stop"` or `stop_on_kill=True`',
-    },
-}
-#: When an action of :data:`POLICIES` is used, where that is not always.
-_LINK = "for the links alone: not needed with `instance_alias` in the connection; the task works without it"
-WHEN = {
-    ("StopContactOperator", "DescribeContact"): "the contact was transferred",
-    ("StopContactOperator", "ListAssociatedContacts"): "the contact was transferred",
-    ("ContactSensor", "ListAssociatedContacts"): "to follow a contact that is transferred; the wait works without it",
-    ("ContactSensor", "SearchContacts"): "more than 10 contacts are open; the wait works without it",
-    ("ContactNotifier", "CreateContact"): "no flow, task template or quick connect is named",
-    ("ContactNotifier", "StartTaskContact"): "a flow, a task template or a quick connect is named",
-    ("ContactNotifier", "SearchContacts"): '`scope="dag"` or `action="stop"`',
-    ("ContactNotifier", "DescribeContact"): '`scope="dag"` or `action="stop"`',
-    ("ContactNotifier", "StopContact"): '`action="stop"`',
-}
 
 #: What arguments are about, in the order of the tables. What is not named here is the contact's, or of no group.
 GROUPS = {
@@ -295,41 +248,39 @@ _RESOURCES = {
 def _permissions() -> str:
     """Return for each operator the actions that its calls need, and what the calls name."""
     from airflow_connect.api.operations import operation_named
+    from airflow_connect.permissions import PERMISSIONS
 
     rows = []
-    for operator, actions in POLICIES.items():
-        when = {action: WHEN.get((operator, action), "always") for action in actions}
-        if "DescribeInstance" in when:
-            when["DescribeInstance"] = _LINK
-        for action, reason in {**when, **OPTIONAL.get(operator, {})}.items():
-            called = operation_named(action)
+    for operator, permissions in PERMISSIONS.items():
+        for permission in permissions:
+            called = operation_named(permission.action)
             below = [_RESOURCES[member] for member in called.identifying if member in _RESOURCES]
             resources = ", ".join(["the instance", *(f"`{one}`" for one in dict.fromkeys(below))])
-            rows.append([f"`{operator}`", f"`connect:{called.name}`", resources, reason])
+            rows.append([f"`{operator}`", f"`connect:{called.name}`", resources, permission.when])
     return _table(["Used by", "Action", "The call names", "When"], rows)
 
 
 def _actions(operator: str) -> str:
     """Return in a sentence what the role needs for an operator."""
-    actions = ", ".join(f"`connect:{action}`" for action in POLICIES[operator] if action != "DescribeInstance")
-    links = "; `connect:DescribeInstance` for the links" if "DescribeInstance" in POLICIES[operator] else ""
-    more = ", ".join(f"`connect:{action}`" for action in OPTIONAL.get(operator, {}))
+    from airflow_connect.permissions import PERMISSIONS
+
+    def listed(permissions: Iterable[Permission]) -> str:
+        return ", ".join(f"`connect:{one.action}`" for one in permissions if one.action != "DescribeInstance")
+
+    needed = PERMISSIONS[operator]
+    actions = listed(one for one in needed if not one.by_argument)
+    links = "; `connect:DescribeInstance` for the links" if "DescribeInstance" in {one.action for one in needed} else ""
+    more = listed(one for one in needed if one.by_argument)
     besides = f" Some arguments need more: {more}." if more else ""
     return f"Needs {actions}{links}.{besides} See [Permissions](permissions.md)."
 
 
 def _policy() -> str:
     """Return the policy that allows all that any operator calls."""
-    from airflow_connect.api.operations import operation_named
+    from airflow_connect.permissions import PERMISSIONS, policy
 
-    used = {action for operators in (*POLICIES.values(), *OPTIONAL.values()) for action in operators}
-    instance = "arn:aws:connect:REGION:ACCOUNT:instance/INSTANCE_ID"
-    statement = {
-        "Effect": "Allow",
-        "Action": [f"connect:{operation_named(action).name}" for action in sorted(used)],
-        "Resource": [instance, f"{instance}/*"],
-    }
-    return f"```json\n{json.dumps({'Version': '2012-10-17', 'Statement': [statement]}, indent=2)}\n```"
+    used = {permission.action for permissions in PERMISSIONS.values() for permission in permissions}
+    return f"```json\n{json.dumps(policy(used), indent=2)}\n```"
 
 
 def _errors() -> str:

@@ -8,13 +8,12 @@ task instances and XComs. It has no documentation routes, changes nothing, and a
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import threading
 import time
 from collections import OrderedDict
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import quote
@@ -29,6 +28,7 @@ from airflow_connect.plugins.records import Records, belongs_to, index_folder
 from airflow_connect.plugins.summary import Known, brief, is_active, page_url, results_of_task, summary, time_text
 from airflow_connect.record.format import RowState, run_folder
 from airflow_connect.record.index import OPEN, SORTS
+from airflow_connect.record.sheets import csv_lines
 from airflow_connect.record.storage import folder_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from airflow_connect.plugins.metadata import Run, Task
     from airflow_connect.plugins.records import Looked
 
-__all__ = ["create_app", "harmless"]
+__all__ = ["create_app"]
 
 #: What each answer says to browsers. Nothing is loaded from anywhere else, and no script stands in a page.
 #: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Content-Security-Policy
@@ -247,7 +247,7 @@ class _Tab:
             raise HTTPException(404, notice or "The record is being read. Try again in a moment.")
         columns = ["row", *(["key"] if self.show_keys else []), "state", "contact_id", "attempts", "at", "error"]
         rows = looked.pages.problems(with_keys=self.show_keys, is_running=is_active(task.state))
-        return _csv(columns, rows)
+        return csv_lines(columns, islice(rows, _MOST_ROWS))
 
     def _record(self, whose: tuple[str, str, str, int]) -> tuple[Task, Looked | None, str | None]:
         """Return a task instance, its record, and what to set where that cannot be read."""
@@ -320,35 +320,6 @@ def _run(run: Run) -> dict[str, Any]:
         "started": time_text(run.started),
         "ended": time_text(run.ended),
     }
-
-
-def harmless(value: Any) -> Any:
-    """
-    Return a cell of a CSV file that no spreadsheet takes for a formula.
-
-    https://owasp.org/www-community/attacks/CSV_Injection
-
-    :param value: what is to stand in it
-    """
-    return f"'{value}" if isinstance(value, str) and value.lstrip(" ")[:1] in _FORMULAS and value.strip() else value
-
-
-#: Characters with which a spreadsheet lets a formula begin, those of full width too.
-_FORMULAS: Final = frozenset("=+-@\t\r\n|＝＋－＠")
-
-
-def _csv(columns: list[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    yield _line(columns)
-    for number, row in enumerate(rows):
-        if number >= _MOST_ROWS:
-            return
-        yield _line([harmless(row[column]) for column in columns])
-
-
-def _line(cells: list[Any]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(cells)
-    return text.getvalue()
 
 
 def _words(given: list[str], known: Iterable[str], name: str) -> list[str]:

@@ -50,6 +50,7 @@ __all__ = [
     "created_contacts",
     "export_results",
     "first_attempt",
+    "has_ended",
     "read_results",
     "results_folder",
 ]
@@ -394,6 +395,16 @@ def count_results(path: Any, *, conn_id: str | None = None) -> dict[str, int]:
         recorded = None if _is_export(place) else _recorded_counts(place)
         counts.update(Counter(row["state"] for row in _rows(place)) if recorded is None else recorded)
     return {"rows": counts.total(), **{state.value: counts[state.value] for state in RowState}}
+
+
+def has_ended(path: Any, *, conn_id: str | None = None) -> bool:
+    """
+    Return whether the last attempt of each task has recorded its end; one that was killed never does.
+
+    :param path: as for :func:`read_results`
+    :param conn_id: as for :func:`read_results`
+    """
+    return all(_is_export(place) or _recorded_counts(place) is not None for place in _places(path, conn_id))
 
 
 def contacts(path: Any, *, conn_id: str | None = None) -> Iterator[str]:

@@ -339,31 +339,6 @@ def test_keys_and_the_download(
 
 
 @needs_tabs
-@pytest.mark.parametrize(
-    ("cell", "shown"),
-    [
-        ("=1+1", "'=1+1"),
-        ("+1 555", "'+1 555"),
-        ("-2", "'-2"),
-        ("@SUM(A1)", "'@SUM(A1)"),
-        ("\tx", "'\tx"),
-        ("\r=x", "'\r=x"),
-        (" =x", "' =x"),
-        ("＝x", "'＝x"),
-        ("order-1", "order-1"),
-        ("", ""),
-        (-5, -5),
-        (None, None),
-    ],
-)
-def test_harmless_cells(cell: Any, shown: Any) -> None:
-    """A cell that a spreadsheet would run is text."""
-    from airflow_connect.plugins.app import harmless
-
-    assert harmless(cell) == shown
-
-
-@needs_tabs
 def test_a_record_that_the_api_server_cannot_read(
     run_dag: Callable[..., Any], somebody: Callable[[str | None], Somebody], tmp_path: Path
 ) -> None:

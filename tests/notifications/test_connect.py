@@ -14,7 +14,7 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_connect.notifications.connect import ContactNotifier
-from tools import generate_docs
+from airflow_connect.permissions import PERMISSIONS
 
 if TYPE_CHECKING:
     from airflow_connect.testing import LocalConnect
@@ -378,4 +378,4 @@ def test_policy_is_what_the_notifier_calls(amazon_connect: LocalConnect) -> None
         ContactNotifier(scope="dag", contact_flow_id=FLOW)(of_dag(run_id))
     ContactNotifier(scope="dag", action="stop")(of_dag(reason="success"))
 
-    assert {call.operation for call in amazon_connect.calls()} == set(generate_docs.POLICIES["ContactNotifier"])
+    assert {call.operation for call in amazon_connect.calls()} == {one.action for one in PERMISSIONS["ContactNotifier"]}
