@@ -75,11 +75,11 @@ docs: python ## Rewrite what the pages take from the code, and build the site in
 	$(IN_VENV) -m sphinx --fail-on-warning --keep-going --quiet --fresh-env docs build/docs
 	$(IN_VENV) -m tools.check_site build/docs
 
-ui: npm ## Build the bundle of the Contacts tab from ui/; for those who change it
-	cd ui && npm ci --ignore-scripts && npm run --silent check && npm run --silent build
+ui: npm ## Build the bundle of the Contacts tab from tools/ui/; for those who change it
+	cd tools/ui && npm ci --ignore-scripts && npm run --silent check && npm run --silent build
 
 clean: down ## Remove all that the other targets made
-	rm -rf $(VENV) .demo .matrix .sdks ui/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .demo .matrix .sdks tools/ui/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 python:
@@ -115,4 +115,4 @@ iproute2:
 	$(call needed,command -v ip >/dev/null,ip,iproute2,the tests in tests/cluster and of tools/machines.py)
 
 npm:
-	$(call needed,command -v npm >/dev/null,npm,npm,the build of ui/ and the tests with the AWS SDK for JavaScript)
+	$(call needed,command -v npm >/dev/null,npm,npm,the build of tools/ui/ and the tests with the AWS SDK for JavaScript)

@@ -1,5 +1,5 @@
 """
-The AWS CLI, the AWS SDK for JavaScript and what builds the bundle of ``ui/``, each in a folder of ``.sdks``.
+The AWS CLI, the AWS SDK for JavaScript and what builds the bundle of ``tools/ui/``, each in a folder of ``.sdks``.
 
 The first test that needs one installs it, and later runs find it there. The AWS CLI pins a botocore, so it has a
 virtual environment of its own.
@@ -48,9 +48,9 @@ def javascript_sdk() -> Path:
 
 @pytest.fixture(scope="session")
 def ui_packages() -> Path:
-    """The folder ``node_modules`` with what ``ui/package-lock.json`` names: esbuild, TypeScript, axe-core."""
+    """The folder ``node_modules`` with what ``tools/ui/package-lock.json`` names: esbuild, TypeScript, axe-core."""
     _need_npm()
-    lock = hashlib.sha256((CHECKOUT / "ui" / "package-lock.json").read_bytes()).hexdigest()[:16]
+    lock = hashlib.sha256((CHECKOUT / "tools" / "ui" / "package-lock.json").read_bytes()).hexdigest()[:16]
     return _installed(f"ui-{lock}", _install_ui) / "node_modules"
 
 
@@ -92,7 +92,7 @@ def _install_javascript(folder: Path, requirement: str) -> None:
 
 def _install_ui(folder: Path) -> None:
     for name in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copy(CHECKOUT / "ui" / name, folder)
+        shutil.copy(CHECKOUT / "tools" / "ui" / name, folder)
     _run(folder, "npm", "ci", "--ignore-scripts")
 
 

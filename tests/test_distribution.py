@@ -58,7 +58,7 @@ def test_sdist_holds_what_the_tests_need(distributions: tuple[Path, Path]) -> No
     with tarfile.open(distributions[1]) as sdist:
         paths = [PurePosixPath(member.name) for member in sdist.getmembers() if member.isfile()]
     names = {path.relative_to(path.parts[0]).as_posix() for path in paths}
-    folders = ("airflow_connect", "dags", "docs", "tests", "tools", "ui")
+    folders = ("airflow_connect", "dags", "docs", "tests", "tools")
     expected = set().union(*(_sources(CHECKOUT / folder) for folder in folders))
     assert {name for name in names if name.startswith(tuple(f"{folder}/" for folder in folders))} == expected
     others = {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"}

@@ -1,4 +1,4 @@
-"""The bundle that Airflow's UI loads: it is what ``ui/`` builds, small, and needs nothing from elsewhere."""
+"""The bundle that Airflow's UI loads: it is what ``tools/ui/`` builds, small, and needs nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Final
 pytest_plugins = ("tests.sdks",)
 
 CHECKOUT: Final = Path(__file__).parents[2]
-UI: Final = CHECKOUT / "ui"
+UI: Final = CHECKOUT / "tools" / "ui"
 BUNDLE: Final = CHECKOUT / "airflow_connect" / "plugins" / "static" / "contacts.js"
 #: Kibibytes that a person loads before anything is seen.
 LARGEST: Final = 64
 
 
 def test_bundle_names_the_sources_it_was_built_of() -> None:
-    """Who changes ``ui/src`` runs ``make ui``; this finds a bundle of other sources without npm."""
+    """Who changes ``tools/ui/src`` runs ``make ui``; this finds a bundle of other sources without npm."""
     digest = hashlib.sha256()
     files = [UI / "build.mjs", UI / "package-lock.json", *(UI / "src").iterdir()]
     for path in sorted(files, key=lambda path: path.relative_to(UI).as_posix()):
         digest.update(path.relative_to(UI).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     named = re.search(r"sources ([0-9a-f]{64})", BUNDLE.read_text(encoding="ascii"))
     assert named is not None
-    assert named[1] == digest.hexdigest(), "ui/ has changed since the bundle was built: run make ui"
+    assert named[1] == digest.hexdigest(), "tools/ui/ has changed since the bundle was built: run make ui"
 
 
 def test_build_gives_the_bundle(ui_packages: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ const HOST = {
   "react/jsx-runtime": "ReactJSXRuntime",
   "react-router-dom": "ReactRouterDOM",
 };
-const BUNDLE = process.argv[2] ?? "../airflow_connect/plugins/static/contacts.js";
+const BUNDLE = process.argv[2] ?? "../../airflow_connect/plugins/static/contacts.js";
 
 // The same digest as in tests/plugins/test_bundle.py, so that a bundle of other sources is found without npm.
 const sources = ["build.mjs", "package-lock.json", ...readdirSync("src").map((name) => `src/${name}`)].sort();
@@ -30,7 +30,7 @@ const hostModules = {
 
 const { outputFiles } = await build({
   entryPoints: ["src/main.tsx"],
-  banner: { js: `/*! airflow-provider-amazon-connect, Apache-2.0. Built from ui/, sources ${digest.digest("hex")} */` },
+  banner: { js: `/*! airflow-provider-amazon-connect, Apache-2.0. Built from tools/ui/, sources ${digest.digest("hex")} */` },
   bundle: true,
   charset: "ascii",
   format: "iife",
