@@ -358,7 +358,7 @@ def test_data_without_a_header_is_not_shown(write: Callable[..., str], content: 
 def test_data_that_is_called_as_a_column_is_not_a_header(write: Callable[..., str], data: str) -> None:
     """A value may be the name of a column, such as the channel that somebody prefers; what is beside it is not one."""
     text = missing_columns(FileRows(write("a.csv", f"{SECRET},email,{data}\n")), "name", "email")
-    assert "has no column 'name'" in text
+    assert "does not have the column 'name'" in text
     assert data not in text
     assert "not shown here, since that may be data" in text
 
