@@ -1,7 +1,7 @@
 """
 A pipeline failed: one contact for the people on duty, with links to run and log; ended when it is well again.
 
-The contact stays open while one run after the other fails, and the first run that succeeds ends it.
+The contact stays open while one run after the other fails, and the first run that succeeds stops it.
 """
 
 from __future__ import annotations
