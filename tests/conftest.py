@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_connect.emulator.server import Emulator
     from airflow_connect.testing import LocalConnect
 
-pytest_plugins = ("airflow_connect.testing",)
+pytest_plugins = ("airflow_connect.testing", "tests.chromium")
 
 # A failed test prints the line that repeats it, also where it ran on another machine.
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from airflow_connect.emulator.resources import BILLING_FLOW, CALLS_FLOW, CALLS_QUEUE, SAM
 from airflow_connect.emulator.server import Emulator
-from tests.browser.conftest import PHONE
+from tests.chromium import PHONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

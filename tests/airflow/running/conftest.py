@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from airflow_connect._compat import UI_HAS_TABS
 from tests.airflow.examples import EXAMPLES
 from tests.conftest import aws_connection_json
 from tools.local_airflow import LocalAirflow
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_connect.emulator.server import Emulator
+
+
+#: Somebody who may see everything but the Dags of another team. Airflow 3.1 has no teams of its own.
+_AUTH_MANAGER = """
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+
+class TeamAuthManager(SimpleAuthManager):
+    def is_authorized_dag(self, *, method, user, access_entity=None, details=None):
+        if details is not None and details.id == "of_another_team":
+            return False
+        return super().is_authorized_dag(method=method, user=user, access_entity=access_entity, details=details)
+"""
 
 
 @pytest.fixture(scope="package")
@@ -45,11 +59,17 @@ def _running_airflow(
         shutil.copytree(source, folder / "dags", ignore=ignored, dirs_exist_ok=True)
     connection = json.loads(aws_connection_json(_running_emulator))
     connection["extra"]["service_config"]["sqs"] = {"endpoint_url": local_aws}
+    config = {"scheduler.task_instance_heartbeat_timeout": "30"}
+    if UI_HAS_TABS:
+        (folder / "home" / "config").mkdir(parents=True)
+        (folder / "home" / "config" / "teams.py").write_text(_AUTH_MANAGER)
+        config |= {"core.auth_manager": "teams.TeamAuthManager", "amazon_connect.show_keys": "True"}
     airflow = LocalAirflow(
         folder / "home",
         folder / "dags",
+        path="/airflow" if UI_HAS_TABS else "",
         env={"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection), "CONTACT_EVENTS_QUEUE_URL": queue_url},
-        config={"scheduler.task_instance_heartbeat_timeout": "30"},
+        config=config,
         triggerer=True,
         preload=["airflow_connect.operators.connect", "airflow_connect.hooks.connect"],
     )

@@ -6,10 +6,6 @@ declare module "react-router-dom" {
   export const Link: FC<
     AnchorHTMLAttributes<HTMLAnchorElement> & RefAttributes<HTMLAnchorElement> & { to: string }
   >;
-  export function useSearchParams(): [
-    URLSearchParams,
-    (next: (now: URLSearchParams) => URLSearchParams, options?: { replace?: boolean }) => void,
-  ];
 }
 
 declare module "*.css" {
