@@ -14,6 +14,7 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -84,6 +85,7 @@ __all__ = [
     "dag_run_url",
     "dags_of",
     "database_hook",
+    "database_session",
     "default_results_path",
     "determine_kwargs",
     "failed_tasks",
@@ -709,3 +711,10 @@ def dags_of(path: Path) -> tuple[list[Any], str]:
 
         bag = DagBag(str(path), include_examples=False)
     return list(bag.dags.values()), "\n".join(map(str, bag.import_errors.values()))
+
+
+def database_session() -> AbstractContextManager[Any]:
+    """Return a session of Airflow's own database, for what runs in its API server."""
+    from airflow.utils.session import create_session
+
+    return create_session(scoped=False)

@@ -18,11 +18,10 @@ from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from airflow.utils.session import create_session
 from fastapi import HTTPException
 from sqlalchemy import and_, exists, func, or_, select
 
-from airflow_connect._compat import LIVE_KEY, TaskStateReader
+from airflow_connect._compat import LIVE_KEY, TaskStateReader, database_session
 from airflow_connect.links.connect import ContactLink
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ def may_read(user: Any, dag_id: str) -> bool:
 @contextmanager
 def database() -> Iterator[Session]:
     """Open a session of Airflow's database, of which nothing is changed."""
-    with create_session(scoped=False) as session:
+    with database_session() as session:
         try:
             yield session
         finally:

@@ -20,7 +20,6 @@ import dataclasses
 import fcntl
 import hashlib
 import json
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from airflow_connect.api.errors import RecordError
+from airflow_connect.calls.clock import Clock
 from airflow_connect.record.format import FORMAT, RowState, Segment
 from airflow_connect.record.results import (
     _AT_ONCE,
@@ -68,6 +68,7 @@ SORTS: Final = ("problems", "row", "state", "attempts", "at", "outcome", "key")
 _REST: Final = 10.0
 #: Upper ends of a histogram's buckets, in seconds.
 _EDGES: Final = (0, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 14_400, 43_200, 86_400, 259_200, 604_800)
+_CLOCK: Final = Clock()
 #: Changes with the tables below.
 _VERSION: Final = 1
 
@@ -440,7 +441,7 @@ class _Growing(_Records):
             self._put_together(reader)
             self._tell()
         else:
-            _set(self.database, _TOLD, {**_get(self.database, _TOLD), "fresh_at": time.time()})
+            _set(self.database, _TOLD, {**_get(self.database, _TOLD), "fresh_at": _CLOCK.epoch()})
         query("COMMIT")
 
     def _read_on(self, sizes: Mapping[str, int], known: Mapping[str, int]) -> bool:
@@ -519,18 +520,18 @@ class _Growing(_Records):
         is_direct = len(runs) == 1 and len(with_rows) <= 1
         left = False
         cost = 0.0 if reader is None else reader["cost"]
-        put_at = time.time()
+        put_at = _CLOCK.epoch()
         if is_direct and (reader is None or reader["is_direct"]):
             self._put_directly(with_rows, everything=reader is None)
         elif reader is not None and not reader["is_direct"] and put_at < reader["put_at"] + _REST * cost:
             # All of it is put together again, which takes long for long records: not each time.
             left, put_at = True, reader["put_at"]
         else:
-            began = time.monotonic()
+            began = _CLOCK.now()
             query("DELETE FROM contact")
             for run in runs:
                 query(_PUT_TOGETHER, (run, run))
-            cost = time.monotonic() - began
+            cost = _CLOCK.now() - began
         if not left:
             query("DELETE FROM touched")
             query("DELETE FROM touched_contact")
@@ -581,7 +582,7 @@ class _Growing(_Records):
             decisions=dict(decided),
             wait=self._histogram("wait"),
             handle=self._histogram("handle"),
-            fresh_at=time.time(),
+            fresh_at=_CLOCK.epoch(),
         )
         _set(self.database, _TOLD, {**dataclasses.asdict(told), "states": codes})
 
@@ -728,7 +729,8 @@ def _connect(file: Path) -> sqlite3.Connection:
     """Open an index that is there."""
     import sqlite3
 
-    database = sqlite3.connect(f"file:{quote(str(file))}?mode=rw", uri=True, isolation_level=None, timeout=10)
+    database = sqlite3.connect(f"file:{quote(str(file))}?mode=rw", uri=True, isolation_level=None)
+    database.execute("PRAGMA busy_timeout = 10000")
     database.execute("PRAGMA synchronous = OFF")  # what is lost with the machine is read again
     database.execute(f"PRAGMA cache_size = {-_CACHE_BYTES // 1024}")
     return database

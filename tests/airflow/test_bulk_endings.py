@@ -161,11 +161,11 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[Path], None]) 
     happened: list[Report] = []
     report_progress = Report.report_progress
 
-    def interrupt(self: Report, now: Progress) -> None:
+    def interrupt(self: Report, now: Progress) -> Any:
         if now.accepted and not happened:
             happened.append(self)
             happens(self._folder)
-        report_progress(self, now)
+        return report_progress(self, now)
 
     monkeypatch.setattr(bulk, "_PROGRESS_EVERY", 0.05)
     monkeypatch.setattr(Report, "report_progress", interrupt)
@@ -255,10 +255,10 @@ def timing_out() -> Callable[..., None]:
     interrupted: list[Report] = []
     report_progress = Report.report_progress
 
-    def interrupt(self: Report, now: Progress) -> None:
+    def interrupt(self: Report, now: Progress) -> Any:
         if not interrupted:
             interrupted.append(self)
             raise AirflowTaskTimeout
-        report_progress(self, now)
+        return report_progress(self, now)
 
     return interrupt

@@ -137,7 +137,7 @@ def test_row_with_a_key_may_change_and_go(
         ({"contact": CONTACT | {"description": "other"}}, "created a contact with other content"),
         (
             {"operation": "start_task", "contact": {"name": "Order", "contact_flow_id": TASKS_FLOW.id}},
-            "made a contact of this idempotency_key with CreateContact in us-east-1; StartTaskContact was not called",
+            "created a contact of this idempotency_key with CreateContact in us-east-1; StartTaskContact was not",
         ),
         ({"region_name": "eu-central-1"}, "with CreateContact in us-east-1; CreateContact was not called"),
     ],

@@ -295,7 +295,7 @@ def test_nothing_of_a_row_is_logged(run_dag: Callable[..., Any], emulator: Emula
     [contact] = emulator.contacts()
     assert contact["name"] == contact["attributes"]["a"] == MARKED
     log = logged()
-    [line] = set(re.findall(rf"Contact {contact['id']} made .*?attempts: \d+", log))
+    [line] = set(re.findall(rf"Contact {contact['id']} created .*?attempts: \d+", log))
     assert contact["client_token"][:8] in line
     assert contact["client_token"] not in line
     assert "attempts: 1" in line

@@ -360,7 +360,7 @@ def test_timeout_stops_before_it_reads(
     sensor = ContactSensor(
         task_id="wait", contact_id=[done, left], attributes="all", on_timeout="stop", max_retry_time=0
     )
-    monkeypatch.setattr(sensor, "store_link", lambda *_: None)  # needs a running task
+    monkeypatch.setattr(sensor, "store_link", lambda *_, **__: None)  # needs a running task
     amazon_connect.faults("DescribeContact:error_503=1")
     event = {
         "status": "timeout",
@@ -402,7 +402,7 @@ def test_attributes_that_an_earlier_sensor_did_not_want(
         ({"contact_id": "{{ 'a' }}", "results": "/tmp/a"}, "give contact_id or results"),
         ({"results": {"rows": 3}}, "this is not the summary of a bulk task"),
         ({"results": "/tmp/a", "fail_if": {"attributes": {"decision": "no"}}}, "fail_if needs decision"),
-        ({"contact_id": "a", "fail_if": {"decision": "{{ 'refuse' }}"}}, "fail_if names decision"),
+        ({"contact_id": "a", "fail_if": {"decision": "{{ 'refuse' }}"}}, "fail_if has unknown fields: decision"),
         ({"contact_id": "a", "fail_if": {"state": "{{ 'refused' }}"}}, "an unknown state"),
         ({"contact_id": "a", "skip_if": {"attributes": "{{ 'refuse' }}"}}, "skip_if"),
         ({"contact_id": "a", "attributes": "decision"}, "attributes must be a list"),

@@ -329,7 +329,7 @@ def test_key_of_another_operation_or_region_is_not_taken_for_done(
     assert len(emulator.contacts()) == (1 if words else 2)
     if words:
         [failed] = [found for found in read_results(sending.folder) if found["error"] == "IdempotencyError"]
-        assert f"Task 't' of Dag 'd' in run 'r' made a contact of this idempotency_key {words};" in failed["message"]
+        assert f"Task 't' of Dag 'd' in run 'r' created a contact of this idempotency_key {words};" in failed["message"]
 
 
 def test_refusal_of_another_run_does_not_stand(sending: Sending, emulator: Emulator) -> None:

@@ -95,7 +95,7 @@ def test_each_that_joins_has_its_share_soon() -> None:
     [
         (darkness(50, 50, 0.1, 4, 10), 12, 0.9),
         (darkness(50, 50, 0.1, 4, 60), 12, 0.9),
-        (darkness(2, 5, 0.2, 4, 30, at=300), 35, 0.7),
+        (darkness(2, 5, 0.2, 4, 30, at=300), 35, 0.6),
     ],
     ids=["50/s 10 s", "50/s 60 s", "2/s 30 s"],
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.until import until
 from tools import machines
 from tools.machines import Machines
 
@@ -59,7 +60,8 @@ def test_machine_that_is_cut_off(tmp_path: Path) -> None:
         found.cut_off("one")
         assert (reaches(found.house), reaches(found.world)) == (False, True)
         found.connect("one")
-        assert (reaches(found.house), reaches(found.world)) == (True, True)
+        until(lambda: reaches(found.house))  # a bridge takes a while until it forwards again
+        assert reaches(found.world)
         for door in doors.values():
             door.close()
 
