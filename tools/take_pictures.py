@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tools.local_airflow import LocalAirflow
 
 PICTURES: Final = demo.CHECKOUT / "docs" / "images"
-DESKTOP: Final = (1280, 960)
+DESKTOP: Final = (1280, 938)
 HALF: Final = (900, 640)
 PHONE: Final = (390, 844)
 COLOURS: Final = {"light": ("#f6f8fa", "#d0d7de", "#1f2328"), "dark": ("#0d1117", "#3d444d", "#e6edf3")}
@@ -76,7 +76,7 @@ def _page(browser: Browser, theme: str, width: int, height: int) -> Page:
 
 def _shot(browser: Browser, url: str, theme: str, size: tuple[int, int], *, until: str | None = None) -> bytes:
     page = _page(browser, theme, *size)
-    page.goto(url)
+    page.goto(url, timeout=120_000)
     if until is not None:
         page.locator(until).wait_for(timeout=120_000)
     page.wait_for_timeout(6_000)
