@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from airflow_connect._compat import UI_HAS_TABS
 from tests.airflow.examples import EXAMPLES
 from tests.conftest import aws_connection_json
 from tools.local_airflow import LocalAirflow
@@ -53,6 +52,8 @@ def queue_url(local_aws: str) -> str:
 def _running_airflow(
     _running_emulator: Emulator, local_aws: str, queue_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LocalAirflow]:
+    from airflow_connect._compat import UI_HAS_TABS  # Airflow is imported when its settings are made
+
     folder = tmp_path_factory.mktemp("running")
     for source in (EXAMPLES, Path(__file__).parent / "dags"):
         ignored = shutil.ignore_patterns("failing", "__pycache__")
