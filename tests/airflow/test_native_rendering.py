@@ -225,7 +225,7 @@ def test_code_of_the_author_gets_what_jinja_writes() -> None:
     """A query, a function and a callback take lists and objects as ever, and values that have a form in it."""
     from airflow.providers.common.compat.sdk import task as decorators
 
-    with new_dag("code"):
+    with new_dag("code") as dag:
         sql = BulkCreateContactsOperator(
             task_id="sql", contact={}, rows=SqlRows("db", "SELECT 1 WHERE a IN {{ ids }} AND b = {{ flag }}")
         )
@@ -241,7 +241,7 @@ def test_code_of_the_author_gets_what_jinja_writes() -> None:
         assert sql.rows.sql == "SELECT 1 WHERE a IN (1, 2) AND b = true"
     assert (function.op_args, function.op_kwargs) == (("[1, 2]",), {"flag": "true"})
     notifier = ContactNotifier(name="Failed: {{ exception }} {{ flag }} {{ '%s' % [1] }}")
-    assert notifier._rendered({"exception": KeyError(7), "flag": False}).name == "Failed: 7 false [1]"
+    assert notifier._rendered({"dag": dag, "exception": KeyError(7), "flag": False}).name == "Failed: 7 false [1]"
 
 
 class Reporter(logging.Handler):
