@@ -76,7 +76,7 @@ docs: python ## Rewrite what the pages take from the code, and build the site in
 	$(IN_VENV) -m tools.check_site build/docs
 
 ui: npm ## Build the bundle of the Contacts tab from tools/ui/; for those who change it
-	cd tools/ui && npm ci --ignore-scripts && npm run --silent check && npm run --silent build
+	cd tools/ui && npm install --ignore-scripts && npm run --silent check && npm run --silent build
 
 clean: down ## Remove all that the other targets made
 	rm -rf $(VENV) .demo .matrix .sdks tools/ui/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

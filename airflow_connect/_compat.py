@@ -228,7 +228,7 @@ class TaskStateReader:
         self._session = session
 
     def get(self, dag_id: str, run_id: str, task_id: str, map_index: int, key: str) -> Any:
-        """Return the value that a task instance stored under a key, ``None`` where there is none."""
+        """Return the value that a task instance stored under a key, ``None`` if it did not store one."""
         with contextlib.suppress(Exception):  # a backend of somebody's own has errors of its own kinds
             from airflow.state import TaskScope, get_state_backend
 

@@ -219,7 +219,7 @@ class Index:
         Read what was appended to the record since the last time, and return whether that was for this caller to do.
 
         :return: ``False`` if another thread or process is at it
-        :raises RecordError: if there is no record, it is damaged, or the index cannot be written
+        :raises RecordError: if the record does not exist or is damaged, or the index cannot be written
         """
         import sqlite3
 
@@ -251,7 +251,7 @@ class Index:
                 if all(sizes.get(path, -1) >= offset for path, offset in known.items()):
                     _Growing(self._place, database, self._decisions).read(sizes, known)
                     return
-        # There is none yet, or the record was moved, restored or replaced.
+        # The index does not exist yet, or the record was moved, restored or replaced.
         number = 0 if current is None else int(current.stem.rpartition("-")[2]) + 1
         building = self._folder / f"{self._name}-{number}.building"
         building.unlink(missing_ok=True)
@@ -508,7 +508,7 @@ class _Growing(_Records):
         """
         Bring the table of contacts up to date, and keep the state of the reader.
 
-        :param reader: its state before, ``None`` if there is no table yet
+        :param reader: its state before, ``None`` if the tables are new
         """
         query = self.database.execute
         with_rows = [

@@ -12,7 +12,7 @@ const HOST = {
 const BUNDLE = process.argv[2] ?? "../../airflow_connect/plugins/static/contacts.js";
 
 // The same digest as in tests/plugins/test_bundle.py, so that a bundle of other sources is found without npm.
-const sources = ["build.mjs", "package-lock.json", ...readdirSync("src").map((name) => `src/${name}`)].sort();
+const sources = ["build.mjs", "package.json", ...readdirSync("src").map((name) => `src/${name}`)].sort();
 const digest = createHash("sha256");
 for (const name of sources) {
   digest.update(name).update("\0").update(readFileSync(name)).update("\0");
