@@ -296,8 +296,9 @@ def _errors() -> str:
         ("EndpointConnectionError: AWS STS, nothing was answered before", errors._NO_CREDENTIALS_SERVICE),
     ]
     for code, (kind, advice) in tables:
-        again = errors._again(CreateContact, may_have_happened=True)
-        advice = advice.replace("{operation}", "*the operation*").replace("{again}", again)  # noqa: PLW2901
+        advice = errors._filled(  # noqa: PLW2901
+            advice.replace("{operation}", "*the operation*"), CreateContact, may_have_happened=True
+        )
         sorted_as.setdefault((kind.__name__, advice), []).append(f"`{code}`")
     rows = [[", ".join(sorted(codes)), f"`{kind}`", advice] for (kind, advice), codes in sorted(sorted_as.items())]
     return _table(["Code", "Error", "What it says to do"], rows)

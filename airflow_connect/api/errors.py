@@ -24,6 +24,7 @@ own words, everything that the request holds is struck out, except what identifi
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 from collections.abc import Mapping
@@ -202,11 +203,12 @@ _THROTTLED: Final = (
 _REFUSED: Final = "Change what the message names; the same request will be refused again."
 _CREDENTIALS: Final = "Check the credentials of the Amazon Web Services connection, and whether they have expired."
 _DENIED: Final = "Allow connect:{operation} on the instance and its contacts to the role or user of the connection."
-_INSTANCE: Final = "Check instance_id and region_name: the instance does not exist."
+_INSTANCE: Final = "Check instance_id and region_name: the instance{instance} does not exist."
 _RESOURCE: Final = (
-    "Check that these belong to the instance, and that they are IDs or ARNs, and not names: {resources}. Check "
-    "instance_id and region_name."
+    "Check that these belong to the instance{instance}, and that they are IDs or ARNs, and not names: {resources}. "
+    "Check instance_id and region_name."
 )
+_CONTACT: Final = "The contact{contact} has ended, or the instance{instance} never had it."
 _QUOTA: Final = (
     "Wait until contacts have ended, end some (StopContactOperator), or ask AWS for a higher quota of active contacts."
 )
@@ -240,7 +242,7 @@ _BY_CODE: Final[Mapping[str, _Sorted]] = {
     "PropertyValidationException": _Sorted(RequestError, _REFUSED),
     "SerializationException": _Sorted(RequestError, _REFUSED),
     "IdempotencyException": _Sorted(IdempotencyError, _OTHER_CONTENT),
-    "ContactNotFoundException": _Sorted(RequestError, "The contact has ended, or the instance never had it."),
+    "ContactNotFoundException": _Sorted(RequestError, _CONTACT),
     "ServiceQuotaExceededException": _Sorted(QuotaError, _QUOTA),
     "DestinationNotAllowedException": _Sorted(
         RequestError,
@@ -401,7 +403,7 @@ def answer_unreadable(operation: type[Operation], exchange: Exchange, raised: st
     status = exchange.status
     kind, advice = _by_status(status)
     may_have_happened = _may_have_happened(status)
-    advice = advice.format(operation=operation.name, again=_again(operation, may_have_happened))
+    advice = _filled(advice, operation, may_have_happened)
     return kind(
         f"{operation.name} got an answer that cannot be read ({raised and raised + ', '}HTTP {status}). {advice}",
         operation=operation.name,
@@ -533,6 +535,31 @@ def _again(operation: type[Operation], may_have_happened: bool) -> str:
     return "It can succeed if it is sent again."
 
 
+def _filled(
+    advice: str, operation: type[Operation], may_have_happened: bool, params: Mapping[str, Any] | None = None
+) -> str:
+    """Return an advice with what it names of the call: the operation, and what the request identifies."""
+    given = {member: params[member] for member in operation.identifying if params and params.get(member)}
+    instance, contact = (f" {given[name]!r}" if name in given else "" for name in ("InstanceId", "ContactId"))
+    resources = itertools.chain.from_iterable(_named(*item) for item in given.items() if item[0] != "InstanceId")
+    return advice.format(
+        operation=operation.name,
+        again=_again(operation, may_have_happened),
+        instance=instance,
+        contact=contact,
+        resources=", ".join(resources),
+    )
+
+
+def _named(member: str, value: Any) -> Iterator[str]:
+    """Yield a parameter with its identifier; a user and a queue are maps."""
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            yield f"{member}.{name} {one!r}"
+    else:
+        yield f"{member} {value!r}"
+
+
 def _code(response: Mapping[str, Any]) -> str:
     """Return the code of an error; "com.amazonaws.connect#ThrottlingException:http://…" is seen on the wire too."""
     return str(response["Error"].get("Code", "")).rpartition("#")[2].partition(":")[0]
@@ -546,7 +573,7 @@ def _sort_answer(
     code = _code(response)
     may_have_happened = called == operation.name and (_may_have_happened(status) or code in _ABORTED)
     kind, advice = _by_code(code, status, called, operation, params)
-    advice = advice.format(operation=operation.name, again=_again(operation, may_have_happened))
+    advice = _filled(advice, operation, may_have_happened, params)
 
     contents = operation.contents(params)
     if code not in _BY_CODE and (not _PLAIN_WORD.fullmatch(code) or contents.are_in(code)):
@@ -593,7 +620,7 @@ def _by_code(
         named = [member for member in operation.identifying if member != "InstanceId" and params.get(member)]
         if not named:
             return _Sorted(SetupError, _INSTANCE)
-        return _Sorted(RequestError, _RESOURCE.replace("{resources}", ", ".join(named)))
+        return _Sorted(RequestError, _RESOURCE)
     code_of_quota, quota = operation.quota
     if code == code_of_quota:
         return _Sorted(QuotaError, _QUOTA.replace("active contacts", quota))
@@ -677,7 +704,7 @@ def _sort_no_answer(
     found_wrong = f"{operation.name} {found_wrong}"
     if not exchange.requests and not may_have_happened and name != "ParamValidationError":
         found_wrong = f"Amazon Connect was not called ({name})"
-    advice = advice.format(operation=operation.name, again=_again(operation, may_have_happened))
+    advice = _filled(advice, operation, may_have_happened)
     return kind(
         f"{found_wrong}. {advice}",
         operation=operation.name,

@@ -174,8 +174,16 @@ def test_every_row_of_the_table_says_what_to_do(code: str) -> None:
     kind, advice = errors._BY_CODE[code]
     found = sorted_error(client_error(code, 400))
     assert type(found) is kind
-    assert advice.format(operation="CreateContact", again="It can succeed if it is sent again") in str(found)
-    assert len(advice.format(operation="", again="It can succeed if it is sent again")) > 20
+    again, named = (
+        "It can succeed if it is sent again",
+        {
+            "instance": f" {PARAMS['InstanceId']!r}",
+            "contact": "",
+            "resources": "",
+        },
+    )
+    assert advice.format(operation="CreateContact", again=again, **named) in str(found)
+    assert len(advice.format(operation="", again=again, **named)) > 20
 
 
 @pytest.mark.parametrize(
@@ -243,7 +251,7 @@ def test_missing_resource_is_the_requests_fault_if_it_names_one() -> None:
     assert "instance_id and region_name" in str(found)
     found = sorted_error(missing, RelatedContactId="c", UserInfo={"UserId": "u"})
     assert type(found) is RequestError
-    assert "RelatedContactId, UserInfo" in str(found)
+    assert "RelatedContactId 'c', UserInfo.UserId 'u'" in str(found)
 
 
 def test_idempotency_error_explains_itself() -> None:

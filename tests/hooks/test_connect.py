@@ -235,17 +235,57 @@ def test_twins_make_one_contact(hook: ConnectHook, emulator: Emulator) -> None:
 
 
 def test_errors_are_sorted(hook: ConnectHook, aws_connection: str, emulator: Emulator) -> None:
-    """What Amazon refuses arrives as the error whose cure fits."""
+    """What Amazon refuses arrives as the error that says what helps."""
     emulator.set_faults("CreateContact@1:throttle")
     with pytest.raises(RetryableError, match="ThrottlingException"):
         hook.create_contact(**TASK)
-    with pytest.raises(SetupError, match="the instance does not exist"):
+    with pytest.raises(SetupError, match="the instance '99999999-0000-0000-0000-000000000000' does not exist"):
         ConnectHook(aws_connection, instance_id="99999999-0000-0000-0000-000000000000").create_contact(**TASK)
     with pytest.raises(RequestError, match="RelatedContactId"):
         hook.create_contact(**TASK, related_contact_id="99999999-0000-0000-0000-000000000000")
     hook.create_contact(**TASK, client_token="t")
     with pytest.raises(RequestError, match="another idempotency_key"):
         hook.create_contact(channel="TASK", name="Other", client_token="t")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda hook, missing: hook.stop_contact(missing),
+        lambda hook, missing: hook.describe_contact(missing),
+        lambda hook, missing: hook.get_contact_attributes(missing),
+        lambda hook, missing: hook.list_associated_contacts(missing),
+        lambda hook, missing: hook.update_contact(missing, name="Other"),
+        lambda hook, missing: hook.update_contact_attributes(missing, {"decision": "yes"}),
+        lambda hook, missing: hook.tag_contact(missing, {"team": "care"}),
+        lambda hook, missing: hook.untag_contact(missing, ["team"]),
+        lambda hook, missing: hook.transfer_contact(missing, contact_flow_id=CALLS_FLOW.id, queue_id=CALLS_QUEUE.id),
+        lambda hook, missing: hook.create_contact(**TASK, related_contact_id=missing),
+        lambda hook, missing: hook.start_task_contact(name="Check", contact_flow_id=missing),
+        lambda hook, missing: hook.create_contact(**TASK, user_info={"UserId": missing}),
+    ],
+    ids=range(12),
+)
+def test_what_does_not_exist_is_named(
+    call: Callable[[ConnectHook, str], object], hook: ConnectHook, emulator: Emulator
+) -> None:
+    """Each operation says which ID the instance does not know, and which instance that is."""
+    missing = "99999999-0000-0000-0000-000000000000"
+    with pytest.raises(RequestError, match=f"Id '{missing}'") as refused:
+        call(hook, missing)
+    assert repr(emulator.instance_id) in str(refused.value)
+
+
+def test_contact_that_has_ended_is_named(hook: ConnectHook, emulator: Emulator) -> None:
+    """A call that only an open contact takes names the contact that has ended."""
+    from airflow_connect.api.operations import StopContact
+
+    contact_id = hook.create_contact(**TASK)["ContactId"]
+    hook.stop_contact(contact_id)
+    request = StopContact(instance_id=emulator.instance_id, contact_id=contact_id)
+    with pytest.raises(RequestError, match=f"The contact '{contact_id}' has ended") as refused:
+        hook.call("StopContact", request.params())
+    assert repr(emulator.instance_id) in str(refused.value)
 
 
 def test_quota_of_active_contacts(monkeypatch: pytest.MonkeyPatch) -> None:
