@@ -403,6 +403,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         task_instance = TaskInstance(ti.dag_id, ti.run_id, ti.task_id, getattr(ti, "map_index", -1))
         root = self._results_root(options)
         folder = run_folder(root, **task_instance._asdict())
+        if not options.dry_run:
+            self._check_failed_rows_path(options, folder, task_instance.map_index)
         earlier = begin_attempt(context)
         self._live = None if options.dry_run else self._new_live(context, folder)
         with ExitStack() as stack:
@@ -539,6 +541,25 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             )
             raise InvalidRequestError(options.operation.name, [Fault("results_path", rule, "nothing")])
         return True
+
+    def _check_failed_rows_path(self, options: _Options, folder: Any, map_index: int) -> None:
+        """
+        Check that no other map index writes to the same file, where only the rendered paths show it.
+
+        :raises InvalidRequestError: if another one does
+        """
+        from airflow_connect.record.ledger import claim_file
+
+        path = given_text(self.failed_rows_path)
+        if path is None or map_index < 0:
+            return
+        owner = claim_file(folder, path, map_index)
+        if owner != map_index:
+            rule = (
+                f"must differ for each map index: map index {owner} of this task writes to the same file, and its rows "
+                "would be replaced. Put {{ ti.map_index }} into the path"
+            )
+            raise InvalidRequestError(options.operation.name, [Fault("failed_rows_path", rule, path)])
 
     def _check_missing_record(
         self, context: Context, options: _Options, folder: Any, earlier: Mapping[str, Any] | None

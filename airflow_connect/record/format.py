@@ -7,6 +7,8 @@ The form of the record: which folders and files it has, and the lines in them. W
         <try>-<8 hex>-<number>.jsonl                             a segment: only its writer appends to it
         progress.json                                            how far the running attempt is
         faults.jsonl                                             what is wrong with rows, after a check that found some
+    <results_path>/dag_id=…/run_id=…/task_id=…/
+        file-<16 hex>.json                                       which map index writes a file that is the author's
 
 A writer is one attempt of the task instance; a retry and a zombie have segments of their own. A segment is JSON Lines:
 a header, then one line per event, of a :class:`Kind` or of the :class:`RowState` that a row came to. No line is ever

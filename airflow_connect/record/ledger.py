@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 from airflow_connect.api.errors import RecordError, attempt_is_over
 from airflow_connect.calls.clock import Clock
 from airflow_connect.record.format import FORMAT, Kind, RowState, Segment, run_folder
-from airflow_connect.record.storage import Place, one_line
+from airflow_connect.record.storage import Place, one_line, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from airflow_connect.api.errors import ConnectError
     from airflow_connect.record.results import Known
 
-__all__ = ["Ledger", "run_folder", "write_faults"]
+__all__ = ["Ledger", "claim_file", "run_folder", "write_faults"]
 
 log = logging.getLogger(__name__)
 
@@ -751,3 +752,29 @@ def write_faults(folder: Any, faults: Iterable[Mapping[str, Any]]) -> str:
             "task's retry tries again. If the disk is full, make room; if access is denied, give it."
         ) from error
     return str(folder / "faults.jsonl")
+
+
+def claim_file(folder: Any, path: str, map_index: int) -> int:
+    """
+    Claim a file for one map index of a mapped task, and return the map index that has it: the first that claimed it.
+
+    The claim is on record in the folder of the task and the run, which all map indexes have in common.
+
+    :param folder: of the task instance, see :func:`run_folder`
+    :param path: the file
+    :param map_index: of the task instance
+    :raises RecordError: if the claim cannot be written or read
+    """
+    file = place_of(path)
+    real = os.path.realpath(file.path) if file.is_local else posixpath.normpath(file.path)
+    name = f"file-{hashlib.sha256(real.encode(errors='surrogatepass')).hexdigest()[:16]}.json"
+    place = Place(folder.parent)
+    try:
+        place.create(name, _line({"map_index": map_index}))
+        owner: int = json.loads(place.read(name) or b"{}")["map_index"]
+    except Exception as error:
+        raise RecordError(
+            f"What map index {map_index} writes cannot be recorded in {place} ({one_line(error)}); nothing was sent. "
+            "The task's retry tries again. If the disk is full, make room; if access is denied, give it."
+        ) from error
+    return owner

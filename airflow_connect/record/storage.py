@@ -194,6 +194,37 @@ class Place:
         else:
             self.fs.pipe_file(f"{self.path}/{name}", data)
 
+    def create(self, name: str, data: bytes) -> None:
+        """
+        Write a small file in the folder, unless it is there.
+
+        Of several writers at once one wins, on the worker's disk and in stores that can (S3 can). Read the file to know
+        which.
+        """
+        if self.is_local:
+            path = Path(f"{self.path}/{name}")
+            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            temporary = path.with_name(f".{name}-{secrets.token_hex(4)}.tmp")
+            try:
+                with open(temporary, "xb", opener=_private) as file:  # Path.open() takes no opener
+                    file.write(data)
+                path.hardlink_to(temporary)
+            except FileExistsError:
+                return
+            except OSError:  # a disk without links
+                if not path.exists():
+                    temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+            return
+        try:
+            self.fs.pipe_file(f"{self.path}/{name}", data, mode="create")
+        except FileExistsError:
+            return
+        except Exception:  # noqa: BLE001  # a store's errors are of its own kinds: one that cannot, or is out of reach
+            if self.read(name) is None:
+                self.put(name, data)
+
     @contextlib.contextmanager
     def writing(self, name: str = "") -> Iterator[BinaryIO]:
         """

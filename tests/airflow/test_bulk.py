@@ -461,6 +461,48 @@ def test_rows_that_failed_are_those_of_this_attempt(run_bulk: Callable[..., Any]
     assert failed.read_text() == ""
 
 
+@pytest.mark.parametrize("mapped_over", ["kwargs", "outputs", "templates"])
+def test_map_indexes_whose_rendered_paths_are_equal(
+    run_dag: Callable[..., Any],
+    emulator: Emulator,
+    results: Path,
+    tmp_path: Path,
+    logged: Callable[[], str],
+    mapped_over: str,
+) -> None:
+    """The first writes its failed rows; the others send nothing, and name the path and the first."""
+    from airflow.providers.common.compat.sdk import task
+
+    from airflow_connect.operators.bulk import BulkCreateContactsOperator
+
+    failed = tmp_path / "failed.jsonl"
+    valid_and_invalid = [*orders(2), {"order": 3, "note": "x" * 33_000}]
+    options = {"task_id": "bulk", "contact": CONTACT, "on_invalid": "skip"}
+
+    @task
+    def paths() -> list[str]:
+        return [str(failed), str(failed)]
+
+    @task
+    def kwargs() -> list[dict[str, Any]]:
+        return [{"rows": valid_and_invalid, "failed_rows_path": str(failed)} for _ in range(2)]
+
+    with new_dag("bulk", params={"a": str(failed), "b": f"{tmp_path}/sub/../failed.jsonl"}) as dag:
+        if mapped_over == "kwargs":
+            BulkCreateContactsOperator.partial(**options).expand_kwargs(kwargs())
+        else:
+            each = paths() if mapped_over == "outputs" else ["{{ params.a }}", "{{ params.b }}"]
+            BulkCreateContactsOperator.partial(**options, rows=valid_and_invalid).expand(failed_rows_path=each)
+    run = run_dag(dag)
+    # dag.test() runs them in any order.
+    mapped = [ti for ti in run.get_task_instances() if ti.map_index >= 0]
+    assert sorted(ti.state for ti in mapped) == ["failed", "success"]
+    [first] = [ti.map_index for ti in mapped if ti.state == "success"]
+    assert len(emulator.contacts()) == 2
+    assert f"must differ for each map index: map index {first} of this task writes to the same file" in logged()
+    assert [json.loads(line)["order"] for line in failed.read_text().splitlines()] == [3]
+
+
 @pytest.mark.parametrize("key", [None, "order-{{ row.order }}"])
 def test_row_of_unknown_fate_is_not_given_to_another_run_without_a_key(
     run_bulk: Callable[..., Any], emulator: Emulator, tmp_path: Path, key: str | None
