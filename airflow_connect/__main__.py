@@ -34,7 +34,7 @@ from airflow_connect.record.format import RowState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from airflow_connect.record.index import Told
+    from airflow_connect.record.index import Totals
 
 #: Exit codes, as of grep: there are faults; it could not be done.
 _FAULTS: Final = 1
@@ -297,11 +297,11 @@ def _watch(options: argparse.Namespace) -> int:
         while True:
             ended = has_ended(place)  # before the reading: what was recorded since is in it
             index.refresh()
-            told = index.told()
-            if told is not None:
-                progress.show(told)
+            totals = index.totals()
+            if totals is not None:
+                progress.show(totals)
                 if ended:
-                    failed = sum(told.counts.get(state, 0) for state in _BAD)
+                    failed = sum(totals.counts.get(state, 0) for state in _BAD)
                     return _FAULTS if failed else 0
             time.sleep(options.every)
 
@@ -328,15 +328,15 @@ class _Progress(ExitStack):
             self._bar.add_task("", total=None)
         return self
 
-    def show(self, told: Told) -> None:
+    def show(self, totals: Totals) -> None:
         """
         Show what is on record now.
 
-        :param told: the record in figures
+        :param totals: the record in figures
         """
-        rows = told.counts["rows"]
-        done = rows - told.counts[RowState.NOT_SENT] - told.in_flight
-        words = ", ".join(f"{told.counts[state]:,} {state}" for state in RowState if told.counts[state])
+        rows = totals.counts["rows"]
+        done = rows - totals.counts[RowState.NOT_SENT] - totals.in_flight
+        words = ", ".join(f"{totals.counts[state]:,} {state}" for state in RowState if totals.counts[state])
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], total=rows, completed=done, description=words)
         elif (line := f"{done:,} of {rows:,} rows done: {words}") != self._before:

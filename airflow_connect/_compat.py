@@ -122,7 +122,7 @@ class TaskStateStore:
         self._store = store
 
     def get(self, key: str) -> Any:
-        """Return the value, ``None`` where there is none."""
+        """Return the value, ``None`` where it does not exist."""
         return self._store.get(key)
 
     def set(self, key: str, value: Any) -> None:
@@ -206,7 +206,7 @@ def live_store(context: Mapping[str, Any]) -> TaskStateStore | _XComs | None:
     """
     Return where to keep what the Contacts tab shows while a task runs: small JSON values by key.
 
-    ``None`` before Airflow 3.1, whose UI has no tabs of plugins.
+    ``None`` before Airflow 3.1, whose UI does not have tabs of plugins.
 
     :param context: the context of the task instance
     """
@@ -501,7 +501,7 @@ MAPPED_GROUPS_RUN_ALL_BRANCHES: Final = AIRFLOW_V_3_2_PLUS
 
 
 def is_in_mapped_group(operator: BaseOperator) -> bool:
-    """Tell whether an operator stands in a mapped task group, so that its instances have map indexes (2.11 to 3.3)."""
+    """Return whether an operator is in a mapped task group, so that its instances have map indexes (2.11 to 3.3)."""
     return operator.get_closest_mapped_task_group() is not None
 
 

@@ -165,7 +165,7 @@ class LocalCluster(LocalAirflow):
         self._until(self._is_healthy, timeout, "Airflow is not up again")
 
     def restart(self, name: str, *, timeout: float = 60) -> None:
-        """Restart a component, and wait until it is healthy if it is one that tells that."""
+        """Restart a component, and wait until it is healthy if it is one that reports that."""
         self.stop_component(name)
         self.start_component(name)
         self.await_component(name, timeout=timeout)

@@ -124,7 +124,7 @@ class Machines:
         return f"mc{self._number}-{network}{self.names.index(machine)}"
 
     def _script(self) -> str:
-        """Return what makes the network, and removes it when it is told to end."""
+        """Return what makes the network, and removes it when it is asked to end."""
         bridges = {"house": f"mc{self._number}-house", "world": f"mc{self._number}-world"}
         end = [f"ip link delete {bridge}" for bridge in bridges.values()]
         end += [f"ip netns delete {self._name(machine)}" for machine in self.names]

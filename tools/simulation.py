@@ -143,7 +143,7 @@ class SimulatedClock(Clock):
 
 class StoppedClock(Clock):
     """
-    A clock that tells one time, and waits as any other.
+    A clock that always shows one time, and waits as any other.
 
     :param epoch: in seconds since 1970
     """

@@ -1,12 +1,12 @@
 """
-Tell Airflow how far a bulk task is while it runs, so that the Contacts tab shows it without a file of the worker's.
+Write to Airflow how far a bulk task is while it runs, so that the Contacts tab needs no file of the worker's.
 
 ::
 
-    Report.report_progress, every 5 s ──► Live.tell ──(every 10 s, in a thread)──► the task state store, or an XCom
+    Report.report_progress, every 5 s ──► Live.report ──(every 10 s, in a thread)──► the task state store, or an XCom
 
-What is told is small whatever the number of rows and however long the task runs: counts, a sentence, and the rate over
-time in at most :data:`MOST_POINTS` points. This module knows no Airflow: where it writes to is an argument.
+What is written is small whatever the number of rows and however long the task runs: counts, a sentence, and the rate
+over time in at most :data:`MOST_POINTS` points. This module knows no Airflow: where it writes to is an argument.
 """
 
 from __future__ import annotations
@@ -77,15 +77,15 @@ class Series:
 
 class Live:
     """
-    Tell how far a task is, at a gentle beat.
+    Write how far a task is, every few seconds.
 
     Called by one thread. A write runs in a thread of its own: a time-out of the task, which Airflow raises in the main
     thread, must not break off a message to Airflow in its middle. What cannot be written is logged once, and fails
     nothing.
 
-    :param write: takes what is told, as JSON can have it; may block
-    :param told_before: what an earlier attempt wrote last, if anything is known of it
-    :param constant: what is told each time
+    :param write: takes the progress, as JSON can have it; may block
+    :param written_before: what an earlier attempt wrote last, if anything is known of it
+    :param constant: what is written each time
     :param only_at_end: write nothing before the end, where nothing else may talk to Airflow meanwhile
     :param clock: the time
     """
@@ -94,7 +94,7 @@ class Live:
         self,
         write: Callable[[dict[str, Any]], None],
         *,
-        told_before: Any = None,
+        written_before: Any = None,
         constant: Mapping[str, Any] | None = None,
         only_at_end: bool = False,
         clock: Clock | None = None,
@@ -103,32 +103,32 @@ class Live:
         self._constant = dict(constant or {})
         self._only_at_end = only_at_end
         self._clock = clock or Clock()
-        self._series = Series(_points_of(told_before))
+        self._series = Series(_points_of(written_before))
         self._thread: threading.Thread | None = None
         self._due = self._clock.now()
         self._has_failed = False
 
     def reading(self, rows: int) -> None:
         """
-        Tell how many rows have been read and checked, before anything is sent.
+        Write how many rows have been read and checked, before anything is sent.
 
         :param rows: their number
         """
-        self._tell({"phase": "checking", "line": f"{rows:,} rows read and checked"})
+        self._start({"phase": "checking", "line": f"{rows:,} rows read and checked"})
 
-    def tell(self, progress: Mapping[str, Any]) -> None:
+    def report(self, progress: Mapping[str, Any]) -> None:
         """
-        Tell how far the sending is.
+        Write how far the sending is.
 
-        :param progress: what :meth:`airflow_connect.bulk.report.Report.report_progress` tells
+        :param progress: what :meth:`airflow_connect.bulk.report.Report.report_progress` returns
         """
-        self._tell({"phase": "sending", **self._with_series(progress)})
+        self._start({"phase": "sending", **self._with_series(progress)})
 
     def end(self, progress: Mapping[str, Any]) -> None:
         """
-        Tell how far the attempt came, and write nothing more; wait until that is written.
+        Write how far the attempt came; wait until that is written. Nothing is written after it.
 
-        :param progress: as for :meth:`tell`
+        :param progress: as for :meth:`report`
         """
         self.wait()
         self._send({"phase": "ended", **self._with_series(progress)})
@@ -148,30 +148,32 @@ class Live:
         )
         return {**progress, "series": self._series.points()}
 
-    def _tell(self, told: dict[str, Any]) -> None:
+    def _start(self, progress: dict[str, Any]) -> None:
         if self._only_at_end or self._clock.now() < self._due or (self._thread is not None and self._thread.is_alive()):
             return
         self._due = self._clock.now() + BEAT
-        self._thread = threading.Thread(target=self._send, args=(told,), name="contacts-live", daemon=True)
+        self._thread = threading.Thread(target=self._send, args=(progress,), name="contacts-live", daemon=True)
         self._thread.start()
 
-    def _send(self, told: dict[str, Any]) -> None:
+    def _send(self, progress: dict[str, Any]) -> None:
         began = self._clock.now()
         try:
-            self._write({**self._constant, **told})
+            self._write({**self._constant, **progress})
         except Exception as error:  # noqa: BLE001  # Airflow's API has errors of its own kinds
             if not self._has_failed:
                 self._has_failed = True
                 log.info(
-                    "How far the task is cannot be told to Airflow (%s); only its tab lacks it.", type(error).__name__
+                    "The progress cannot be written to Airflow (%s). The task continues; only the Contacts tab does "
+                    "not show it.",
+                    type(error).__name__,
                 )
         now = self._clock.now()
         self._due = max(self._due, now + REST * (now - began))
 
 
-def _points_of(told: Any) -> Iterable[Sequence[float]]:
+def _points_of(written: Any) -> Iterable[Sequence[float]]:
     """Return the series in what an earlier attempt wrote, nothing if it is something else."""
-    points = told.get("series") if isinstance(told, dict) else None
+    points = written.get("series") if isinstance(written, dict) else None
     if not isinstance(points, list):
         return ()
     return [

@@ -184,8 +184,8 @@ class Report:
         self._unknown = array("Q")
         self._before = Progress()
         #: What :meth:`report_progress` returned last.
-        self.told: Mapping[str, Any] = {}
-        #: Seconds and accepted calls of the last times that it was told, half a minute of them.
+        self.last_progress: Mapping[str, Any] = {}
+        #: Seconds and accepted calls at the last reports, half a minute of them.
         self._recent: deque[tuple[float, int]] = deque([(0.0, 0)], maxlen=7)
         self._ledger: Ledger | None = None
         #: Rows that the sender has not reached and whose contact exists or may exist.
@@ -205,7 +205,7 @@ class Report:
         """
         Log what the check of the rows found, and write all faults to a file.
 
-        :return: the file, ``None`` if there are no faults
+        :return: the file, ``None`` if no row has a fault
         :raises RecordError: if it cannot be written
         """
         plan = self._plan
@@ -314,7 +314,7 @@ class Report:
             self._metrics.incr(f"amazon_connect.contacts.{name}", count, tags=self._tags)
         self._metrics.gauge("amazon_connect.contacts.rate", round(rate, 3), tags=self._tags)
         self._metrics.timing("amazon_connect.contacts.latency", now.pace.latency * 1_000, tags=self._tags)
-        self.told = {
+        self.last_progress = {
             **counted(states),
             "done": done,
             "calls": now.calls,
@@ -333,11 +333,11 @@ class Report:
             "line": line,
         }
         if self._ledger is not None:
-            self._ledger.write_progress(self.told)
-        return self.told
+            self._ledger.write_progress(self.last_progress)
+        return self.last_progress
 
     def _recent_rate(self, now: Progress) -> float:
-        """Return the rate that tells when the rows are done; 0 where none does, as while everything is throttled."""
+        """Return the rate from which the time left follows; 0 where it does not, as while everything is throttled."""
         if now.pace.nothing_for is not None or now.waiting_for_quota:
             self._recent.clear()
         self._recent.append((now.seconds, now.accepted))
@@ -502,8 +502,8 @@ def _waiting(now: Progress, before: Progress) -> str:
         return f"; waiting for the results to be stored ({now.waiting_for_record:.0f} s)"
     if now.waiting_for_quota:
         return "; waiting for active contacts to end (quota)"
-    if told := now.pace.in_words():
-        return f"; {told}"
+    if state := now.pace.in_words():
+        return f"; {state}"
     if now.answers > before.answers:
         return ""
     if now.in_flight:
@@ -618,5 +618,5 @@ _MISSING: Final = "SELECT row FROM failed WHERE wanted AND content IS NULL ORDER
 _LINES: Final = "SELECT content, row, file, line, state, coalesce(fault, ?) FROM failed WHERE wanted ORDER BY row"
 #: In the order of :data:`_LINES`.
 _COLUMNS: Final = (FailedColumn.ROW, FailedColumn.FILE, FailedColumn.LINE, FailedColumn.STATE, FailedColumn.FAULT)
-#: What is wrong with a row that was sent and has no answer.
+#: What is wrong with a row that was sent and not answered.
 _NO_ANSWER: Final = "No answer is on record: a contact may have been created."

@@ -60,7 +60,7 @@ LARGEST_BLOCK: Final = 256
 #: Errors on record after which another attempt may succeed.
 _PASSING: Final = frozenset({RetryableError.__name__, ThrottledError.__name__})
 
-#: States of a row that has no contact.
+#: States of a row that does not have a contact.
 _WITHOUT_CONTACT: Final = frozenset({RowState.FAILED, RowState.INVALID, RowState.SKIPPED, RowState.NOT_SENT})
 
 #: States of a row whose contact exists.
@@ -112,7 +112,7 @@ class Tally:
     """
     How many contacts have come to which state, and how many calls that took.
 
-    :param on_settled: is told each contact that has come to a state, once, and what is wrong with it
+    :param on_settled: is called once with each contact that has come to a state, and what is wrong with it
     """
 
     def __init__(self, on_settled: Callable[[PlannedContact, RowState, str | None], None]) -> None:
@@ -222,8 +222,8 @@ class Sender:
     :param operation: the API operation, for messages
     :param ledger: where intents and outcomes are recorded
     :param history: what earlier attempts and runs recorded
-    :param on_settled: is told each contact that has come to a state, once, and what is wrong with it; one at a time, by
-        any thread, which waits
+    :param on_settled: is called once with each contact that has come to a state, and what is wrong with it; one at a
+        time, by any thread, which waits
     :param retry_refused: whether a request that an earlier attempt recorded as refused is sent again unchanged
     :param retry_unknown: whether a contact that may have been created is asked for again; its client token must keep
         it from being created twice
@@ -309,14 +309,14 @@ class Sender:
         :param on_progress: called in this thread
         :param every: seconds between two calls of it
         """
-        self._started = told = self._clock.now()
+        self._started = reported = self._clock.now()
         self._threads = 1  # the feeder; the first sender is started by what it brings
         threading.Thread(target=self._feed, name="contacts-feed", daemon=True).start()
         try:
             while self._threads:
                 self._clock.sleep(DONE_POLL)
-                if (now := self._clock.now()) - told >= every:
-                    told = now
+                if (now := self._clock.now()) - reported >= every:
+                    reported = now
                     on_progress(self.progress())
         finally:
             # A signal may have raised in this thread: what is in flight is still awaited and recorded.
@@ -365,9 +365,9 @@ class Sender:
 
     def is_done(self, row: int, token: str, content: str) -> bool:
         """
-        Tell whether an earlier attempt has created the contact of a row as it is now, and count it then.
+        Return whether an earlier attempt has created the contact of a row as it is now, and count it then.
 
-        For whoever creates the contacts, in the thread that reads them: such a row need not be made.
+        For the thread that reads rows and creates contacts: such a row does not need one.
 
         :param row: the row's number
         :param token: its client token
@@ -595,7 +595,7 @@ class Sender:
             self._tally.settle(row.contact, RowState.FAILED, fault=str(error), is_refused=is_refused)
 
     def _end(self, error: Exception) -> None:
-        """Stop everything: the first reason is the one that is told."""
+        """Stop everything: the first reason is the one that is reported."""
         if self.stopped_by is None:
             self.stopped_by = error
         self._stopping = True

@@ -135,7 +135,7 @@ def _is_loopback(address: str) -> bool:
 
 async def _read(scope: Scope, receive: Receive) -> bytes | None:
     """
-    The body; None as soon as it is known to be too large, whether or not the client has told its length.
+    The body; None as soon as it is known to be too large, whether or not the client has sent its length.
 
     :raises ClientDisconnect: when the client went away before the end of the body.
     """

@@ -328,7 +328,7 @@ def _compile_string(shape: Any) -> Any:
 
 
 def _of_query(value: str, kind: str) -> Any:
-    """Return a value of an address, where all is text, as its type has it; the check tells what is of none."""
+    """Return a value of an address, which is text, as its type has it; the check reports what is not of that type."""
     digits = value.removeprefix("-")
     return int(value) if kind in _INTEGERS and digits.isascii() and digits.isdecimal() else value
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Seconds between StartTime and EndTime, 8 weeks at most.
 MAX_RANGE = 8 * 7 * 86_400
 DEFAULT_RESULTS = 100
-#: The wire has whole milliseconds: a time that an answer told finds its contact again.
+#: The wire has whole milliseconds: a time from an answer finds its contact again.
 _HALF_A_MILLISECOND = 0.0005
 
 _TIMES = {
@@ -275,13 +275,13 @@ def _hierarchy_groups(criterion: Any, _: Index) -> Condition:
 
 
 def _routing_criteria(criterion: Any, _: Index) -> Condition:
-    """The emulator's flows set no routing criteria: a contact has no step."""
+    """The emulator's flows do not set routing criteria: a contact does not have a step."""
     steps = [step["AgentCriteria"] for step in criterion.get("Steps", ()) if "AgentCriteria" in step]
     return _combine("MATCH_ALL", [_combine(step.get("MatchType"), [_NEVER]) for step in steps if step.get("AgentIds")])
 
 
 def _contact_analysis(criterion: Any, _: Index) -> Condition:
-    """The emulator analyses no conversation: a transcript has no words."""
+    """The emulator does not analyse conversations: a transcript is empty."""
     transcript = criterion.get("Transcript", {"Criteria": ()})
     conditions = [
         _combine(wanted["MatchType"], [_NEVER for _ in wanted["SearchText"]]) for wanted in transcript["Criteria"]

@@ -178,9 +178,9 @@ class Store:
     ) -> None:
         self.lock = threading.RLock()
         self.path = None if path is None else Path(path)
-        #: Grows with each change, so that a reader can tell cheaply that there is something new.
+        #: Grows with each change, so that a reader sees cheaply that something changed.
         self.revision = 0
-        #: Told of each change of a contact when it is for good: the contact before (None: it is new) and after.
+        #: Called with each change of a contact when it is for good: the contact before (None: it is new) and after.
         self.watcher: Callable[[Contact | None, Contact], None] | None = None
         self._changes: list[tuple[Contact | None, Contact]] = []
         is_new = self.path is None or not self.path.exists() or self.path.stat().st_size == 0
@@ -214,7 +214,7 @@ class Store:
         try:
             database.execute("PRAGMA temp_store = MEMORY")
             database.execute("PRAGMA cache_size = -65536")
-            # One process owns the file, and a second emulator is told at once.
+            # One process owns the file, and a second emulator fails at once.
             database.execute("PRAGMA locking_mode = EXCLUSIVE")
             database.execute("BEGIN EXCLUSIVE")
             database.execute("COMMIT")

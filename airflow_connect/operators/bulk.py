@@ -225,7 +225,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         "retry_unknown": truth_value,
     }
     template_fields_renderers: ClassVar[dict[str, str]] = {"contact": "json"}
-    # Of text as rows, the source tells what is wrong.
+    # What is wrong with text as rows, the source reports.
     fields_of_code = frozenset({"rows"})
     template_ext: Sequence[str] = (".sql",)
     operator_extra_links: Sequence[BaseOperatorLink] = (InstanceLink(),)
@@ -632,7 +632,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             self._live.reading(rows)
 
     def _new_live(self, context: Context, folder: Any) -> Live | None:
-        """Return what tells Airflow's UI how far the task is, ``None`` where that has no place for it."""
+        """Return what shows the progress in Airflow's UI, ``None`` where this Airflow cannot show it."""
         store = live_store(context)
         if store is None:
             return None
@@ -640,8 +640,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         with suppress(Exception):  # Airflow's API has errors of its own kinds, and the task needs none of this
             before = store.get(LIVE_KEY)
         return Live(
-            lambda told: store.set(LIVE_KEY, told),
-            told_before=before,
+            lambda progress: store.set(LIVE_KEY, progress),
+            written_before=before,
             constant={"try_number": context["ti"].try_number, "results": str(folder)},
             only_at_end=not THREADS_MAY_TALK,
         )
@@ -743,13 +743,13 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         if self._killed:
             sender.stop()
 
-        def tell(now: Progress) -> None:
-            told = report.report_progress(now)
+        def report_progress(now: Progress) -> None:
+            progress = report.report_progress(now)
             if self._live is not None:
-                self._live.tell(told)
+                self._live.report(progress)
 
         try:
-            done = sender.run(tell, every=_PROGRESS_EVERY)
+            done = sender.run(report_progress, every=_PROGRESS_EVERY)
         except BaseException as error:  # noqa: BLE001  # a time-out or a kill: what was in flight has been awaited
             return sender.progress(), error
         finally:
@@ -795,7 +795,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         if unknown := report.unknown_in_words():
             self.log.warning("%s", unknown)
         if self._live is not None:
-            self._live.end(report.told)
+            self._live.end(report.last_progress)
         for report_to in (
             lambda: context["ti"].xcom_push(key="summary", value=summary),
             lambda: self.store_link(context),
@@ -811,7 +811,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
 
 def _is_same_for_all_indexes(path: Any) -> bool:
-    """Tell whether instances of a mapped task would write one file, as far as that is known when the Dag is read."""
+    """Return whether instances of a mapped task would write one file, as far as that is known when the Dag is read."""
     is_one = isinstance(path, str) and given_text(path) is not None and not _HAS_INDEX.search(path)
     return is_one and _json_lines(path) is None
 

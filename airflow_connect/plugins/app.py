@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 
     from airflow_connect.plugins.metadata import Run, Task
-    from airflow_connect.plugins.records import Looked
+    from airflow_connect.plugins.records import Snapshot
 
 __all__ = ["create_app"]
 
@@ -115,7 +115,7 @@ class _Shared:
         """
         Return the answer.
 
-        :param key: what tells it from others
+        :param key: what distinguishes it from others
         :param make: makes it; what it raises is not kept
         """
         with self._lock:
@@ -131,7 +131,7 @@ class _Shared:
 
 
 class _Tab:
-    """The answers: whoever asks has been let in."""
+    """The answers to users who have access."""
 
     def __init__(self) -> None:
         attribute = conf.get("amazon_connect", "decision_attribute", fallback="decision")
@@ -185,11 +185,11 @@ class _Tab:
                 run = _found(metadata.find_run(session, dag_id, run_id))
                 task = _found(metadata.find_task(session, run, task_id, map_index))
                 others, _ = metadata.tasks_of_run(session, run, kinds=_ABOUT_CONTACTS)
-            looked, notice = self._look(task)
+            snapshot, notice = self._read(task)
             return summary(
                 task,
                 [other for other in others if (other.task_id, other.map_index) != (task_id, map_index)],
-                looked,
+                snapshot,
                 notice=notice,
                 show_keys=self.show_keys,
                 now=datetime.now(UTC),
@@ -210,10 +210,10 @@ class _Tab:
         offset: int,
     ) -> dict[str, Any]:
         """Return a page of a task instance's contacts."""
-        task, looked, notice = self._record(whose)
+        task, snapshot, notice = self._record(whose)
         page = None
-        if looked is not None and looked.told is not None:
-            page = looked.pages.page(
+        if snapshot is not None and snapshot.totals is not None:
+            page = snapshot.pages.page(
                 states=states,
                 outcomes=outcomes,
                 search=search,
@@ -226,43 +226,43 @@ class _Tab:
             )
         answer = {
             "show_keys": self.show_keys,
-            "building": looked is not None and looked.is_building,
+            "building": snapshot is not None and snapshot.is_building,
             "notice": notice,
         }
-        if page is None or looked is None or looked.told is None:
+        if page is None or snapshot is None or snapshot.totals is None:
             return {"total": 0, "matching": 0, "rows": [], "source": "none", "fresh_at": None, **answer}
         return {
             "total": page.total,
             "matching": page.matching,
             "rows": [{**row, "url": page_url(task, row["contact_id"])} for row in page.rows],
             "source": "record",
-            "fresh_at": time_text(looked.told.fresh_at),
+            "fresh_at": time_text(snapshot.totals.fresh_at),
             **answer,
         }
 
     def failed(self, whose: tuple[str, str, str, int]) -> Iterator[str]:
         """Yield the lines of the download of a task instance's rows that failed."""
-        task, looked, notice = self._record(whose)
-        if looked is None or looked.told is None:
+        task, snapshot, notice = self._record(whose)
+        if snapshot is None or snapshot.totals is None:
             raise HTTPException(404, notice or "The record is being read. Try again in a moment.")
         columns = ["row", *(["key"] if self.show_keys else []), "state", "contact_id", "attempts", "at", "error"]
-        rows = looked.pages.problems(with_keys=self.show_keys, is_running=is_active(task.state))
+        rows = snapshot.pages.problems(with_keys=self.show_keys, is_running=is_active(task.state))
         return csv_lines(columns, islice(rows, _MOST_ROWS))
 
-    def _record(self, whose: tuple[str, str, str, int]) -> tuple[Task, Looked | None, str | None]:
+    def _record(self, whose: tuple[str, str, str, int]) -> tuple[Task, Snapshot | None, str | None]:
         """Return a task instance, its record, and what to set where that cannot be read."""
         dag_id, run_id, task_id, map_index = whose
 
-        def make() -> tuple[Task, Looked | None, str | None]:
+        def make() -> tuple[Task, Snapshot | None, str | None]:
             with metadata.database() as session:
                 run = _found(metadata.find_run(session, dag_id, run_id))
                 task = _found(metadata.find_task(session, run, task_id, map_index))
-            return task, *self._look(task)
+            return task, *self._read(task)
 
-        found: tuple[Task, Looked | None, str | None] = self._shared.get(("record", *whose), make)
+        found: tuple[Task, Snapshot | None, str | None] = self._shared.get(("record", *whose), make)
         return found
 
-    def _look(self, task: Task) -> tuple[Looked | None, str | None]:
+    def _read(self, task: Task) -> tuple[Snapshot | None, str | None]:
         """Look at the record of a task instance, if it has one."""
         if task.kind not in ("bulk", "wait", "change"):
             return None, None
@@ -274,24 +274,25 @@ class _Tab:
             if not belongs_to(path, **(own if task.kind == "bulk" else {"dag_id": task.dag_id})):
                 notice = _OF_ANOTHER_DAG
                 continue
-            return self._checked(task, self._records.look(str(path), conn_id))
+            return self._checked(task, self._records.read(str(path), conn_id))
         if notice is not None or (task.kind != "bulk" and task.try_number):
             return None, notice
-        # It has told nothing yet, or nobody can read what it told.
+        # It has not recorded anything yet, or its record cannot be read.
         folder = str(run_folder(folder_of(default_results_path()), **own, map_index=task.map_index))
-        looked, notice = self._checked(task, self._records.look(folder))
+        snapshot, notice = self._checked(task, self._records.read(folder))
         has_begun = task.live is not None and task.live.get("phase") != "checking"
-        return (looked, None) if looked is None or looked.told is not None else (looked, notice if has_begun else None)
+        is_readable = snapshot is None or snapshot.totals is not None
+        return snapshot, None if is_readable or not has_begun else notice
 
     @staticmethod
-    def _checked(task: Task, looked: Looked) -> tuple[Looked | None, str | None]:
+    def _checked(task: Task, snapshot: Snapshot) -> tuple[Snapshot | None, str | None]:
         """Return a record if it is that of the Dag: what stands in a folder may be of anybody who can write there."""
-        if looked.told is not None:
-            if any(header.get("dag_id") != task.dag_id for header in looked.told.headers):
+        if snapshot.totals is not None:
+            if any(header.get("dag_id") != task.dag_id for header in snapshot.totals.headers):
                 return None, _OF_ANOTHER_DAG
-            return looked, looked.error
-        if looked.is_building:
-            return looked, None
+            return snapshot, snapshot.error
+        if snapshot.is_building:
+            return snapshot, None
         return None, _NO_RECORD
 
     def _once(self, key: Any, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -301,7 +302,7 @@ class _Tab:
 
 _T = TypeVar("_T")
 
-#: What else in a run tells something of a task's contacts.
+#: What else in a run says something of a task's contacts.
 _ABOUT_CONTACTS: Final = ("single", "wait", "change")
 
 

@@ -59,7 +59,7 @@ KINDS: Final[Mapping[str, str]] = {
     "TransferContactOperator": "change",
     "ContactBranchOperator": "branch",
 }
-#: The XComs that tell something.
+#: The XComs that are read.
 _KEYS: Final = (ContactLink.xcom, LIVE_KEY, "summary", "return_value", "outcome")
 #: Task instances of a run that are read at most where those are looked for that worked with the same contacts.
 _MOST_TASKS: Final = 2_000
@@ -83,7 +83,7 @@ MAY_READ: Final[tuple[Callable[..., Any], ...]] = (
 )
 
 
-class Told(NamedTuple):
+class XComValue(NamedTuple):
     """
     An XCom.
 
@@ -113,7 +113,7 @@ class Task(NamedTuple):
 
     :param kind: see :data:`KINDS`; of a class that somebody derived from one of those, what its XComs say
     :param xcoms: by their keys
-    :param live: how far it is, as it told while it ran
+    :param live: how far it is, as it wrote while it ran
     :param recorded: where an attempt recorded its results, as far as Airflow knows
     """
 
@@ -128,7 +128,7 @@ class Task(NamedTuple):
     try_number: int
     started: datetime | None
     ended: datetime | None
-    xcoms: Mapping[str, Told]
+    xcoms: Mapping[str, XComValue]
     live: Mapping[str, Any] | None
     recorded: str | None
 
@@ -148,7 +148,7 @@ def readable_dags(user: Any) -> set[str]:
 
 def may_read(user: Any, dag_id: str) -> bool:
     """
-    Tell whether a user may read what the tab shows of a Dag, as :data:`MAY_READ` does for a request.
+    Return whether a user may read what the tab shows of a Dag, as :data:`MAY_READ` does for a request.
 
     :param user: as Airflow authenticated it
     :param dag_id: the Dag
@@ -211,9 +211,9 @@ def run_counts(session: Session, runs: Sequence[Run]) -> dict[int, dict[str, Any
     :param runs: the runs
     """
     ids = {(run.dag_id, run.run_id): run.id for run in runs}
-    told: dict[int, dict[str, Any]] = {run.id: {"tasks": 0, "failed_tasks": 0, "counts": None} for run in runs}
+    totals: dict[int, dict[str, Any]] = {run.id: {"tasks": 0, "failed_tasks": 0, "counts": None} for run in runs}
     if not ids:
-        return told
+        return totals
     states = (
         select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.state, func.count())
         .where(
@@ -225,14 +225,14 @@ def run_counts(session: Session, runs: Sequence[Run]) -> dict[int, dict[str, Any
     )
     for dag_id, run_id, state, count in session.execute(states):
         if number := ids.get((dag_id, run_id)):
-            told[number]["tasks"] += count
-            told[number]["failed_tasks"] += count if state in ("failed", "upstream_failed") else 0
+            totals[number]["tasks"] += count
+            totals[number]["failed_tasks"] += count if state in ("failed", "upstream_failed") else 0
     counts: dict[tuple[int, str, int], Mapping[str, Any]] = {}
     found = select(XComModel.dag_run_id, XComModel.task_id, XComModel.map_index, XComModel.key, XComModel.value).where(
-        XComModel.dag_run_id.in_(told), XComModel.key.in_(("summary", LIVE_KEY))
+        XComModel.dag_run_id.in_(totals), XComModel.key.in_(("summary", LIVE_KEY))
     )
     for number, task_id, map_index, key, value in session.execute(found):
-        # What an attempt tells at its end counts before what it told while it ran.
+        # What an attempt writes at its end counts before what it wrote while it ran.
         if key == "summary" or (number, task_id, map_index) not in counts:
             counts[number, task_id, map_index] = _decoded(value)
     for run in runs:
@@ -240,11 +240,11 @@ def run_counts(session: Session, runs: Sequence[Run]) -> dict[int, dict[str, Any
             counts.setdefault((run.id, task_id, map_index), value)
     for (number, _, _), value in counts.items():
         if isinstance(value, dict) and isinstance(value.get("rows"), int):
-            own = told[number]["counts"] = told[number]["counts"] or {}
+            own = totals[number]["counts"] = totals[number]["counts"] or {}
             for name, count in value.items():
                 if name in _COUNTS and isinstance(count, int):
                     own[name] = own.get(name, 0) + count
-    return told
+    return totals
 
 
 def find_run(session: Session, dag_id: str, run_id: str) -> Run | None:
@@ -269,7 +269,7 @@ def tasks_of_run(
     :param run: the run
     :param limit: task instances at most
     :param offset: task instances to leave out
-    :param kinds: of these kinds alone, as far as their operators tell (default: all)
+    :param kinds: of these kinds alone, as far as their operators show it (default: all)
     """
     of_run = [TaskInstance.dag_id == run.dag_id, TaskInstance.run_id == run.run_id, _is_ours()]
     if kinds:
@@ -278,14 +278,14 @@ def tasks_of_run(
     total = session.scalar(select(func.count()).select_from(TaskInstance).where(*of_run)) or 0
     order = (TaskInstance.start_date.is_(None), TaskInstance.start_date, TaskInstance.task_id, TaskInstance.map_index)
     found = session.scalars(select(TaskInstance).where(*of_run).order_by(*order).limit(limit).offset(offset)).all()
-    xcoms: dict[tuple[str, int], dict[str, Told]] = {}
+    xcoms: dict[tuple[str, int], dict[str, XComValue]] = {}
     query = select(XComModel.task_id, XComModel.map_index, XComModel.key, XComModel.value, XComModel.timestamp).where(
         XComModel.dag_run_id == run.id,
         XComModel.task_id.in_({ti.task_id for ti in found}),
         XComModel.key.in_(_KEYS),
     )
     for task_id, map_index, key, value, at in session.execute(query):
-        xcoms.setdefault((task_id, map_index), {})[key] = Told(_decoded(value), at)
+        xcoms.setdefault((task_id, map_index), {})[key] = XComValue(_decoded(value), at)
     states = TaskStateReader(session)
     live = {(one, index): value for one, index, value in states.of_run(run.id, LIVE_KEY)}
     return [_task(ti, xcoms.get((ti.task_id, ti.map_index), {}), live) for ti in found], total
@@ -316,7 +316,7 @@ def find_task(session: Session, run: Run, task_id: str, map_index: int) -> Task 
         XComModel.map_index == map_index,
         XComModel.key.in_(_KEYS),
     )
-    xcoms = {key: Told(_decoded(value), at) for key, value, at in session.execute(query)}
+    xcoms = {key: XComValue(_decoded(value), at) for key, value, at in session.execute(query)}
     states = TaskStateReader(session)
     whose = (run.dag_id, run.run_id, task_id, map_index)
     live = {(task_id, map_index): states.get(*whose, LIVE_KEY)}
@@ -349,12 +349,12 @@ def _run(run: Any) -> Run:
     return Run(run.id, run.dag_id, run.run_id, state, run.logical_date, run.start_date, run.end_date)
 
 
-def _task(ti: Any, xcoms: Mapping[str, Told], live: Mapping[Any, Any], recorded: str | None = None) -> Task:
-    told = live.get((ti.task_id, ti.map_index))
-    if told is None and LIVE_KEY in xcoms:
-        told = xcoms[LIVE_KEY].value
-    if not (isinstance(told, dict) and isinstance(told.get("phase"), str)):
-        told = None
+def _task(ti: Any, xcoms: Mapping[str, XComValue], live: Mapping[Any, Any], recorded: str | None = None) -> Task:
+    progress = live.get((ti.task_id, ti.map_index))
+    if progress is None and LIVE_KEY in xcoms:
+        progress = xcoms[LIVE_KEY].value
+    if not (isinstance(progress, dict) and isinstance(progress.get("phase"), str)):
+        progress = None
     return Task(
         dag_id=ti.dag_id,
         run_id=ti.run_id,
@@ -362,18 +362,18 @@ def _task(ti: Any, xcoms: Mapping[str, Told], live: Mapping[Any, Any], recorded:
         map_index=ti.map_index,
         label=ti.rendered_map_index if ti.map_index >= 0 else None,
         operator=ti.custom_operator_name or ti.operator,
-        kind=_kind(ti.operator, xcoms, told),
+        kind=_kind(ti.operator, xcoms, progress),
         state=None if ti.state is None else str(getattr(ti.state, "value", ti.state)),
         try_number=ti.try_number,
         started=ti.start_date,
         ended=ti.end_date,
         xcoms=xcoms,
-        live=told,
+        live=progress,
         recorded=recorded,
     )
 
 
-def _kind(operator: str | None, xcoms: Mapping[str, Told], live: Any) -> str:
+def _kind(operator: str | None, xcoms: Mapping[str, XComValue], live: Any) -> str:
     """Return what a task does: of a class that is not ours, what its XComs say."""
     if operator is not None and operator in KINDS:
         return KINDS[operator]

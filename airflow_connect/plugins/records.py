@@ -3,7 +3,7 @@ The records that the API server can read: one index for each, shared by all who 
 
 ::
 
-    a path that a task told ──(is it that task's?)──► Records.look ──► Index ──► pages, counts
+    a path that a task names ──(is it that task's?)──► Records.read ──► Index ──► pages, counts
                                                           │
                                                           └── brought up to date by a thread, once for everybody
 
@@ -27,14 +27,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from airflow_connect.api.errors import ConnectError
 from airflow_connect.record.format import run_folder
-from airflow_connect.record.index import Index, Told
+from airflow_connect.record.index import Index, Totals
 from airflow_connect.record.storage import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from concurrent.futures import Future
 
-__all__ = ["Looked", "Records", "belongs_to", "index_folder"]
+__all__ = ["Records", "Snapshot", "belongs_to", "index_folder"]
 
 #: Seconds for which a request waits for an index that does not exist yet, and for one that can be shown as it is.
 PATIENCE: Final = 2.0
@@ -47,19 +47,19 @@ MOST_KNOWN: Final = 256
 MOST_BYTES: Final = 8 << 30
 
 
-class Looked(NamedTuple):
+class Snapshot(NamedTuple):
     """
-    What a look at a record found.
+    What reading a record found.
 
     :param pages: its index
-    :param told: what the index tells, ``None`` if nothing can be told now
+    :param totals: the record in figures, ``None`` if they are not known now
     :param error: why the record cannot be read
-    :param is_building: whether the index is being made, so that another look is worth it
+    :param is_building: whether the index is being made, so that it is worth reading again
     :param progress: what the attempt that runs wrote beside the record, ``None`` if nothing
     """
 
     pages: Index
-    told: Told | None
+    totals: Totals | None
     error: str | None
     is_building: bool
     progress: Mapping[str, Any] | None = None
@@ -79,10 +79,10 @@ class _Entry:
 
 class Records:
     """
-    The records that somebody looks at.
+    The records that people read in the UI.
 
     :param folder: where indexes are kept
-    :param decisions: the attribute that has a decision, and the values that may be told
+    :param decisions: the attribute that has a decision, and the values that may be shown
     """
 
     def __init__(self, folder: Path, *, decisions: tuple[str, Collection[str]]) -> None:
@@ -93,9 +93,9 @@ class Records:
         # Reading takes turns, so that a long record does not take the API server from everybody else.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="contacts-index")
 
-    def look(self, path: str, conn_id: str | None = None) -> Looked:
+    def read(self, path: str, conn_id: str | None = None) -> Snapshot:
         """
-        Look at a record; what was appended to it since is read once for all who look.
+        Read a record; what was appended to it since is read once for everybody who asks.
 
         :param path: see :func:`belongs_to`
         :param conn_id: the Airflow connection to the object store
@@ -111,7 +111,7 @@ class Records:
                     entry.index = Index(self._folder, place_of(path, conn_id), decisions=self._decisions)
                 except Exception as error:  # noqa: BLE001  # a store's errors, of its own kinds, may hold its secrets
                     words = str(error) if isinstance(error, ConnectError) else type(error).__name__
-                    return Looked(Index(self._folder, place_of("/")), None, words, is_building=False)
+                    return Snapshot(Index(self._folder, place_of("/")), None, words, is_building=False)
             is_known = bool(entry.index.files)
             if (entry.future is None or entry.future.done()) and time.monotonic() >= entry.next_at:
                 entry.future = self._threads.submit(self._refresh, entry, entry.index)
@@ -119,10 +119,10 @@ class Records:
         if future is not None:
             with contextlib.suppress(NotYet):
                 future.result(SHORT_PATIENCE if is_known else PATIENCE)
-        told = entry.index.told()
-        if told is None and entry.error is None:
-            return Looked(entry.index, None, None, is_building=True)
-        return Looked(entry.index, told, entry.error, is_building=False, progress=entry.progress)
+        totals = entry.index.totals()
+        if totals is None and entry.error is None:
+            return Snapshot(entry.index, None, None, is_building=True)
+        return Snapshot(entry.index, totals, entry.error, is_building=False, progress=entry.progress)
 
     def _refresh(self, entry: _Entry, index: Index) -> None:
         began = time.monotonic()
@@ -180,7 +180,7 @@ _LISTED: Final = re.compile(r"contacts=[0-9a-f]{16}")
 
 def belongs_to(path: Any, *, dag_id: str, run_id: str | None = None, task_id: str | None = None) -> bool:
     """
-    Tell whether a path that an XCom names is that of results of a Dag, so that whoever may read the Dag may see them.
+    Return whether a path in an XCom is that of results of a Dag, so that those who may read the Dag may see them.
 
     XComs can be written by others than this package. A path counts only if it is whole, goes nowhere but down, and ends
     with the folders of the Dag, or of the run or the task that is asked for.

@@ -1,7 +1,7 @@
 """
 What the Contacts tab shows of a task instance, put together from what Airflow and the record know.
 
-The record counts before what the task told while it ran, and that before its XComs. Knows no database, no file and no
+The record counts before what the task wrote while it ran, and that before its XComs. Knows no database, no file and no
 user; the time is an argument.
 """
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from airflow_connect.plugins.metadata import Task
-    from airflow_connect.plugins.records import Looked
-    from airflow_connect.record.index import Told
+    from airflow_connect.plugins.records import Snapshot
+    from airflow_connect.record.index import Totals
 
 __all__ = ["Known", "brief", "is_active", "page_url", "results_of_task", "summary", "time_text"]
 
@@ -47,7 +47,7 @@ _ENDINGS: Final = frozenset(state.value for state in OutcomeState)
 
 
 def is_active(state: str | None) -> bool:
-    """Tell whether a task instance may do something by itself."""
+    """Return whether a task instance may do something by itself."""
     return state in _ACTIVE
 
 
@@ -75,8 +75,8 @@ def results_of_task(task: Task) -> Iterator[tuple[object, str | None]]:
     """
     yield (task.live or {}).get("results"), None
     yield task.recorded, None
-    for told in (_value(task, "summary"), _value(task, "return_value"), _link(task)):
-        found = _mapping(told)
+    for value in (_value(task, "summary"), _value(task, "return_value"), _link(task)):
+        found = _mapping(value)
         conn_id = found.get("results_conn_id")
         yield found.get("results"), conn_id if isinstance(conn_id, str) else None
 
@@ -112,7 +112,7 @@ def brief(task: Task, known: Known, *, now: datetime) -> dict[str, Any]:
 def summary(
     task: Task,
     others: Sequence[Task],
-    looked: Looked | None,
+    snapshot: Snapshot | None,
     *,
     notice: str | None,
     show_keys: bool,
@@ -123,16 +123,16 @@ def summary(
 
     :param task: the task instance
     :param others: the other task instances of its run
-    :param looked: its record, ``None`` if it has none that is known
+    :param snapshot: its record, ``None`` if it has none that is known
     :param notice: what somebody has to set, so that more can be shown
     :param show_keys: whether keys are shown
     :param now: the time
     """
-    told = None if looked is None else looked.told
-    counts = _counts(task, told) if task.kind == "bulk" else None
+    totals = None if snapshot is None else snapshot.totals
+    counts = _counts(task, totals) if task.kind == "bulk" else None
     contacts = [] if task.kind == "bulk" else _contacts(task, Known([task, *others]), now)
-    outcomes = _outcomes(task, others, told)
-    is_building = looked is not None and looked.is_building
+    outcomes = _outcomes(task, others, totals)
+    is_building = snapshot is not None and snapshot.is_building
     still_open = bool(outcomes and outcomes["open"]) or any(contact["state"] == OPEN for contact in contacts)
     if is_active(task.state) or is_building:
         refresh: int | None = _SOON
@@ -152,11 +152,11 @@ def summary(
         "ended": time_text(task.ended),
         "refresh_seconds": refresh,
         "building": is_building,
-        "source": _source(task, told),
+        "source": _source(task, totals),
         "notice": notice,
         "show_keys": show_keys,
-        "has_contacts": told is not None or is_building,
-        "progress": _progress(task, counts, None if looked is None else looked.progress),
+        "has_contacts": totals is not None or is_building,
+        "progress": _progress(task, counts, None if snapshot is None else snapshot.progress),
         "series": _series(task),
         "counts": counts,
         "outcomes": outcomes,
@@ -166,22 +166,22 @@ def summary(
     }
 
 
-def _source(task: Task, told: Told | None) -> str:
-    if told is not None:
+def _source(task: Task, totals: Totals | None) -> str:
+    if totals is not None:
         return "record"
     if task.live is not None and isinstance(task.live.get("rows"), int):
         return "task_state"
     return "xcom" if task.xcoms else "none"
 
 
-def _counts(task: Task, told: Told | None) -> dict[str, int] | None:
+def _counts(task: Task, totals: Totals | None) -> dict[str, int] | None:
     """Return how many rows have which state, as far as anything knows it."""
-    if told is not None:
-        counts = {name: told.counts.get(name, 0) for name in _COUNTS}
+    if totals is not None:
+        counts = {name: totals.counts.get(name, 0) for name in _COUNTS}
         if is_active(task.state):
             # What the attempt has announced is on its way.
-            counts[RowState.UNKNOWN] -= told.in_flight
-            counts[RowState.NOT_SENT] += told.in_flight
+            counts[RowState.UNKNOWN] -= totals.in_flight
+            counts[RowState.NOT_SENT] += totals.in_flight
         return counts
     for found in (task.live if is_active(task.state) else None, _value(task, "summary"), task.live):
         if isinstance(found, dict) and isinstance(found.get("rows"), int):
@@ -200,7 +200,7 @@ def _progress(
     if counts is None and not live:
         return None
     active = is_active(task.state)
-    # What an earlier attempt told last says nothing of how fast this one is.
+    # The last progress of an earlier attempt does not say how fast this one is.
     own = live if not active or live.get("try_number") == task.try_number else {}
     total = None if counts is None else counts["rows"]
     summary = _mapping(_value(task, "summary"))
@@ -241,22 +241,22 @@ def _series(task: Task) -> list[dict[str, Any]]:
 # --- Outcomes and changes ---------------------------------------------------------------------------------------------
 
 
-def _outcomes(task: Task, others: Iterable[Task], told: Told | None) -> dict[str, Any] | None:
+def _outcomes(task: Task, others: Iterable[Task], totals: Totals | None) -> dict[str, Any] | None:
     """Return how contacts ended, ``None`` where nobody asks."""
-    if told is not None:
+    if totals is not None:
         is_awaited = task.kind in ("wait", "change") or any(
             other.kind == "wait" and _shares_results(task, other) for other in others
         )
-        if not told.outcomes and not is_awaited:
+        if not totals.outcomes and not is_awaited:
             return None
-        states = {state.value: told.outcomes.get(state.value, 0) for state in OutcomeState}
+        states = {state.value: totals.outcomes.get(state.value, 0) for state in OutcomeState}
         return {
-            "contacts": told.contacts,
-            "open": max(told.contacts - sum(states.values()), 0),
+            "contacts": totals.contacts,
+            "open": max(totals.contacts - sum(states.values()), 0),
             "states": states,
-            "decisions": told.decisions or None,
-            "wait": told.wait,
-            "handle": told.handle,
+            "decisions": totals.decisions or None,
+            "wait": totals.wait,
+            "handle": totals.handle,
         }
     returned = _mapping(_value(task, "return_value"))
     if task.kind != "wait" or not isinstance(returned.get("open"), int):
@@ -309,7 +309,7 @@ def _change(task: Task) -> dict[str, Any]:
 
 
 def _shares_results(task: Task, other: Task) -> bool:
-    """Tell whether two tasks work with the same results, or one of them with those of all instances of the other."""
+    """Return whether two tasks work with the same results, or one of them with those of all instances of the other."""
     own = {path.rstrip("/") for path, _ in results_of_task(task) if isinstance(path, str) and path}
     theirs = {path.rstrip("/") for path, _ in results_of_task(other) if isinstance(path, str) and path}
     either = own | {path.rpartition("/map_index=")[0] for path in own if "/map_index=" in path}
@@ -346,7 +346,7 @@ class Known:
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
-        #: What became of contacts, as tasks told it.
+        #: What became of contacts, as tasks recorded it.
         self.outcomes: dict[str, Mapping[str, Any]] = {}
         #: What a task transferred contacts to.
         self.moved: dict[str, str] = {}
@@ -359,7 +359,7 @@ class Known:
             self._add(task)
 
     def _add(self, task: Task) -> None:
-        for outcome in _told_outcomes(task):
+        for outcome in _outcomes_in_xcoms(task):
             self.outcomes.setdefault(outcome["contact_id"], outcome)
         link = _link(task)
         acted_on, goes_on = link.get("acted_on"), link.get("contact_id")
@@ -385,7 +385,7 @@ def _contacts(task: Task, known: Known, now: datetime) -> list[dict[str, Any]]:
 
 def _contact(task: Task, contact_id: str, known: Known, now: datetime) -> dict[str, Any]:
     outcome = known.outcomes.get(contact_id, {})
-    # What it became in the end; tasks may tell the contacts in between.
+    # What it became in the end; tasks may name the contacts in between.
     last = outcome.get("transferred_to")
     chain = [contact_id]
     while (following := known.moved.get(chain[-1])) and following not in chain:
@@ -415,8 +415,8 @@ def _contact(task: Task, contact_id: str, known: Known, now: datetime) -> dict[s
     }
 
 
-def _told_outcomes(task: Task) -> Iterator[Mapping[str, Any]]:
-    """Yield the outcomes that a task's XComs tell."""
+def _outcomes_in_xcoms(task: Task) -> Iterator[Mapping[str, Any]]:
+    """Yield the outcomes in a task's XComs."""
     returned = _mapping(_value(task, "return_value"))
     several = returned.get("outcomes")
     given: list[object] = [_value(task, "outcome"), returned, *(several if isinstance(several, list) else [])]

@@ -53,13 +53,13 @@ if TYPE_CHECKING:
 
     from airflow_connect.record.storage import Place
 
-__all__ = ["OPEN", "OTHER", "PROBLEMS", "SORTS", "Index", "Page", "Told"]
+__all__ = ["OPEN", "OTHER", "PROBLEMS", "SORTS", "Index", "Page", "Totals"]
 
 #: The states that somebody has to deal with, in the order in which they are shown first.
 PROBLEMS: Final = (RowState.FAILED, RowState.INVALID, RowState.UNKNOWN)
 #: In place of an outcome: none is on record of a contact that exists.
 OPEN: Final = "open"
-#: In place of a decision: one that is not among those that may be told.
+#: In place of a decision: one that is not among those that may be shown.
 OTHER: Final = "other"
 #: What rows can be sorted by.
 SORTS: Final = ("problems", "row", "state", "attempts", "at", "outcome", "key")
@@ -146,9 +146,9 @@ _PROBLEM_CODES: Final = tuple(_CODES[state] for state in PROBLEMS)
 _IN_FLIGHT: Final = """
 SELECT row FROM opened WHERE writer = (SELECT writer FROM writer ORDER BY position DESC LIMIT 1)
 """
-#: What keeps the state of the reader itself, and what it tells.
+#: The keys of the reader's own state, and of the figures of the whole record.
 _READER: Final = "reader"
-_TOLD: Final = "told"
+_TOTALS: Final = "totals"
 
 
 class Page(NamedTuple):
@@ -167,9 +167,9 @@ class Page(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Told:
+class Totals:
     """
-    What an index tells of a whole record.
+    A whole record in figures.
 
     :param headers: of the runs in it
     :param counts: ``rows``, and how many have each state; rows that no attempt has come to are ``not_sent``
@@ -202,7 +202,7 @@ class Index:
 
     :param folder: of the indexes on this machine; it is made if it is not there
     :param place: the record: a task instance's folder, or one above several
-    :param decisions: the attribute that has a decision, and the values that may be told; others count as ``other``
+    :param decisions: the attribute that has a decision, and the values that may be shown; others count as ``other``
     """
 
     def __init__(self, folder: Path, place: Place, *, decisions: tuple[str, Collection[str]] = ("", ())) -> None:
@@ -275,19 +275,19 @@ class Index:
 
     @property
     def files(self) -> list[Path]:
-        """The files of the index, none before the first refresh."""
+        """The files of the index; empty before the first refresh."""
         return sorted(self._folder.glob(f"{self._name}-*.db*"))
 
-    def told(self) -> Told | None:
-        """Return what it tells of the whole record, ``None`` before the first refresh."""
+    def totals(self) -> Totals | None:
+        """Return the whole record in figures, ``None`` before the first refresh."""
         with self._reading() as database:
             if database is None:
                 return None
-            told = _get(database, _TOLD)
-            return Told(**{one.name: told[one.name] for one in dataclasses.fields(Told)})
+            totals = _get(database, _TOTALS)
+            return Totals(**{one.name: totals[one.name] for one in dataclasses.fields(Totals)})
 
     def progress(self) -> dict[str, Any] | None:
-        """Return what the attempt that runs told last in ``progress.json``, ``None`` if it told nothing."""
+        """Return what the attempt that runs wrote last in ``progress.json``, ``None`` if it has not written it."""
         try:
             found = json.loads(self._place.read("progress.json") or b"null")
         except ValueError:
@@ -313,7 +313,7 @@ class Index:
         :param states: rows of these states alone (default: all)
         :param outcomes: rows whose contacts ended so, or are :data:`OPEN` (default: all)
         :param search: a row's number, or a part of the contact's ID or of the error's words
-        :param with_keys: search keys too, and tell them
+        :param with_keys: search keys too, and return them
         :param is_running: whether an attempt runs: rows that are on their way are left out
         :param sort: one of :data:`SORTS`; ``problems`` is the rows that failed, are invalid or unknown, then the rest
         :param descending: the other way round
@@ -323,12 +323,12 @@ class Index:
         with self._reading() as database:
             if database is None:
                 return None
-            told = _get(database, _TOLD)
-            headers = told["headers"]
+            totals = _get(database, _TOTALS)
+            headers = totals["headers"]
             where, values = _conditions(
-                states, outcomes, search.strip(), with_keys=with_keys, is_running=is_running and told["in_flight"] > 0
+                states, outcomes, search.strip(), with_keys=with_keys, is_running=is_running and totals["in_flight"] > 0
             )
-            counts = told["states"] if not where else _count(database, where, values)
+            counts = totals["states"] if not where else _count(database, where, values)
             if sort in _GROUPS:
                 groups = _GROUPS[sort][:: -1 if descending else 1]
                 found = _in_groups(database, where, values, groups, counts, limit, offset)
@@ -348,7 +348,7 @@ class Index:
             if row["outcome"] is None and row["contact_id"] is not None:
                 row["outcome"] = OPEN
             rows.append(row)
-        return Page(told["listed"] - (told["in_flight"] if is_running else 0), matching, rows)
+        return Page(totals["listed"] - (totals["in_flight"] if is_running else 0), matching, rows)
 
     def problems(
         self, *, with_keys: bool = False, is_running: bool = False, at_once: int = 1_000
@@ -441,7 +441,7 @@ class _Growing(_Records):
             self._put_together(reader)
             self._tell()
         else:
-            _set(self.database, _TOLD, {**_get(self.database, _TOLD), "fresh_at": _CLOCK.epoch()})
+            _set(self.database, _TOTALS, {**_get(self.database, _TOTALS), "fresh_at": _CLOCK.epoch()})
         query("COMMIT")
 
     def _read_on(self, sizes: Mapping[str, int], known: Mapping[str, int]) -> bool:
@@ -492,8 +492,8 @@ class _Growing(_Records):
                     raise content
                 yield segment, start, [content]
 
-    def _ending(self, event: Any) -> tuple[Any, ...]:  # type: ignore[override]  # it needs to know what may be told
-        """Return what an event tells of a contact's end, without its attributes."""
+    def _ending(self, event: Any) -> tuple[Any, ...]:  # type: ignore[override]  # it needs to know what may be shown
+        """Return what an event says of a contact's end, without its attributes."""
         contact_id, asked, at, _ = _ending(event)
         name, allowed = self._decisions
         value = (event.get("attributes") or {}).get(name)
@@ -557,7 +557,7 @@ class _Growing(_Records):
             query(_DIRECT + _OF_TOUCHED_CONTACTS, (writer,))
 
     def _tell(self) -> None:
-        """Keep what the index tells of the whole record."""
+        """Keep the figures of the whole record."""
         query = self.database.execute
         codes = Counter(dict(query("SELECT state, count(*) FROM contact GROUP BY state").fetchall()))
         states = Counter({_STATES[code]: count for code, count in codes.items()})
@@ -570,9 +570,9 @@ class _Growing(_Records):
         headers: dict[int, dict[str, Any]] = {}
         of_writers = dict(self.writers.values())
         for run, writer in query("SELECT run, writer FROM writer ORDER BY position").fetchall():
-            # A sensor's header does not tell how many rows there are.
+            # A sensor's header does not say how many rows there are.
             headers[run] = {**of_writers[writer], **headers.get(run, {})}
-        told = Told(
+        totals = Totals(
             headers=[headers[run] for run in sorted(headers)],
             counts={"rows": states.total(), **{state.value: states[state] for state in RowState}},
             listed=codes.total(),
@@ -584,7 +584,7 @@ class _Growing(_Records):
             handle=self._histogram("handle"),
             fresh_at=_CLOCK.epoch(),
         )
-        _set(self.database, _TOLD, {**dataclasses.asdict(told), "states": codes})
+        _set(self.database, _TOTALS, {**dataclasses.asdict(totals), "states": codes})
 
     def _histogram(self, column: str) -> dict[str, Any] | None:
         """Return how long something took, in buckets; ``None`` where nobody knows."""
@@ -745,7 +745,7 @@ def _remove(file: Path) -> None:
 def _get(database: sqlite3.Connection, name: str) -> Any:
     [(value,)] = database.execute("SELECT value FROM state WHERE name = ?", (name,))
     found = json.loads(value)
-    if name == _TOLD:
+    if name == _TOTALS:
         found["states"] = {int(code): count for code, count in found["states"].items()}
     return found
 

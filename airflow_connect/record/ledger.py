@@ -9,7 +9,7 @@ Record what becomes of each row, so that a worker that dies at any point loses n
         └── on record before it returns
 
 What a row or a contact holds is not recorded: its number, its key, its client token, a digest, and the words of
-:class:`~airflow_connect.api.errors.ConnectError`, which tell no content. :mod:`airflow_connect.record.format` describes
+:class:`~airflow_connect.api.errors.ConnectError`, which hold no content. :mod:`airflow_connect.record.format` describes
 the files, :mod:`airflow_connect.record.results` reads them. This module knows no Airflow and no client.
 """
 
@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 SYNC_EVERY: Final = 1.0
 
 #: Seconds between two lines of the log that say that a ledger waits to be closed.
-TELL_EVERY: Final = 5.0
+LOG_EVERY: Final = 5.0
 
 #: Bytes: an object store cannot append, and what is put again every second should be small.
 SEGMENT_BYTES: Final = 1 << 19
@@ -100,7 +100,7 @@ class Ledger:
         first = {"kind": Kind.HEADER, "format": FORMAT, "writer": writer, "started": self._now(), **header}
         self._guard = _Guard(self._place, writer, first)
         try:
-            self._guard.look()
+            self._guard.check()
             if follows := self._guard.of_same_number():
                 first["follows"] = follows
             self._segments = (_File if self._place.is_local else _Objects)(
@@ -113,12 +113,12 @@ class Ledger:
         self._references: dict[tuple[str, str], list[list[int]]] = {}
         #: What the last sync failed with.
         self._error: Exception | None = None
-        #: Since when a sync is under way, ``None`` if none is.
+        #: Since when a sync is under way, ``None`` outside of one.
         self._syncing_since: float | None = None
         #: The latest progress that is not written yet.
         self._progress: Mapping[str, Any] | None = None
         self._closed = self._ended = False
-        #: Whom the thread is to answer after its next sync, and whether it looks at the record as well. Nothing here
+        #: Whom the thread is to answer after its next sync, and whether it checks the record as well. Nothing here
         #: takes a lock that the thread needs, and this queue can be entered again: a signal handler closes the ledger
         #: while its thread is in one of these methods.
         self._requests: SimpleQueue[tuple[SimpleQueue[Exception | None], bool]] = SimpleQueue()
@@ -139,7 +139,7 @@ class Ledger:
             )
         )
         if not self._segments.lasting:
-            self._await_sync(looks=False)
+            self._await_sync(checks=False)
 
     def created(self, row: int, contact_id: str, *, attempts: int, contact_arn: str | None = None) -> None:
         """
@@ -148,7 +148,7 @@ class Ledger:
         :param row: the row's number
         :param contact_id: the contact
         :param attempts: how often the call was sent
-        :param contact_arn: the contact's ARN, where the answer tells it
+        :param contact_arn: the contact's ARN, where the answer has it
         """
         self._outcome(RowState.CREATED, row, contact_id=contact_id, contact_arn=contact_arn, attempts=attempts)
 
@@ -260,7 +260,7 @@ class Ledger:
         Record that nothing was sent, since the row has faults; needs no intent.
 
         :param row: the row's number
-        :param message: what is wrong: it names field and rule, and tells no content
+        :param message: what is wrong: it names field and rule, and does not hold content
         """
         self._outcome(RowState.INVALID, row, attempts=0, message=message)
 
@@ -281,7 +281,7 @@ class Ledger:
         Record what became of a contact; of several records that which asked for most attributes counts, or the first.
 
         :param outcome: what :meth:`airflow_connect.api.outcome.Outcome.as_dict` returns: ``contact_id``, ``state`` …
-        :param asked: the names of the attributes that were to be told, or ``all``
+        :param asked: the names of the attributes that were asked for, or ``all``
         """
         self._append(_line({"kind": Kind.ENDED, "at": self._now(), **outcome, "asked": asked}))
 
@@ -296,8 +296,8 @@ class Ledger:
         :param called_for: of a transfer by a task, the contact that it called for
         :param token: of a transfer by a task, the client token
         """
-        told = {"contact_id": contact_id, "transferred_to": transferred_to, "called_for": called_for, "token": token}
-        self._append(_line({"kind": Kind.TRANSFERRED, "at": self._now(), **told}))
+        fields = {"contact_id": contact_id, "transferred_to": transferred_to, "called_for": called_for, "token": token}
+        self._append(_line({"kind": Kind.TRANSFERRED, "at": self._now(), **fields}))
 
     # --- Keeping --------------------------------------------------------------------------------------------------
 
@@ -349,14 +349,14 @@ class Ledger:
         """
         Wait until all that was recorded outlasts the machine, and in an object store is seen by others.
 
-        Then looks at the record, as :meth:`check` needs it: an attempt that begins to record after that reads all of
+        Then checks the record, as :meth:`check` needs it: an attempt that begins to record after that reads all of
         this, and one that began before is found.
         """
-        self._await_sync(looks=True)
+        self._await_sync(checks=True)
 
-    def _await_sync(self, *, looks: bool) -> None:
+    def _await_sync(self, *, checks: bool) -> None:
         answer: SimpleQueue[Exception | None] = SimpleQueue()
-        self._requests.put((answer, looks))
+        self._requests.put((answer, checks))
         while not self._ended:
             with contextlib.suppress(Empty):
                 error = self._clock.get(answer, 1)
@@ -370,15 +370,15 @@ class Ledger:
         A signal handler may call it, wherever in this class the thread is that it interrupts.
         """
         if not self._closed:
-            with contextlib.suppress(RecordError):  # told below, or by the next method
+            with contextlib.suppress(RecordError):  # raised below, or by the next method
                 self._write_references()
         self._closed = True
         self._requests.put((SimpleQueue(), True))
-        told = began = self._clock.now()
+        logged = began = self._clock.now()
         while not self._ended:
             self._clock.sleep(0.002)
-            if (now := self._clock.now()) - told >= TELL_EVERY:
-                told = now
+            if (now := self._clock.now()) - logged >= LOG_EVERY:
+                logged = now
                 log.info("Waiting for the results to be stored in %s (%.0f s)", self._place, now - began)
         self._fail(self._error)
 
@@ -394,8 +394,8 @@ class Ledger:
             log.warning("%s", unkept)
 
     def _outcome(self, state: RowState, row: int, **fields: Any) -> None:
-        told = {name: value for name, value in fields.items() if value is not None}
-        self._append(_line({"kind": state, "row": row, **told, "at": self._now()}))
+        known = {name: value for name, value in fields.items() if value is not None}
+        self._append(_line({"kind": state, "row": row, **known, "at": self._now()}))
 
     def _append(self, lines: bytes) -> None:
         try:
@@ -411,7 +411,7 @@ class Ledger:
         self._fail(self._guard.lost or self._error)
 
     def _keep_syncing(self) -> None:
-        looked = self._clock.now()
+        checked_at = self._clock.now()
         while not self._ended:
             waiting = []
             with contextlib.suppress(Empty):
@@ -420,16 +420,16 @@ class Ledger:
                     waiting.append(self._requests.get_nowait())
             closed = self._closed  # before the last sync, which then has all
             self._syncing_since = now = self._clock.now()
-            # Intents come in quick succession, and wait for the store: a look for each would double that.
-            looks = not waiting or any(looks for _, looks in waiting) or now - looked >= self._sync_every
+            # Intents come in quick succession, and wait for the store: a check for each would double the requests.
+            checks = not waiting or any(wanted for _, wanted in waiting) or now - checked_at >= self._sync_every
             try:
-                self._segments.sync(looks=looks)
+                self._segments.sync(checks=checks)
                 self._error = None
             except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
                 self._error = error
             self._syncing_since = None
-            if looks:
-                looked = self._clock.now()
+            if checks:
+                checked_at = self._clock.now()
             for answer, _ in waiting:
                 answer.put(self._error)
             self._write_progress()
@@ -482,11 +482,11 @@ class _Guard:
         self._sizes: dict[str, int] = {}
         #: What is wrong with the record, for good.
         self.lost: RecordError | None = None
-        #: The header of a later attempt of the task instance, ``None`` if there is none.
+        #: The header of a later attempt of the task instance, ``None`` if no later attempt has begun.
         self.later: Mapping[str, Any] | None = None
-        self._has_looked = False
+        self._has_checked = False
 
-    def look(self, own: Mapping[str, int] | None = None) -> None:
+    def check(self, own: Mapping[str, int] | None = None) -> None:
         """
         Look at the folder, on the disk or in the store.
 
@@ -500,7 +500,7 @@ class _Guard:
             if found.get(name, -1) < size:
                 self.lose(name)
         self._sizes = {name: size for name, size in found.items() if name in self._sizes or self._meet(name)}
-        self._has_looked = True
+        self._has_checked = True
 
     def of_same_number(self) -> list[str]:
         """Return the writers that were found whose attempts have the number of the guarded one."""
@@ -526,11 +526,11 @@ class _Guard:
         """
         Find out whether a segment that was not there before is a later attempt's; return whether that is known.
 
-        Neither numbers nor times tell that alone: numbers begin anew where somebody deletes a run and Airflow makes it
-        again, and the clocks of workers differ. What was there before this attempt is of an earlier one, unless both
-        say otherwise: this attempt was suspended before it recorded anything. What appears meanwhile is of a later one,
-        unless both say otherwise: that one was suspended. Of two that have one number, that is the later one which
-        found the other; of two that began to record at once, and did not find each other, time decides.
+        Neither numbers nor times are enough to know it: numbers begin anew where somebody deletes a run and Airflow
+        makes it again, and the clocks of workers differ. What was there before this attempt is of an earlier one,
+        unless both say otherwise: this attempt was suspended before it recorded anything. What appears meanwhile is
+        of a later one, unless both say otherwise: that one was suspended. Of two that have one number, that is the
+        later one which found the other; of two that began to record at once, and did not find each other, time decides.
         """
         segment = Segment.at(name)
         if segment is None or segment.writer == self._writer or segment.number > 1:
@@ -538,15 +538,15 @@ class _Guard:
         line = self._place.first_line(f"{self._place.path}/{name}")
         if not line.endswith(b"\n"):
             return False  # it is being written
-        # Who reads the record tells what is damaged.
+        # Those who read the record report what is damaged.
         with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             header = json.loads(line)
             number = header["try_number"]
-            # A sensor, which writes outcomes there, has no number.
+            # A sensor, which writes outcomes there, does not have a number.
             if number > 0 and _identity(header) == _identity(self._header):
                 own = self._header.get("try_number") or 0
                 began, own_began = _started(header), _started(self._header)
-                if not self._has_looked:
+                if not self._has_checked:
                     is_later = number > own and began >= own_began
                 elif number == own and self._writer not in header.get("follows", ()):
                     is_later = (began, segment.writer) > (own_began, self._writer)
@@ -577,8 +577,8 @@ class _Segments(Protocol):
     def check(self) -> None:
         """Raise if the record is known not to be what it was. Returns at once."""
 
-    def sync(self, *, looks: bool) -> None:
-        """Make what was added until now last; look at the record as well."""
+    def sync(self, *, checks: bool) -> None:
+        """Store what was added until now for good; check the record as well, if that is wanted."""
 
     def close(self) -> None:
         """Give back what the operating system lent."""
@@ -599,7 +599,7 @@ class _File:
         descriptor = os.open(self._path, flags, 0o640)
         self._file = os.fdopen(descriptor, "wb", buffering=0)
         self._size = 0
-        #: What tells the file from another one of its name. Some network file systems make it up for each call.
+        #: What distinguishes the file from another one of its name. Some network file systems make it up for each call.
         self._inode = _inode(os.fstat(descriptor))
         self._has_inode = self._inode == _inode(os.stat(self._path))  # noqa: PTH116
         self._broken: OSError | None = None
@@ -626,12 +626,12 @@ class _File:
         if (self._has_inode and _inode(status) != self._inode) or status.st_size < size:
             self._guard.lose(self._name)
 
-    def sync(self, *, looks: bool) -> None:
+    def sync(self, *, checks: bool) -> None:
         if self._broken:
             raise self._broken
-        if looks:
+        if checks:
             self.check()
-            self._guard.look()
+            self._guard.check()
         if self._unsynced:
             self._unsynced = False
             try:
@@ -652,7 +652,7 @@ class _Objects:
     """
     A writer's segments in an object store: the last is put again with every sync, until it is full.
 
-    Once somebody relies on the record, the first is never put again: a look finds out that it was removed.
+    Once somebody relies on the record, the first is never put again: a check finds out that it was removed.
     """
 
     lasting = False
@@ -662,9 +662,9 @@ class _Objects:
         self._writer = writer
         self._header = header
         self._guard = guard
-        #: Whether somebody relies on the record since the last look at it.
+        #: Whether somebody relies on the record since the last check of it.
         self._asked = False
-        #: What the last look failed with.
+        #: What the last check failed with.
         self._unseen: Exception | None = None
         #: The sizes of what was put, by name.
         self._sizes: dict[str, int] = {}
@@ -679,23 +679,25 @@ class _Objects:
     def check(self) -> None:
         self._asked = True
 
-    def sync(self, *, looks: bool) -> None:
+    def sync(self, *, checks: bool) -> None:
         if self._guard.lost is not None:
             raise self._guard.lost
         if self._asked and self._number == 1:
             self._begin(self._stored)
         lines = bytes(self._open)
         if len(lines) == self._stored:
-            if looks and self._asked:
-                self._look(self._sizes)
-        elif looks:
-            # Beside the put: whoever waits for it does not wait for two answers.
-            looking = threading.Thread(target=self._look, args=(dict(self._sizes),), name="results-look", daemon=True)
-            looking.start()
+            if checks and self._asked:
+                self._check_folder(self._sizes)
+        elif checks:
+            # Beside the put, so that the caller does not wait for two answers.
+            checking = threading.Thread(
+                target=self._check_folder, args=(dict(self._sizes),), name="results-check", daemon=True
+            )
+            checking.start()
             try:
                 self._put(lines)
             finally:
-                looking.join()
+                checking.join()
         else:
             self._put(lines)
         if self._unseen is not None:
@@ -704,10 +706,10 @@ class _Objects:
         if len(lines) >= SEGMENT_BYTES:
             self._begin(len(lines))
 
-    def _look(self, sizes: Mapping[str, int]) -> None:
+    def _check_folder(self, sizes: Mapping[str, int]) -> None:
         self._asked = False
         try:
-            self._guard.look(sizes)
+            self._guard.check(sizes)
         except Exception as error:  # noqa: BLE001  # a store's errors are of its own kinds
             self._unseen = error
 
@@ -735,7 +737,7 @@ def _line(event: Mapping[str, Any]) -> bytes:
 
 def write_faults(folder: Any, faults: Iterable[Mapping[str, Any]]) -> str:
     """
-    Replace ``faults.jsonl``, which tells what is wrong with rows; return its path.
+    Replace ``faults.jsonl``, the file of what is wrong with rows; return its path.
 
     :param folder: of the task instance
     :param faults: ``row``, ``file``, ``line``, ``field``, ``rule`` (what is asked for there) and ``given`` (what was

@@ -262,7 +262,7 @@ class History:
 
     def has_state_without_contact(self, row: int) -> bool:
         """
-        Tell whether the last attempt of the asking task instance that names a row gave it a state, and no client token.
+        Return whether the last attempt of the task instance that names a row gave it a state, and no client token.
 
         :param row: the row's number
         """

@@ -176,7 +176,7 @@ async def _log_progress(
             100 * (throttled - throttled_before) / max(1, ended - calls_before),
             fates.get(Fate.FAILED, 0),
             f", about {timedelta(seconds=round((total - done) / rate))} left" if rate and done < total else "",
-            f"; {told}" if (told := calls.pace.state(clock.now()).in_words()) else "",
+            f"; {state}" if (state := calls.pace.state(clock.now()).in_words()) else "",
         )
 
 

@@ -51,7 +51,7 @@ def test_it_writes_at_a_gentle_beat() -> None:
     live.wait()
     for second in range(1, 41):
         clock.time += 1
-        live.tell(progress(second, second * 10))
+        live.report(progress(second, second * 10))
         live.wait()
     live.end(progress(41, 411))
     assert [one["phase"] for one in written] == ["checking", *["sending"] * int(40 / BEAT), "ended"]
@@ -75,19 +75,19 @@ def test_a_slow_api_server_is_left_alone() -> None:
         written.append(told)
 
     live = Live(write, clock=clock)
-    live.tell(progress(1, 1))
+    live.report(progress(1, 1))
     assert begun.wait(30)
     clock.time += BEAT + 1
-    live.tell(progress(12, 2))  # while the first is under way
+    live.report(progress(12, 2))  # while the first is under way
     go_on.set()
     live.wait()
     assert len(written) == 1
     clock.time += REST * (BEAT + 4) - 1  # it took so long, this clock says
-    live.tell(progress(70, 3))
+    live.report(progress(70, 3))
     live.wait()
     assert len(written) == 1
     clock.time += 2
-    live.tell(progress(72, 4))
+    live.report(progress(72, 4))
     live.wait()
     assert len(written) == 2
 
@@ -99,7 +99,7 @@ def test_it_can_keep_quiet_until_the_end() -> None:
     live.reading(1_000)
     for second in range(1, 41):
         clock.time += 1
-        live.tell(progress(second, second * 10))
+        live.report(progress(second, second * 10))
     assert written == []
     live.end(progress(41, 411))
     assert [one["phase"] for one in written] == ["ended"]
@@ -117,10 +117,11 @@ def test_what_cannot_be_written_fails_nothing(caplog: pytest.LogCaptureFixture) 
     live = Live(write, clock=clock)
     for second in range(1, 40):
         clock.time += 10
-        live.tell(progress(second * 10, second))
+        live.report(progress(second * 10, second))
         live.wait()
     live.end(progress(400, 40))
-    assert caplog.messages == ["How far the task is cannot be told to Airflow (RuntimeError); only its tab lacks it."]
+    [message] = caplog.messages
+    assert message.startswith("The progress cannot be written to Airflow (RuntimeError).")
 
 
 def test_a_series_is_bounded() -> None:
@@ -140,10 +141,10 @@ def test_a_retry_goes_on() -> None:
     """An attempt goes on with the series of the one before; what is something else is nothing."""
     clock = SetClock()
     before = {"series": [[500.0, 5.0, 10, 10, 0], "x", [1, 2]], "phase": "sending"}
-    live, written = told_live(clock, told_before=before)
+    live, written = told_live(clock, written_before=before)
     live.end(progress(5, 20))
     assert written[-1]["series"] == [[500.0, 5.0, 10, 10, 0], [1_000.0, 5, 20, 20, 0]]
-    live, written = told_live(clock, told_before="nothing")
+    live, written = told_live(clock, written_before="nothing")
     live.end(progress(5, 20))
     assert written[-1]["series"] == [[1_000.0, 5, 20, 20, 0]]
 

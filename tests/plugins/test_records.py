@@ -45,29 +45,29 @@ def test_two_hundred_people_read_a_record_once(record: Path, tmp_path: Path, mon
     monkeypatch.setattr(module, "INTERVAL", 3_600.0)  # a slow machine takes its time for two hundred looks
     looks = Records(tmp_path / "indexes", decisions=("", ()))
     with ThreadPoolExecutor(40) as pool:
-        found = list(pool.map(lambda _: looks.look(str(record)), range(200)))
+        found = list(pool.map(lambda _: looks.read(str(record)), range(200)))
     assert len(refreshed) == 1
-    assert {None if one.told is None else one.told.counts["created"] for one in found} <= {None, 10}
-    told = looks.look(str(record)).told
-    assert told is not None
-    assert told.counts["created"] == 10
+    assert {None if one.totals is None else one.totals.counts["created"] for one in found} <= {None, 10}
+    totals = looks.read(str(record)).totals
+    assert totals is not None
+    assert totals.counts["created"] == 10
     assert len(refreshed) == 1
 
 
 def test_a_record_that_is_not_there(tmp_path: Path) -> None:
     """What cannot be read is told in words."""
-    looked = Records(tmp_path / "indexes", decisions=("", ())).look(str(tmp_path / "nowhere"))
-    assert (looked.told, looked.is_building) == (None, False)
-    assert looked.error is not None
-    assert looked.error.startswith("There are no results below")
+    snapshot = Records(tmp_path / "indexes", decisions=("", ())).read(str(tmp_path / "nowhere"))
+    assert (snapshot.totals, snapshot.is_building) == (None, False)
+    assert snapshot.error is not None
+    assert snapshot.error.startswith("There are no results below")
 
 
 def test_a_store_that_is_not_installed(tmp_path: Path) -> None:
     """A path into a store that nobody knows is an error in words, and no traceback."""
-    looked = Records(tmp_path / "indexes", decisions=("", ())).look("nosuchstore://bucket/x")
-    assert looked.told is None
-    assert looked.error
-    assert looked.pages.page() is None
+    snapshot = Records(tmp_path / "indexes", decisions=("", ())).read("nosuchstore://bucket/x")
+    assert snapshot.totals is None
+    assert snapshot.error
+    assert snapshot.pages.page() is None
 
 
 def test_old_indexes_make_room(record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_old_indexes_make_room(record: Path, tmp_path: Path, monkeypatch: pytest
     os.utime(old, (1, 1))
     monkeypatch.setattr(module, "MOST_BYTES", 1)
     looks = Records(folder, decisions=("decision", ("approve",)))
-    assert looks.look(str(record)).told is not None
+    assert looks.read(str(record)).totals is not None
     assert old not in set(folder.glob("*.db"))
     assert len(list(folder.glob("*.db"))) == 1
 

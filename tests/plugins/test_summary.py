@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies
 
 from airflow_connect.plugins.summary import Known, brief, page_url, results_of_task, summary, time_text
-from airflow_connect.record.index import Told
+from airflow_connect.record.index import Totals
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 SITE = "https://airline.my.connect.aws"
@@ -22,7 +22,7 @@ COUNTS = {"created": 5, "already_created": 0, "failed": 1, "unknown": 3, "invali
 def task(kind: str = "bulk", **given: Any) -> Any:
     """Return a task instance as ``plugins.metadata`` gives it; ``xcoms`` are values, stored an hour ago."""
     xcoms = given.pop("xcoms", {})
-    told = {key: SimpleNamespace(value=value, at=NOW - timedelta(hours=1)) for key, value in xcoms.items()}
+    totals = {key: SimpleNamespace(value=value, at=NOW - timedelta(hours=1)) for key, value in xcoms.items()}
     standard = {
         "dag_id": "d",
         "run_id": "r",
@@ -38,12 +38,12 @@ def task(kind: str = "bulk", **given: Any) -> Any:
         "live": None,
         "recorded": None,
     }
-    return SimpleNamespace(**standard | given, xcoms=told)
+    return SimpleNamespace(**standard | given, xcoms=totals)
 
 
-def looked(told: Told | None, *, is_building: bool = False, progress: Any = None) -> Any:
+def snapshot(totals: Totals | None, *, is_building: bool = False, progress: Any = None) -> Any:
     """Return what a look at a record found."""
-    return SimpleNamespace(told=told, is_building=is_building, progress=progress)
+    return SimpleNamespace(totals=totals, is_building=is_building, progress=progress)
 
 
 def shown(one: Any, *others: Any, record: Any = None) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def link(**identifiers: Any) -> dict[str, Any]:
 
 def test_rows_on_their_way_are_nobodys_problem() -> None:
     """While a task runs, what it announced is not sent yet; once it is over, nobody knows what became of it."""
-    record = looked(Told(counts={"rows": 10, **COUNTS}, in_flight=2, listed=9, contacts=5))
+    record = snapshot(Totals(counts={"rows": 10, **COUNTS}, in_flight=2, listed=9, contacts=5))
     running = shown(task(state="running"), record=record)
     assert (running["counts"]["unknown"], running["counts"]["not_sent"]) == (1, 3)
     assert (running["progress"]["done"], running["progress"]["total"], running["refresh_seconds"]) == (7, 10, 3)
@@ -81,14 +81,14 @@ def test_progress_is_that_of_the_attempt_that_runs() -> None:
         "line": "7 of 10 rows done",
         "series": [[0.0, 5.0, 10, 20, 5], [5.0, 5.0, 0, 0, 0], ["x"], "y", [1e300, 5.0, 0, 0, 0], [1, 2, 3, 4, "5"]],
     }
-    told = shown(task(state="running", live=live))
-    assert told["source"] == "task_state"
-    assert (told["progress"]["rate"], told["progress"]["rate_found"], told["progress"]["seconds_left"]) == (
+    totals = shown(task(state="running", live=live))
+    assert totals["source"] == "task_state"
+    assert (totals["progress"]["rate"], totals["progress"]["rate_found"], totals["progress"]["seconds_left"]) == (
         12.5,
         20.0,
         3,
     )
-    assert told["series"] == [
+    assert totals["series"] == [
         {"at": "1970-01-01T00:00:00Z", "rate": 2.0, "throttled": 0.25},
         {"at": "1970-01-01T00:00:05Z", "rate": 0.0, "throttled": None},
     ]
@@ -104,18 +104,18 @@ def test_progress_is_that_of_the_attempt_that_runs() -> None:
 
 def test_progress_that_stands_beside_the_record() -> None:
     """Where a task may tell Airflow nothing while it runs (3.1), its file does, if it is of this attempt."""
-    told = Told(counts={"rows": 10, **COUNTS}, listed=9)
+    totals = Totals(counts={"rows": 10, **COUNTS}, listed=9)
     for at, rate in (("2026-11-29T12:00:05+00:00", 4.0), ("2026-11-29T11:00:00+00:00", None), ("x", None)):
-        record = looked(told, progress={"at": at, "rate_now": 4.0, "line": "so far"})
+        record = snapshot(totals, progress={"at": at, "rate_now": 4.0, "line": "so far"})
         assert shown(task(state="running"), record=record)["progress"]["rate"] == rate
 
 
 def test_a_task_that_is_over_tells_its_summary() -> None:
     """Where there is no record, the counts are those of the XCom, also of a task that failed."""
     xcoms = {"summary": {"rows": 10, **COUNTS, "rate": 8.25, "results": "/elsewhere"}}
-    told = shown(task(state="failed", xcoms=xcoms))
-    assert (told["source"], told["counts"]["failed"], told["progress"]["rate"]) == ("xcom", 1, 8.25)
-    assert told["has_contacts"] is False
+    totals = shown(task(state="failed", xcoms=xcoms))
+    assert (totals["source"], totals["counts"]["failed"], totals["progress"]["rate"]) == ("xcom", 1, 8.25)
+    assert totals["has_contacts"] is False
     assert list(results_of_task(task(xcoms=xcoms))) == [
         (None, None),
         (None, None),
@@ -129,12 +129,12 @@ def test_a_task_that_is_over_tells_its_summary() -> None:
 
 def test_outcomes_are_open_once_somebody_waits() -> None:
     """Nobody knows how contacts ended unless a sensor asks; then those without an outcome are open."""
-    record = looked(Told(counts={"rows": 5}, contacts=5, outcomes={"completed": 2}, decisions={"approve": 1}))
-    told = shown(task(), record=record)
-    assert (told["outcomes"]["open"], told["outcomes"]["decisions"]) == (3, {"approve": 1})
+    record = snapshot(Totals(counts={"rows": 5}, contacts=5, outcomes={"completed": 2}, decisions={"approve": 1}))
+    totals = shown(task(), record=record)
+    assert (totals["outcomes"]["open"], totals["outcomes"]["decisions"]) == (3, {"approve": 1})
     # People deal with them: it is worth another look.
-    assert told["refresh_seconds"] == 15
-    fresh = looked(Told(counts={"rows": 5}, contacts=5))
+    assert totals["refresh_seconds"] == 15
+    fresh = snapshot(Totals(counts={"rows": 5}, contacts=5))
     assert shown(task(), record=fresh)["outcomes"] is None
     sensor = task("wait", xcoms=link(results="/r/map_index=-1"), state="deferred")
     made = task(xcoms={"summary": {"results": "/r/map_index=-1"}})
@@ -177,11 +177,11 @@ def test_a_contact_and_its_chain() -> None:
         "attributes": {"name": "Miller"},
     }
     done = task("wait", operator="ContactSensor", xcoms={**link(contact_id="a"), "return_value": outcome})
-    told = shown(made, first, second, done)
-    [contact] = told["contacts"]
+    totals = shown(made, first, second, done)
+    [contact] = totals["contacts"]
     assert (contact["state"], contact["agent_id"], contact["waited_seconds"]) == ("completed", "user", 7.5)
     assert [one["contact_id"] for one in contact["chain"]] == ["a", "b", "c", "d"]
-    assert "Miller" not in json.dumps(told)
+    assert "Miller" not in json.dumps(totals)
     [unknown] = shown(made)["contacts"]
     assert (unknown["state"], unknown["waited_seconds"]) == ("created", None)
     listed = brief(made, Known([made, first]), now=NOW)
@@ -244,8 +244,8 @@ def test_whatever_xcoms_hold(values: list[Any], kind: str, state: str | None) ->
     keys = ("amazon_connect", "summary", "return_value", "outcome")
     live = values[4] if isinstance(values[4], dict) else None
     one = task(kind, state=state, xcoms=dict(zip(keys, values, strict=False)), live=live)
-    told = shown(one, one)
-    json.dumps([told, brief(one, Known([one]), now=NOW)], allow_nan=False)
+    totals = shown(one, one)
+    json.dumps([totals, brief(one, Known([one]), now=NOW)], allow_nan=False)
 
 
 @pytest.mark.parametrize(

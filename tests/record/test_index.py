@@ -26,8 +26,8 @@ WHOSE = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
 
 def writer(folder: Path, *, attempt: int = 1, rows: int | None = None, **header: Any) -> Ledger:
     """Return what records an attempt."""
-    told = {**WHOSE, "try_number": attempt, **({} if rows is None else {"rows": rows}), **header}
-    return Ledger(folder, header=told)
+    totals = {**WHOSE, "try_number": attempt, **({} if rows is None else {"rows": rows}), **header}
+    return Ledger(folder, header=totals)
 
 
 def intend(ledger: Ledger, rows: Iterable[int]) -> None:
@@ -72,9 +72,9 @@ def read(record: Path) -> list[tuple[Any, ...]]:
 def check(index: Index, record: Path) -> None:
     """Compare an index with its record."""
     assert index.refresh()
-    told = index.told()
-    assert told is not None
-    assert told.counts == count_results(record)
+    totals = index.totals()
+    assert totals is not None
+    assert totals.counts == count_results(record)
     assert all_rows(index) == read(record)
 
 
@@ -82,7 +82,7 @@ def test_there_is_nothing_yet(index: Index, record: Path) -> None:
     """Without a record there is no index, and what is asked gets no answer."""
     with pytest.raises(RecordError, match="There are no results below"):
         index.refresh()
-    assert index.told() is None
+    assert index.totals() is None
     assert index.page() is None
     assert list(index.problems()) == []
     assert index.files == []
@@ -94,9 +94,9 @@ def test_it_grows_with_the_record(index: Index, record: Path) -> None:
         intend(ledger, range(1, 9))
         ledger.created(1, "c1", attempts=1)
         check(index, record)
-        told = index.told()
-        assert told is not None
-        assert (told.in_flight, told.counts["unknown"], told.counts["not_sent"]) == (7, 7, 22)
+        totals = index.totals()
+        assert totals is not None
+        assert (totals.in_flight, totals.counts["unknown"], totals.counts["not_sent"]) == (7, 7, 22)
         # While the attempt runs they are on their way, and nobody's problem.
         page = index.page(is_running=True)
         assert page is not None
@@ -111,9 +111,9 @@ def test_it_grows_with_the_record(index: Index, record: Path) -> None:
             ledger.created(row, f"c{row}", attempts=1)
         ledger.not_sent([(12, "key 12", "token 12")])
     check(index, record)
-    told = index.told()
-    assert told is not None
-    assert (told.in_flight, told.contacts, told.listed) == (0, 10, 14)
+    totals = index.totals()
+    assert totals is not None
+    assert (totals.in_flight, totals.contacts, totals.listed) == (0, 10, 14)
     # Nothing new: nothing changes.
     check(index, record)
 
@@ -187,11 +187,11 @@ def test_outcomes(index: Index, record: Path, tmp_path: Path) -> None:
         sensor.transferred("c5", "c5b")
         sensor.flush()
         check(index, record)
-        told = index.told()
-        assert told is not None
-        assert told.outcomes == {"completed": 3, "expired": 1}
-        assert told.decisions == {"approve": 1, "refuse": 1, "other": 1}
-        assert told.wait == {
+        totals = index.totals()
+        assert totals is not None
+        assert totals.outcomes == {"completed": 3, "expired": 1}
+        assert totals.decisions == {"approve": 1, "refuse": 1, "other": 1}
+        assert totals.wait == {
             "count": 4,
             "median": 40.0,
             "buckets": [
@@ -201,8 +201,8 @@ def test_outcomes(index: Index, record: Path, tmp_path: Path) -> None:
                 {"from": 60, "to": 120, "count": 1},
             ],
         }
-        assert told.handle is not None
-        assert told.handle["median"] == 70.0
+        assert totals.handle is not None
+        assert totals.handle["median"] == 70.0
     for outcomes, rows in ((["expired"], [4]), ([OPEN], [5, 6]), (["completed", OPEN], [1, 2, 3, 5, 6])):
         page = index.page(outcomes=outcomes, sort="row")
         assert page is not None

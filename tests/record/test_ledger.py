@@ -505,7 +505,7 @@ def test_record_that_is_cleaned_up_is_an_error(
 
 
 def _ask(ledger: Ledger) -> None:
-    """Do what a sender does before each request; an object store is looked at by the next sync."""
+    """Do what a sender does before each request; an object store is checked by the next sync."""
     ledger.check()
     ledger.flush()
 
@@ -545,23 +545,23 @@ def test_clean_up_between_intents_is_seen_in_a_store(memory: Any) -> None:
 
 
 def test_intents_in_a_store_wait_for_one_answer(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Intents in quick succession are put without a look at the folder for each; a look goes beside a put."""
-    looks: list[str] = []
+    """Intents in quick succession are put without a check of the folder for each; a check goes beside a put."""
+    checks: list[str] = []
     sizes = Place.sizes
 
-    def look(place: Place) -> dict[str, int]:
-        looks.append(threading.current_thread().name)
+    def check(place: Place) -> dict[str, int]:
+        checks.append(threading.current_thread().name)
         return sizes(place)
 
-    monkeypatch.setattr(Place, "sizes", look)
+    monkeypatch.setattr(Place, "sizes", check)
     with Ledger(memory, header=HEADER, sync_every=3_600) as ledger:
-        looks.clear()
+        checks.clear()
         for row in range(1, 10):
             ledger.intend([(row, None, f"t{row}", "c")])
             ledger.check()
-        assert looks == []
+        assert checks == []
         ledger.created(1, "contact-1", attempts=1)
-    assert looks == ["results-look"]
+    assert checks == ["results-check"]
 
 
 def test_record_in_a_store_is_looked_at_while_somebody_sends(memory: Any) -> None:
