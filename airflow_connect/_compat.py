@@ -393,7 +393,7 @@ class RenderedTask(BaseOperator):
         """Check or hide what was rendered; Airflow stores the fields next."""
 
     def _render(self, template: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
-        # No mixin shares this with the notifier: Airflow's metaclass would take its lack of an __init__ for one.
+        # A mixin cannot share this with the notifier: without an __init__, Airflow's metaclass would take it for one.
         hidden = self._rendered_and_hidden
         if is_native(template.environment):
             return _without_variables(lambda: _render_native(template, context), hidden)

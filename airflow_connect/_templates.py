@@ -7,7 +7,7 @@ makes text of values: Jinja's filters, ``~``, ``%`` and ``format``. ``None`` is 
 
 In a Dag that has ``render_template_as_native_obj=True``, Airflow and Jinja take any rendered text that looks like a
 Python literal for that literal, also where it has no ``{{ }}``: ``+41791234567`` loses its sign, ``12.50`` its zero,
-and the keys ``1e3`` and ``1000.0`` become one. Here text stays text, and a value that one sole expression gives stays
+and the keys ``1e3`` and ``1000.0`` become one. Here text stays text, and a value that a single expression gives stays
 what it is. Knows Jinja, and no Airflow.
 """
 
@@ -95,7 +95,7 @@ class TextEnvironment(SandboxedEnvironment):
         self.filters[JOINED] = joined if self.refuses else lambda parts: "".join(map(self.in_text, parts))
 
     def _shown(self, value: Any) -> Any:
-        """Return what ``{}`` writes as any other text has it, and formats of numbers and dates as ever."""
+        """Return what ``{}`` writes as any other text has it, and formats numbers and dates as Python does."""
         if not self.refuses:
             try:
                 in_text(value)
@@ -104,7 +104,7 @@ class TextEnvironment(SandboxedEnvironment):
         return _Shown(value)
 
     def _for_percent(self, value: Any) -> Any:
-        """Return what ``%s`` writes as any other text has it, and ``%d`` and ``%.2f`` as ever."""
+        """Return what ``%s`` writes as any other text has it, and ``%d`` and ``%.2f`` as Python does."""
         return value if type(value) in {str, int} or isinstance(value, Undefined) else self._shown(value)
 
     intercepted_binops = frozenset({"%"})

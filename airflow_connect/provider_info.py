@@ -81,7 +81,7 @@ def get_provider_info() -> dict[str, Any]:
                     "show_keys": {
                         "description": (
                             "Show the rows' idempotency keys in the Contacts tab, search and sort by them. A key may "
-                            "name a customer; whoever may read the Dag sees it then."
+                            "name a customer; those who may read the Dag see it then."
                         ),
                         "version_added": "0.1.0",
                         "type": "boolean",

@@ -121,7 +121,7 @@ class LocalConnect:
         Let an agent accept a waiting contact.
 
         :param agent: user ID or name, ``alex`` or ``sam``; by default the one the contact is meant for, else alex.
-        :raises ServiceError: when there is no such contact or agent, or the contact does not wait.
+        :raises ServiceError: when the contact or the agent does not exist, or the contact does not wait.
         """
         return self.emulator.accept(contact_id, agent)
 
@@ -129,11 +129,11 @@ class LocalConnect:
         self, contact_id: str, attributes: Mapping[str, str] | None = None, agent: str | None = None
     ) -> dict[str, Any]:
         """
-        Let an agent fill in attributes and complete a contact, accepting it first where nobody has.
+        Let an agent fill in attributes and complete a contact, after accepting it if nobody has.
 
         :param attributes: merged into the contact's.
         :param agent: as in :meth:`accept`.
-        :raises ServiceError: when there is no such contact, it has ended, or attributes break a rule.
+        :raises ServiceError: when the contact does not exist or has ended, or attributes break a rule.
         """
         return self.emulator.complete(contact_id, attributes, agent)
 
@@ -141,7 +141,7 @@ class LocalConnect:
         """
         Let the person who was called, and has answered, end the call.
 
-        :raises ServiceError: when there is no such contact, or nobody is on the line.
+        :raises ServiceError: when the contact does not exist, or nobody is on the line.
         """
         return self.emulator.hang_up(contact_id)
 

@@ -222,7 +222,7 @@ def _airflow(home: Path, connect: LocalConnect, *, triggerer: bool = False) -> L
             "AIRFLOW_CONN_SQLITE_DEFAULT": json.dumps({"conn_type": "sqlite", "host": str(home / "invoices.db")}),
         },
         config={
-            # Whoever presses Trigger wants a run, and not one that waits. What has a schedule is paused all the same.
+            # A user who presses Trigger wants a run that does not wait. What has a schedule is paused all the same.
             "core.dags_are_paused_at_creation": "False",
             "dag_processor.dag_bundle_config_list": json.dumps(
                 [

@@ -133,7 +133,7 @@ def _keep(directory: Path) -> int:
 
 
 def _spawn(command: Sequence[str], log: Path) -> int:
-    # Not subprocess.Popen: its objects wait for their process behind the back of whoever reaps them all.
+    # Not subprocess.Popen: its objects wait for their process, which the code that reaps them all does not expect.
     return os.posix_spawnp(
         command[0],
         list(command),

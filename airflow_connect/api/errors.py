@@ -1,7 +1,7 @@
 """
 Every way in which a call to Amazon Connect can fail, sorted once by what helps.
 
-This module knows no Airflow and no client. Its errors::
+This module does not know Airflow or a client. Its errors::
 
     ConnectError
     ├── RetryableError             again: 5xx, no or a broken answer
@@ -416,7 +416,7 @@ def answer_unreadable(operation: type[Operation], exchange: Exchange, raised: st
 
 def answer_cut_off(operation: type[Operation], response: Mapping[str, Any]) -> RetryableError:
     """
-    Return the error for an answer that says success and lacks what it is about.
+    Return the error for an answer that says success and does not have what it is about.
 
     boto3 returns a body that breaks off as a success with nothing in it.
 
@@ -630,7 +630,7 @@ def _by_code(
 #: The form of an error's code, and of a request's ID.
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z]{1,100}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
-#: Codes that say that nobody waited for the answer, and do not say what came of the call.
+#: Codes that say that the answer was not waited for, and do not say what came of the call.
 _ABORTED: Final = frozenset({"RequestTimeout", "RequestTimeoutException", "RequestAbortedException"})
 
 
@@ -740,7 +740,7 @@ def _retry_after(header: str | None) -> float | None:
     """
     Return the seconds of a Retry-After header, which holds seconds or a date; ``None`` for anything else.
 
-    They may be many: whoever waits has a limit of its own. https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
+    They may be many: the caller limits how long it waits. https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
     """
     if not isinstance(header, str):
         return None

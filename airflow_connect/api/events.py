@@ -4,7 +4,7 @@ Amazon Connect's contact events, as EventBridge and SQS deliver them.
 https://docs.aws.amazon.com/connect/latest/adminguide/contact-events.html
 
 Amazon delivers events on a best effort basis: in any order, and sometimes twice. Poll what must not be missed. Types of
-events and fields that are not known here are ignored, as Amazon demands. This module knows no Airflow and no client::
+events and fields that are not known here are ignored, as Amazon demands. This module does not know Airflow or clients::
 
     an SQS message ─► the event in its body ─► ContactEvent
 """

@@ -4,7 +4,7 @@ One argument of an author, checked, as one value of Amazon Connect's API.
 A converter for each parameter, derived from botocore's model of Amazon Connect: it has the lengths, enumerations,
 patterns and required members. If authors may write shorter, or Amazon's documentation says more than the model, the
 converter is written here. Rules that bind several parameters are in :mod:`airflow_connect.api.operations`. This module
-knows no Airflow, no client and no network.
+does not know Airflow, a client or a network.
 
 **Text.** If Amazon Connect takes text, or a template over rows or a key puts a value into text, the scalars that
 upstream data holds are taken too and written in one form (:func:`text_of`):

@@ -8,7 +8,7 @@ and for a zombie.
 Two requests are the same contact if they have the same Region, instance, operation and key. Each of them is in the
 token: Amazon does not document how it compares the tokens of two operations or of an instance's replicas.
 
-This module knows no Airflow and no client.
+This module does not know Airflow or a client.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def content_digests(client_token: str, params: Mapping[str, Any]) -> dict[str, s
     Return a short digest of each field of a request, by the field's path.
 
     Each attribute and each reference has a digest of its own. A digest has 32 bits and depends on the token: enough to
-    see that a field has changed. It does not hide a value of which there are few: whoever reads it can test a guess.
+    see that a field has changed. It does not hide a value of a small set, since a reader can test a guess.
 
     :param client_token: the token that the request is sent with
     :param params: the request, as botocore's client takes it

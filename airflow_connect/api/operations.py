@@ -12,7 +12,7 @@ An instance of a class is one request, checked in full, as the JSON of Amazon Co
     StartTaskContact(instance_id="…", name="Call back", contact_flow_id="…").params()
 
 The rules of one argument are in :mod:`airflow_connect.api.fields`; those that bind several are here, one function for
-each rule of Amazon's documentation. This module knows no Airflow, no client and no network.
+each rule of Amazon's documentation. This module does not know Airflow, a client or a network.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ What became of a contact, as data: its outcome, read from what DescribeContact s
 
     Contact ──► outcome_of ──► Outcome ──► as_dict ──► XCom, results
 
-This module knows no Airflow and no client. A contact that was transferred has no outcome of its own: what it was
+This module does not know Airflow or a client. A contact that was transferred has no outcome of its own: what it was
 transferred to has, and :mod:`airflow_connect.waiting.watch` follows it there.
 """
 

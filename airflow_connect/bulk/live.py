@@ -6,7 +6,7 @@ Write to Airflow how far a bulk task is while it runs, so that the Contacts tab 
     Report.report_progress, every 5 s ──► Live.report ──(every 10 s, in a thread)──► the task state store, or an XCom
 
 What is written is small whatever the number of rows and however long the task runs: counts, a sentence, and the rate
-over time in at most :data:`MOST_POINTS` points. This module knows no Airflow: where it writes to is an argument.
+over time in at most :data:`MOST_POINTS` points. This module does not know Airflow: where it writes to is an argument.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Which row is sent next, and what follows from its answer.
        its time ▲                             │
                 └──── throttled, 5xx, no answer
 
-This module knows no thread, no file, no client and no clock: the time is an argument, and the caller takes turns.
+This module does not know threads, files, clients or clocks: the time is an argument, and the caller takes turns.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Nothing may be sent before the whole input is known to be right, and the input m
 twice, and what has to be remembered of each row is in a private SQLite database that the file system deletes with the
 process. The second reading must yield what the first one checked; a row that has changed ends it.
 
-This module knows no Airflow and no client.
+This module does not know Airflow or a client.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ Report what became of rows: how far a run is, its counts, and the rows that anot
     history ── rows not reached ────┘           ├─► counts (XCom, asset event, log)
                                                 └─► failed rows (a file, if one is named)
 
-Each row of the input is counted in exactly one :class:`~airflow_connect.record.format.RowState`. This module knows no
-Airflow and no client.
+Each row of the input is counted in exactly one :class:`~airflow_connect.record.format.RowState`. This module does not
+know Airflow or a client.
 """
 
 from __future__ import annotations

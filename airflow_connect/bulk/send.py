@@ -1,7 +1,7 @@
 """
 Send planned contacts: in the pace's time, a thread for each call in flight, each answer in the ledger before it counts.
 
-This module knows no Airflow and no client. It takes the contacts, a callable that makes one of them, a pace and a
+This module does not know Airflow or a client. It takes the contacts, a callable that makes one of them, a pace and a
 ledger. A contact's way::
 
     planned ──(intended in the ledger)──► outbox ──(the pace's turn)──► in flight ──► created │ failed │ unknown

@@ -3,7 +3,7 @@ The templates of the contacts of many rows: compiled once, rendered for each row
 
 Every text is a Jinja template over ``row`` and Airflow's context; Jinja's own compiler turns all of them into one
 function. What a row holds is data: it is never compiled, and an author's ``row.items`` is the column ``items``, never
-the method of a dict. This module knows no Airflow: the context is a mapping, and of the Dag's environment only the
+the method of a dict. This module does not know Airflow: the context is a mapping, and of the Dag's environment only the
 filters, tests, globals and signs are used.
 """
 
@@ -107,7 +107,7 @@ def compile_contact(
     """
     Compile the template of a contact into a function from a row's values to the arguments of a request.
 
-    **A mapping**: every text in it, at any depth, is a template; keys are not. A text that is one sole expression,
+    **A mapping**: every text in it, at any depth, is a template; keys are not. A text that is a single expression,
     ``"{{ row.amount }}"``, returns the value as it is: a number, a date, or ``None``, with which the argument or
     attribute is left out. A column that the row does not have is a fault, unless the template has a default:
     ``{{ row.nickname | default("") }}``. What does not name ``row`` is rendered once, for all rows.

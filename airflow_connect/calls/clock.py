@@ -1,8 +1,8 @@
 """
 The only place where calls, records, bulk tasks and waits read the time, or let time go by.
 
-A test gives them a clock of its own, so that an hour of throttling takes no time. This module knows no Airflow and no
-client.
+A test gives them a clock of its own, so that an hour of throttling takes no time. This module does not know Airflow or
+a client.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@ One call for each of many contacts, at a pace: to read, stop, transfer and chang
 
 ::
 
-    items ──(the pace's turn)──► a thread with boto3 ──► Answered ──► whoever iterates
+    items ──(the pace's turn)──► a thread with boto3 ──► Answered ──► the caller's loop
       ▲                                │
       └──── throttled, 5xx, no answer ─┘
 
-The event loop decides and waits, threads call, so that one triggerer can wait for many tasks at once. This module knows
-no Airflow and no client. Contacts are created by :mod:`airflow_connect.bulk.send`, which
+The event loop decides and waits, threads call, so that one triggerer can wait for many tasks at once. This module does
+not know Airflow or a client. Contacts are created by :mod:`airflow_connect.bulk.send`, which
 has to record more.
 """
 

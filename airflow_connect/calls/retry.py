@@ -6,7 +6,7 @@ are lost. Here a time bounds them, ``max_retry_time``: the seconds for which a c
 throttling included; a task that sends many ends when nothing was accepted for that long. With 0 a call is sent once.
 
 :func:`decide` is pure: all that it has to know, with the time and the source of randomness, is an argument. This module
-knows no Airflow and no client.
+does not know Airflow or a client.
 """
 
 from __future__ import annotations

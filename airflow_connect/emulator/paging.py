@@ -22,7 +22,7 @@ def read_token(request: Request) -> list[Any]:
     """
     Return where the page before a request's ended.
 
-    :raises ServiceError: InvalidParameterException if the token is of another question, or of none
+    :raises ServiceError: InvalidParameterException if the token is of another request, or is not a token
     """
     try:
         read: list[Any] = json.loads(base64.urlsafe_b64decode(request["NextToken"]))

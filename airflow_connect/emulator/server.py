@@ -248,7 +248,7 @@ class Emulator:
         An agent accepts a waiting contact.
 
         :param agent: user ID or name; by default the one the contact is meant for, else the instance's first.
-        :raises ServiceError: when there is no such contact or agent, or the contact does not wait.
+        :raises ServiceError: when the contact or the agent does not exist, or the contact does not wait.
         """
         return self.service.accept(contact_id, agent).as_dict()
 
@@ -256,11 +256,11 @@ class Emulator:
         self, contact_id: str, attributes: Mapping[str, str] | None = None, agent: str | None = None
     ) -> dict[str, Any]:
         """
-        An agent fills in attributes and completes a contact, accepting it first where nobody has.
+        An agent fills in attributes and completes a contact, after accepting it if nobody has.
 
         :param attributes: merged into the contact's.
         :param agent: as in :meth:`accept`.
-        :raises ServiceError: when there is no such contact, it has ended, or attributes break a rule.
+        :raises ServiceError: when the contact does not exist or has ended, or attributes break a rule.
         """
         return self.service.complete(contact_id, attributes, agent).as_dict()
 
@@ -268,7 +268,7 @@ class Emulator:
         """
         The person who is called answers; the call waits for an agent then, or ends, as its flow has it.
 
-        :raises ServiceError: when there is no such contact, or it does not ring.
+        :raises ServiceError: when the contact does not exist or does not ring.
         """
         return self.service.answer(contact_id).as_dict()
 
@@ -276,7 +276,7 @@ class Emulator:
         """
         Nobody answers a call, without waiting for its ring time-out.
 
-        :raises ServiceError: when there is no such contact, or it does not ring.
+        :raises ServiceError: when the contact does not exist or does not ring.
         """
         return self.service.ring_out(contact_id).as_dict()
 
@@ -284,7 +284,7 @@ class Emulator:
         """
         The person who was called, and has answered, ends the call.
 
-        :raises ServiceError: when there is no such contact, or nobody is on the line.
+        :raises ServiceError: when the contact does not exist, or nobody is on the line.
         """
         return self.service.hang_up(contact_id).as_dict()
 

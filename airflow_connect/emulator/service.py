@@ -427,7 +427,7 @@ class Service:
 
         :param contact_id: of a contact that is created or queued.
         :param agent: user ID or name; by default the user that the contact is meant for, else the first.
-        :raises ServiceError: ResourceNotFoundException when there is no such contact or agent,
+        :raises ServiceError: ResourceNotFoundException when the contact or the agent does not exist,
             InvalidRequestException when the contact does not wait, or waits for another agent.
         """
         self.settle()
@@ -440,7 +440,7 @@ class Service:
         The person who is called answers: the call's flow begins.
 
         :param contact_id: of a call that rings.
-        :raises ServiceError: ResourceNotFoundException when there is no such contact, InvalidRequestException when it
+        :raises ServiceError: ResourceNotFoundException when the contact does not exist, InvalidRequestException when it
             does not ring.
         """
         return self._end_ringing(contact_id, ANSWERED)
@@ -469,7 +469,7 @@ class Service:
         The person who was called ends the call.
 
         :param contact_id: of a call that was answered and has not ended.
-        :raises ServiceError: ResourceNotFoundException when there is no such contact, InvalidRequestException when
+        :raises ServiceError: ResourceNotFoundException when the contact does not exist, InvalidRequestException when
             nobody is on the line.
         """
         self.settle()
@@ -494,11 +494,11 @@ class Service:
         self, contact_id: str, attributes: Mapping[str, str] | None = None, agent: str | None = None
     ) -> Contact:
         """
-        An agent fills in attributes and completes a contact, having accepted it first where nobody had.
+        An agent fills in attributes and completes a contact, after accepting it if nobody has.
 
         :param contact_id: of a contact that has not ended.
         :param attributes: merged into the contact's.
-        :param agent: as in :meth:`accept`; whoever has accepted the contact when it is connected.
+        :param agent: as in :meth:`accept`; of a connected contact, the agent who accepted it.
         :raises ServiceError: as :meth:`accept`; InvalidRequestException also when attributes break a rule.
         """
         given = dict(attributes or {})

@@ -92,7 +92,7 @@ def _watch(client: Any) -> None:
     """
     Let the calls of a client keep their :class:`Exchange`.
 
-    An answer that is JSON but not an object makes botocore's parser raise an ``AttributeError`` that knows no status.
+    An answer that is JSON but not an object makes botocore's parser raise an ``AttributeError`` without the status.
 
     https://docs.aws.amazon.com/boto3/latest/guide/events.html
     """

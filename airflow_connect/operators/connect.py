@@ -290,7 +290,7 @@ class _CreatesContactOperator(ConnectBaseOperator):
         outcomes = [Outcome.from_dict(one) for one in event["ended"]]
         wait = self._new_wait(InMemory([one.contact_id for one in outcomes], outcomes))
         if self.outcome_attributes:
-            # The event has no attributes, since Airflow logs it.
+            # The event does not hold attributes, since Airflow logs it.
             asyncio.run(wait.read_attributes())
         return self._report(context, wait)
 
@@ -668,7 +668,7 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
         Return where to keep what becomes of the call: without it, a retry would call again.
 
         :param context: the context of the task instance
-        :raises InvalidRequestError: if other runs are to know of the call, and there is no place that they share
+        :raises InvalidRequestError: if other runs are to know of the call, and they do not share a place
         """
         given = given_text(self.results_path)
         path = given or conf.get("amazon_connect", "results_path", fallback="")

@@ -7,7 +7,7 @@ The records that the API server can read: one index for each, shared by all who 
                                                           │
                                                           └── brought up to date by a thread, once for everybody
 
-Knows no Airflow but where results are by default.
+Of Airflow it knows only where results are by default.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = ["Records", "Snapshot", "belongs_to", "index_folder"]
 #: Seconds for which a request waits for an index that does not exist yet, and for one that can be shown as it is.
 PATIENCE: Final = 2.0
 SHORT_PATIENCE: Final = 0.25
-#: Seconds between two looks at a record, and how many times longer than it took nobody looks again.
+#: Seconds between two readings of a record, and the factor by which the pause is longer than the reading was.
 INTERVAL: Final = 2.0
 REST: Final = 10.0
 #: Records whose state is kept in memory, and bytes of indexes that are kept on disk.

@@ -1,8 +1,8 @@
 """
 What the Contacts tab shows of a task instance, put together from what Airflow and the record know.
 
-The record counts before what the task wrote while it ran, and that before its XComs. Knows no database, no file and no
-user; the time is an argument.
+The record counts before what the task wrote while it ran, and that before its XComs. It does not know the database,
+files or users; the time is an argument.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ to date, and all read it meanwhile. It can be deleted at any time; the record st
 has but for the attributes of contacts, which are customers' data: of them it has the decision alone.
 
 Attempts are put together by the rule of :mod:`airflow_connect.record.results`, whose reader this extends. This module
-knows no Airflow and no client.
+does not know Airflow or a client.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Record what becomes of each row, so that a worker that dies at any point loses n
 
 What a row or a contact holds is not recorded: its number, its key, its client token, a digest, and the words of
 :class:`~airflow_connect.api.errors.ConnectError`, which hold no content. :mod:`airflow_connect.record.format` describes
-the files, :mod:`airflow_connect.record.results` reads them. This module knows no Airflow and no client.
+the files, :mod:`airflow_connect.record.results` reads them. This module does not know Airflow or a client.
 """
 
 from __future__ import annotations
@@ -307,7 +307,7 @@ class Ledger:
         The header of a later attempt of the same task instance, ``None`` if none has begun to record: this one is over.
 
         Airflow takes a worker for dead that does not send heartbeats, and starts another attempt; a worker that was
-        only suspended goes on when it wakes up.
+        only suspended continues when it wakes up.
         """
         return self._guard.later
 

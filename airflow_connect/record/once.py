@@ -7,8 +7,8 @@ An entry of Airflow's task state store, by client token::
     {"state": "created", "content": …, "contact_id": …, "contact_arn": …}    the contact exists
     {"state": "failed", "content": …}                                        it is certain that no contact exists
 
-An entry that stays ``sent`` says that a contact may exist. This module knows no Airflow: the store is an argument. If
-Airflow does not have a store, or if what one run created counts for others, the store is a folder.
+An entry that stays ``sent`` says that a contact may exist. This module does not know Airflow: the store is an argument.
+If Airflow does not have a store, or if what one run created counts for others, the store is a folder.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class ContactRecord:
 
         :raises IdempotencyError: if an earlier attempt may have created a contact with other content
         :raises RequestError: if an earlier attempt may have created the contact, and the call must not be retried then
-        :raises RecordError: if somebody else has recorded something since: a worker that was believed dead wakes up
+        :raises RecordError: if another attempt has recorded something since, because this worker was taken for dead
         """
         if self._store is not None and (self._store.get(self._key) or {}) != self._before:
             raise RecordError(

@@ -12,7 +12,7 @@ with the number of rows. Where attempts know different states of a row, one rule
    where none does. Attempts are in the order of their try numbers, then of when they began; runs in the order in which
    they began.
 
-This module knows no Airflow and no client.
+This module does not know Airflow or a client.
 """
 
 from __future__ import annotations
@@ -291,7 +291,7 @@ class History:
         Return the header of a record in which a key has, or may have, a contact of another operation or Region.
 
         :param key: the key; ``None`` was never used
-        :return: the header, and whether the contact is known to exist; ``None`` if there is no such record
+        :return: the header, and whether the contact is known to exist; ``None`` if the record does not exist
         """
         if not self._otherwise or key is None:
             return None
@@ -360,19 +360,19 @@ def read_results(
     - ``skipped``: an earlier row has the same key; nothing was sent
     - ``not_sent``: the task ended before the row was sent, or has not reached it yet
 
-    The columns from ``outcome`` on have values once a sensor has seen the contact's end; ``attributes`` has what it was
-    told to keep. Memory does not grow with the number of rows.
+    The columns from ``outcome`` on have values once a sensor has seen the contact's end; ``attributes`` has those that
+    it was to keep. Memory does not grow with the number of rows.
 
-    The first rows of a long record of one attempt come before the rest of it is read. What is damaged in the rest is
-    told after them.
+    The first rows of a long record of one attempt come before the rest of it is read. Damage in the rest is
+    reported after them.
 
     :param path: ``results`` of the XCom that the operator returns, that XCom itself, or the list of them that a mapped
         task returns; a ``results_path`` above several runs; or a file that :func:`export_results` wrote. Text,
         ``pathlib.Path`` or ``ObjectStoragePath``
     :param conn_id: the Airflow connection to the object store, for a path that is text
     :param states: yield rows of these states alone (default: all)
-    :raises ValueError: if there is no such state
-    :raises RecordError: if there are no results, or they are damaged
+    :raises ValueError: if a state does not exist
+    :raises RecordError: if the results do not exist, or are damaged
     """
     if states is not None and (unknown := sorted(set(states) - set(RowState))):
         raise ValueError(f"states must be {', '.join(RowState)}, not {', '.join(unknown)}.")
@@ -388,7 +388,7 @@ def count_results(path: Any, *, conn_id: str | None = None) -> dict[str, int]:
 
     :param path: as for :func:`read_results`
     :param conn_id: as for :func:`read_results`
-    :raises RecordError: if there are no results, or they are damaged
+    :raises RecordError: if the results do not exist, or are damaged
     """
     counts: Counter[str] = Counter()
     for place in _places(path, conn_id):
@@ -413,7 +413,7 @@ def contacts(path: Any, *, conn_id: str | None = None) -> Iterator[str]:
 
     :param path: as for :func:`read_results`
     :param conn_id: as for :func:`read_results`
-    :raises RecordError: if there are no results, or they are damaged
+    :raises RecordError: if the results do not exist, or are damaged
     """
     places = _places(path, conn_id)
     found = itertools.chain.from_iterable(_each(_contacts, places))
@@ -460,7 +460,7 @@ def created_contacts(path: Any, *, conn_id: str | None = None) -> CreatedContact
 
     :param path: a task instance's folder or a ``results_path``, as for :func:`read_results`, but no exported file
     :param conn_id: as for :func:`read_results`
-    :raises RecordError: if there are no results, or they are damaged
+    :raises RecordError: if the results do not exist, or are damaged
     """
     place = place_of(*results_folder(path, conn_id))
     if _is_export(place):
@@ -489,7 +489,7 @@ def export_results(
     :param conn_id: the Airflow connection to the object store of ``path``
     :param target_conn_id: that of ``target``
     :param states: write rows of these states alone (default: all)
-    :raises RecordError: if there are no results, they are damaged, or the target cannot be written
+    :raises RecordError: if the results do not exist or are damaged, or the target cannot be written
     """
     place = place_of(target, target_conn_id)
     if not _is_export(place):

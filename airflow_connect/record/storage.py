@@ -64,7 +64,7 @@ class Place:
         return not self.is_local or _is_mounted_by_many(self.path)
 
     def find(self) -> list[str]:
-        """Return the paths of all files below the folder, none where there is no such folder."""
+        """Return the paths of all files below the folder, none where the folder does not exist."""
         self.fs.invalidate_cache(self.path)  # others write here
         try:
             found: list[str] = self.fs.find(self.path)
@@ -73,7 +73,7 @@ class Place:
         return found
 
     def sizes(self) -> dict[str, int]:
-        """Return the sizes in bytes of the files in the folder, by name; empty where there is no such folder."""
+        """Return the sizes in bytes of the files in the folder, by name; empty where the folder does not exist."""
         sizes: dict[str, int] = {}
         if self.is_local:
             with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as entries:
@@ -119,7 +119,7 @@ class Place:
         """
         Return the files in the folder by name: size in bytes, and a text that is another one when the file is replaced.
 
-        It is empty where there is no such folder.
+        It is empty where the folder does not exist.
         """
         found: dict[str, tuple[int, str]] = {}
         if self.is_local:
@@ -230,9 +230,9 @@ class Place:
         """
         Open a file to be written, in the folder or, without a name, the one that the place is.
 
-        It is not there before it is whole: what fails in the middle leaves nothing. Nor does a process that is killed,
-        but for a file that only its user can read, on disks that have no files without a name; the next writer of the
-        same file removes it.
+        It appears when it is whole: a failure in the middle leaves nothing. Nor does a process that is killed, except
+        on disks that have no files without a name: there it leaves a file that only its user can read, and that the
+        next writer of the same file removes.
         """
         target = f"{self.path}/{name}" if name else self.path
         if self.is_local:

@@ -67,7 +67,7 @@ def _ready_hook(parameters: dict[str, Any]) -> ConnectHook:
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Wait for work that goes on when whoever waits for it is cancelled, as long as the triggerer runs."""
+    """Wait for work that continues when the coroutine that waits is cancelled, as long as the triggerer runs."""
     task = asyncio.create_task(work)
     _unfinished.add(task)
     task.add_done_callback(_unfinished.discard)

@@ -7,7 +7,7 @@ One thing that is done with one contact or with each of many: stop, transfer, ch
         ▲                │
         └── transferred ─┘ what it was transferred to
 
-This module knows no Airflow and no client.
+This module does not know Airflow or a client.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 What a task waits for, and what has become of it so far: a few contacts in memory, or a run's in its results.
 
-This module knows no Airflow and no client; it imports Airflow's object storage where results are there.
+This module does not know Airflow or a client; it imports Airflow's object storage where results are there.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class InResults:
     :param path: the folder of the run's results
     :param conn_id: the Airflow connection to the object store
     :param attributes: the names of the attributes that are kept, or :data:`~airflow_connect.api.outcome.ALL_ATTRIBUTES`
-    :raises RecordError: if there are no results, or they are damaged
+    :raises RecordError: if the results do not exist, or are damaged
     """
 
     def __init__(self, path: str, *, conn_id: str | None = None, attributes: Sequence[str] = ()) -> None:

@@ -7,7 +7,7 @@ The wait of one task: what it waits for, what has ended so far, and when it is o
     (memory or results)
 
 It is the same wait in a worker and in a triggerer; :mod:`airflow_connect.waiting.awaited` keeps what it finds. This
-module knows no Airflow and no client.
+module does not know Airflow or a client.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ once an hour :data:`WIDE_SEARCH` before it. What a search finds is confirmed by 
 search decides that a contact is open: once a day each open contact is described, and before the time of a wait is up.
 A contact that was transferred is followed to what it was transferred to (ListAssociatedContacts).
 
-This module knows no Airflow and no client: it takes paced calls and a clock.
+This module does not know Airflow or a client: it takes paced calls and a clock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a source of rows is, and what every source needs. Knows no source."""
+"""What a source of rows is, and what every source needs. Does not know any source."""
 
 from __future__ import annotations
 

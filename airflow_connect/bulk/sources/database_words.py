@@ -2,7 +2,7 @@
 What a message may quote of a database's error.
 
 A database's words quote what a query compares, which can be a customer's: only sentences on a list are quoted.
-Knows no database and no driver.
+Does not know a database or a driver.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class Page(NamedTuple):
     A part of a list.
 
     :param rows: at most :data:`PAGE`.
-    :param next: where the next page goes on; empty when there is no more.
+    :param next: where the next page goes on; empty on the last page.
     :param is_partial: whether the search stopped before it had found a whole page.
     """
 

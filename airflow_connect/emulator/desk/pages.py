@@ -250,7 +250,7 @@ class Desk:
         return response
 
     async def make_example(self, request: Request) -> Response:
-        """A first contact, for whoever looks at an empty desk."""
+        """Create a first contact, for those who open an empty desk."""
         the_day_after_tomorrow = int(self._service.clock.now() // words.DAY + 2) * words.DAY
         example = {
             "InstanceId": self._service.instance.id,
