@@ -88,14 +88,14 @@ def _models_are_read_once() -> None:
 
 @pytest.fixture(autouse=True)
 def _hooks_search_no_caller() -> None:
-    """A hook tells Amazon which operator made it, and searches all modules for that: much of a short test's time."""
+    """A hook sends to Amazon which operator made it, and searches all modules for that: much of a short test's time."""
     if provider := sys.modules.get("airflow.providers.amazon.aws.hooks.base_aws"):
         provider.AwsGenericHook._get_caller = lambda _hook, *_: "Unknown"
 
 
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
-    """A number to draw by chance from, another one in each run; if the test fails, it is told with the traceback."""
+    """A number to draw by chance from, another one in each run; if the test fails, it is printed with the traceback."""
     number: int = request.config.getoption("seed") or random.SystemRandom().randrange(1, 1_000_000)
     request.node.add_report_section("setup", "seed", f"Repeat it with: pytest --seed={number} '{request.node.nodeid}'")
     return number

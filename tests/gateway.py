@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 class Gateway(socketserver.ThreadingTCPServer):
     """
-    Something that stands where Amazon Connect should: it reads each request and answers as it is told.
+    Something that stands where Amazon Connect should: it reads each request and answers as the test says.
 
     :param answers: gets the socket and the number of the request, from 0
     """

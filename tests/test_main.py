@@ -63,7 +63,7 @@ def test_rows_without_a_fault(files: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_faults(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each is told with its row and line, once for all rows that share it or one by one; the exit code is 1."""
+    """Each is reported with its row and line, once for all rows that share it or one by one; the exit code is 1."""
     (files / "contact.yaml").write_text("channel: TASK\nexpiry_duration_in_minutes: '{{ row.id }}'\nname: Call\n")
     (files / "rows.csv").write_text("id,phone\nKim Rey,+1\n2,+2\nKim Rey,+3\n2,+2\n")
     assert check("--idempotency-key", "{{ row.phone }}", "--on-duplicate", "skip") == 1
@@ -166,7 +166,7 @@ def test_no_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_watch_ends_with_the_task(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What has ended is told at once; the exit code says whether somebody has something to do."""
+    """What has ended is printed at once; the exit code says whether somebody has something to do."""
     assert main(["watch", str(record)]) == 1
     assert capsys.readouterr().out == "3 of 3 rows done: 1 created, 1 failed, 1 invalid\n"
 

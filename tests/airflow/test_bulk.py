@@ -331,7 +331,7 @@ def test_function_makes_the_contact(run_bulk: Callable[..., Any], emulator: Emul
 def test_exception_in_the_function_is_the_row_s_fault(
     run_bulk: Callable[..., Any], emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An exception is told with the row's number and its class, not with its words, and nothing was sent."""
+    """An exception is reported with the row's number and its class, not with its words, and nothing was sent."""
 
     def contact(row: dict[str, Any]) -> dict[str, Any]:
         if row["order"] == 2:
@@ -523,7 +523,7 @@ def test_row_of_unknown_fate_is_not_given_to_another_run_without_a_key(
 def test_rows_that_failed_cannot_be_written(
     run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str], tmp_path: Path
 ) -> None:
-    """It is told, and hides no other reason; a task that is green without that is red."""
+    """It is reported, and hides no other reason; a task that is green without that is red."""
     (tmp_path / "file").touch()
     failed = str(tmp_path / "file" / "failed.jsonl")
     wrong = {**CONTACT, "related_contact_id": "00000000-0000-4000-8000-000000000000"}
@@ -615,7 +615,7 @@ def test_tolerance_decides(
 def test_what_stops_everything_says_what_is_made(
     run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]
 ) -> None:
-    """An error that ends the sending is told with the counts of what is made and what is not."""
+    """An error that ends the sending is reported with the counts of what is made and what is not."""
     emulator.set_faults("CreateContact@1:expired_token, CreateContact@2:expired_token")
     assert run_bulk(rows=orders(5), max_in_flight=1).state == "failed"
     text = logged()
@@ -628,7 +628,7 @@ def test_what_stops_everything_says_what_is_made(
 
 @pytest.mark.parametrize("dry_run", [True, "{{ params.check }}"])
 def test_dry_run_sends_nothing(run_bulk: Callable[..., Any], emulator: Emulator, dry_run: Any, tmp_path: Path) -> None:
-    """A dry run checks all rows and tells what a run would do."""
+    """A dry run checks all rows and says what a run would do."""
     path = str(tmp_path / "shared")
     run_bulk(rows=orders(2), idempotency_key="{{ row.order }}", results_path=path)
     rows = [*orders(12), {"order": 13, "note": "x" * 33_000}, *orders(1)]
@@ -665,7 +665,7 @@ def test_rate_is_capped(run_bulk: Callable[..., Any], emulator: Emulator) -> Non
     assert times[-1] - times[0] >= 1.5
 
 
-def test_progress_is_told_and_kept(
+def test_progress_is_logged_and_kept(
     run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str], results: Path
 ) -> None:
     """The log and a file in the results tell how far it is."""
@@ -696,7 +696,7 @@ def test_metrics_are_airflow_s(
 def test_openlineage_knows_the_file(
     run_dag: Callable[..., Any], emulator: Emulator, results: Path, tmp_path: Path
 ) -> None:
-    """OpenLineage is told the file as input and the instance as output."""
+    """OpenLineage gets the file as input and the instance as output."""
     manager = pytest.importorskip("airflow.providers.openlineage.extractors.manager")
     from airflow.utils.state import TaskInstanceState
 
@@ -772,7 +772,7 @@ def test_retry_that_does_not_see_the_record_of_the_attempt_before_says_so(
 
 
 @pytest.mark.parametrize("workers", ["CeleryExecutor", "a pod", "LocalExecutor"])
-def test_results_on_the_disk_of_one_of_several_workers_are_told(
+def test_results_on_the_disk_of_one_of_several_workers_are_reported(
     run_dag: Callable[..., Any],
     logged: Callable[[], str],
     tmp_path: Path,

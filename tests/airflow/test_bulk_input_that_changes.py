@@ -91,7 +91,7 @@ def test_rows_on_record_that_the_input_lost_stop_the_task(
     then: list[dict[str, Any]],
     missing: int,
 ) -> None:
-    """Without a key nobody can tell a row that changed from a new one: nothing is sent, and the error says the cure."""
+    """Without a key a row that changed is a new one: nothing is sent, and the error says what to do."""
     run = run_twice(then)
     assert states(run) == {"bulk": "failed"}
     assert made(emulator) == {f"Order {number} a": 1 for number in range(1, 5)}

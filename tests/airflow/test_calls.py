@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NUMBER = "+12065550123"
 CALL = {"destination_phone_number": NUMBER, "contact_flow_id": CALLS_FLOW.id, "queue_id": CALLS_QUEUE.id}
 WAYS = [pytest.param({}, id="worker"), pytest.param({"deferrable": True}, id="triggerer")]
-#: Calls whose answer is lost: not made, made, made. Nobody can tell. The hook's tests have the other kinds.
+#: Calls whose answer is lost: not made, made, made. Nobody can know. The hook's tests have the other kinds.
 LOST = ("cut_before", "error_500_after", "cut_body")
 
 
@@ -288,7 +288,7 @@ itself. Rows: {', '.join(map(str, unknown))}."
 
 
 def test_calls_of_a_run_are_stopped(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
-    """StopContact cancels the calls of a run that ring; it is told what was stopped."""
+    """StopContact cancels the calls of a run that ring; it returns what was stopped."""
     from airflow_connect.operators.connect import StopContactOperator
 
     dag = bulk_dag("bulk_stopped", 3)

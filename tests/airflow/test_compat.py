@@ -82,7 +82,7 @@ def test_private_names_are_where_they_were(module: str, name: str, parameters: t
         assert set(parameters) <= inspect.signature(found).parameters.keys()
 
 
-def test_mapped_operators_have_what_tells_rows_from_templates() -> None:
+def test_mapped_operators_have_what_distinguishes_rows_from_templates() -> None:
     """A mapped task has ``partial_kwargs`` and its input; without them, upstream data would be run as a template."""
     from airflow_connect.operators.connect import CreateContactOperator
     from tests.airflow.runs import new_dag

@@ -1,4 +1,4 @@
-"""What the author wrote wrong is told when the Dag is read: by task, argument and rule, with the author's own value."""
+"""What the author wrote wrong is reported when the Dag is read: by task, argument, rule and value."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ WRONG: list[tuple[type[Any], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "arguments", "told"), WRONG, ids=lambda value: getattr(value, "__name__", None))
-def test_a_wrong_constant_is_told_when_the_dag_is_read(kind: type[Any], arguments: dict[str, Any], told: str) -> None:
+def test_a_wrong_constant_is_reported_when_the_dag_is_read(
+    kind: type[Any], arguments: dict[str, Any], told: str
+) -> None:
     """In a task, and in what all instances of a mapped task have."""
     with new_dag("wrong"), pytest.raises(ValueError, match=f"^Task 'mine': .*{told}"):
         kind(task_id="mine", **arguments)
@@ -96,7 +98,7 @@ def test_no_list_of_sensitive_fields_is_the_default() -> None:
             kind.partial(task_id=f"mapped_{kind.__name__}", sensitive_fields=None, **arguments).expand(name=["a"])
 
 
-def test_one_file_of_failed_rows_for_all_map_indexes_is_told_when_the_dag_is_read() -> None:
+def test_one_file_of_failed_rows_for_all_map_indexes_is_reported_when_the_dag_is_read() -> None:
     """Each map index would replace the file of the others; what may differ for each is taken."""
     arguments: dict[str, Any] = {"task_id": "mine", "contact": {"channel": "TASK"}}
     told = r"^Task 'mine': failed_rows_path is the same for several map indexes"
@@ -174,7 +176,7 @@ def test_files_of_failed_rows_that_differ_are_taken() -> None:
         mapped_bulk_kwargs({"rows": ROWS[0], "failed_rows_path": "a.jsonl"}, {"rows": ROWS[1]})
 
 
-def test_a_wrong_constant_of_the_decorator_is_told_when_the_dag_is_read() -> None:
+def test_a_wrong_constant_of_the_decorator_is_reported_when_the_dag_is_read() -> None:
     """Mapped or not: before the function is called or mapped."""
     from airflow.providers.common.compat.sdk import task
 
@@ -185,7 +187,7 @@ def test_a_wrong_constant_of_the_decorator_is_told_when_the_dag_is_read() -> Non
             raise AssertionError
 
 
-def test_what_is_known_later_is_told_later() -> None:
+def test_what_is_known_later_is_reported_later() -> None:
     """A template, also with other signs, an output, and data of a mapped task are not constants of the author."""
     with new_dag("later") as dag:
         given = CreateContactOperator(task_id="given", channel="TASK").output

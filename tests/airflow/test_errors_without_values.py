@@ -164,7 +164,7 @@ def timing_out(_hook: ConnectHook, operation: str, params: dict[str, Any], **mor
 
 
 @pytest.mark.parametrize("build", [single, bulk, others])
-def test_a_failed_task_tells_no_values(
+def test_a_failed_task_shows_no_values(
     build: Callable[[Path, str], None],
     run_dag: Callable[..., Any],
     amazon_connect: LocalConnect,

@@ -263,7 +263,7 @@ def test_approval_goes_on_as_decided(
 
 
 def test_escalation_moves_and_stops_what_nobody_took(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
-    """One contact is done in time, one by the second line, one is stopped; each is told once, under its first ID."""
+    """One contact is done in time, one by the second line, one is stopped; each is reported under its first ID."""
     dag = read(EXAMPLES / "example_escalation.py")["example_escalation"]
     for name in ("first_deadline", "second_deadline"):
         dag.get_task(name).timeout = 2
@@ -433,7 +433,7 @@ def test_an_agent_gets_a_draft(run_example: Callable[..., Any], emulator: Emulat
 
 @pytest.mark.usefixtures("results")
 def test_what_stays_open_goes_to_the_second_line(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
-    """Of 15 passengers, ten are rebooked in time, four by the second line, and one is stopped; each is told once."""
+    """Of 15 passengers, ten are rebooked in time, four by the second line, one is stopped; each is reported once."""
     dag = read(EXAMPLES / "example_rebook_passengers.py")["example_rebook_passengers"]
     for name in ("first_line", "second_line"):
         dag.get_task(name).timeout = 2

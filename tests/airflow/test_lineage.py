@@ -24,7 +24,7 @@ OTHER = "00000000-0000-4000-8000-000000000000"
 
 
 def test_openlineage_of_an_operator(run_dag: Callable[..., Any], emulator: Emulator) -> None:
-    """The operator tells OpenLineage the instance's contacts as what it wrote."""
+    """OpenLineage gets the instance's contacts as what the operator wrote."""
     manager = pytest.importorskip("airflow.providers.openlineage.extractors.manager")
     with DAG("with_lineage", **START) as dag:
         operator = CreateContactOperator(task_id="contact", channel="TASK", name="Check")
@@ -54,7 +54,7 @@ def test_openlineage_of_a_file(path: str, namespace: str, name: str) -> None:
 
 
 def test_openlineage_of_a_query(monkeypatch: pytest.MonkeyPatch, airflow_db: None) -> None:
-    """The tables of a query are the inputs; the values of its parameters are not told."""
+    """The tables of a query are the inputs; the values of its parameters are not reported."""
     pytest.importorskip("airflow.providers.openlineage.extractors")
     postgres = pytest.importorskip("airflow.providers.postgres.hooks.postgres")
     # All that a hook asks its database for; there is none behind this connection.
@@ -80,7 +80,7 @@ def test_openlineage_of_a_query(monkeypatch: pytest.MonkeyPatch, airflow_db: Non
 def test_openlineage_of_a_database_that_does_not_know(
     monkeypatch: pytest.MonkeyPatch, airflow_db: None, connection: dict[str, Any]
 ) -> None:
-    """Where a database cannot say its names, the output is told and the input is not."""
+    """Where a database cannot say its names, the output is reported and the input is not."""
     pytest.importorskip("airflow.providers.openlineage.extractors")
     pytest.importorskip(f"airflow.providers.{connection['conn_type']}.hooks.{connection['conn_type']}")
     monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps(connection))

@@ -332,7 +332,7 @@ def test_branch_of_what_an_agent_typed(
 
 
 def test_branch_says_that_the_attribute_is_missing(run_dag: Any, make: Any, logged: Any) -> None:
-    """The log tells a contact without the attribute from one with another value."""
+    """The log distinguishes a contact without the attribute from one with another value."""
     from airflow.providers.common.compat.standard.operators import PythonOperator
 
     contact_id = make()

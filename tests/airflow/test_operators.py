@@ -191,7 +191,7 @@ def test_native_rendering(run_dag: Callable[..., Any], emulator: Emulator) -> No
 def test_bad_request_fails_for_good_before_any_call(
     run_dag: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]
 ) -> None:
-    """A wrong request is told with all faults, uses up no retries, and nothing is sent."""
+    """A wrong request is reported with all faults, uses up no retries, and nothing is sent."""
     from airflow_connect.operators.connect import CreateContactOperator
 
     with new_dag("bad") as dag:
@@ -258,7 +258,7 @@ def test_decorated_function_returns_the_arguments(
 def test_failure_logs_nothing_of_a_row(
     run_dag: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]
 ) -> None:
-    """A call that fails is logged with its cure, without the request; not even the variables of a traceback tell it."""
+    """A call that fails is logged with what to do, without the request, in variables of the traceback too."""
     from airflow_connect.operators.connect import CreateContactOperator
 
     emulator.set_faults("error_500=1")
@@ -314,7 +314,7 @@ def test_sensitive_fields_name_arguments(
         create = CreateContactOperator(
             task_id="create", channel="TASK", name="Order", attributes={"iban": MARKED}, retries=3
         )
-        # In an argument it is told when the Dag is read.
+        # In an argument it is reported when the Dag is read.
         create.sensitive_fields = ("atributes",)
     run = run_dag(dag)
     assert states(run) == {"create": "failed"}

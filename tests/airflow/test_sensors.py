@@ -118,7 +118,7 @@ def test_service_that_does_not_answer_costs_a_look(
 def test_some_of_them_are_enough(
     sense: Any, make: Any, amazon_connect: LocalConnect, mode: dict[str, Any], wait_for: str | int, ended: int
 ) -> None:
-    """The wait is over as soon as enough have ended; what is open is told."""
+    """The wait is over as soon as enough have ended; what is open is reported."""
     ids = [make() for _ in range(4)]
     for contact_id in ids[:ended]:
         amazon_connect.complete(contact_id)
@@ -303,7 +303,7 @@ def test_transferred_contact(sense: Any, mode: dict[str, Any], make: Any, amazon
 def test_conditions(
     sense: Any, mode: dict[str, Any], make: Any, amazon_connect: LocalConnect, arguments: dict[str, Any], state: str
 ) -> None:
-    """An outcome that a condition names fails or skips; others do not; attributes need not be told for that."""
+    """An outcome that a condition names fails or skips; others do not; attributes need not be kept for that."""
     contact_id = make()
     amazon_connect.complete(contact_id, {"decision": "refuse"})
     found, told = sense(contact_id=contact_id, **arguments, **mode)

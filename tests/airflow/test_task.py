@@ -49,7 +49,7 @@ class Failing(ConnectBaseOperator):
 @pytest.mark.parametrize("method", ["execute", "execute_complete"])
 @pytest.mark.parametrize("error", [RequestError, RetryableError])
 def test_errors_leave_a_task_without_their_frames(error: type[ConnectError], method: str) -> None:
-    """No variable of a frame, nor of an error before it, tells what a request holds."""
+    """No variable of a frame, nor of an error before it, says what a request holds."""
     failing: Any = getattr(Failing(task_id="fail", error=error), method)
     with pytest.raises(Exception, match="The call failed") as caught:
         failing({})
@@ -127,7 +127,7 @@ def fail_before_a_link(folder: Path) -> None:
     CreateContactOperator.partial(task_id="without_arguments", channel="TASK").expand_kwargs(rows())
 
 
-def test_a_task_that_failed_before_it_had_a_link_tells_of_its_fault_alone(
+def test_a_task_that_failed_before_it_had_a_link_reports_its_fault_alone(
     run_dag: Callable[..., Any], logged: Callable[[], str], tmp_path: Path
 ) -> None:
     """Airflow asks for the links of every task, and would log an error for each that is not there."""

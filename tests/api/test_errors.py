@@ -1,4 +1,4 @@
-"""Errors: each sorted by what helps, with words that say what to do and tell nothing of what a contact holds."""
+"""Errors: each sorted by what helps, with words that say what to do and hold nothing of a contact."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def client_error(code: str, status: int, message: str = "No.", **more: Any) -> C
 
 
 def sorted_error(error: Exception, **params: Any) -> ConnectError:
-    """Return the error sorted, and see to it that its words are complete and tell nothing."""
+    """Return the error sorted, and see to it that its words are complete and show nothing."""
     found = sort_error(error, CreateContact, PARAMS | params)
     text = str(found)
     assert found.operation == "CreateContact"
@@ -463,7 +463,7 @@ def test_exception_that_nobody_knows_may_have_happened(error: Exception) -> None
 
 
 def test_request_that_botocore_repeated_may_have_happened() -> None:
-    """With botocore's own retries an answer tells of the last request alone; what came of the first is not known."""
+    """With botocore's own retries an answer says only what became of the last request."""
     refused = raised_by_botocore("EndpointConnectionError")
     throttled = client_error("ThrottlingException", 429)
     for error in (refused, throttled):
@@ -502,7 +502,7 @@ def test_real_client_without_region_and_credentials() -> None:
 
 
 def test_parameters_that_botocore_refuses_are_named() -> None:
-    """Botocore's report quotes values; only the names of the parameters are told."""
+    """Botocore's report quotes values; only the names of the parameters are reported."""
     client = Session().create_client(
         "connect", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
@@ -577,7 +577,7 @@ def test_answer_that_was_cut_off_is_retried() -> None:
     ids=range(11),
 )
 def test_services_words_are_kept_without_values(message: str, kept: str) -> None:
-    """The service's own words are told, and everything that the request holds is struck out of them."""
+    """The service's own words are reported, and everything that the request holds is struck out of them."""
     text = str(sorted_error(client_error("InvalidRequestException", 400, message)))
     assert kept in text
     assert "***" in text

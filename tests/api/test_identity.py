@@ -146,8 +146,8 @@ def test_changed_fields_are_named_by_path(change: dict[str, object], fields: lis
     assert changed_fields(after, before) == fields
 
 
-def test_digests_tell_nothing() -> None:
-    """A digest has 8 digits and depends on the token and the field, so that equal values cannot be told across them."""
+def test_digests_show_nothing() -> None:
+    """A digest has 8 digits and depends on the token and the field, so that it does not show where values are equal."""
     one, other = content_digests("t", PARAMS), content_digests("u", PARAMS)
     assert all(re.fullmatch("[0-9a-f]{8}", digest) for digest in one.values())
     assert not set(one.items()) & set(other.items())

@@ -1,4 +1,4 @@
-"""The checks of a request: every parameter, every rule, every fault named, and nothing told of what a contact holds."""
+"""The checks of a request: every parameter, every rule, every fault named, and nothing of a contact shown."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ CALL = {
 NOW = 1_800_000_000.0
 DAY = 86_400
 
-#: What no fault and no error may tell: it stands for a customer's data.
+#: What no fault and no error may show: it stands for a customer's data.
 SECRET = "Zaphod Beeblebrox 0042"
 
 REQUESTS = request.operations()
@@ -85,7 +85,7 @@ def start(**arguments: Any) -> dict[str, Any]:
 
 
 def faults_of(arguments: Mapping[str, Any], kind: Any = CreateContact) -> list[Fault]:
-    """Return all faults, and see to it that they tell no secret."""
+    """Return all faults, and see to it that they show no secret."""
     faults = kind.check(arguments, now=NOW)[1]
     told = f"{faults} {InvalidRequestError(kind.name, faults)}"
     assert not [word for word in SECRET.split() if word in told]
@@ -305,7 +305,7 @@ def test_all_parameters_of_start_outbound_voice_contact() -> None:
     ],
 )
 def test_rules_of_a_call(arguments: dict[str, Any], field: str, rule: str) -> None:
-    """What a call needs is asked for by its name, and the customer's number is not told."""
+    """What a call needs is asked for by its name, and the customer's number is not reported."""
     assert faults_of(CALL, StartOutboundVoiceContact) == []
     [fault] = faults_of(CALL | arguments, StartOutboundVoiceContact)
     assert fault.field == field
@@ -328,7 +328,7 @@ def test_initiation_method_has_a_default(channel: str, method: str) -> None:
 
 @pytest.mark.parametrize("method", ["OUTBOUND", "AGENT_REPLY", "FLOW"])
 def test_email_names_its_initiation_method(method: str) -> None:
-    """An EMAIL contact has no default, and is told the three methods."""
+    """An EMAIL contact does not have a default, and the fault names the three methods."""
     email = {"instance_id": INSTANCE, "channel": "EMAIL", "user_info": "agent"}
     assert CreateContact(**email, initiation_method=method).params()["InitiationMethod"] == method
     [fault] = faults_of(email)
@@ -362,7 +362,7 @@ def test_none_and_nan_leave_a_parameter_out() -> None:
         assert set(StartTaskContact(**ROUTED | arguments).params()) == {"InstanceId", "Name", "ContactFlowId"}
 
 
-def test_unknown_parameter_is_told_even_without_a_value() -> None:
+def test_unknown_parameter_is_reported_even_without_a_value() -> None:
     """A misspelt parameter is a fault and names those that there are."""
     [fault, other] = faults_of(TASK | {"nmae": None, "Attributes": {"a": SECRET}})
     assert (fault.field, other.field) == ("nmae", "Attributes")
@@ -973,7 +973,7 @@ def test_what_is_no_scalar_is_refused(value: Any) -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_given_says_length_or_type(value: Any, given: str) -> None:
-    """What was found is told as a length, a count or a type."""
+    """What was found is reported as a length, a count or a type."""
     [fault] = faults_of(TASK | {"name": value})
     assert fault.given == given
 
@@ -1234,7 +1234,7 @@ def test_scheduled_now_is_not_in_the_past() -> None:
 
 
 def test_scheduled_time_says_by_how_much() -> None:
-    """The fault tells how far from now the time lies, which is no customer's data."""
+    """The fault says how far from now the time lies, which is not a customer's data."""
     [past] = faults_of(ROUTED | {"scheduled_time": NOW - 90}, StartTaskContact)
     assert past == Fault("scheduled_time", "must not lie in the past", "90 s ago")
     [future] = faults_of(ROUTED | {"scheduled_time": NOW + 10 * DAY}, StartTaskContact)
@@ -1250,7 +1250,7 @@ def test_scheduled_time_uses_the_clock_by_default() -> None:
 
 @pytest.mark.parametrize("value", [SECRET, True, math.inf, [NOW], 1_800_000_000_000], ids=repr)
 def test_scheduled_time_that_is_none(value: Any) -> None:
-    """What is no time is told so."""
+    """What is not a time is reported as that."""
     assert fields(ROUTED | {"scheduled_time": value}, StartTaskContact) == ["scheduled_time"]
 
 
@@ -1382,7 +1382,7 @@ def test_name_of_a_flow_is_not_its_id(flow: str) -> None:
 
 
 def test_choice_in_other_letters_is_shown() -> None:
-    """A word that is one of the choices but for its case is shown: it is the author's, and tells of nobody."""
+    """A word that is one of the choices but for its case is shown: it is the author's, and not a customer's."""
     with pytest.raises(InvalidRequestError, match=r"channel: must be TASK, VOICE or EMAIL \(given: 'task'\)"):
         CreateContact(instance_id="i", channel="task").params()
 

@@ -54,7 +54,7 @@ DAY = 86_400
 SECONDS_FROM_NOW = "seconds from now"
 
 # ------------------------------------------------------------------------------------------------------------
-# Values. A good one is right by itself, a bad one need not be wrong: the emulator tells.
+# Values. A good one is right by itself, a bad one need not be wrong: the emulator decides.
 
 characters = st.sampled_from(["a", "é", "€", "🚀"])
 texts = st.text(max_size=20) | st.sampled_from(

@@ -24,7 +24,7 @@ START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 
 
 def ended(reason: str | None = "AGENT_COMPLETED", **members: Any) -> dict[str, Any]:
-    """Return a contact as DescribeContact tells it."""
+    """Return a contact as DescribeContact answers."""
     return {
         "Id": "contact-1",
         "InitiationTimestamp": START,
@@ -38,7 +38,7 @@ def ended(reason: str | None = "AGENT_COMPLETED", **members: Any) -> dict[str, A
 
 
 def test_open_contact_has_no_outcome() -> None:
-    """As long as a contact has not been disconnected there is nothing to tell."""
+    """As long as a contact has not been disconnected it does not have an outcome."""
     assert outcome_of({"Id": "contact-1", "InitiationTimestamp": START}) is None
 
 
@@ -65,8 +65,8 @@ def test_outcome_as_data() -> None:
     assert outcome.as_dict(ALL_ATTRIBUTES)["attributes"] == {"decision": "approve", "iban": "marked-31415"}
 
 
-def test_times_of_another_zone_are_told_in_utc() -> None:
-    """boto3 gives times in the zone of the machine; what is told does not depend on it."""
+def test_times_of_another_zone_are_reported_in_utc() -> None:
+    """boto3 gives times in the zone of the machine; what is reported does not depend on it."""
     local = START.astimezone(timezone(timedelta(hours=5)))
     outcome = outcome_of(ended(InitiationTimestamp=local))
     assert outcome is not None
@@ -136,8 +136,8 @@ def test_unknown_contact_has_failed() -> None:
     assert unknown_contact("contact-9").as_dict()["state"] == "failed"
 
 
-def test_outcome_survives_being_told() -> None:
-    """What was told to the scheduler and back is the same outcome, without the attributes that were not told."""
+def test_outcome_survives_being_reported() -> None:
+    """What was told to the scheduler and back is the same outcome, without the attributes that were not reported."""
     outcome = outcome_of(ended(ScheduledTimestamp=START + timedelta(minutes=5)))
     assert outcome is not None
     assert Outcome.from_dict(json.loads(json.dumps(outcome.as_dict(ALL_ATTRIBUTES)))) == outcome

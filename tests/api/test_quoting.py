@@ -140,7 +140,7 @@ MANGLINGS: list[tuple[Callable[[str], str], Callable[[str], str]]] = [
 
 
 @pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.name)
-def test_no_part_of_a_value_is_told(operation: Any) -> None:
+def test_no_part_of_a_value_is_reported(operation: Any) -> None:
     """No eight characters in a row of anything but identifiers are in an error, however the message spells them."""
     shape = operation.input_shape()
 
@@ -217,7 +217,7 @@ PARAMS = {
     ],
 )
 def test_known_spellings_of_a_value(spelt: str) -> None:
-    """Another case, cut, split, escaped for one thing or another: the value is not told."""
+    """Another case, cut, split, escaped for one thing or another: the value is not reported."""
     told = refused(CreateContact, PARAMS, f"The request is not valid: {spelt}")
     assert spelt not in told
     for part in ("Zo", "ller", "791", "1234567", "815", "Muster", "MUSTER"):
@@ -257,12 +257,12 @@ def test_what_is_quoted(message: str, quoted: str) -> None:
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_members_that_are_not_listed_are_struck_out(operation: Any, params: dict[str, Any], secret: str) -> None:
-    """It is a list of what may be quoted, and not of what may not: also a member that nobody thought of is not told."""
+    """It is a list of what may be quoted, so that a member that nobody thought of is not."""
     assert secret not in refused(operation, {"InstanceId": INSTANCE, **params}, f"It was {secret}, which is wrong")
 
 
 @pytest.mark.parametrize("code", [NAME, NUMBER, "Error 17", "<html>", "Mustermann", "Kim", "x" * 101, ""])
-def test_code_that_is_not_a_plain_word_is_not_told(code: str) -> None:
+def test_code_that_is_not_a_plain_word_is_not_reported(code: str) -> None:
     """A code is printed if it is a word of letters that the request does not hold."""
     params = {**PARAMS, "Name": "Kim", "Description": "Mustermann"}
     told = refused(CreateContact, params, "", Code=code)

@@ -240,7 +240,7 @@ def test_by_keyboard_alone(desk: Desk, create: Create, amazon_connect: LocalConn
     assert attributes(amazon_connect, contact_id) == {"carrier": "Parcel service"}
 
 
-def test_ended_contact_tells_its_story(desk: Desk, create: Create, amazon_connect: LocalConnect) -> None:
+def test_ended_contact_shows_its_history(desk: Desk, create: Create, amazon_connect: LocalConnect) -> None:
     """An ended contact shows who had it, when, why it ended and what its attributes are, and nothing to do."""
     contact_id = create(Name="Check order 1042")
     amazon_connect.complete(contact_id, {"outcome": "done"}, agent="sam")
@@ -306,7 +306,7 @@ def test_another_agents_contact_is_read_only(desk: Desk, create: Create, amazon_
 def test_what_was_typed_survives_a_change_of_the_contact(
     desk: Desk, create: Create, amazon_connect: LocalConnect
 ) -> None:
-    """A change from elsewhere is told and does not touch the form; only what the person changed is sent."""
+    """A change from elsewhere is shown and does not touch the form; only what the person changed is sent."""
     contact_id = create(Attributes={"order": "1042", "carrier": ""})
     page = desk(contact_path(contact_id))
     page.get_by_role("button", name="Accept").click()

@@ -1,4 +1,4 @@
-"""What is told of a database's error: never a value that a query compares, whatever the database says of it."""
+"""What is reported of a database's error: never a value that a query compares, whatever the database says of it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 
 
 def failure(conn_id: str, sql: str, parameters: Any = None) -> str:
-    """Run a query that fails, and return what is told of it in brackets; nothing else of it is left."""
+    """Run a query that fails, and return what is reported of it in brackets; nothing else of it is left."""
     with pytest.raises(InputError) as caught:
         list(SqlRows(conn_id, sql, parameters).read())
     error = caught.value
@@ -102,7 +102,7 @@ BOTH = ("psycopg", "psycopg2")
     ],
     indirect=["database"],
 )
-def test_a_parameter_is_not_told(
+def test_a_parameter_is_not_reported(
     database: str, sql: str, parameter: str, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A value that a query compares is in no error and no log, at any level, whatever the database says of it."""
@@ -132,7 +132,7 @@ def test_a_parameter_is_not_told(
     ],
     indirect=["database"],
 )
-def test_a_value_that_was_rendered_into_the_query_is_not_told(
+def test_a_value_that_was_rendered_into_the_query_is_not_reported(
     database: str, sql: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow renders the query after the author wrote it: what came in is a value, also where it stands as a name."""
@@ -175,7 +175,7 @@ def test_a_value_that_was_rendered_into_the_query_is_not_told(
     ],
     indirect=["database"],
 )
-def test_what_the_author_wrote_is_told(database: str, sql: str, told: str) -> None:
+def test_what_the_author_wrote_is_reported(database: str, sql: str, told: str) -> None:
     """Whoever misspelt a name finds it."""
     assert failure(database, sql) == told
 

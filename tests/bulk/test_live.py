@@ -1,4 +1,4 @@
-"""How far a bulk task is, as Airflow's UI is told while it runs: at a gentle beat, in a bounded size."""
+"""How far a bulk task is, as Airflow's UI shows it while it runs: every few seconds, in a bounded size."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class SetClock(Clock):
 
 
 def progress(seconds: float, created: int, *, answers: int | None = None, throttled: int = 0) -> dict[str, Any]:
-    """Return what a report tells."""
+    """Return what a report returns."""
     answers = created + throttled if answers is None else answers
     return {"rows": 100, "seconds": seconds, "accepted": created, "answers": answers, "throttled": throttled}
 
 
 def told_live(clock: Clock, **kwargs: Any) -> tuple[Live, list[Mapping[str, Any]]]:
-    """Return what tells, and all that it has written."""
+    """Return the writer, and all that it has written."""
     written: list[Mapping[str, Any]] = []
     return Live(written.append, clock=clock, **kwargs), written
 
 
 def test_it_writes_at_a_gentle_beat() -> None:
-    """At once, then every ten seconds, and at the end; each time with what tells one attempt from another."""
+    """At once, then every ten seconds, and at the end; each time with what distinguishes the attempts."""
     clock = SetClock()
     live, written = told_live(clock, constant={"try_number": 2})
     live.reading(1_000)
@@ -93,7 +93,7 @@ def test_a_slow_api_server_is_left_alone() -> None:
 
 
 def test_it_can_keep_quiet_until_the_end() -> None:
-    """Where no thread may talk to Airflow, all is told at the end."""
+    """Where no thread may talk to Airflow, all is reported at the end."""
     clock = SetClock()
     live, written = told_live(clock, only_at_end=True)
     live.reading(1_000)

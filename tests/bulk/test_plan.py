@@ -140,7 +140,7 @@ def test_the_second_reading_may_be_in_another_thread() -> None:
 
 
 def test_all_faults_are_known_by_row_and_field() -> None:
-    """Each fault of each row is told with its number, field, rule and what was given, in order, and no value."""
+    """Each fault of each row is reported with its number, field, rule and what was given, in order, and no value."""
     rows: list[Any] = [
         {"id": 1, "city": SECRET},
         {"id": "x" * 1025, "city": b"\xff"},
@@ -204,8 +204,8 @@ def test_reading_can_be_ended() -> None:
     assert told == [1_000, 2_000]
 
 
-def test_any_name_of_a_file_can_be_told() -> None:
-    """A path whose bytes are no UTF-8 is told with escapes."""
+def test_any_name_of_a_file_can_be_reported() -> None:
+    """A path whose bytes are no UTF-8 is reported with escapes."""
     with planned(ChangingRows([InvalidRow("is no dict", "a\udcff.csv, line 2")])) as plan:
         assert [fault.field for fault in plan.faults()] == [r"a\udcff.csv, line 2"]
 
@@ -214,7 +214,7 @@ def test_any_name_of_a_file_can_be_told() -> None:
 
 
 def test_a_repeated_key_is_a_fault_that_names_the_first_row() -> None:
-    """The first row with a key makes the contact; each later one has a fault, and no key is told."""
+    """The first row with a key makes the contact; each later one has a fault, and no key is reported."""
     with planned(rows_of("a", "b", "a", "c", "a", "b"), key="{{ row.id }}") as plan:
         assert (plan.rows, plan.valid, plan.invalid, plan.duplicates) == (6, 3, 3, 3)
         rule = (
@@ -230,7 +230,7 @@ def test_a_repeated_key_is_a_fault_that_names_the_first_row() -> None:
 
 
 def test_a_repeated_key_can_be_made_once() -> None:
-    """With ``on_duplicate="skip"`` the first row makes the contact, and the others are told as left out."""
+    """With ``on_duplicate="skip"`` the first row makes the contact, and the others are reported as left out."""
     with planned(rows_of("a", "b", "a", "c", "a"), key="{{ row.id }}", on_duplicate="skip") as plan:
         assert (plan.rows, plan.valid, plan.invalid, plan.duplicates) == (5, 3, 0, 2)
         assert list(plan.skipped()) == [Skipped(3, "a", 1), Skipped(5, "a", 1)]
@@ -333,7 +333,7 @@ def test_what_the_contact_does_not_use_does_not_identify_a_row() -> None:
     assert contacts_of([row | {"city": "Bonn"}])[0].token not in tokens
 
 
-def test_rows_of_equal_contacts_are_told_apart_by_their_number() -> None:
+def test_rows_of_equal_contacts_are_distinguished_by_their_number() -> None:
     """Rows that make equal contacts make one each, whatever else they hold."""
     rows = [row | {"updated_at": number} for number, row in enumerate(rows_of(1, 1, 1))]
     contacts = contacts_of(rows)
@@ -405,7 +405,7 @@ def test_a_template_that_depends_on_the_time_is_caught() -> None:
 
 
 def test_tokens_are_known_without_the_input() -> None:
-    """What is made already can be told by the tokens, without reading anything again."""
+    """What is created already is known by the tokens, without reading anything again."""
     rows = [*rows_of(1, 2, 1), {"id": 3}]
     with planned(ChangingRows(rows)) as plan:
         assert list(plan.left()) == [(one.row, one.key, one.token) for one in contacts_of(rows)]
@@ -536,8 +536,8 @@ def test_a_header_is_checked_before_the_first_row(tmp_path: Path, key: str | Non
             planned(FileRows(str(path)), key=key, contact=contact)
 
 
-def test_a_fault_that_many_rows_share_is_told_once(tmp_path: Path) -> None:
-    """With how many they are and which come first; one that only one row has is told as ever."""
+def test_a_fault_that_many_rows_share_is_reported_once(tmp_path: Path) -> None:
+    """With how many they are and which come first; one that only one row has is reported as usual."""
     path = tmp_path / "orders.csv"
     path.write_text("id,city\n" + f"{SECRET * 80},Bonn\n" * 10_000 + "1\n" * 3 + f"2,{chr(0)}\n")
     with planned(FileRows(str(path))) as plan:

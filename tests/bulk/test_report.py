@@ -1,4 +1,4 @@
-"""What is told of rows agrees everywhere, however an attempt ends; over HTTP, with faults."""
+"""What is reported of rows agrees everywhere, however an attempt ends; over HTTP, with faults."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class UnwritableLedger(Ledger):
 
 
 class Ended(NamedTuple):
-    """What an attempt has told."""
+    """What an attempt has reported."""
 
     states: Counter[RowState]
     error: BaseException | None
@@ -231,7 +231,7 @@ def send(
 
 
 def check(scene: Scene, ended: Ended, folder: Path, emulator: Emulator) -> None:
-    """Compare everything that tells of the rows, and what arrived."""
+    """Compare everything that counts the rows, and what arrived."""
     count = len(scene.kinds)
     results = list(read_results(folder))
     # Each row is there once, and in one state everywhere.
@@ -320,7 +320,7 @@ def test_failed_rows_leave_nothing_behind(tmp_path: Path) -> None:
     failed.close()
 
 
-def test_row_that_cannot_be_kept_is_told_when_it_is_written(tmp_path: Path) -> None:
+def test_row_that_cannot_be_kept_is_reported_when_it_is_written(tmp_path: Path) -> None:
     """What goes wrong while rows are sent ends no sending; the file is not written in part."""
     failed = FailedRows()
     failed.keep(1, {"id": 1}, RowState.FAILED)
@@ -331,7 +331,7 @@ def test_row_that_cannot_be_kept_is_told_when_it_is_written(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rows_of_an_input_that_changed_are_not_told_by_their_numbers(tmp_path: Path) -> None:
+def test_rows_of_an_input_that_changed_are_not_reported_by_their_numbers(tmp_path: Path) -> None:
     """Once the input has changed, a number may be another row's, so that the file of failed rows is not written."""
 
     class Changing(Rows):
@@ -412,7 +412,7 @@ def failed_rows(source: Any, folder: Path, caplog: pytest.LogCaptureFixture) -> 
     return [json.loads(line) for line in path.read_text().splitlines()], caplog.text
 
 
-def test_failed_rows_of_many_files_tell_file_line_and_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_rows_of_many_files_name_file_line_and_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Every row that is invalid or unreadable is there, with its place and its fault; so do log and file of faults."""
     one, two, three = (tmp_path / f"{name}.csv" for name in ("1", "2", "3"))
     one.write_text(f'id,related\nA-1,{NO_SUCH_CONTACT}\n"A\n-2",{TOO_LONG}\n\nA-3\n')
@@ -540,7 +540,7 @@ def test_throttled_answers_are_counted_with_the_calls_that_ended(
 def test_progress_says_what_is_waited_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, now: Progress, words: str
 ) -> None:
-    """A line that tells of no contact says why."""
+    """A line without a new contact says why."""
     caplog.set_level(logging.INFO)
     [line] = told(caplog, tmp_path, now)
     assert line.endswith(words)

@@ -49,7 +49,7 @@ class Sending:
         self.called = {"region": REGION, "instance_id": INSTANCE, "operation": "CreateContact"}
         self.attempts = 0
         self.sender: Sender | None = None
-        #: What the last sending told of each row.
+        #: What the last sending reported of each row.
         self.settled: dict[int, RowState] = {}
 
     def __call__(
@@ -491,7 +491,7 @@ def test_rows_that_the_service_never_answers_are_tolerated_by_a_later_attempt(
     assert sum(progress.states[state] for state in ("failed", "unknown")) == 3 or tolerated < 3
 
 
-def test_one_row_that_is_told_to_wait_for_a_day_delays_no_other(sending: Sending, emulator: Emulator) -> None:
+def test_one_row_that_is_asked_to_wait_for_a_day_delays_no_other(sending: Sending, emulator: Emulator) -> None:
     """What the service asks for one row is that row's, and honoured up to what is left of its time."""
     emulator.set_faults("CreateContact@3:throttle(86400)")
     progress = sending((planned(row) for row in range(1, 51)), max_retry_time=20, clock=SimulatedClock())
@@ -583,7 +583,7 @@ def test_throttling_after_a_long_wait_for_rows_does_not_end_it(sending: Sending,
 
 
 def test_mistake_of_ours_is_not_hidden(sending: Sending) -> None:
-    """An exception that nobody sorted ends the sending and is told as it is."""
+    """An exception that nobody sorted ends the sending and is reported as it is."""
 
     def broken(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError

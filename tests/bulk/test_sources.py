@@ -47,7 +47,7 @@ def rows_of(source: RowSource) -> list[Any]:
 
 
 def input_error(source: RowSource) -> str:
-    """Read a source that cannot be read, and return why; nothing that a row holds is told."""
+    """Read a source that cannot be read, and return why; nothing that a row holds is reported."""
     with pytest.raises(InputError) as caught:
         rows_of(source)
     text = str(caught.value)
@@ -147,7 +147,7 @@ def test_no_rows(write: Callable[..., str], content: str) -> None:
 
 
 def test_ragged_line_is_that_rows_fault(write: Callable[..., str]) -> None:
-    """A line with too few or too many fields is told with its number in the file, and the others are read."""
+    """A line with too few or too many fields is reported with its number in the file, and the others are read."""
     path = write("a.csv", f'a,b\n1,"x\ny"\n{SECRET}\n\n2,3,\n4,5\n')
     assert rows_of(FileRows(path)) == [
         {"a": "1", "b": "x\ny"},
@@ -169,7 +169,7 @@ def test_text_after_a_closing_quote_is_that_rows_fault(write: Callable[..., str]
 
 
 def test_quote_that_is_never_closed(write: Callable[..., str]) -> None:
-    """It would swallow all rows after it: the input as a whole cannot be read, and the line is told."""
+    """It would swallow all rows after it: the input as a whole cannot be read, and the line is reported."""
     path = write("a.csv", f'a,b\n1,2\n3,"{SECRET}\n4,5\n')
     assert input_error(FileRows(path)) == f"{path}, line 3: a quote is opened and never closed."
     path = write("b.csv", f'a,b\n1,2\n3,"{SECRET * 3_000_000}\n4,5\n')
@@ -179,7 +179,7 @@ def test_quote_that_is_never_closed(write: Callable[..., str]) -> None:
 
 
 def test_columns_need_names(write: Callable[..., str]) -> None:
-    """Two columns of one name, and a column without one, cannot be told apart: the input as a whole is refused."""
+    """Two columns of one name, and a column without one, cannot be distinguished: the input as a whole is refused."""
     path = write("a.csv", f"order,name,order\n1,{SECRET},2\n")
     assert input_error(FileRows(path)) == (f"Columns 1 and 3 of {path} have the same name. Name each differently.")
     path = write("b.csv", f"order,name,\n1,{SECRET},\n")
@@ -200,14 +200,14 @@ def test_other_encoding_than_said(write: Callable[..., str], padding: int) -> No
 
 
 def test_utf_16_is_recognised(write: Callable[..., str]) -> None:
-    """What Excel calls Unicode text is told by its name."""
+    """What Excel calls Unicode text is reported by its name."""
     assert 'Give encoding="utf-16".' in input_error(FileRows(write("a.csv", f"a\n{SECRET}\n".encode("utf-16"))))
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("given", ["utf-8", "cp1252"])
 def test_wide_text_without_a_mark_is_recognised(write: Callable[..., str], encoding: str, given: str) -> None:
-    """Read as UTF-8, each letter would be followed by one that nobody sees; text with wide letters, too, is told."""
+    """Read as UTF-8, an invisible letter would follow each letter; text with wide letters is reported too."""
     told = f'is {encoding.upper()} without a byte order mark. Give encoding="{encoding}".'
     for content in (f"name,city\n{SECRET},Zürich\n", "name,city\nИван,Москва\nАнна,Казань\n", '{"name": "x"}\n'):
         data = content.encode(encoding)
@@ -227,7 +227,7 @@ def test_wide_text_without_a_mark_is_recognised(write: Callable[..., str], encod
     ids=["zip", "parquet", "zstd", "xz"],
 )
 def test_what_is_no_text_is_recognised(write: Callable[..., str], content: bytes, what: str) -> None:
-    """A file whose suffix lies is told by what it is."""
+    """A file whose suffix lies is reported by what it is."""
     assert what in input_error(FileRows(write("a.csv", content)))
 
 
@@ -267,7 +267,7 @@ def test_a_byte_order_mark_is_skipped_in_every_encoding(write: Callable[..., str
     ],
     ids=str,
 )
-def test_a_mark_of_another_encoding_is_told(write: Callable[..., str], mark: bytes, given: str, told: str) -> None:
+def test_a_mark_of_another_encoding_is_reported(write: Callable[..., str], mark: bytes, given: str, told: str) -> None:
     """The first name would begin with signs that nobody sees."""
     text = input_error(FileRows(write("a.csv", mark + f"{SECRET}\n".encode(told)), encoding=given))
     assert f'is {told.upper()}. Give encoding="{told}".' in text
@@ -364,7 +364,7 @@ def test_data_that_is_called_as_a_column_is_not_a_header(write: Callable[..., st
 
 
 def test_a_page_is_not_a_table(write: Callable[..., str]) -> None:
-    """A server's page is told by its name, in every format that is text."""
+    """A server's page is reported by its name, in every format that is text."""
     for page in ("<!DOCTYPE html><html>Zaphod", "\ufeff\n<html>", '<?xml version="1.0"?><Error>', "<Error><Code>"):
         for name in ("a.csv", "a.jsonl"):
             assert "is an HTML or XML page" in input_error(FileRows(write(name, page)))
@@ -423,7 +423,7 @@ def test_json_lines(write: Callable[..., str]) -> None:
     ids=range(16),
 )
 def test_line_that_is_no_object_is_that_rows_fault(write: Callable[..., str], line: str, rule: str) -> None:
-    """A line that is no JSON object is told with its number and without what it holds; the others are read."""
+    """A line that is no JSON object is reported with its number and without what it holds; the others are read."""
     path = write("a.jsonl", f'{{"a": 0}}\n\n{line}\n{{"a": 2}}\n')
     assert rows_of(FileRows(path)) == [{"a": 0}, InvalidRow(rule, f"{path}, line 3"), {"a": 2}]
 
@@ -662,7 +662,7 @@ def test_object_that_changes_is_read_anew(bucket: str, put: Callable[[str, bytes
 
 
 def test_no_such_object(bucket: str, put: Callable[[str, bytes], None]) -> None:
-    """A missing object, bucket or match, and a prefix, are told with the path."""
+    """A missing object, bucket or match, and a prefix, are reported with the path."""
     put("in/1.csv", b"a\n1\n")
     at = f"s3://{bucket}"
     assert input_error(FileRows(f"{at}/a.csv", conn_id="aws_local")) == f"No file matches {at}/a.csv. Check the path."
@@ -674,7 +674,7 @@ def test_no_such_object(bucket: str, put: Callable[[str, bytes], None]) -> None:
 
 
 def test_access_to_s3_denied(bucket: str, put: Callable[[str, bytes], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What S3 denies is told as such, with the connection that needs the permission, for a name and a pattern."""
+    """What S3 denies is reported as such, with the connection that needs the permission, for a name and a pattern."""
     import httpx
 
     put("a.csv", b"a\n1\n")
@@ -694,7 +694,7 @@ def test_access_to_s3_denied(bucket: str, put: Callable[[str, bytes], None], mon
 
 
 def test_store_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scheme that nobody knows, and a store that does not answer, are told."""
+    """A scheme that nobody knows, and a store that does not answer, are reported."""
     assert "x-unknown://a is in a store whose package is not installed here" in input_error(
         FileRows("x-unknown://a/b.csv")
     )
@@ -766,7 +766,7 @@ SOURCES: dict[str, tuple[RowSource, str, str]] = {
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_source_as_an_argument(name: str) -> None:
-    """A source can be copied and pickled, and its texts are the same every time and tell no content."""
+    """A source can be copied and pickled, and its texts are the same every time and show no content."""
     source, representation, text = SOURCES[name]
     assert (repr(source), str(source)) == (representation, text)
     for other in (copy.deepcopy(source), copy.copy(source), pickle.loads(pickle.dumps(source))):
@@ -987,7 +987,7 @@ def test_query_that_fails(sqlite: str, query: str, why: str) -> None:
 
 
 def test_connection_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that is not there, or leads to no database, is told with its ID."""
+    """A connection that is not there, or leads to no database, is reported with its ID."""
     text = input_error(SqlRows("nowhere", "SELECT 1"))
     assert text.startswith("SQL on conn_id nowhere failed (AirflowNotFoundException: ")
     assert "the provider of its type is installed" in text
@@ -1053,7 +1053,7 @@ def test_postgresql(warehouse: str) -> None:
     ids=range(6),
 )
 def test_postgresql_query_that_fails(warehouse: str, query: str, why: str) -> None:
-    """An error before or among the rows is told, without the value that it is about."""
+    """An error before or among the rows is reported, without the value that it is about."""
     assert why in input_error(SqlRows(warehouse, query))
 
 
@@ -1072,7 +1072,7 @@ def test_reading_that_stops_early(warehouse: str) -> None:
 
 
 def test_postgresql_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A server that does not answer is told with the connection's ID, and without its password."""
+    """A server that does not answer is reported with the connection's ID, and without its password."""
     connection = {"conn_type": "postgres", "host": str(tmp_path), "login": "postgres", "password": SECRET}
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(connection))
     assert input_error(SqlRows("warehouse", "SELECT 1")).startswith("SQL on conn_id warehouse failed (OperationalError")
@@ -1135,7 +1135,7 @@ def test_memory_does_not_grow_with_the_rows_of_a_query(warehouse: str) -> None:
     assert many - few <= 10
 
 
-def test_text_that_sqlite_cannot_decode_is_not_told(sqlite: str) -> None:
+def test_text_that_sqlite_cannot_decode_is_not_reported(sqlite: str) -> None:
     """SQLite quotes a text that is no UTF-8; the error names the column alone."""
     text = f"SELECT CAST(x'ff' || '{SECRET}' AS TEXT) AS name"
     assert "Could not decode to UTF-8 column 'name'" in input_error(SqlRows(sqlite, text))

@@ -503,7 +503,7 @@ def test_the_context_comes_before_globals_and_the_row_before_both() -> None:
 
 
 def test_a_missing_column_is_named_with_the_one_that_may_be_meant() -> None:
-    """A misspelt column is found by its name; other names are not told, which are data where a file has no header."""
+    """A misspelt column is found by its name; other names are not shown: without a header they are data."""
     assert faults_of(lambda: render("{{ row.ordr }}", {"order": SECRET, "order id": SECRET, "city": SECRET})) == [
         Fault(
             "name",
@@ -550,7 +550,7 @@ def test_all_faults_of_a_row_are_found_at_once() -> None:
         "{{ ''[row.x] }}",
     ],
 )
-def test_faults_tell_nothing_of_the_row(text: str) -> None:
+def test_faults_show_nothing_of_the_row(text: str) -> None:
     """Neither a computed name nor the message of an error brings what a row holds into the log."""
 
     def raising(value: str) -> None:
@@ -644,7 +644,7 @@ def test_what_is_wrong_for_every_row_is_one_error(contact: dict[str, Any], field
     ],
 )
 def test_how_a_task_is_routed_may_depend_on_the_row(routes: dict[str, Any], is_wrong: bool) -> None:
-    """That exactly one of three arguments is given can be told before a row is read only if none comes with the row."""
+    """That exactly one of three arguments is given is checked before a row is read, unless one comes with the row."""
 
     def compiled() -> Any:
         return compile_contact({"name": "{{ row.x }}", **routes}, StartTaskContact, {})
@@ -688,7 +688,7 @@ def test_a_key_of_a_missing_value_is_refused(value: str) -> None:
 
 
 def test_an_exception_of_a_function_is_the_rows_fault() -> None:
-    """Its class and line are told, its message is not: it may hold what the row holds."""
+    """Its class and line are reported, its message is not: it may hold what the row holds."""
 
     def failing(row: dict[str, Any]) -> dict[str, Any]:
         return {"name": int(row["x"])}
@@ -789,7 +789,7 @@ class Unspeakable:
 
 @pytest.mark.parametrize("value", [nested(100_000), 10**5_000, Unspeakable()], ids=["deep", "digits", "no text"])
 def test_a_value_that_cannot_be_rendered_is_its_rows_fault(value: Any) -> None:
-    """Whatever a value does, its row is named, the others are checked, and nothing of it is told."""
+    """Whatever a value does, its row is named, the others are checked, and nothing of it is reported."""
     [fault] = faults_of(lambda: key_of("k-{{ row.id }}", {})({"id": value}))
     assert fault.field in ("idempotency_key", "contact")
     assert SECRET not in str(fault)

@@ -70,7 +70,7 @@ def _on_a_disk(url: str, rows: Path, folder: Path, broken: str, mended: str, tol
             attempt(url, rows, folder, max_in_flight=IN_FLIGHT)
         except SystemExit as end:
             ends.append(end.code)
-        except Exception as error:  # noqa: BLE001  # told to the test
+        except Exception as error:  # noqa: BLE001  # raised in the test
             ends.append(f"{type(error).__name__}: {error}")
     states = Counter(result["state"] for result in read_results(folder))
     told.write_text(json.dumps({"ends": ends, "states": states}))

@@ -68,7 +68,7 @@ def test_failures_that_pass_are_repeated() -> None:
 
 
 def test_refusal_is_an_answer() -> None:
-    """What another attempt cannot cure is told at once, and ends nothing else."""
+    """What another attempt cannot fix is reported at once, and ends nothing else."""
 
     def call(item: int) -> int:
         if item == 1:

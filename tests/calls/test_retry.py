@@ -53,7 +53,7 @@ class CallTime(Clock):
 
 
 class Service:
-    """Raises what it is told to, one error after the other and the last one for ever, then answers."""
+    """Raises what it is given, one error after the other and the last one for ever, then answers."""
 
     def __init__(self, clock: CallTime, *errors: Exception, forever: bool = False) -> None:
         self.clock = clock
@@ -266,7 +266,7 @@ def test_error_decides(error: ConnectError, expected: Again | Over) -> None:
     [(2, -math.inf, Over.ALL), (2, 9, Over.ALL), (2, 11, Over.THIS), (1, -math.inf, Over.THIS)],
 )
 def test_time_that_is_up_ends_all_if_nothing_was_accepted(attempts: int, last_success: float, expected: Over) -> None:
-    """When a call's time is up, the task ends if nothing was accepted since; a single attempt tells nothing of it."""
+    """When a call's time is up, the task ends if nothing was accepted since; a single attempt does not count."""
     for error in (throttled(), lost(), ConnectError("no")):
         found = decide(
             error, attempts=attempts, first_failure=10, now=310, max_retry_time=300, last_success=last_success

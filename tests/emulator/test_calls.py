@@ -354,7 +354,7 @@ def test_every_kind_of_phone_can_be_planned() -> None:
     ],
 )
 def test_what_is_refused(emulator: Emulator, members: dict[str, Any], words: str) -> None:
-    """Each rule is told by its field, and not by the number, and no call is placed."""
+    """Each rule is reported by its field, and not by the number, and no call is placed."""
     reply = send(emulator, "PUT", "/contact/outbound-voice", LEAST | {"InstanceId": emulator.instance_id} | members)
     assert reply.status == 400
     assert reply.error in ("InvalidRequestException", "InvalidParameterException")
@@ -447,7 +447,7 @@ def test_quota_of_calls_is_not_a_rate(task: dict[str, Any]) -> None:
 
 
 def test_campaigns_have_a_quota_of_their_own() -> None:
-    """Campaign calls are not allowed by default; where they are, an answering machine can be told from a person."""
+    """Campaign calls are not allowed by default; where they are, an answering machine is not taken for a person."""
     campaign = {"TrafficType": "CAMPAIGN", "AnswerMachineDetectionConfig": {"EnableAnswerMachineDetection": True}}
     with Emulator() as emulator:
         assert refusal(lambda: call_with(emulator, connect(emulator))(**campaign))[1] == "LimitExceededException"

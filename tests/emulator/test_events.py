@@ -120,7 +120,7 @@ def test_expiry_and_transfer(telling: Emulator, sqs: Queue) -> None:
 
 
 def test_call_that_fails_makes_no_event(telling: Emulator, sqs: Queue) -> None:
-    """What Amazon Connect refuses changes nothing, and nothing is told."""
+    """What Amazon Connect refuses changes nothing, and nothing is reported."""
     client = _client(telling)
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.start_task_contact(InstanceId=telling.instance_id, Name="Check", ContactFlowId=FLOW[:-1] + "9")

@@ -185,21 +185,21 @@ def test_body_over_the_limit_is_refused(emulator: Emulator, task: dict[str, Any]
 
 
 @pytest.mark.parametrize("path", ["/contact/create-contact", "/desk/example", "/nothing"])
-def test_told_length_is_believed_at_once(emulator: Emulator, path: str) -> None:
-    """Whoever tells that more will come is refused before it comes."""
+def test_announced_length_is_believed_at_once(emulator: Emulator, path: str) -> None:
+    """A client that announces a longer body is refused before it is read."""
     request = f"PUT {path} HTTP/1.1\nHost: localhost\n{lines(Content_Length=str(10**12))}\n"
     assert talk(emulator, request).startswith(b"HTTP/1.1 413 ")
 
 
-def test_no_length_is_told(emulator: Emulator) -> None:
+def test_no_length_is_given(emulator: Emulator) -> None:
     """A body in chunks is refused as soon as it is too large, while the client still sends."""
     request = f"PUT /contact/create-contact HTTP/1.1\nHost: localhost\n{lines(Transfer_Encoding='chunked')}\n"
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     assert talk(emulator, request, *[chunk] * 17).startswith(b"HTTP/1.1 413 ")
 
 
-def test_told_length_is_smaller(emulator: Emulator, client: Any, task: dict[str, Any]) -> None:
-    """What comes after the told length is not a part of the body, and not a request."""
+def test_announced_length_is_smaller(emulator: Emulator, client: Any, task: dict[str, Any]) -> None:
+    """What comes after the announced length is not a part of the body, and not a request."""
     body = json.dumps(task).encode()
     request = f"PUT /contact/create-contact HTTP/1.1\nHost: localhost\n{lines(Content_Length=str(len(body)))}\n"
     answer = talk(emulator, request, body + b"x" * 100, times=2)

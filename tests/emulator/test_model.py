@@ -62,7 +62,7 @@ def test_encoded_slash_stays_in_its_label(model: ServiceModel) -> None:
     assert match[1] == {"InstanceId": "arn:aws:connect:::instance/abc"}
 
 
-def test_all_faults_are_told_at_once(model: ServiceModel) -> None:
+def test_all_faults_are_reported_at_once(model: ServiceModel) -> None:
     """One error has everything that is wrong, with paths and limits."""
     operation, labels = model.match("PUT", "/contact/create-contact") or pytest.fail("no route")
     body = b'{"InstanceId": "", "Channel": "FAX", "References": {"a": {"Value": "v"}}, "Extra": 1}'

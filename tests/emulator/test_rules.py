@@ -126,7 +126,7 @@ def test_start_task_contact_refuses(start: Callable[..., Any], members: dict[str
     assert words in reply.json["Message"]
 
 
-def test_all_broken_rules_are_told(create: Callable[..., Any]) -> None:
+def test_all_broken_rules_are_reported(create: Callable[..., Any]) -> None:
     """One answer has every rule that the request breaks."""
     message = create(InitiationMethod="FLOW", Attributes={"a b": ""}, ExpiryDurationInMinutes=0).json["Message"]
     assert len(message.split("; ")) == 3

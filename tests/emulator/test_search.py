@@ -266,7 +266,7 @@ def test_range_has_limits(client: Any, search: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["INITIATION_TIMESTAMP", "DISCONNECT_TIMESTAMP"])
 def test_range_of_one_instant(emulator: Emulator, make: Any, kind: str) -> None:
-    """A range may start when it ends: it has the contacts of that millisecond, as an answer told it."""
+    """A range may start when it ends: it has the contacts of that millisecond, as an answer had it."""
     contact_id = make(ExpiryDurationInMinutes=1)
     emulator.clock.advance(61)
     answer = send(emulator, "GET", f"/contacts/{emulator.instance_id}/{contact_id}").json["Contact"]

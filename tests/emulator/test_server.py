@@ -49,7 +49,7 @@ def test_stopping_does_not_wait_for_slow_answers(task: dict[str, Any]) -> None:
     assert not thread.is_alive()
 
 
-def test_taken_port_is_told_at_once() -> None:
+def test_taken_port_is_reported_at_once() -> None:
     """A port that is taken raises OSError before anything has started."""
     with Emulator() as emulator, pytest.raises(OSError, match="in use"):
         Emulator(port=int(emulator.url.rsplit(":", 1)[1]))

@@ -122,7 +122,7 @@ def test_file_of_another_instance_is_refused(data: Path) -> None:
 
 
 def test_file_has_one_owner(data: Path) -> None:
-    """A second emulator on a file that is in use is told so."""
+    """A second emulator on a file that is in use fails, and says why."""
     with Emulator(data=data), pytest.raises(DataFileError, match="locked"):
         Emulator(data=data)
 

@@ -57,7 +57,7 @@ def behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ConnectHoo
 
 
 def refused_by(call: Callable[[], Any]) -> ConnectError:
-    """Return the error of a call, and see to it that it tells nothing and hides what it comes from."""
+    """Return the error of a call, and see to it that it shows nothing and hides what it comes from."""
     with pytest.raises(ConnectError) as caught:
         call()
     assert not [word for word in CUSTOMER.split() if word in str(caught.value)]

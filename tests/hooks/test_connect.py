@@ -187,7 +187,7 @@ def test_call_that_was_not_made_is_repeated(aws_connection: str, emulator: Emula
 
 
 def test_calls_that_amazon_refuses(hook: ConnectHook, emulator: Emulator) -> None:
-    """A destination that is not allowed is a fault of this request, and the number is not told."""
+    """A destination that is not allowed is a fault of this request, and the number is not reported."""
     for kind, code in (
         ("not_allowed", "DestinationNotAllowedException"),
         ("not_permitted", "OutboundContactNotPermittedException"),
@@ -304,7 +304,7 @@ def test_quota_of_active_contacts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_of_a_contact_is_logged(
     hook: ConnectHook, emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not even at DEBUG do we, botocore or an error tell what a contact holds."""
+    """Not even at DEBUG do we, botocore or an error show what a contact holds."""
     caplog.set_level(logging.DEBUG)
     content = {"name": MARKED, "description": MARKED, "attributes": {"a": MARKED}, "references": {"R": MARKED}}
     contact_id = hook.create_contact(channel="TASK", **content, client_token="t")["ContactId"]
@@ -339,7 +339,7 @@ def test_one_hook_may_be_shared_by_threads(hook: ConnectHook, emulator: Emulator
     assert {contact["id"] for contact in emulator.contacts()} == set(made)
 
 
-def test_botocore_does_not_retry_unless_told_to(aws_connection: str, emulator: Emulator) -> None:
+def test_botocore_does_not_retry_unless_asked_to(aws_connection: str, emulator: Emulator) -> None:
     """One thing retries, ours; an author's botocore_config still counts."""
     emulator.set_faults("CreateContact@1:error_500, CreateContact@2:error_500")
     with pytest.raises(RetryableError):
@@ -493,11 +493,11 @@ def test_alias_is_a_name(
         ({}, None),
     ],
 )
-def test_told_address_is_a_website(
+def test_answered_address_is_a_website(
     hook: ConnectHook, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any], link: str | None
 ) -> None:
-    """An address that the service told becomes a link only when it is a website's."""
-    # Not over HTTP: the local Amazon Connect tells its own address.
+    """An address from the service becomes a link only when it is a website's."""
+    # Not over HTTP: the local Amazon Connect returns its own address.
     monkeypatch.setattr(hook, "describe_instance", lambda **_: told)
     assert hook.instance_access_url == link
 
@@ -519,7 +519,7 @@ def test_expired_credentials_are_read_again(emulator: Emulator, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("hours", "said"), [(1, "ahead of"), (-1, "behind"), (0, None)])
-def test_clock_that_is_far_from_the_service_s_is_told_once(
+def test_clock_that_is_far_from_the_service_s_is_reported_once(
     hours: int,
     said: str | None,
     hook: ConnectHook,
@@ -550,7 +550,7 @@ def test_threads_that_share_a_hook_have_a_connection_each(aws_connection: str) -
 
 @pytest.fixture
 def service_quotas(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
-    """A Service Quotas that tells what is put into the list, behind the connection ``aws_quotas``."""
+    """A Service Quotas that returns what is put into the list, behind the connection ``aws_quotas``."""
     told: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):

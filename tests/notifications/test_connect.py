@@ -222,7 +222,7 @@ def test_awaited_notifier(amazon_connect: LocalConnect) -> None:
     assert re.fullmatch(r"billing is late \[[0-9a-f]{12}\]", contact["name"])
 
 
-def test_deadline_that_cannot_be_told_is_a_failed_callback(amazon_connect: LocalConnect) -> None:
+def test_deadline_that_cannot_be_reported_is_a_failed_callback(amazon_connect: LocalConnect) -> None:
     """In a deadline alert the error goes to Airflow, which keeps the state of the callback and not of the run."""
     notify = ContactNotifier(instance_id="00000000-0000-4000-8000-000000000000", context=of_deadline())
 

@@ -55,7 +55,7 @@ def test_two_hundred_people_read_a_record_once(record: Path, tmp_path: Path, mon
 
 
 def test_a_record_that_is_not_there(tmp_path: Path) -> None:
-    """What cannot be read is told in words."""
+    """What cannot be read is reported in words."""
     snapshot = Records(tmp_path / "indexes", decisions=("", ())).read(str(tmp_path / "nowhere"))
     assert (snapshot.totals, snapshot.is_building) == (None, False)
     assert snapshot.error is not None

@@ -68,7 +68,7 @@ def test_rows_on_their_way_are_nobodys_problem() -> None:
 
 
 def test_progress_is_that_of_the_attempt_that_runs() -> None:
-    """What an earlier attempt told last says nothing of how fast this one is; its series stays."""
+    """The last progress of an earlier attempt does not say how fast this one is; its series stays."""
     live = {
         "phase": "sending",
         "try_number": 1,
@@ -103,14 +103,14 @@ def test_progress_is_that_of_the_attempt_that_runs() -> None:
 
 
 def test_progress_that_stands_beside_the_record() -> None:
-    """Where a task may tell Airflow nothing while it runs (3.1), its file does, if it is of this attempt."""
+    """Where a task cannot write to Airflow while it runs (3.1), its file does, if it is of this attempt."""
     totals = Totals(counts={"rows": 10, **COUNTS}, listed=9)
     for at, rate in (("2026-11-29T12:00:05+00:00", 4.0), ("2026-11-29T11:00:00+00:00", None), ("x", None)):
         record = snapshot(totals, progress={"at": at, "rate_now": 4.0, "line": "so far"})
         assert shown(task(state="running"), record=record)["progress"]["rate"] == rate
 
 
-def test_a_task_that_is_over_tells_its_summary() -> None:
+def test_a_task_that_is_over_returns_its_summary() -> None:
     """Where there is no record, the counts are those of the XCom, also of a task that failed."""
     xcoms = {"summary": {"rows": 10, **COUNTS, "rate": 8.25, "results": "/elsewhere"}}
     totals = shown(task(state="failed", xcoms=xcoms))

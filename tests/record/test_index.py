@@ -1,4 +1,4 @@
-"""Pages over a record: what the index tells is what ``read_results`` tells, however the record came to be."""
+"""Pages over a record: the index has what ``read_results`` returns, however the record came to be."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_attempts_are_put_together(index: Index, record: Path, monkeypatch: pyte
 
 
 def test_by_chance(index: Index, record: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever attempts write, and whenever the index is brought up to date, it tells what the record tells."""
+    """Whatever attempts write, and whenever the index is brought up to date, it has what the record has."""
     monkeypatch.setattr(module, "_REST", 0.0)
     chance = random.Random(seed)
     ledgers: list[Ledger] = []
@@ -171,7 +171,7 @@ def test_by_chance(index: Index, record: Path, seed: int, monkeypatch: pytest.Mo
 
 
 def test_outcomes(index: Index, record: Path, tmp_path: Path) -> None:
-    """Outcomes that a sensor records later are those of their rows; of attributes only decisions that may be told."""
+    """Outcomes that a sensor records later are those of their rows; of attributes only decisions that may be shown."""
     with writer(record, rows=6) as ledger:
         intend(ledger, range(1, 7))
         for row in range(1, 7):
@@ -268,8 +268,8 @@ def test_a_record_that_was_replaced_is_read_anew(index: Index, record: Path) -> 
     assert old.isdisjoint(index.files)
 
 
-def test_a_damaged_record_is_told(index: Index, record: Path) -> None:
-    """A damaged line is told by its place, and what was known before stays."""
+def test_a_damaged_record_is_reported(index: Index, record: Path) -> None:
+    """A damaged line is reported by its place, and what was known before stays."""
     with writer(record, rows=3) as ledger:
         intend(ledger, [1])
         ledger.created(1, "c1", attempts=1)

@@ -402,7 +402,7 @@ def test_full_disk(tmp_path: Path) -> None:
 
 
 class Outage:
-    """A store that takes nothing for a while. The local S3 cannot be told to refuse, so that the call to it is cut."""
+    """A store that takes nothing for a while. The local S3 cannot be made to refuse, so that the call to it is cut."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_on = False
@@ -417,7 +417,7 @@ class Outage:
 
 
 def test_store_that_fails_for_a_while(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a store did not take is told at the next call, and put when it takes it again: nothing is lost."""
+    """What a store did not take is reported at the next call, and put when it takes it again: nothing is lost."""
     outage = Outage(monkeypatch)
     folder = run_folder(s3, **IDENTITY)
     ledger = Ledger(folder, header=HEADER, sync_every=3_600)
@@ -613,7 +613,7 @@ def test_worker_that_wakes_up_before_it_records_is_over(folder: Any) -> None:
 
 
 def test_attempts_of_a_run_that_was_made_again_are_not_over(folder: Any) -> None:
-    """Where somebody deletes a run and Airflow makes it again, attempts are counted anew: time tells which is later."""
+    """Where somebody deletes a run and Airflow makes it again, attempts are counted anew: time decides."""
     with Ledger(folder, header=HEADER | {"try_number": 3}):
         pass
     with Ledger(folder, header=HEADER | {"try_number": 1}) as ledger:
@@ -713,7 +713,7 @@ def test_folders_differ(one: tuple[str, str, str, int], other: tuple[str, str, s
 
 
 def test_folder_can_be_read() -> None:
-    """What an author wrote can be recognised, and a digest tells it from every other name."""
+    """What an author wrote can be recognised, and a digest distinguishes it from every other name."""
     folder = run_folder(
         Path("r"), dag_id="orders", run_id="manual__2026-11-24T06:00:00+00:00", task_id="group.call", map_index=3
     )
@@ -752,7 +752,7 @@ def test_progress_is_replaced(folder: Any) -> None:
 
 
 def test_progress_waits_for_no_store(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a store does not answer, whoever tells the progress goes on, and can say how long that has been."""
+    """While a store does not answer, the progress is still written, and says how long that has been."""
     answers = threading.Event()
     put = Place.put
 

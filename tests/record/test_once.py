@@ -104,7 +104,7 @@ def test_without_a_store_nothing_is_known() -> None:
 
 
 def test_the_record_holds_nothing_of_the_request() -> None:
-    """Digests tell that a field has changed, and not what was in it."""
+    """Digests show that a field has changed, and not what was in it."""
     store = Store()
     with record(store, Name="customer-content-31415") as _:
         pass

@@ -151,7 +151,7 @@ def test_states_are_chosen(attempts: Attempts) -> None:
         # Made twice, since Amazon forgot the token: the first counts.
         (("created", "contact-1"), ("created", "contact-2"), ("created", "contact-1", None)),
         (("created", "contact-1"), ("failed", REFUSED), ("created", "contact-1", None)),
-        # It may have been made by the attempt that was killed, whatever the later one was told.
+        # It may have been made by the attempt that was killed, whatever the later one found.
         (("intent",), ("failed", REFUSED), ("unknown", None, "Amazon says no.")),
         (("failed", REFUSED), ("intent",), ("unknown", None, None)),
         (("failed", REFUSED), ("unknown", NO_ANSWER), ("unknown", None, "No answer came.")),
@@ -173,7 +173,7 @@ def test_two_attempts(
 
 
 def test_contact_of_a_row_that_became_invalid(attempts: Attempts) -> None:
-    """Where a later attempt makes something else of a row, its state is told, and the earlier one's contact too."""
+    """Where a later attempt makes something else of a row, its state is reported, and the earlier one's contact too."""
     attempts.attempt((1, "a", "created", "contact-1")).attempt((1, None, "invalid"))
     assert sorted(attempts.rows("state", "contact_id")) == [("created", "contact-1"), ("invalid", None)]
 
@@ -215,7 +215,7 @@ def test_what_is_done_for_sure(attempts: Attempts) -> None:
 
 
 def test_rows_that_moved(attempts: Attempts) -> None:
-    """After other input for a retry no contact is lost from the results, and a row that failed is not told twice."""
+    """After other input for a retry no contact is lost from the results, and a row that failed is not counted twice."""
     attempts.attempt((1, "a", "created", "contact-a"), (2, "b", "created", "contact-b"), (3, "c", "failed", REFUSED))
     attempts.attempt(
         (1, "n", "created", "contact-n"), (2, "a", "already_created", "contact-a"), (3, "d", "failed", REFUSED)
@@ -256,7 +256,7 @@ def shared(tmp_path: Path) -> Path:
 
 
 def test_runs_side_by_side(shared: Path) -> None:
-    """Over a shared path each run has its rows, in the order in which the runs began, and each contact is told once."""
+    """Over a shared path each run has its rows, in the order of the runs, and each contact is reported once."""
     found = [(row["run_id"], row["row"], row["state"], row["contact_id"]) for row in read_results(shared)]
     assert found == [
         ("tuesday", 1, "created", "contact-1"),
@@ -510,7 +510,7 @@ def test_better_state_of_a_segment_wins_in_any_order(
 
 @pytest.mark.parametrize("read", [History, read_results, first_attempt], ids=lambda read: read.__name__)
 def test_what_is_not_a_file_is_refused(read: Callable[[Any], Any], tmp_path: Path) -> None:
-    """A pipe or a device that is named like a segment is told, instead of being read for ever."""
+    """A pipe or a device that is named like a segment is reported, instead of being read for ever."""
     os.mkfifo(tmp_path / "1-0123abcd-1.jsonl")
     (tmp_path / "2-0123abcd-1.jsonl").symlink_to("/dev/zero")
     if read is first_attempt:
@@ -536,14 +536,14 @@ def test_what_is_not_a_file_is_refused(read: Callable[[Any], Any], tmp_path: Pat
         ([None], "the task returned nothing"),
     ],
 )
-def test_what_has_no_results_is_told(read: Callable[[Any], Any], given: Any, told: str) -> None:
-    """A dry run, another task's output and nothing at all are told as what they are, before anything is read."""
+def test_what_has_no_results_is_reported(read: Callable[[Any], Any], given: Any, told: str) -> None:
+    """A dry run, another task's output and nothing at all are reported as what they are, before anything is read."""
     with pytest.raises(RecordError, match=told):
         read(given)
 
 
 def test_results_that_this_worker_does_not_see(tmp_path: Path) -> None:
-    """A folder on another worker's disk is told so, with what to do; so is an exported file."""
+    """A folder on another worker's disk is reported with what to do; so is an exported file."""
     for path in (tmp_path / "of-another-worker", tmp_path / "exported.jsonl"):
         with pytest.raises(RecordError, match=r"on this worker\. If another worker wrote them .* set results_path"):
             read_results(path)
@@ -573,7 +573,7 @@ def test_results_of_a_mapped_task(tmp_path: Path) -> None:
 
 
 def test_first_row_and_count_come_before_the_whole_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long record tells its first rows and its counts without being read to its end, and then everything."""
+    """A long record gives its first rows and its counts without being read to its end, and then everything."""
     rows = 3_000
     with Ledger(tmp_path, header={**HEADER, "rows": rows}) as ledger:
         for first in range(1, rows, 100):
@@ -819,7 +819,7 @@ def test_parquet_of_rows_with_many_attributes_is_written_in_small_parts(attempts
 
 
 def test_export_to_another_kind_of_file(full: Path, tmp_path: Path) -> None:
-    """The name of the target tells its format; other names are refused before anything is read."""
+    """The name of the target decides its format; other names are refused before anything is read."""
     with pytest.raises(RecordError, match=r"end in \.jsonl, \.jsonl\.gz, \.parquet; .*out\.csv does not"):
         export_results(full, tmp_path / "out.csv")
 
@@ -832,7 +832,7 @@ def test_parquet_without_its_extra(full: Path, tmp_path: Path, monkeypatch: pyte
 
 
 def test_damaged_export(tmp_path: Path) -> None:
-    """A line of an exported file that is not one, or tells a contact without its ID, is named."""
+    """A line of an exported file that is not one, or has a contact without its ID, is named."""
     (tmp_path / "out.jsonl").write_text('{"row": 1, "state": "failed"}\n{"row": 2, "state": "created"}\n')
     rows = read_results(tmp_path / "out.jsonl")
     assert next(rows)["row"] == 1
@@ -883,7 +883,7 @@ def test_kill_in_the_middle_of_a_file_for_a_store_leaves_nothing(tmp_path: Path)
 # --- Costs --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which files are open")
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc lists which files are open")
 def test_temporary_database_leaves_nothing(attempts: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
     """The temporary database has no name that a worker which is killed could leave behind."""
     attempts.attempt(*((row, f"token-{row:060}", "created", f"contact-{row}") for row in range(1, 5_001)))

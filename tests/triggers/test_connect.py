@@ -1,4 +1,4 @@
-"""The trigger: what it carries, what it tells, and what it does when its task is killed."""
+"""The trigger: what it carries, what its event says, and what it does when its task is killed."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_time_is_up(make: Any) -> None:
 
 
 def test_no_permission_ends_the_wait(make: Any, amazon_connect: LocalConnect) -> None:
-    """What no waiting helps against is told at once, with Amazon's reason and what to do."""
+    """What no waiting helps against is reported at once, with Amazon's reason and what to do."""
     contact_id = make()
     with amazon_connect.faults("DescribeContact:expired_token=1"):
         event = asyncio.run(fired(again(ContactTrigger(contact_ids=[contact_id]))))

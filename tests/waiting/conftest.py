@@ -1,4 +1,4 @@
-"""What tests of the waiting have all: paces that tell the simulated time when it may go on."""
+"""What tests of the waiting have all: paces that say when the simulated time may continue."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def kinds(folder: Path, kind: str) -> int:
     return sum(text.read_text().count(f'"kind":"{kind}"') for text in folder.rglob("*.jsonl"))
 
 
-def test_outcomes_in_memory_are_told_in_the_order_of_the_contacts() -> None:
+def test_outcomes_in_memory_are_reported_in_the_order_of_the_contacts() -> None:
     """Contacts keep their order, whichever ends first, and are counted by state."""
     awaited = InMemory(["a", "b", "c"], [outcome("c", OutcomeState.EXPIRED)])
     awaited.add(outcome("a"))
@@ -62,7 +62,7 @@ def test_outcomes_in_memory_are_told_in_the_order_of_the_contacts() -> None:
     assert awaited.summary() == summary
 
 
-def test_what_is_told_to_the_scheduler_has_no_attributes() -> None:
+def test_what_is_returned_to_the_scheduler_has_no_attributes() -> None:
     """An event has outcomes without what customers and agents wrote."""
     awaited = InMemory(["a"], [outcome("a")])
     assert [one["attributes"] for one in awaited.unrecorded()] == [{}]
@@ -219,7 +219,7 @@ def test_results_are_given_in_many_forms(tmp_path: Path) -> None:
 
 
 def test_results_of_a_mapped_task_and_of_a_dry_run() -> None:
-    """The list of summaries of a mapped task is the folder that has all of them; a dry run has none, and is told so."""
+    """The list of summaries of a mapped task is the folder that has all of them; a dry run is an error that says so."""
     summaries = [{"results": f"/r/task_id=bulk/map_index={index}", "results_conn_id": "aws"} for index in range(3)]
     assert results_of(summaries) == ("/r/task_id=bulk", "aws")
     assert results_of(summaries[:1]) == ("/r/task_id=bulk/map_index=0", "aws")

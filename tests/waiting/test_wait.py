@@ -88,7 +88,7 @@ def test_failure_that_nobody_knows_ends_no_wait(scene: Scene) -> None:
 
 
 def test_clock_that_is_set_back_prolongs_no_wait(scene: Scene) -> None:
-    """The time of a wait is that which goes by, whatever the machine's clock tells."""
+    """The time of a wait is that which goes by, whatever the machine's clock shows."""
     wait = scene.wait(scene.make(1), seconds=300, interval=30)
     scene.clock.epoch_ahead = -3_600.0
     before = scene.clock.now()
@@ -149,7 +149,7 @@ def test_transferred_contact_that_cannot_be_followed_is_not_stopped(scene: Scene
 
 
 def test_what_is_known_of_a_transfer_saves_calls(scene: Scene) -> None:
-    """A wait that is told what a contact was transferred to reads and stops that alone."""
+    """A wait that knows what a contact was transferred to reads and stops that alone."""
     [contact_id] = scene.make(1)
     successor = scene.transfer(contact_id)
     before = len(scene.emulator.calls())

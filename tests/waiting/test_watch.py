@@ -58,7 +58,7 @@ def test_bad_wait_for_is_named(wait_for: Any) -> None:
 
 
 def test_a_few_are_described_at_each_look(scene: Scene) -> None:
-    """Each poll reads every open contact once, searches nothing, and tells each end once."""
+    """Each poll reads every open contact once, searches nothing, and returns each end once."""
     ids = scene.make(3)
     watch = scene.watch(ids)
     assert scene.poll(watch) == []
@@ -123,7 +123,7 @@ def test_one_look_does_not_prove_that_a_contact_is_missing(scene: Scene) -> None
     assert scene.poll(watch) == []
 
 
-def test_expired_and_stopped_are_told_apart(scene: Scene) -> None:
+def test_expired_and_stopped_are_distinguished(scene: Scene) -> None:
     """Each end has its state and Amazon's reason."""
     short = scene.hook.create_contact(**TASK, expiry_duration_in_minutes=60)["ContactId"]
     [stopped] = scene.make(1)
@@ -135,7 +135,7 @@ def test_expired_and_stopped_are_told_apart(scene: Scene) -> None:
 
 @pytest.mark.parametrize("others", [0, FEW + 5])
 def test_transferred_contact_is_followed(scene: Scene, others: int) -> None:
-    """The outcome is that of what the contact went on as, under the ID that was asked for; nothing is told early."""
+    """The outcome is that of the contact it was transferred to, under the ID that was asked for, and not early."""
     start = scene.clock.epoch()
     first, *more = scene.make(1 + others)
     second = scene.transfer(first)
@@ -163,7 +163,7 @@ def test_contact_and_what_it_transferred_to_are_both_waited_for(scene: Scene) ->
 
 
 def test_transfer_that_cannot_be_followed_now_is_followed_later(scene: Scene) -> None:
-    """As long as the service does not tell what a contact went on as, it has no outcome."""
+    """As long as the service does not say what a contact was transferred to, it has no outcome."""
     [first] = scene.make(1)
     second = scene.transfer(first)
     watch = scene.watch([first], max_retry_time=0)
@@ -227,7 +227,7 @@ def test_without_permission_to_read_it_is_an_error(scene_of: Callable[[Emulator]
 
 
 def test_lagging_index_hides_nothing_for_good(scene_of: Callable[[Emulator], Scene]) -> None:
-    """With an index four minutes behind, contacts that end at any moment are each told once, and none early."""
+    """With an index four minutes behind, contacts that end at any moment are each reported once, and none early."""
     chance = random.Random(5)
     with Emulator(search_lag_seconds=240) as emulator:
         scene = scene_of(emulator)
@@ -333,7 +333,7 @@ def test_throttled_for_ever_costs_a_poll(scene: Scene, count: int, fault: str) -
     assert [one.contact_id for one in scene.poll(watch)] == [ids[0]]
 
 
-def test_one_read_that_is_told_to_wait_for_a_day_stops_no_other(scene: Scene) -> None:
+def test_one_read_that_is_asked_to_wait_for_a_day_stops_no_other(scene: Scene) -> None:
     """What the service asks of one call delays neither the others nor the next poll."""
     ids = scene.make(FEW)
     for contact_id in ids:

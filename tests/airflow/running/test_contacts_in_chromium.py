@@ -107,7 +107,7 @@ def column(page: Page, title: str) -> list[str]:
 
 
 def done(page: Page) -> int:
-    """Return how many rows are done, as the progress bar tells a screen reader."""
+    """Return how many rows are done, as the progress bar says to a screen reader."""
     return int(page.get_by_role("progressbar", name="Rows done").get_attribute("aria-valuenow") or 0)
 
 

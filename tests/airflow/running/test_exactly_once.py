@@ -156,7 +156,7 @@ def test_cleared_call_is_not_made_again(local_airflow: LocalAirflow, emulator: E
     assert len(emulator.calls("StartOutboundVoiceContact")) == 1
 
 
-def test_template_that_changes_is_told(local_airflow: LocalAirflow, emulator: Emulator) -> None:
+def test_template_that_changes_is_reported(local_airflow: LocalAirflow, emulator: Emulator) -> None:
     """A retry that renders other content fails for good and says why, and no second contact is made."""
     emulator.set_faults("CreateContact@1:cut_after", seed=0)
     run_id = local_airflow.trigger("changed_template")

@@ -168,7 +168,7 @@ def test_both_ends_of_a_call(emulator: Emulator, call_id: str, actions: list[str
 
 
 def test_call_that_does_not_ring_is_not_answered(emulator: Emulator, contact_id: str, call_id: str) -> None:
-    """What another page has done meanwhile is told, and nothing is done twice; a task has no customer on the line."""
+    """What another page did meanwhile is reported, and nothing is done twice; a task has no customer on the line."""
     assert post(emulator, f"/desk/contacts/{call_id}/ring-out").status == 303
     for wrong in (call_id, contact_id):
         before = emulator.contact(wrong)
