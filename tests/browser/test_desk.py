@@ -53,7 +53,7 @@ def rows(page: Page) -> Any:
 def test_contact_appears_without_reload(desk: Desk, create: Create) -> None:
     """A new contact comes up on an open desk by itself, and is announced to those who do not see it."""
     page = desk()
-    expect(page.get_by_role("heading", name="Make a first contact")).to_be_visible()
+    expect(page.get_by_role("heading", name="Create a first contact")).to_be_visible()
     page.evaluate("window.notReloaded = true")
     create(Name="Check order 1042")
     expect(rows(page).get_by_text("Check order 1042")).to_be_visible()
@@ -66,7 +66,7 @@ def test_empty_desk_makes_an_example(desk: Desk, amazon_connect: LocalConnect) -
     """A person without a DAG gets a first contact by one click."""
     page = desk()
     expect(page.get_by_text(f'"endpoint_url": "{amazon_connect.url}"')).to_be_visible()
-    page.get_by_role("button", name="Make an example contact").click()
+    page.get_by_role("button", name="Create an example contact").click()
     expect(page.get_by_role("heading", level=1, name="Check order 1042")).to_be_visible()
     assert [contact["state"] for contact in amazon_connect.contacts()] == ["CREATED"]
 
@@ -186,7 +186,7 @@ def test_choice_is_kept_as_an_entry_is(desk: Desk, create: Create, amazon_connec
     amazon_connect.client.update_contact(
         InstanceId=amazon_connect.instance_id, ContactId=contact_id, Description="It is urgent."
     )
-    expect(page.get_by_text("This contact has changed meanwhile.")).to_be_visible()
+    expect(page.get_by_text("This contact changed in the meantime.")).to_be_visible()
     expect(group(page).get_by_label("approve")).to_be_checked()
     page.get_by_label("New key").fill("no key")
     page.get_by_label("Value", exact=True).fill("x")
@@ -314,7 +314,7 @@ def test_what_was_typed_survives_a_change_of_the_contact(
     amazon_connect.client.update_contact_attributes(
         InstanceId=amazon_connect.instance_id, InitialContactId=contact_id, Attributes={"order": "1043"}
     )
-    expect(page.get_by_text("This contact has changed meanwhile.")).to_be_visible()
+    expect(page.get_by_text("This contact changed in the meantime.")).to_be_visible()
     expect(page.get_by_label("carrier")).to_have_value("Parcel service")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("The attributes are saved.")).to_be_visible()
@@ -357,7 +357,7 @@ def test_forgotten_contact_says_so(desk: Desk, create: Create, amazon_connect: L
     page = desk(contact_path(create(Name="Check order 1042")))
     expect(page.get_by_role("heading", level=1, name="Check order 1042")).to_be_visible()
     amazon_connect.emulator.reset()
-    expect(page.get_by_role("heading", name="There is no such contact")).to_be_visible()
+    expect(page.get_by_role("heading", name="This contact does not exist")).to_be_visible()
     create(Name="Another")
     expect(rows(page).locator(".name")).to_have_text(["Another"])
 
@@ -539,7 +539,7 @@ def test_unknown_contact_is_a_404_page(desk: Desk, amazon_connect: LocalConnect)
     response = page.goto(amazon_connect.url + contact_path("00000000-0000-4000-8000-000000000000"))
     assert response is not None
     assert response.status == 404
-    expect(page.get_by_role("heading", name="There is no such contact")).to_be_visible()
+    expect(page.get_by_role("heading", name="This contact does not exist")).to_be_visible()
     page.get_by_role("link", name="To the desk").click()
     page.wait_for_url("**/desk")
 

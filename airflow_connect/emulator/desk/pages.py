@@ -233,7 +233,7 @@ class Desk:
             (contact.connected_at, f"Accepted by {words.name(users, contact.agent_id)}"),
             (contact.disconnected_at, words.outcome(contact)),
             (None if contact.state is State.ENDED else contact.expires_at, "Expires"),
-            (contact.rings_until if contact.rings_end != ANSWERED else None, "Rings no longer"),
+            (contact.rings_until if contact.rings_end != ANSWERED else None, "Stops ringing"),
         ]
         return sorted(((at, what) for at, what in moments if at is not None), key=lambda entry: entry[0])
 
@@ -385,7 +385,7 @@ class Desk:
         return users.get(request.cookies.get(_COOKIE, "")) or next(iter(users.values()))
 
     def _check_mine(self, request: Request) -> None:
-        """The API lets anyone with the right change any contact; at a desk a contact is its agent's."""
+        """Refuse to change another agent's contact; the API lets anybody with the permission change it."""
         contact = self._service.contact(request.path_params["contact_id"])
         if contact.state is not State.CONNECTED:
             what = "has ended" if contact.state is State.ENDED else "waits, and must be accepted first"
@@ -494,7 +494,7 @@ def _fault(number: int, entry: Entry, seen: set[str]) -> str:
     if not entry.key:
         return f"Row {number} has a value and no key."
     if entry.key in seen:
-        return f"Row {number}: the key {_quote(entry.key)} is there already."
+        return f"Row {number}: the key {_quote(entry.key)} exists already."
     for fault in rules.attribute_keys({"Attributes": {entry.key: entry.value}}):
         return f"Row {number}: the key {_quote(entry.key)} breaks a rule: {fault.partition(': ')[2]}."
     return ""

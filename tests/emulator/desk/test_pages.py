@@ -186,7 +186,7 @@ def test_unknown_contact(emulator: Emulator, action: str) -> None:
     """An action on a contact that is not there is the 404 page."""
     reply = post(emulator, f"/desk/contacts/{UNKNOWN}/{action}", ("to", "queue:x"))
     assert reply.status == 404
-    assert b"There is no such contact" in reply.body
+    assert b"This contact does not exist" in reply.body
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_odd_query_is_a_page(emulator: Emulator, contact_id: str, query: str) ->
                 ("was", ""),
                 ("new", "1"),
             ],
-            "Row 2: the key “a” is there already.",
+            "Row 2: the key “a” exists already.",
         ),
         ([("key", "é"), ("value", "x"), ("was", ""), ("new", "1")], "Row 1: the key “é” breaks a rule: only letters"),
     ],
