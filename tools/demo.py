@@ -168,7 +168,19 @@ def run(dag_id: str, conf: Mapping[str, Any]) -> None:
     airflow = LocalAirflow(STATE / "up" / "airflow", CHECKOUT / "dags")
     # The first address is Airflow's; the constructor chose another port, since that one is taken.
     [airflow.url, *_] = re.findall(r"http://127\.0\.0\.1:\d+", (STATE / "up" / "addresses").read_text())
-    run_id = airflow.trigger(dag_id, conf=conf)
+    try:
+        run_id = airflow.trigger(dag_id, conf=conf)
+    except LocalAirflowError as error:
+        if "input for param" not in str(error):
+            raise
+        params = airflow.api("GET", f"/dags/{dag_id}/details")["params"]
+        needed = {
+            name: "…"
+            for name, param in params.items()
+            if param["value"] is None and "null" not in param["schema"].get("type", "")
+        }
+        example = f"make run DAG={dag_id} CONF='{json.dumps(needed or dict(conf), ensure_ascii=False)}'"
+        raise DemoError(f"{error}\nGive the params of {dag_id} in CONF, as in: {example}") from None
     _say(f"Started {run_id}: {airflow.url}/dags/{dag_id}")
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
+import itertools
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 DONE = ("success", "failed")
 """The states in which a DAG run has ended."""
+_TRIGGERS = 5
+"""How often a run is asked for at most."""
 
 
 class LocalAirflowError(Exception):
@@ -180,12 +184,22 @@ class LocalAirflow:
         path = f"/dags/{_quote(dag_id)}"
         self._until(lambda: self._knows(dag_id), timeout, f"DAG {dag_id!r} is not known")
         self.api("PATCH", path, {"is_paused": False})
-        body: dict[str, Any] = {"conf": conf or {}}
-        if run_id is not None:
-            body["dag_run_id"] = run_id
+        run_id = run_id or f"manual__{datetime.now(UTC).isoformat()}"
+        body: dict[str, Any] = {"conf": conf or {}, "dag_run_id": run_id}
         if not self.is_airflow_2:
             body["logical_date"] = None
-        return str(self.api("POST", f"{path}/dagRuns", body)["dag_run_id"])
+        for attempt in itertools.count(1):
+            try:
+                self.api("POST", f"{path}/dagRuns", body)
+            except LocalAirflowError as error:
+                # SQLite has one writer: another component may hold its lock for longer than Airflow waits.
+                if attempt > 1 and ": 409 " in str(error):
+                    break
+                if attempt == _TRIGGERS or "Database error" not in str(error):
+                    raise
+            else:
+                break
+        return run_id
 
     def wait(
         self,
