@@ -25,6 +25,21 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 300, 44, 24, 34, 40
 BLUE, RED = "#0b6bcb", "#c62828"
 COLOURS = (BLUE, "#2e7d32", "#ef6c00", "#6a1b9a", "#00838f", "#ad1457")
+#: What each colour becomes in a dark theme.
+DARK = {
+    "#fff": "#151b23",
+    "#e3e3e3": "#30363d",
+    "#555": "#c9d1d9",
+    "#777": "#c9d1d9",
+    "#999": "#8b949e",
+    BLUE: "#6cb0f5",
+    RED: "#ff8a80",
+    "#2e7d32": "#7ee787",
+    "#6a1b9a": "#d2a8ff",
+    "#00838f": "#56d4dd",
+    "#ad1457": "#ff9bce",
+}
+STYLE = "".join(f'[fill="{light}"]{{fill:{dark}}}[stroke="{light}"]{{stroke:{dark}}}' for light, dark in DARK.items())
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,7 @@ class Picture:
         parts = [
             opening + 'font-size="12" role="img">',
             f"<title>{title}: {words}</title>",
+            f"<style>@media (prefers-color-scheme:dark){{{STYLE}}}</style>",
             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         ]
         for rate in self.grid:
