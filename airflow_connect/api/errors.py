@@ -540,7 +540,10 @@ def _filled(
 ) -> str:
     """Return an advice with what it names of the call: the operation, and what the request identifies."""
     given = {member: params[member] for member in operation.identifying if params and params.get(member)}
-    instance, contact = (f" {given[name]!r}" if name in given else "" for name in ("InstanceId", "ContactId"))
+    instance, contact = (
+        f" {given[name]!r}" if _IDENTIFIER.fullmatch(str(given.get(name, ""))) else ""
+        for name in ("InstanceId", "ContactId")
+    )
     resources = itertools.chain.from_iterable(_named(*item) for item in given.items() if item[0] != "InstanceId")
     return advice.format(
         operation=operation.name,
@@ -553,11 +556,9 @@ def _filled(
 
 def _named(member: str, value: Any) -> Iterator[str]:
     """Yield a parameter with its identifier; a user and a queue are maps."""
-    if isinstance(value, Mapping):
-        for name, one in value.items():
-            yield f"{member}.{name} {one!r}"
-    else:
-        yield f"{member} {value!r}"
+    values = {f"{member}.{name}": one for name, one in value.items()} if isinstance(value, Mapping) else {member: value}
+    for name, one in values.items():
+        yield f"{name} {one!r}" if _IDENTIFIER.fullmatch(str(one)) else f"{name} (not shown: not an ID or ARN)"
 
 
 def _code(response: Mapping[str, Any]) -> str:
@@ -627,6 +628,10 @@ def _by_code(
     return found
 
 
+#: What may be an ID or an ARN, and is neither an address, a phone number nor a name of several words.
+_IDENTIFIER: Final = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[^a-z]*[a-z])[a-z0-9:/._-]{1,256}", re.IGNORECASE | re.ASCII
+)
 #: The form of an error's code, and of a request's ID.
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z]{1,100}")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")

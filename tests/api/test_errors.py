@@ -254,6 +254,14 @@ def test_missing_resource_is_the_requests_fault_if_it_names_one() -> None:
     assert "RelatedContactId 'c', UserInfo.UserId 'u'" in str(found)
 
 
+@pytest.mark.parametrize("given", ["kim@example.com", "+41791234567", "41791234567", "Kim Example", "Züst"])
+def test_what_is_not_an_id_is_not_shown_where_an_id_is_missing(given: str) -> None:
+    """A row may have a customer's data where the ID of something belongs."""
+    found = sorted_error(client_error("ResourceNotFoundException", 404), RelatedContactId=given)
+    assert "RelatedContactId (not shown: not an ID or ARN)" in str(found)
+    assert given not in str(found)
+
+
 def test_idempotency_error_explains_itself() -> None:
     """A token used for other content is explained with its causes and the way out."""
     text = str(sorted_error(client_error("IdempotencyException", 409)))
