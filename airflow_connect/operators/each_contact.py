@@ -125,8 +125,10 @@ class EachContactOperator(ConnectBaseOperator):
         found: list[Acted] = []
         asyncio.run(self._call_each([contact_id], params, found.append))
         [acted] = found
-        if acted.error is not None and (acted.fate is Fate.FAILED or self.needs_open):
-            raise acted.error
+        if (error := acted.error) is not None and (acted.fate is Fate.FAILED or self.needs_open):
+            if contact_id not in str(error):
+                error.args = (f"Contact {contact_id}: {error}",)
+            raise error
         response = acted.response or {}
         goes_on: str = response.get("ContactId") or contact_id
         if response.get("ContactArn"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -475,6 +476,25 @@ def test_contacts_that_are_not_there(run_dag: Any, amazon_connect: LocalConnect,
         "GetContactAttributes",
         "DescribeInstance",
     }
+
+
+def test_one_contact_is_named_in_its_error(run_dag: Any, make: Any, amazon_connect: LocalConnect, logged: Any) -> None:
+    """Of one contact, the error of every operation names its ID; of one that does not exist, the instance too."""
+    ended = make()
+    amazon_connect.complete(ended)
+    with new_dag("named") as dag:
+        StopContactOperator(task_id="stop", contact_id=NOT_THERE)
+        TransferContactOperator(task_id="transfer", contact_id=NOT_THERE, **TRANSFER)
+        TransferContactOperator(task_id="transfer_ended", contact_id=ended, **TRANSFER)
+        UpdateContactAttributesOperator(task_id="update", contact_id=NOT_THERE, attributes={"decision": "yes"})
+        TagContactOperator(task_id="tag", contact_id=NOT_THERE, tags={"team": "care"})
+    assert set(states(run_dag(dag)).values()) == {"failed"}
+    log = logged()
+    for operation in ("StopContact", "TransferContact", "UpdateContactAttributes", "TagContact"):
+        [error] = set(re.findall(f"{operation} failed with ResourceNotFoundException[^\\n]*", log))
+        assert f"ContactId '{NOT_THERE}'" in error
+        assert f"the instance '{amazon_connect.instance_id}'" in error
+    assert f"Contact {ended}: TransferContact failed with" in log
 
 
 def test_results_of_a_mapped_task(run_dag: Any, amazon_connect: LocalConnect, tmp_path: Path) -> None:

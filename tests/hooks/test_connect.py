@@ -248,32 +248,28 @@ def test_errors_are_sorted(hook: ConnectHook, aws_connection: str, emulator: Emu
         hook.create_contact(channel="TASK", name="Other", client_token="t")
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda hook, missing: hook.stop_contact(missing),
-        lambda hook, missing: hook.describe_contact(missing),
-        lambda hook, missing: hook.get_contact_attributes(missing),
-        lambda hook, missing: hook.list_associated_contacts(missing),
-        lambda hook, missing: hook.update_contact(missing, name="Other"),
-        lambda hook, missing: hook.update_contact_attributes(missing, {"decision": "yes"}),
-        lambda hook, missing: hook.tag_contact(missing, {"team": "care"}),
-        lambda hook, missing: hook.untag_contact(missing, ["team"]),
-        lambda hook, missing: hook.transfer_contact(missing, contact_flow_id=CALLS_FLOW.id, queue_id=CALLS_QUEUE.id),
-        lambda hook, missing: hook.create_contact(**TASK, related_contact_id=missing),
-        lambda hook, missing: hook.start_task_contact(name="Check", contact_flow_id=missing),
-        lambda hook, missing: hook.create_contact(**TASK, user_info={"UserId": missing}),
-    ],
-    ids=range(12),
-)
-def test_what_does_not_exist_is_named(
-    call: Callable[[ConnectHook, str], object], hook: ConnectHook, emulator: Emulator
-) -> None:
+def test_what_does_not_exist_is_named(hook: ConnectHook, emulator: Emulator) -> None:
     """Each operation says which ID the instance does not know, and which instance that is."""
     missing = "99999999-0000-0000-0000-000000000000"
-    with pytest.raises(RequestError, match=f"Id '{missing}'") as refused:
-        call(hook, missing)
-    assert repr(emulator.instance_id) in str(refused.value)
+    for number, call in enumerate(
+        (
+            lambda: hook.stop_contact(missing),
+            lambda: hook.describe_contact(missing),
+            lambda: hook.get_contact_attributes(missing),
+            lambda: hook.list_associated_contacts(missing),
+            lambda: hook.update_contact(missing, name="Other"),
+            lambda: hook.update_contact_attributes(missing, {"decision": "yes"}),
+            lambda: hook.tag_contact(missing, {"team": "care"}),
+            lambda: hook.untag_contact(missing, ["team"]),
+            lambda: hook.transfer_contact(missing, contact_flow_id=CALLS_FLOW.id, queue_id=CALLS_QUEUE.id),
+            lambda: hook.create_contact(**TASK, related_contact_id=missing),
+            lambda: hook.start_task_contact(name="Check", contact_flow_id=missing),
+            lambda: hook.create_contact(**TASK, user_info={"UserId": missing}),
+        )
+    ):
+        with pytest.raises(RequestError, match=f"Id '{missing}'") as refused:
+            call()
+        assert repr(emulator.instance_id) in str(refused.value), number
 
 
 def test_contact_that_has_ended_is_named(hook: ConnectHook, emulator: Emulator) -> None:
