@@ -5,7 +5,7 @@ Each case has a local Amazon Connect of its own and senders in processes of thei
 the operator; nothing is configured. All cases run at once. ``--unseen`` takes the results store away from the tasks, so
 that each goes by its own answers alone.
 
-    python benchmarks/sharing_over_http.py [--unseen]
+    python benchmarks/sharing_over_http.py [--unseen] [--only "2/s"]
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ class Case:
     rows: int
     dark: float = 0.0
 
+    @property
+    def title(self) -> str:
+        return f"{self.rate:g}/s, {self.name}"
+
 
 CASES = [
     Case("8 tasks of 1,000 rows", 50, 50, 100, 8, 1_000),
@@ -57,15 +61,17 @@ CASES = [
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--unseen", action="store_true", help="each task by its own answers alone")
+    parser.add_argument("--only", default="", help="the cases whose names have this")
     parser.add_argument("--sender", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.sender:
         url, folder, number, rows = options.sender
         print(json.dumps(send(url, folder, int(number), int(rows), is_seen=not options.unseen)))
         return
-    print(f"{'':<28}{'time/ideal':>11}{'throttled':>11}{'shares':>14}{'0.9 after':>11}{'next minute':>13}")
+    print(f"{'':<32}{'time/ideal':>11}{'throttled':>11}{'shares':>14}{'0.9 after':>11}{'next minute':>13}")
+    cases = [case for case in CASES if options.only in case.title]
     with ThreadPoolExecutor(len(CASES)) as pool:
-        for line in pool.map(lambda case: run(case, is_seen=not options.unseen), CASES):
+        for line in pool.map(lambda case: run(case, is_seen=not options.unseen), cases):
             print(line, flush=True)
 
 
@@ -113,8 +119,7 @@ def run(case: Case, *, is_seen: bool) -> str:
         minute = f"{sum(time < 60 for time in after) / (60 * case.rate):.2f}"
     total = (max(map(max, times)) - start) / ideal
     throttled = sum(one["throttled"] for one in found) / calls
-    name = f"{case.rate:g}/s, {case.name}"
-    return f"{name:<28}{total:>11.2f}{throttled:>11.1%}{shares:>14}{back:>11}{minute:>13}"
+    return f"{case.title:<32}{total:>11.2f}{throttled:>11.1%}{shares:>14}{back:>11}{minute:>13}"
 
 
 def send(url: str, folder: str, number: int, rows: int, *, is_seen: bool) -> dict[str, Any]:
@@ -164,6 +169,7 @@ def send(url: str, folder: str, number: int, rows: int, *, is_seen: bool) -> dic
         sender = Sender(contacts(), create, operation="CreateContact", pace=pace, ledger=ledger, history=history)
         with peers.share(pace) if is_seen else contextlib.nullcontext():
             done = sender.run()
+    print(done, file=sys.stderr) if not times else None
     return {"times": times, "calls": done.calls, "throttled": done.throttled}
 
 

@@ -565,7 +565,8 @@ class Pace:
         return (
             Said(
                 pace=self._pace,
-                quota=self.quota,
+                # While nothing is accepted the quota may be as it was, and it may be dark: nobody is told of less.
+                quota=self._quota_before_row if self._group and self._in_a_row > 1 else self.quota,
                 wants=self._max_rate if self._max_rate < math.inf else None,
                 quiet=now - self._throttled_at if self._throttled_at > -math.inf else None,
                 dark=self._phase is Phase.DARK,
@@ -600,6 +601,8 @@ class Pace:
             # What others say is believed as far as it can be.
             known = [min(max(one, quota / MOST_CHANGE), quota * MOST_CHANGE) for one in known]
             known.append(quota)
+        if group.dark and self._in_a_row > 1 and self._phase is Phase.SHARED:
+            self._darken(now)
         if group.quiet < now - self._throttled_at:
             self._calls = min(self._calls, math.ceil(group.quiet * self._pace))
             self._throttled_at = now - group.quiet
@@ -800,10 +803,16 @@ class Pace:
             self._before_row = self._phase, self._pace
             self._quota_before_row = self.quota or 0.0
         self._in_a_row += 1
-        phase, pace = self._before_row
+        pace = self._before_row[1]
         in_a_row = DARK_IN_A_ROW_REGARDLESS if self._windows else DARK_IN_A_ROW
         if self._in_a_row < in_a_row or now - self._accepted_at < 2 * self._latency.mean + 4 / pace:
             return False
+        self._darken(now)
+        return True
+
+    def _darken(self, now: float) -> None:
+        """Go over to DARK."""
+        phase, pace = self._before_row
         if phase is Phase.START:
             # What is known then is what the first throttled answer told.
             self._before = self._phase, self._pace
@@ -817,7 +826,6 @@ class Pace:
         self._dark_since = now
         self._dark_wait = DARK_FIRST_WAIT
         self._next = now + self._dark_wait * (0.9 + 0.2 * self._random())
-        return True
 
     def _end_dark(self, now: float) -> None:
         self._phase = Phase.RETURN

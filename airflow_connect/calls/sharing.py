@@ -127,6 +127,7 @@ class Group:
     :param quiet: seconds since a call of theirs was throttled
     :param joining: whether they may not have seen this task yet
     :param formed: whether this task has been there long enough for what all of them say of themselves to be complete
+    :param dark: whether nothing is accepted any more from one of them
     :param probed: whether another one probes whether it is dark
     :param light: whether one that probed says that it is not dark any more
     :param lost: whether nothing can be known of them, since the files cannot be read
@@ -138,6 +139,7 @@ class Group:
     quiet: float = math.inf
     joining: bool = False
     formed: bool = False
+    dark: bool = False
     probed: bool = False
     light: bool = False
     lost: bool = False
@@ -321,6 +323,7 @@ class Sharing:
             quiet=min(quiet, default=math.inf),
             joining=self._found_peers and now < self._first_written + 1.1 * BEAT,
             formed=now >= self._started + FIRST_WRITE + BEAT,
+            dark=any(one.dark for one in said.values()),
             probed=any(one.dark and name < self.name for name, one in said.items()),
             light=any(was_dark and not one.dark for was_dark, one in fresh),
         )
