@@ -45,6 +45,7 @@ class Case:
 
     @property
     def title(self) -> str:
+        """What the case is called in the table."""
         return f"{self.rate:g}/s, {self.name}"
 
 
@@ -169,7 +170,6 @@ def send(url: str, folder: str, number: int, rows: int, *, is_seen: bool) -> dic
         sender = Sender(contacts(), create, operation="CreateContact", pace=pace, ledger=ledger, history=history)
         with peers.share(pace) if is_seen else contextlib.nullcontext():
             done = sender.run()
-    print(done, file=sys.stderr) if not times else None
     return {"times": times, "calls": done.calls, "throttled": done.throttled}
 
 

@@ -127,9 +127,11 @@ SHARED_GAIN: Final = 0.05
 ALONE_ANCHORS: Final = 12
 ALONE_CALLS: Final = 100.0
 
-#: After so many reactions the last 48 to 80 calls are looked at: were 15 to 40 % of them throttled, in vain? (Of those
-#: that share 3 % are; they are those of 16 round trips or more.)
-DOUBTFUL_REACTIONS: Final = 16
+#: Where SHARED has fallen to so much of its pace (to less for those that see each other, who throttle one another while
+#: they follow a lower quota) the last 48 to 80 calls are looked at: were 15 to 40 % of them throttled, in vain? (Of
+#: those that share 3 % are; they are those of 16 round trips or more.)
+DOUBTFUL_DROP: Final = 0.4
+DOUBTFUL_DROP_SEEN: Final = 0.3
 DOUBTFUL_CALLS: Final = (48, 80)
 DOUBTFUL_SHARE: Final = (0.155, 0.4)
 DOUBTFUL_ROUND_TRIPS: Final = 16.0
@@ -489,10 +491,9 @@ class Pace:
         #: Since when it is dark, and the wait before the next single call.
         self._dark_since = math.inf
         self._dark_wait = DARK_FIRST_WAIT
-        #: Whether the last calls were throttled, and at how many reactions SHARED looks at them next.
+        #: Whether the last calls were throttled, and the pace from which down SHARED looks at them.
         self._last_calls: deque[bool] = deque(maxlen=DOUBTFUL_CALLS[1])
-        self._reactions = 0
-        self._doubt_at = DOUBTFUL_REACTIONS
+        self._doubt_at = 0.0
         self._windows: Windows | None = None
 
     @property
@@ -591,6 +592,8 @@ class Pace:
                 self._set_share(self.quota or self._pace)
             self._group = None
             return
+        if group.dark and self._group and self._in_a_row > 1 and self._phase is Phase.SHARED:
+            self._darken(now)
         known = list(group.quotas)
         if self._group or not known:
             quota = self.quota
@@ -601,8 +604,6 @@ class Pace:
             # What others say is believed as far as it can be.
             known = [min(max(one, quota / MOST_CHANGE), quota * MOST_CHANGE) for one in known]
             known.append(quota)
-        if group.dark and self._in_a_row > 1 and self._phase is Phase.SHARED:
-            self._darken(now)
         if group.quiet < now - self._throttled_at:
             self._calls = min(self._calls, math.ceil(group.quiet * self._pace))
             self._throttled_at = now - group.quiet
@@ -637,7 +638,7 @@ class Pace:
         self._phase = Phase.SHARED
         # What was throttled before was so for reasons of its own.
         self._last_calls.clear()
-        self._reactions, self._doubt_at = 0, DOUBTFUL_REACTIONS
+        self._doubt_at = self._doubtful_pace()
 
     # Decision
 
@@ -708,6 +709,7 @@ class Pace:
         """Go on in SHARED: every call raises the pace a little, and long silence more."""
         if not self._late:
             self._pace = min(self._pace * (1 + self._gain() / self._shared_calls()), self._max_rate)
+        self._doubt_at = max(self._doubt_at, self._doubtful_pace())
         calls: float = self._calls
         if self._group:
             # Silence of all counts for each, and has to be longer: those who leave are seen, and news take their time.
@@ -842,7 +844,6 @@ class Pace:
         pace = self._pace
         self._first_pack = self._phase is Phase.START and not self._rate_known
         if self._phase is Phase.START:
-            self._reactions = 0
             anchors.clear()
             self._phase = Phase.ALONE
             if not self._rate_known:
@@ -859,8 +860,7 @@ class Pace:
             anchors.clear()
             # Between what passed, with a full bucket at times, and the pace that emptied it.
             self._rate = math.sqrt(max(average, self._rate) * call.pace)
-        self._reactions += 1
-        if self._reactions >= self._doubt_at and self._is_throttled_in_vain():
+        if self._phase is Phase.SHARED and pace <= self._doubt_at and self._is_throttled_in_vain():
             self._doubt(now)
             return
         anchors.append(anchor)
@@ -904,6 +904,10 @@ class Pace:
     def _cut(self, pace: float) -> None:
         self._rate = self._pace = pace * (1 - self._gain())
 
+    def _doubtful_pace(self) -> float:
+        """Return the pace at which SHARED asks whether it falls in vain, if this is the highest that it has."""
+        return self._pace * (DOUBTFUL_DROP_SEEN if self._group else DOUBTFUL_DROP)
+
     def _is_throttled_in_vain(self) -> bool:
         least, most = DOUBTFUL_SHARE
         calls = len(self._last_calls)
@@ -919,9 +923,10 @@ class Pace:
     def _compare(self, windows: Windows, now: float) -> None:
         """Go on in REGARDLESS at the pace that the last window tells, or leave it."""
         most = self._pace if self._late else self._max_in_flight / self._latency.mean
-        if not windows.judge(now, most):
+        goes_on = windows.judge(now, most)
+        self._rate = self._pace = min(windows.pace, self._max_rate)
+        if not goes_on:
             self._windows = None
             self._phase = Phase.SHARED
-            self._doubt_at = self._reactions + DOUBTFUL_REACTIONS
+            self._doubt_at = self._doubtful_pace()
             self._reacted, self._calls = now, 0
-        self._rate = self._pace = min(windows.pace, self._max_rate)

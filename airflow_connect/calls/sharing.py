@@ -273,7 +273,8 @@ class Sharing:
         self._found_peers |= unproven > 0
         to_read = [(name, peer) for name, peer in self._peers.items() if not peer.is_read and peer.is_alive(now)]
         # First who probes for all, then those of which nothing is known, then those not read for longest.
-        to_read.sort(key=lambda one: (0, one[0]) if one[1].said and one[1].said.dark else (1, one[1].read_at))
+        probes = min((name for name, peer in to_read if peer.said and peer.said.dark), default="")
+        to_read.sort(key=lambda one: -math.inf if one[0] == probes else one[1].read_at)
         return [name for name, _ in to_read[: self._reads]]
 
     def read(self, now: float, name: str, data: bytes | None) -> None:

@@ -95,9 +95,11 @@ def test_each_that_joins_has_its_share_soon() -> None:
     [
         (darkness(50, 50, 0.1, 4, 10), 12, 0.9),
         (darkness(50, 50, 0.1, 4, 60), 12, 0.9),
-        (darkness(2, 5, 0.2, 4, 30, at=300), 35, 0.6),
+        (darkness(2, 5, 0.2, 4, 10, at=300), 20, 0.85),
+        (darkness(2, 5, 0.2, 4, 30, at=300), 20, 0.8),
+        (darkness(2, 5, 0.2, 4, 60, at=300), 20, 0.85),
     ],
-    ids=["50/s 10 s", "50/s 60 s", "2/s 30 s"],
+    ids=["50/s 10 s", "50/s 60 s", "2/s 10 s", "2/s 30 s", "2/s 60 s"],
 )
 def test_darkness_is_probed_by_one(scenario: Scenario, back: float, least: float) -> None:
     """While everything is throttled one task calls for all of them, and all come back when it is over."""
@@ -110,6 +112,25 @@ def test_darkness_is_probed_by_one(scenario: Scenario, back: float, least: float
         calls = [sum(client.throttled_between(since + 30, over) for client in outcome.clients) for outcome in outcomes]
         assert median(calls) <= (over - since - 30) / 4
         assert max(calls) <= (over - since - 30) / 2
+
+
+def test_nobody_is_told_of_less_while_nothing_is_accepted() -> None:
+    """What a row of throttled calls takes from the pace is no news of the quota: it may be dark."""
+    pace = Pace(0.0)
+    pace.answered(pace.sent(0.0), 0.1, Answer.ACCEPTED)
+    pace.hear(Group(wants=(math.inf,) * 3, quotas=(2.0,)))
+    now = pace.send_at(0.2)
+    for _ in range(3):
+        now = max(now, pace.send_at(now))
+        pace.answered(pace.sent(now), now + 0.2, Answer.THROTTLED)
+        now += 0.2
+    assert pace.quota == pytest.approx(2 * 0.9**3, rel=0.01)
+    assert pace.says(now)[0].quota == pytest.approx(2, rel=0.01)
+    # Another one has found that it is dark: so it is for this one, at once and with the quota as it was.
+    pace.hear(Group(wants=(math.inf,) * 3, quotas=(1.8,), dark=True, probed=True))
+    pace.send_at(now)
+    assert pace.dark_since is not None
+    assert pace.quota == pytest.approx(1.9, rel=0.01)
 
 
 def test_killed_tasks_are_missed() -> None:
@@ -308,6 +329,18 @@ def test_no_more_than_a_few_files_are_read_in_a_beat() -> None:
             sharing.read(now, name, Said(1.0, None, None, None, False, 1, 0).to_bytes(1))
         read += names
     assert sorted(read) == sorted(listing)
+
+
+def test_all_agree_who_probes() -> None:
+    """Where several are dark, those that wait are not read over and over before the one that becomes dark last."""
+    sharing = Sharing("own-00000000.json", 0.0, reads=2)
+    first, *_ = names = [f"{letter}-00000001.json" for letter in "abc"]
+    light, dark = (Said(1.0, 2.0, None, 1.0, is_dark, 9, 9) for is_dark in (False, True))
+    sharing.to_read(0.0, {})
+    for beat, now in enumerate((1.0, 6.0, 11.0, 16.0)):
+        for name in sharing.to_read(now, {name: (150, str(beat)) for name in names}):
+            sharing.read(now, name, (light if name == first and beat < 2 else dark).to_bytes(beat))
+    assert sharing.to_read(21.0, {name: (150, "new") for name in names})[0] == first
 
 
 def test_task_with_nothing_to_say_writes_nothing() -> None:
