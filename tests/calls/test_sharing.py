@@ -340,7 +340,7 @@ def test_all_agree_who_probes() -> None:
     for beat, now in enumerate((1.0, 6.0, 11.0, 16.0)):
         for name in sharing.to_read(now, {name: (150, str(beat)) for name in names}):
             sharing.read(now, name, (light if name == first and beat < 2 else dark).to_bytes(beat))
-    assert sharing.to_read(21.0, {name: (150, "new") for name in names})[0] == first
+    assert sharing.to_read(21.0, dict.fromkeys(names, (150, "new")))[0] == first
 
 
 def test_task_with_nothing_to_say_writes_nothing() -> None:
