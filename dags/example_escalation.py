@@ -28,7 +28,7 @@ with DAG(
     tags=["example", "amazon-connect"],
 ):
     # [START howto_escalation]
-    created = CreateContactOperator.partial(task_id="make", channel="TASK").expand(
+    created = CreateContactOperator.partial(task_id="create", channel="TASK").expand(
         name=["Check order 1042", "Check order 1043", "Check order 1044"]
     )
     first = ContactSensor(
@@ -50,7 +50,7 @@ with DAG(
     )
 
     @task
-    def tell_the_owner(result: dict[str, Any]) -> list[str]:
+    def report(result: dict[str, Any]) -> list[str]:
         """Return what happened to each contact, in words."""
         lines = []
         for outcome in result["outcomes"]:
@@ -59,7 +59,7 @@ with DAG(
         return lines
 
     escalate >> second
-    tell_the_owner(second.output)
+    report(second.output)
     # [END howto_escalation]
 
     # [START howto_operator_tag_contact]

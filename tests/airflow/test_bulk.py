@@ -373,7 +373,7 @@ def test_key_makes_one_contact_over_runs(run_bulk: Callable[..., Any], emulator:
 def test_shared_results_remember_what_amazon_forgot(
     run_bulk: Callable[..., Any], emulator: Emulator, tmp_path: Path
 ) -> None:
-    """A results_path that is the same for all runs makes no second contact after Amazon forgot the token."""
+    """A results_path that is the same for all runs does not create a second contact after Amazon forgot the token."""
     path = str(tmp_path / "shared")
     run_bulk(rows=orders(5), idempotency_key="{{ row.order }}", results_path=path)
     emulator.clock.advance(400 * 86_400)

@@ -67,7 +67,7 @@ def made(emulator: Emulator) -> Counter[str]:
 
 
 def test_column_that_the_contact_does_not_use_may_change(run_twice: Callable[..., Any], emulator: Emulator) -> None:
-    """Without a key a row is the contact that it renders: another ``updated_at`` makes no second contact."""
+    """Without a key a row is the contact that it renders: another ``updated_at`` does not create a second contact."""
     run = run_twice([row | {"updated_at": 2} for row in BEFORE])
     assert states(run) == {"bulk": "success"}
     assert made(emulator) == {f"Order {number} a": 1 for number in range(1, 6)}

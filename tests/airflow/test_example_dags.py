@@ -286,9 +286,9 @@ def test_escalation_moves_and_stops_what_nobody_took(run_dag: Callable[..., Any]
         done.set()
         staff.join()
     assert run.state == "success"
-    told = run.get_task_instances()[0].xcom_pull(task_ids="tell_the_owner")
+    report = run.get_task_instances()[0].xcom_pull(task_ids="report")
     by_id = {contact["id"]: contact["name"] for contact in amazon_connect.contacts()}
-    assert sorted((by_id[line.partition(":")[0]], line.partition(": ")[2]) for line in told) == [
+    assert sorted((by_id[line.partition(":")[0]], line.partition(": ")[2]) for line in report) == [
         ("Check order 1042", "completed in the first line"),
         ("Check order 1043", "completed in the second line"),
         ("Check order 1044", "stopped in the second line"),

@@ -71,7 +71,7 @@ def test_cleared_task_gets_the_same_contact(local_airflow: LocalAirflow, emulato
 
 
 def test_token_that_amazon_forgot(local_airflow: LocalAirflow, emulator: Emulator) -> None:
-    """Where Airflow has a task state store, a clear makes no second contact even after Amazon forgot the token."""
+    """With a task state store, a clear does not create a second contact even after Amazon forgot the token."""
     if local_airflow.release < HAS_STATE_STORE:
         pytest.skip("needs a task state store (Airflow 3.3); CI runs this on 3.3")
     run_id = local_airflow.run("mapped", timeout=120)
