@@ -451,6 +451,29 @@ def test_store_that_fails_at_the_end(s3: Any, monkeypatch: pytest.MonkeyPatch) -
         run(RequestError("the first"))
 
 
+def test_permission_that_is_withdrawn_in_the_middle(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that refuses what it took before stops the sending, and the error says so; the next attempt goes on."""
+    from moto import settings
+
+    folder = run_folder(s3, **IDENTITY)
+    with monkeypatch.context() as withdrawn:
+        ledger = Ledger(folder, header=HEADER)
+        ledger.intend([(1, None, "t1", "c1")])
+        ledger.created(1, "contact-1", attempts=1)
+        ledger.flush()
+        withdrawn.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)  # the store knows nobody any more
+        for write in (lambda: ledger.intend([(2, None, "t2", "c2")]), ledger.close):
+            with pytest.raises(RecordError, match=r"cannot be written to s3://.* if access is denied, give it"):
+                write()
+    with Ledger(folder, header=HEADER | {"try_number": 2}) as ledger, History(folder) as history:
+        first = history.get("t1")
+        assert first is not None
+        assert (first.state, history.get("t2")) == ("created", None)
+        ledger.intend([(2, None, "t2", "c2")])
+        ledger.created(2, "contact-2", attempts=1)
+    assert list(contacts(folder)) == ["contact-1", "contact-2"]
+
+
 # --- Clean-up jobs ------------------------------------------------------------------------------------------------
 
 
