@@ -170,6 +170,8 @@ def send(url: str, folder: str, number: int, rows: int, *, is_seen: bool) -> dic
         sender = Sender(contacts(), create, operation="CreateContact", pace=pace, ledger=ledger, history=history)
         with peers.share(pace) if is_seen else contextlib.nullcontext():
             done = sender.run()
+    if sender.stopped_by is not None:
+        raise sender.stopped_by
     return {"times": times, "calls": done.calls, "throttled": done.throttled}
 
 

@@ -101,7 +101,8 @@ LARGEST_DROP: Final = 0.75
 GROWTH: Final = 1.25
 
 #: Calls in a cycle of ALONE: twice the calls of the chain, so that an error of one part in n costs two tokens, between
-#: 8 and 130 x noise + 2 s of calls (0.8 % throttled at least), 200 s of calls and three round trips.
+#: 8 and 130 x noise + 2 s of calls (0.8 % throttled at least), 200 s of calls and three round trips. Without the 200 s,
+#: one of four that see nobody at 2/s is left a third of its share.
 SHORTEST_CYCLE: Final = 8.0
 CYCLE_CALLS: Final = 130.0
 CYCLE_SECONDS: Final = 2.0
@@ -150,7 +151,8 @@ SLOW_WINDOW: Final = 6
 #: The least share of its pace that is left of it where a task finds that it is not alone: what it measured is wrong.
 SHARED_DROP: Final = 0.85
 
-#: For n tasks that see each other it is the square root of n times as much, for so many of them at most.
+#: For n tasks that see each other it is the square root of n times as much, for so many of them at most: else 64 of
+#: them leave 4 % of the quota.
 MOST_GAIN: Final = 16
 
 #: Those who see each other grow after so many times M of all their calls without a throttled answer, and so many beats.
@@ -162,15 +164,10 @@ JOINING: Final = 8.0
 #: So many times as much, or as little, as it takes the quota for does a task believe others at once.
 MOST_CHANGE: Final = 4.0
 
-#: Calls per second that all who see each other get at least, as far as they know.
-LEAST_QUOTA: Final = 0.01
-
 #: So many calls throttled in a row, with nothing accepted meanwhile, are DARK. Fewer come by chance where many share.
 DARK_IN_A_ROW: Final = 6
-DARK_IN_A_ROW_REGARDLESS: Final = 30
 
-#: Seconds between two single calls in DARK: doubling from the first to the longest.
-DARK_FIRST_WAIT: Final = 0.5
+#: Seconds between two single calls in DARK at most: they double from those of DOUBLING.
 DARK_LONGEST_WAIT: Final = 5.0
 
 #: The share of the pace before DARK from which it doubles back.
@@ -490,7 +487,7 @@ class Pace:
         self._quota_pace = self._pace
         #: Since when it is dark, and the wait before the next single call.
         self._dark_since = math.inf
-        self._dark_wait = DARK_FIRST_WAIT
+        self._dark_wait = DOUBLING
         #: Whether the last calls were throttled, and the pace from which down SHARED looks at them.
         self._last_calls: deque[bool] = deque(maxlen=DOUBTFUL_CALLS[1])
         self._doubt_at = 0.0
@@ -607,7 +604,7 @@ class Pace:
         if group.quiet < now - self._throttled_at:
             self._calls = min(self._calls, math.ceil(group.quiet * self._pace))
             self._throttled_at = now - group.quiet
-        self._quota = max(sum(known) / len(known), LEAST_QUOTA)
+        self._quota = max(sum(known) / len(known), 1 / LONGEST_GAP)
         share = fair_share(self._quota, group.wants)
         self._group = group
         self._set_share(share / JOINING if group.joining else share)
@@ -806,8 +803,7 @@ class Pace:
             self._quota_before_row = self.quota or 0.0
         self._in_a_row += 1
         pace = self._before_row[1]
-        in_a_row = DARK_IN_A_ROW_REGARDLESS if self._windows else DARK_IN_A_ROW
-        if self._in_a_row < in_a_row or now - self._accepted_at < 2 * self._latency.mean + 4 / pace:
+        if self._in_a_row < DARK_IN_A_ROW or now - self._accepted_at < 2 * self._latency.mean + 4 / pace:
             return False
         self._darken(now)
         return True
@@ -826,7 +822,7 @@ class Pace:
         if self._group and self._quota_before_row:
             self._quota, self._quota_pace = self._quota_before_row, self._before[1]
         self._dark_since = now
-        self._dark_wait = DARK_FIRST_WAIT
+        self._dark_wait = DOUBLING
         self._next = now + self._dark_wait * (0.9 + 0.2 * self._random())
 
     def _end_dark(self, now: float) -> None:

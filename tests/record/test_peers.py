@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from s3fs import S3FileSystem
 from upath import UPath
 
 from airflow_connect.calls.clock import Clock
 from airflow_connect.calls.pace import Answer, Pace
-from airflow_connect.calls.sharing import Said
+from airflow_connect.calls.sharing import Said, Sharing
 from airflow_connect.record import peers as peers_module
 from airflow_connect.record.peers import Peers
-from airflow_connect.record.storage import Place
+from airflow_connect.record.storage import Place, folder_of
 from tests.calls.test_sharing import GARBAGE
 from tests.until import until
 
@@ -218,3 +219,33 @@ def test_store_is_asked_for_little(monkeypatch: pytest.MonkeyPatch, sending: Any
         until(lambda: first.shared_with == second.shared_with == 1)
         assert len(UPath("memory:///asked").fs.find("/asked")) == 2
     assert UPath("memory:///asked").fs.find("/asked") == []
+
+
+def test_bucket_is_asked_four_times_in_a_beat(
+    bucket: str, local_aws_connection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In S3 a beat is a write, a list and two reads at most, however many tasks there are: 0.8 requests a second."""
+    asked: list[str] = []
+    call = S3FileSystem._call_s3
+
+    async def count(self: Any, method: str, *arguments: Any, **more: Any) -> Any:
+        asked.append(method)
+        return await call(self, method, *arguments, **more)
+
+    folder = Place(folder_of(f"s3://{local_aws_connection}@{bucket}/results/pace"))
+    for number in range(64):
+        folder.put(f"orders.call-{number:08x}.json", Said(1.0, 64.0, None, None, False, 9, 1, 1.0).to_bytes(1))
+    monkeypatch.setattr(S3FileSystem, "_call_s3", count)
+    sharing = Sharing("own-ffffffff.json", 0.0)
+    pace = paced()
+    task = peers(f"s3://{local_aws_connection}@{bucket}/results")
+    pace.answered(pace.sent(0.0), 0.1, Answer.ACCEPTED)
+    task._beat(folder, pace, sharing)
+    assert sorted(asked) == ["get_object", "get_object", "list_objects_v2", "put_object"]
+    # All write again: of those that are seen to change, two are read in a beat.
+    for number in range(64):
+        folder.put(f"orders.call-{number:08x}.json", Said(1.0, 64.0, None, None, False, 9, 1, 1.0).to_bytes(2))
+    pace.answered(pace.sent(0.2), 0.3, Answer.ACCEPTED)
+    asked.clear()
+    task._beat(folder, pace, sharing)
+    assert sorted(asked) == ["get_object", "get_object", "list_objects_v2", "put_object"]
