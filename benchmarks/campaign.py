@@ -6,7 +6,7 @@ is killed with SIGKILL again and again, at random, and the next attempt goes on.
 waited for, and the other half is taken back. At the end each row's story is told by the service's log and by the
 record, and the two are compared. Exit code 1 where a contact is missing or there twice, or the two do not agree.
 
-    python benchmarks/campaign.py [--rows 20000] [--rate 400] [--kill-every 20] [--seed 1]
+    python benchmarks/campaign.py [--rows 20000] [--rate 400] [--kill-every 20] [--throttle 0.2] [--seed 1]
     python benchmarks/campaign.py --rows 1000000 --rate 600 --kill-every 180     # about an hour
 """
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("parquet", "postgresql")
 FAULTS = (
-    "throttle=0.2, error_500=0.06, error_503=0.04, cut_before=0.02, cut_after=0.02,"
+    "throttle={throttle}, error_500=0.06, error_503=0.04, cut_before=0.02, cut_after=0.02,"
     "slow(100)=0.05, slow(1000)=0.01, slow(5000)=0.001"
 )
 #: Kinds of faults after which a contact exists whose creator has got no answer.
@@ -64,6 +64,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=20_000, help="in all, half of them from each source")
     parser.add_argument("--rate", type=float, default=400, help="the quota, calls a second")
     parser.add_argument("--kill-every", type=float, default=20, help="seconds between two kills, on average")
+    parser.add_argument("--throttle", type=float, default=0.2, help="the share of calls that is throttled by chance")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--attempt", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -103,7 +104,7 @@ class Campaign:
         """Run all steps, print what came of them, and return the exit code."""
         each = self.options.rows // len(SOURCES)
         self.write(each)
-        self.connect.emulator.set_faults(FAULTS, self.options.seed)
+        self.connect.emulator.set_faults(FAULTS.format(throttle=self.options.throttle), self.options.seed)
         took = {}
         for source in SOURCES:
             start = time.monotonic()
