@@ -94,15 +94,7 @@ def brief(task: Task, known: Known, *, now: datetime) -> dict[str, Any]:
     """
     contacts = [] if task.kind == "bulk" else _contacts(task, known, now)
     return {
-        "task_id": task.task_id,
-        "map_index": task.map_index,
-        "label": task.label,
-        "operator": task.operator,
-        "kind": task.kind,
-        "state": task.state,
-        "try_number": task.try_number,
-        "started": time_text(task.started),
-        "ended": time_text(task.ended),
+        **_about(task),
         "counts": _counts(task, None),
         "progress": _progress(task, _counts(task, None)),
         "contact": contacts[0] if len(contacts) == 1 else None,
@@ -141,15 +133,7 @@ def summary(
     return {
         "dag_id": task.dag_id,
         "run_id": task.run_id,
-        "task_id": task.task_id,
-        "map_index": task.map_index,
-        "label": task.label,
-        "operator": task.operator,
-        "kind": task.kind,
-        "state": task.state,
-        "try_number": task.try_number,
-        "started": time_text(task.started),
-        "ended": time_text(task.ended),
+        **_about(task),
         "refresh_seconds": refresh,
         "building": is_building,
         "source": _source(task, totals),
@@ -163,6 +147,21 @@ def summary(
         "changes": [_change(other) for other in _changes(task, others)],
         "contacts": contacts,
         "branch": _branch(task),
+    }
+
+
+def _about(task: Task) -> dict[str, Any]:
+    """Return what every answer about a task instance says of it."""
+    return {
+        "task_id": task.task_id,
+        "map_index": task.map_index,
+        "label": task.label,
+        "operator": task.operator,
+        "kind": task.kind,
+        "state": task.state,
+        "try_number": task.try_number,
+        "started": time_text(task.started),
+        "ended": time_text(task.ended),
     }
 
 
