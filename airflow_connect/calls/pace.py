@@ -622,8 +622,7 @@ class Pace:
             self._before = (Phase.SHARED, pace)
             return
         if self._phase is not Phase.SHARED:
-            self._meter.anchors.clear()
-            self._first_pack = False
+            self._forget_anchors()
             self._rate_known = True
             self._calls = 0
             self._begin_sharing()
@@ -688,7 +687,7 @@ class Pace:
             self._next = now - allowed
             if late * self._pace > self._burst and self._phase in (Phase.ALONE, Phase.SHARED) and not self._group:
                 # The bucket is full again. Empty it as at the start, from the rate that we know.
-                self._meter.anchors.clear()
+                self._forget_anchors()
                 self._phase = Phase.START
                 self._pace = self._rate
         return late > max(2 / self._pace, TIMER)
@@ -767,7 +766,8 @@ class Pace:
             self._meter.let_through(call.sent + self._latency.mean / 2)
             return
         first = not self._latency.mean
-        self._latency.add(now - call.sent)
+        # A coarse clock shows no time for an answer from near by.
+        self._latency.add(max(now - call.sent, TIMER / 1_000))
         if first and not self._rate_known:
             self._rate = self._pace = min(self._pace, FIRST_IN_FLIGHT / self._latency.mean)
         middle = (call.sent + now) / 2
@@ -828,8 +828,7 @@ class Pace:
     def _end_dark(self, now: float) -> None:
         self._phase = Phase.RETURN
         self._rate = self._pace = self._before[1] * DARK_RETURN
-        self._meter.anchors.clear()
-        self._first_pack = False
+        self._forget_anchors()
         self._dark_since = math.inf
         self._reacted = now
         self._next = now
@@ -887,6 +886,11 @@ class Pace:
         longest = min(CYCLE_CALLS * noise + CYCLE_SECONDS * self._rate, CYCLE_LONGEST_SECONDS * self._rate)
         shortest = max(SHORTEST_CYCLE, 3 * self._rate * self._latency.mean)
         self._cycle = max(shortest, min(longest, 2.0 * meter.calls))
+
+    def _forget_anchors(self) -> None:
+        """Begin a new chain, to which no call belongs that is in flight."""
+        self._meter.anchors.clear()
+        self._first_pack = False
 
     def _measure_first_pack(self, anchor: Anchor) -> None:
         """Measure from the first throttled answer to the last of the calls that were in flight at it."""

@@ -9,7 +9,8 @@ import statistics
 
 import pytest
 
-from airflow_connect.calls.pace import FIRST_IN_FLIGHT, LONGEST_GAP, Answer, Pace
+from airflow_connect.calls.pace import FIRST_IN_FLIGHT, LONGEST_GAP, Answer, Call, Pace
+from airflow_connect.calls.sharing import Group
 from tools.simulation import (
     BotoThreads,
     Faulty,
@@ -353,6 +354,50 @@ def test_same_times_and_chance_make_the_same_decisions() -> None:
     outcomes = [Scenario(20, 50, 0.2, 120, starts=(0, 0)).run(ours(), 111) for _ in range(2)]
     first, second = ([(c.accepted, c.throttled) for c in outcome.clients] for outcome in outcomes)
     assert first == second
+
+
+def anything(chance: random.Random) -> Group:
+    """Return news of others that may be said at any time."""
+    some = [0.01, 0.5, 2.0, 50.0, 3_000.0]
+    return Group(
+        wants=tuple(chance.choice([*some, math.inf]) for _ in range(chance.choice([0, 1, 7]))),
+        quotas=tuple(chance.choices(some, k=chance.choice([0, 1, 3]))),
+        rate=chance.choice([0.0, *some]),
+        quiet=chance.choice([0.0, 1.0, 60.0, math.inf]),
+        **{name: chance.random() < 0.3 for name in ("joining", "formed", "dark", "probed", "light", "lost")},
+    )
+
+
+@pytest.mark.parametrize("seed", range(131, 141))
+def test_whatever_happens_in_whatever_order_there_is_a_next_call(seed: int) -> None:
+    """
+    Threads are slow at any point: answers come late and in any order, and callers after long pauses.
+
+    Once, a pause with a throttled answer still under way ended a task.
+    """
+    chance = random.Random(seed)
+    for _ in range(60):
+        now = 0.0
+        pace = Pace(now, max_in_flight=8, max_rate=chance.choice([math.inf, 1.0]), chance=chance)
+        under_way: list[tuple[float, Call]] = []
+        mostly = chance.choice(list(Answer))
+        for _ in range(250):
+            if chance.random() < 0.05:
+                pace.hear(anything(chance))
+            at = pace.send_at(now)
+            if under_way and (at == math.inf or chance.random() < 0.5):
+                sent_at, call = under_way.pop(chance.randrange(len(under_way)))
+                # Its time was taken before a faster thread was let in.
+                answered = max(sent_at, now - chance.choice([0.0, 0.0, 0.2]))
+                pace.answered(call, answered, chance.choice([mostly, mostly, *Answer]))
+            elif at == math.inf:
+                assert pace.send_at(now + LONGEST_GAP) < math.inf or pace.state(now).shared_with, "it waits for nothing"
+            else:
+                now = max(now, at) + chance.choice([0.0, 0.0, 0.05, 1.0, 300.0])
+                under_way.append((now, pace.sent(now)))
+            assert 0 < pace.rate < math.inf
+            assert pace.in_flight == len(under_way)
+        assert pace.state(now).pace > 0
 
 
 def test_memory_is_bounded() -> None:
