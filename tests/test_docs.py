@@ -221,6 +221,7 @@ def test_pages_use_the_field_s_words(page: Path) -> None:
 #: Words that must not come back into the code and the desk either, and what to write.
 WORDS_IN_CODE = {
     r"(?i)\b(?:twins?|cures?|hearts?)\b": "duplicate or zombie, fix, core",
+    r"(?i)\b(?:told|whoever)\b": "reported, logged, shown, known; those who",
     r"(?i)\bwent[_ ]on[_ ]as\b": "transferred_to",
     r"(?i)\balready[_ ]made\b|\bhad ended before\b": "already created, had already ended",
     r"(?i)\b(?:make|made|making)s? (?:a |the |no |one |second |new )*contacts?\b": "create",

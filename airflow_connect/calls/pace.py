@@ -1,5 +1,5 @@
 """
-When may the next call leave? Finds, holds, follows and shares a request quota that nobody has told.
+When may the next call leave? Finds, holds, follows and shares a request quota that is not known.
 
 Amazon counts calls with a token bucket: it holds up to *burst* tokens and gets *rate* tokens a second; a call takes
 one, and a call that finds none is throttled and takes nothing. Neither number is known here, nor who else takes tokens.
@@ -54,7 +54,7 @@ call, and how many may be in flight (twice rate x latency).
 
 **The others.** Those who share a quota are often tasks that see each other: :mod:`airflow_connect.calls.sharing`. Then
 the quota for all is known, the pace is the share of it that is ours, and what SHARED learns from our own answers counts
-for all: whoever reads it takes the mean.
+for all: those who read it take the mean.
 
 The loop reacts once per round trip: throttled calls that left before the last reaction are no news. It does not grow
 while we are the ones who are slow.
@@ -380,7 +380,7 @@ class Windows:
         self._calls = 0
 
     def add(self, sent: float, throttled: bool) -> bool:
-        """Count a call; return True when the window has told enough."""
+        """Count a call; return True when the window has enough of them."""
         if sent < self._since:
             return False
         self._calls += 1
@@ -563,7 +563,7 @@ class Pace:
         return (
             Said(
                 pace=self._pace,
-                # While nothing is accepted the quota may be as it was, and it may be dark: nobody is told of less.
+                # While nothing is accepted the quota may be as it was: the others do not hear of less.
                 quota=self._quota_before_row if self._group and self._in_a_row > 1 else self.quota,
                 wants=self._max_rate if self._max_rate < math.inf else None,
                 quiet=now - self._throttled_at if self._throttled_at > -math.inf else None,
@@ -812,7 +812,7 @@ class Pace:
         """Go over to DARK."""
         phase, pace = self._before_row
         if phase is Phase.START:
-            # What is known then is what the first throttled answer told.
+            # What is known then is what the first throttled answer showed.
             self._before = self._phase, self._pace
         elif phase is not Phase.RETURN:
             self._before = phase, pace
