@@ -13,12 +13,12 @@ Of Airflow it knows only where results are by default.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import stat
 import tempfile
 import threading
-import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
@@ -26,8 +26,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from airflow_connect.api.errors import ConnectError
+from airflow_connect.calls.clock import Clock
 from airflow_connect.record.format import run_folder
-from airflow_connect.record.index import Index, Totals
+from airflow_connect.record.index import Index, Totals, rest_after
 from airflow_connect.record.storage import place_of
 
 if TYPE_CHECKING:
@@ -39,9 +40,8 @@ __all__ = ["Records", "Snapshot", "belongs_to", "index_folder"]
 #: Seconds for which a request waits for an index that does not exist yet, and for one that can be shown as it is.
 PATIENCE: Final = 2.0
 SHORT_PATIENCE: Final = 0.25
-#: Seconds between two readings of a record, and the factor by which the pause is longer than the reading was.
+#: Seconds between two readings of a record at least.
 INTERVAL: Final = 2.0
-REST: Final = 10.0
 #: Records whose state is kept in memory, and bytes of indexes that are kept on disk.
 MOST_KNOWN: Final = 256
 MOST_BYTES: Final = 8 << 30
@@ -72,7 +72,7 @@ class _Entry:
         self.lock = threading.Lock()
         self.index: Index | None = None
         self.future: Future[None] | None = None
-        self.next_at = 0.0
+        self.next_at = -math.inf
         self.error: str | None = None
         self.progress: Mapping[str, Any] | None = None
 
@@ -83,9 +83,11 @@ class Records:
 
     :param folder: where indexes are kept
     :param decisions: the attribute that has a decision, and the values that may be shown
+    :param clock: the time
     """
 
-    def __init__(self, folder: Path, *, decisions: tuple[str, Collection[str]]) -> None:
+    def __init__(self, folder: Path, *, decisions: tuple[str, Collection[str]], clock: Clock | None = None) -> None:
+        self._clock = clock or Clock()
         self._folder = folder
         self._decisions = decisions
         self._entries: OrderedDict[tuple[str, str | None], _Entry] = OrderedDict()
@@ -113,7 +115,7 @@ class Records:
                     words = str(error) if isinstance(error, ConnectError) else type(error).__name__
                     return Snapshot(Index(self._folder, place_of("/")), None, words, is_building=False)
             is_known = bool(entry.index.files)
-            if (entry.future is None or entry.future.done()) and time.monotonic() >= entry.next_at:
+            if (entry.future is None or entry.future.done()) and self._clock.now() >= entry.next_at:
                 entry.future = self._threads.submit(self._refresh, entry, entry.index)
             future = entry.future
         if future is not None:
@@ -125,7 +127,7 @@ class Records:
         return Snapshot(entry.index, totals, entry.error, is_building=False, progress=entry.progress)
 
     def _refresh(self, entry: _Entry, index: Index) -> None:
-        began = time.monotonic()
+        began = self._clock.now()
         try:
             is_done = index.refresh()
             entry.progress = index.progress()
@@ -135,8 +137,8 @@ class Records:
             is_done, entry.error = True, str(error)
         except Exception as error:  # noqa: BLE001  # a store's errors, of its own kinds, may hold its secrets
             is_done, entry.error = True, f"The record cannot be read ({type(error).__name__})."
-        took = time.monotonic() - began
-        entry.next_at = time.monotonic() + (max(INTERVAL, REST * took) if is_done else SHORT_PATIENCE)
+        took = self._clock.now() - began
+        entry.next_at = self._clock.now() + (max(INTERVAL, rest_after(took)) if is_done else SHORT_PATIENCE)
         self._make_room(index)
 
     def _make_room(self, index: Index) -> None:

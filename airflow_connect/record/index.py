@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from airflow_connect.record.storage import Place
 
-__all__ = ["OPEN", "OTHER", "PROBLEMS", "SORTS", "Index", "Page", "Totals"]
+__all__ = ["OPEN", "OTHER", "PROBLEMS", "SORTS", "Index", "Page", "Totals", "rest_after"]
 
 #: The states that somebody has to deal with, in the order in which they are shown first.
 PROBLEMS: Final = (RowState.FAILED, RowState.INVALID, RowState.UNKNOWN)
@@ -64,8 +64,9 @@ OTHER: Final = "other"
 #: What rows can be sorted by.
 SORTS: Final = ("problems", "row", "state", "attempts", "at", "outcome", "key")
 
-#: How many times longer than it took to put attempts together nothing is put together again.
+#: How many times longer than reading took the pause after it is, and seconds for which it is at most.
 _REST: Final = 10.0
+_LONGEST_REST: Final = 10.0
 #: Upper ends of a histogram's buckets, in seconds.
 _EDGES: Final = (0, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 14_400, 43_200, 86_400, 259_200, 604_800)
 _CLOCK: Final = Clock()
@@ -164,6 +165,16 @@ class Page(NamedTuple):
     total: int
     matching: int
     rows: list[dict[str, Any]]
+
+
+def rest_after(seconds: float) -> float:
+    """
+    Return the seconds for which a record is left alone after reading it took *seconds*.
+
+    A busy machine makes reading slow as well as a long record: people who watch a run wait no longer for that than the
+    reading itself takes, or some seconds.
+    """
+    return min(_REST * seconds, max(_LONGEST_REST, seconds))
 
 
 @dataclass(frozen=True)
@@ -523,7 +534,7 @@ class _Growing(_Records):
         put_at = _CLOCK.epoch()
         if is_direct and (reader is None or reader["is_direct"]):
             self._put_directly(with_rows, everything=reader is None)
-        elif reader is not None and not reader["is_direct"] and put_at < reader["put_at"] + _REST * cost:
+        elif reader is not None and not reader["is_direct"] and 0 <= put_at - reader["put_at"] < rest_after(cost):
             # All of it is put together again, which takes long for long records: not each time.
             left, put_at = True, reader["put_at"]
         else:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_connect.calls.clock import Clock
 from airflow_connect.plugins import records as module
 from airflow_connect.plugins.records import Records, belongs_to, index_folder
 from airflow_connect.record.format import run_folder
-from airflow_connect.record.index import Index
+from airflow_connect.record.index import Index, rest_after
 from airflow_connect.record.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -52,6 +53,36 @@ def test_two_hundred_people_read_a_record_once(record: Path, tmp_path: Path, mon
     assert totals is not None
     assert totals.counts["created"] == 10
     assert len(refreshed) == 1
+
+
+def test_a_reading_that_took_long_puts_off_the_next_one_for_seconds(
+    record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine makes reading slow; who watches a run then waited ten times as long for news."""
+
+    class Hand(Clock):
+        """A clock that is moved by hand."""
+
+        time = 1_000.0
+
+        def now(self) -> float:
+            return self.time
+
+    clock = Hand()
+
+    def slow(_index: Index) -> bool:
+        clock.time += 4.6
+        refreshed.append(clock.time)
+        return True
+
+    refreshed: list[float] = []
+    monkeypatch.setattr(Index, "refresh", slow)
+    looks = Records(tmp_path / "indexes", decisions=("", ()), clock=clock)
+    while len(refreshed) < 2:
+        looks.read(str(record))
+        clock.time += 0.5
+        assert clock.time < 1_030
+    assert [rest_after(seconds) for seconds in (0.01, 0.5, 4.6, 60)] == [0.1, 5, 10, 60]
 
 
 def test_a_record_that_is_not_there(tmp_path: Path) -> None:
