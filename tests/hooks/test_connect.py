@@ -410,6 +410,7 @@ def test_what_keeps_every_call_from_the_service(
     connect["instance_id"] = "b1000000-0000-4000-8000-000000000001"
     parts = {"conn_type": "aws", "login": "local", "password": "local", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_WRONG", json.dumps(parts))
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # botocore's own attempts at STS, which take their time
     hook = ConnectHook("aws_wrong", max_retry_time=300)
     asked: list[Callable[[], Any]] = [lambda: hook.create_contact(**TASK), hook.prepare, lambda: hook.conn_region_name]
     if "role_arn" not in extra and extra.get("region_name"):  # a client is made without a call then
