@@ -284,19 +284,19 @@ def _policy() -> str:
 
 
 def _errors() -> str:
-    from airflow_connect.api import errors
+    from airflow_connect.api import answers
     from airflow_connect.api.operations import CreateContact
 
     sorted_as: dict[tuple[str, str], list[str]] = {}
     tables = [
-        *errors._BY_CODE.items(),
-        *((name, entry) for name, (entry, _) in errors._BY_BOTOCORE_NAME.items()),
-        ("SSLError: certificate verify failed", errors._UNTRUSTED),
-        ("EndpointConnectionError: the name does not resolve, nothing was answered before", errors._UNKNOWN_HOST),
-        ("EndpointConnectionError: AWS STS, nothing was answered before", errors._NO_CREDENTIALS_SERVICE),
+        *answers._BY_CODE.items(),
+        *((name, entry) for name, (entry, _) in answers._BY_BOTOCORE_NAME.items()),
+        ("SSLError: certificate verify failed", answers._UNTRUSTED),
+        ("EndpointConnectionError: the name does not resolve, nothing was answered before", answers._UNKNOWN_HOST),
+        ("EndpointConnectionError: AWS STS, nothing was answered before", answers._NO_CREDENTIALS_SERVICE),
     ]
     for code, (kind, advice) in tables:
-        advice = errors._filled(  # noqa: PLW2901
+        advice = answers._filled(  # noqa: PLW2901
             advice.replace("{operation}", "*the operation*"), CreateContact, may_have_happened=True
         )
         sorted_as.setdefault((kind.__name__, advice), []).append(f"`{code}`")

@@ -1,7 +1,7 @@
 """
 Credentials, the instance, and one method per operation of Amazon Connect's API.
 
-Every error is sorted by :mod:`airflow_connect.api.errors`, and the call retried by :mod:`airflow_connect.calls.retry`;
+Every error is sorted by :mod:`airflow_connect.api.answers`, and the call retried by :mod:`airflow_connect.calls.retry`;
 botocore's own retries are off unless the connection or the task configures them.
 """
 
@@ -23,16 +23,12 @@ from uuid import uuid4
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
 from airflow_connect._compat import AirflowNotFoundException, stored_connection
+from airflow_connect.api.answers import Exchange, answer_cut_off, answer_unreadable, client_missing, sort_error
 from airflow_connect.api.errors import (
     ConnectError,
-    Exchange,
     RequestError,
     RetryableError,
     SetupError,
-    answer_cut_off,
-    answer_unreadable,
-    client_missing,
-    sort_error,
 )
 from airflow_connect.api.fields import cut_instance_arn, website, website_of_alias
 from airflow_connect.api.operations import (

@@ -16,10 +16,10 @@ import urllib3
 from botocore.exceptions import ClientError
 from botocore.session import Session
 
-from airflow_connect.api import errors
+from airflow_connect.api import answers, errors
+from airflow_connect.api.answers import Exchange, answer_cut_off, sort_error
 from airflow_connect.api.errors import (
     ConnectError,
-    Exchange,
     IdempotencyError,
     InputError,
     InvalidRequestError,
@@ -32,8 +32,6 @@ from airflow_connect.api.errors import (
     RowsRefusedError,
     SetupError,
     ThrottledError,
-    answer_cut_off,
-    sort_error,
 )
 from airflow_connect.api.fields import Fault
 from airflow_connect.api.operations import CreateContact, operations
@@ -164,14 +162,14 @@ def test_every_exception_of_every_operation_is_in_the_table(operation: str) -> N
     """No exception of an operation that is used is sorted by its status alone."""
     shapes = Session().get_service_model("connect").operation_model(operation).error_shapes
     assert shapes
-    known = set(errors._BY_CODE) | {"ResourceNotFoundException"}
+    known = set(answers._BY_CODE) | {"ResourceNotFoundException"}
     assert {shape.name for shape in shapes} <= known
 
 
-@pytest.mark.parametrize("code", errors._BY_CODE)
+@pytest.mark.parametrize("code", answers._BY_CODE)
 def test_every_row_of_the_table_says_what_to_do(code: str) -> None:
     """Each code leads to its error, and the text ends with the advice of its row."""
-    kind, advice = errors._BY_CODE[code]
+    kind, advice = answers._BY_CODE[code]
     found = sorted_error(client_error(code, 400))
     assert type(found) is kind
     again, named = (
@@ -405,10 +403,10 @@ NOT_HAPPENED = {
 }
 
 
-@pytest.mark.parametrize("name", errors._BY_BOTOCORE_NAME)
+@pytest.mark.parametrize("name", answers._BY_BOTOCORE_NAME)
 def test_every_exception_in_the_table_is_botocores(name: str) -> None:
     """Each row is an exception that botocore has, sorted with its advice; what is not known may have happened."""
-    (kind, advice), may_have_happened = errors._BY_BOTOCORE_NAME[name]
+    (kind, advice), may_have_happened = answers._BY_BOTOCORE_NAME[name]
     found = sorted_error(raised_by_botocore(name))
     assert type(found) is kind
     assert advice.replace("{again}", "It can succeed if it is sent again") in str(found)
@@ -430,7 +428,7 @@ def test_no_exception_of_botocore_is_left_over(kind: type[Exception]) -> None:
     """Whatever botocore raises means something, exceptions of the next version included."""
     error = kind.__new__(kind)
     Exception.__init__(error, "message")
-    named = any(one.__name__ in errors._BY_BOTOCORE_NAME for one in kind.__mro__)
+    named = any(one.__name__ in answers._BY_BOTOCORE_NAME for one in kind.__mro__)
     before = sort_error(error, CreateContact, {}, Exchange())
     assert not before.may_have_happened, "no request left"
     assert named or type(before) is SetupError

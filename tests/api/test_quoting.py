@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_connect.api import quoting
-from airflow_connect.api.errors import sort_error
+from airflow_connect.api.answers import sort_error
 from airflow_connect.api.operations import (
     CreateContact,
     SearchContacts,
