@@ -59,7 +59,7 @@ from airflow_connect.assets.lineage import contacts_lineage, update_outlets
 from airflow_connect.bulk.live import Live
 from airflow_connect.bulk.report import Report, counted, estimate, in_words
 from airflow_connect.bulk.send import QUOTA_TIMEOUT, Progress
-from airflow_connect.bulk.sources import FileRows, RowSource, SqlRows, json_line, source_of
+from airflow_connect.bulk.sources import FileRows, RowSource, SqlRows, TextRows, json_line, source_of
 from airflow_connect.calls.pace import MAX_IN_FLIGHT
 from airflow_connect.links.connect import InstanceLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
@@ -85,6 +85,7 @@ __all__ = [
     "FileRows",
     "RowSource",
     "SqlRows",
+    "TextRows",
     "count_results",
     "export_results",
     "json_line",
@@ -128,8 +129,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         :ref:`howto/operator:BulkCreateContactsOperator`
 
     :param rows: a list of dicts, the output of a task, :class:`~airflow_connect.bulk.sources.FileRows`,
-        :class:`~airflow_connect.bulk.sources.SqlRows`, or a source of your own,
-        :class:`~airflow_connect.bulk.sources.RowSource` (templated). What a row holds is data, never a template.
+        :class:`~airflow_connect.bulk.sources.SqlRows`, :class:`~airflow_connect.bulk.sources.TextRows`, or a source of
+        your own, :class:`~airflow_connect.bulk.sources.RowSource` (templated). What a row holds is data, never a
+        template.
     :param contact: the arguments of :class:`~airflow_connect.api.operations.CreateContact`, or of the class of another
         ``operation``, with templates over ``row`` and Airflow's context: ``{"name": "Order {{ row.order_id }}"}``. Or a
         function that takes a row, a dict, and returns them.

@@ -27,7 +27,16 @@ import sqlalchemy
 from airflow_connect._compat import database_hook
 from airflow_connect.api.errors import InputError, SetupError
 from airflow_connect.api.fields import Written, text_of
-from airflow_connect.bulk.sources import FileRows, InvalidRow, ListRows, RowSource, SqlRows, json_line, source_of
+from airflow_connect.bulk.sources import (
+    FileRows,
+    InvalidRow,
+    ListRows,
+    RowSource,
+    SqlRows,
+    TextRows,
+    json_line,
+    source_of,
+)
 from airflow_connect.record.storage import place_of
 
 if TYPE_CHECKING:
@@ -717,8 +726,9 @@ def test_import_is_cheap() -> None:
     """Importing the module imports no Airflow, no client and no Arrow; nothing is opened when a source is made."""
     program = (
         "import sys; before = set(sys.modules);"
-        "from airflow_connect.bulk.sources import FileRows, SqlRows;"
+        "from airflow_connect.bulk.sources import FileRows, SqlRows, TextRows;"
         "FileRows('s3://bucket/*.csv', conn_id='x'); FileRows('/nowhere/a.parquet'); SqlRows('x', 'SELECT 1');"
+        "TextRows('a');"
         "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -760,6 +770,8 @@ SOURCES: dict[str, tuple[RowSource, str, str]] = {
         "SQL on conn_id warehouse",
     ),
     "list": (ListRows([{"name": SECRET}] * 3_000), "ListRows(<a list of 3,000 rows>)", "a list of 3,000 rows"),
+    "text": (TextRows(f"name\n{SECRET}"), "TextRows(…)", "pasted text"),
+    "text with its delimiter": (TextRows(SECRET, delimiter="|"), "TextRows(…, delimiter='|')", "pasted text"),
     "one": (ListRows([{"name": SECRET}]), "ListRows(<a list of 1 row>)", "a list of 1 row"),
 }
 
@@ -773,6 +785,60 @@ def test_source_as_an_argument(name: str) -> None:
         assert other == source
         assert other is not source
         assert (repr(other), str(other)) == (representation, text)
+
+
+# --- Pasted text ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("order\tname, title\n007\tKim; Ms\n", [{"order": "007", "name, title": "Kim; Ms"}]),
+        ("order;amount\r\n7; 1,50 \r\n8;", [{"order": "7", "amount": " 1,50 "}, {"order": "8", "amount": ""}]),
+        ('\ufefforder,"note\t;"\n7,"two\nlines, ""quoted"""', [{"order": "7", "note\t;": 'two\nlines, "quoted"'}]),
+        ("\n;;\norder\n7\n\n8\n", [{"order": "7"}, {"order": "8"}]),
+        ("sep=|\norder|note\n7|a,b", [{"order": "7", "note": "a,b"}]),
+        ("order,note\n7,{{ 7 * 7 }}\u2028x", [{"order": "7", "note": "{{ 7 * 7 }}\u2028x"}]),
+        ("order", []),
+        (" \n\n", []),
+        ("", []),
+    ],
+    ids=["spreadsheet", "semicolons", "commas", "one column", "sep", "other line ends", "header", "blank", "empty"],
+)
+def test_text_is_read_as_it_is_pasted(text: str, rows: list[dict[str, str]]) -> None:
+    """The header says what separates fields: tabs, semicolons or commas; all else is as in a CSV file."""
+    assert rows_of(TextRows(text)) == rows
+    assert rows_of(copy.deepcopy(TextRows(text))) == rows
+
+
+def test_faults_of_pasted_text_name_line_and_field() -> None:
+    """A row that cannot be read is an invalid row in its place; a fault of the whole is an error; no value is shown."""
+    assert rows_of(TextRows(f"sep=;\na;b\n1\n{SECRET};2\n")) == [
+        InvalidRow("has 1 field, and the header 2", "pasted text, line 3"),
+        {"a": SECRET, "b": "2"},
+    ]
+    [row, _] = rows_of(TextRows("a,b\n1\n2,3"))
+    assert (row.where.file, row.where.line, row.text) == ("pasted text", 2, "1")
+    assert input_error(TextRows("a\ta\n1\t2")) == (
+        "Columns 1 and 2 of pasted text have the same name. Name each differently."
+    )
+    assert "line 2: a quote is opened and never closed" in input_error(TextRows(f'a,b\n"{SECRET},1\n2,3'))
+    assert input_error(TextRows(None)) == "The text of TextRows is None; it must be a text."  # type: ignore[arg-type]
+    missing = "pasted text does not have the column 'phone', which the template names without a default."
+    for header in ("name,age", f"{SECRET},+41 79 123"):
+        with pytest.raises(InputError, match=missing) as caught:
+            next(TextRows(f"{header}\nx,y").read_requiring(["phone"]))
+        assert SECRET not in str(caught.value)
+    with pytest.raises(InputError, match=r"give delimiter='\|'"):
+        next(TextRows("name|phone\nx|y").read_requiring(["phone"]))
+    assert rows_of(TextRows("name|phone\nx|y", delimiter="|")) == [{"name": "x", "phone": "y"}]
+
+
+@pytest.mark.parametrize("delimiter", ["", "||", 7], ids=repr)
+def test_delimiter_of_text_is_one_character(delimiter: Any) -> None:
+    """What cannot be a delimiter fails when the Dag is read."""
+    with pytest.raises(ValueError, match="delimiter is wrong"):
+        TextRows("a", delimiter=delimiter)
 
 
 # --- Lists --------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 """
-Where rows come from: a list, files, a database, or a source of the author's own; each row as a dict, one at a time.
+Where rows come from: a list, files, a text, a database, or a source of the author's own; each as a dict, one at a time.
 
 A source is an argument in a Dag file: it is cheap to create, opens nothing before :meth:`RowSource.read`, and its text
 names no content. What is wrong with one row is an :class:`InvalidRow` in its place, so that a reader finds the faults
@@ -31,6 +31,7 @@ from airflow_connect.bulk.sources.files import FileRows
 from airflow_connect.bulk.sources.json_lines import json_line
 from airflow_connect.bulk.sources.lists import ListRows
 from airflow_connect.bulk.sources.sql import SqlRows
+from airflow_connect.bulk.sources.texts import TextRows
 
 __all__ = [
     "FailedColumn",
@@ -40,6 +41,7 @@ __all__ = [
     "Origin",
     "RowSource",
     "SqlRows",
+    "TextRows",
     "Values",
     "check_columns",
     "json_line",
@@ -64,7 +66,7 @@ def source_of(value: Any) -> RowSource:
         return ListRows(iter(value) if isinstance(value, deque) else value)
     hint = ""
     if is_text:
-        hint = " For a file, write FileRows(path)."
+        hint = " For a file, write FileRows(path); for a text of rows, TextRows(text)."
     elif hasattr(value, "to_dict"):
         hint = ' For a DataFrame, write frame.to_dict("records").'
     elif value is None:
@@ -72,6 +74,6 @@ def source_of(value: Any) -> RowSource:
     elif isinstance(value, Mapping):
         hint = " For one row, write [row]."
     raise InputError(
-        f"rows is {type_name(value)}. Give a list of dicts, the output of a task that returns one, FileRows or"
-        f" SqlRows.{hint}"
+        f"rows is {type_name(value)}. Give a list of dicts, the output of a task that returns one, FileRows,"
+        f" SqlRows or TextRows.{hint}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from airflow_connect.api.errors import InputError
@@ -11,22 +12,24 @@ from airflow_connect.bulk.sources.base import InvalidRow, LocatedRow, Origin, Va
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-__all__ = ["QUOTING", "Dialect", "rows_of_csv"]
+__all__ = ["QUOTING", "SEPARATOR", "Dialect", "rows_of_csv"]
 
 #: Characters of a CSV field: above a megabyte by far, and far below what a quote that is never closed would swallow.
 _FIELD_LIMIT: Final = 16 << 20
 
 #: How quotes are read: as they stand, or not at all. What a file holds stays text.
 QUOTING: Final = (csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE)
+#: The line that gives Excel its delimiter.
+SEPARATOR: Final = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 
 
 class Dialect(NamedTuple):
     """How a file is written, as for :func:`csv.reader`."""
 
     delimiter: str
-    quotechar: str
-    escapechar: str | None
-    quoting: Literal[0, 1, 3]
+    quotechar: str = '"'
+    escapechar: str | None = None
+    quoting: Literal[0, 1, 3] = csv.QUOTE_MINIMAL
 
     def reader(self, lines: Iterable[str]) -> Any:
         """

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 from airflow_connect.api.errors import InputError
 from airflow_connect.bulk.sources.base import InvalidRow, Values, first_line, type_name
-from airflow_connect.bulk.sources.csv_files import QUOTING, Dialect, rows_of_csv
+from airflow_connect.bulk.sources.csv_files import QUOTING, SEPARATOR, Dialect, rows_of_csv
 from airflow_connect.bulk.sources.json_lines import rows_of_json_lines
 from airflow_connect.bulk.sources.parquet_files import rows_of_parquet
 
@@ -64,8 +64,6 @@ _MARKS: Final = (
 )
 #: Which of four bytes are mostly zero in text of an encoding.
 _WIDE: Final = (("utf-32-le", (1, 2, 3)), ("utf-32-be", (0, 1, 2)), ("utf-16-le", (1, 3)), ("utf-16-be", (0, 2)))
-#: The line of a CSV file that gives Excel its delimiter.
-_SEPARATOR: Final = re.compile(r'"?sep=([^"\r\n])"?[\r\n]*', re.IGNORECASE)
 
 _PATTERN: Final = re.compile(r"[*?[]")
 #: What a path in a Dag file that is not yet that of a file contains: a template, or a pattern.
@@ -295,7 +293,7 @@ class FileRows:
                 first = next(text, "").lstrip("\ufeff")
                 if format_ == "jsonl":
                     yield from rows_of_json_lines(chain([first], text), file.name)
-                elif sign := _SEPARATOR.fullmatch(first):
+                elif sign := SEPARATOR.fullmatch(first):
                     dialect = self._dialect(file.name, sign[1])
                     yield from rows_of_csv(text, file.name, dialect, required, before=1)
                 else:
