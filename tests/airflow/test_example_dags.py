@@ -16,7 +16,7 @@ import pytest
 
 from airflow_connect.record.results import read_results
 from tests.airflow.examples import EXAMPLES, read
-from tests.airflow.runs import xcom
+from tests.airflow.runs import rendered_fields, xcom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -385,6 +385,101 @@ def test_bulk_s3_takes_a_bucket_of_its_author(run_example: Callable[..., Any], e
     """Whoever triggers the Dag cannot name a bucket that its author did not list."""
     with pytest.raises(Exception, match="is not one of"):
         run_example("example_bulk_s3", bucket="salaries")
+    assert emulator.contacts() == []
+
+
+PASTED = "customer\tname\tphone\n{}\nC-2\tKim {{{{ 7 * 7 }}}}\t+41790000002\n"
+GOOD = PASTED.format("C-1\tInes\t+41790000001")
+
+
+def _counted(run: Any, key: str = "return_value") -> dict[str, int]:
+    """What the bulk task of the form counted, without the states that no row has."""
+    return {name: n for name, n in xcom(run, "create_tasks", key).items() if n and name in _COUNTED}
+
+
+_COUNTED = {"rows", "created", "already_created", "invalid", "not_sent"}
+
+
+@pytest.mark.usefixtures("results")
+def test_bulk_form_is_tried_and_then_run(
+    run_example: Callable[..., Any], emulator: Emulator, logged: Callable[[], str]
+) -> None:
+    """A dry run names each fault and creates nothing; then pasted and named customers get a task each, once."""
+    form = {"campaign": "winter-2026", "file": None}  # Airflow's UI sends null for an empty field
+    dry = run_example("example_bulk_form", **form, rows=PASTED.format("C-1\t\nC-9\t+41790000009\tsecret\tmore"))
+    assert dry.state == "failed"
+    text = logged()
+    assert "pasted text, line 2" in text
+    assert "pasted text, line 3): has 4 fields, and the header 3" in text
+    assert "+41790000009" not in text
+    assert rendered_fields(dry)["create_tasks", -1]["rows"] == "the rows of the form"
+    dry = run_example("example_bulk_form", **form, rows=GOOD)
+    assert dry.state == "success"
+    assert _counted(dry) == {"rows": 2, "not_sent": 2}
+    assert emulator.contacts() == []
+
+    for _ in range(2):
+        run = run_example("example_bulk_form", **form, rows=GOOD, dry_run=False)
+        assert (run.state, _counted(run)) == ("success", {"rows": 2, "created": 2})
+    [kim, ines] = sorted(emulator.contacts(), key=lambda contact: contact["name"], reverse=True)
+    assert (ines["name"], kim["name"]) == ("Callback: Ines", "Callback: Kim {{ 7 * 7 }}")
+    assert ines["attributes"] == {"campaign": "winter-2026", "customer": "C-1"}
+    assert ines["references"] == {"Phone": {"Type": "STRING", "Value": "+41790000001"}}
+    assert (ines["description"], ines["expiry_minutes"]) == (None, 72 * 60)
+
+    run = run_example(
+        "example_bulk_form", campaign="spring", rows="", file="callbacks.csv", reason="offer", dry_run=False
+    )
+    assert run.state == "success"
+    assert [contact["name"] for contact in emulator.contacts() if contact["description"]] == [
+        "Offer: Ines Albrecht",
+        "Offer: Margaret O'Neill",
+    ]
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ({"rows": None, "file": None}, "Rows and File are both empty. Paste rows, or name a file."),
+        ({"rows": GOOD, "file": "callbacks.csv"}, "Rows and File are both filled in."),
+        ({"file": "nobody.csv"}, "nobody.csv does not exist"),
+        ({"rows": "customer\tname\nC-1\tInes"}, "pasted text does not have the column 'phone'"),
+    ],
+    ids=["neither", "both", "no such file", "no phone"],
+)
+def test_bulk_form_takes_pasted_rows_or_a_file(
+    run_example: Callable[..., Any],
+    emulator: Emulator,
+    logged: Callable[[], str],
+    given: dict[str, Any],
+    rule: str,
+) -> None:
+    """One sentence says what is to be filled in, and nothing is sent."""
+    assert run_example("example_bulk_form", campaign="winter-2026", dry_run=False, **given).state == "failed"
+    assert rule in logged()
+    assert emulator.contacts() == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *(
+            {"file": name}
+            for name in ("/etc/a.csv", "../a.csv", "a..csv", "*.csv", ".a.csv", "a.csv.exe", "a", "a b.csv")
+        ),
+        {"folder": "/etc"},
+        {"campaign": None},
+        {"campaign": "Winter 2026"},
+        {"rows": "x" * 100_001},
+        {"expires_after_hours": 0},
+    ],
+    ids=lambda wrong: str(wrong)[:40],
+)
+def test_bulk_form_refuses(run_example: Callable[..., Any], emulator: Emulator, wrong: dict[str, Any]) -> None:
+    """Airflow refuses what a field's schema does not allow, above all a file that is not in a folder of the form."""
+    with pytest.raises(Exception, match=r"(?i)param"):
+        run_example("example_bulk_form", **{"campaign": "winter-2026", **wrong})
     assert emulator.contacts() == []
 
 
