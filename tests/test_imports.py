@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -74,6 +75,7 @@ def imports(file: Path) -> Iterator[tuple[str, str]]:
             yield from ((alias.name, "") for alias in node.names if alias.name.startswith(f"{PACKAGE.name}."))
 
 
+@functools.cache
 def public_names(module: str) -> set[str] | None:
     """Return a module's ``__all__``, ``None`` if it has no such list."""
     path = PACKAGE.parent.joinpath(*module.split("."))
