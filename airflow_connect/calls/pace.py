@@ -488,7 +488,7 @@ class Pace:
         #: Since when it is dark, and the wait before the next single call.
         self._dark_since = math.inf
         self._dark_wait = DOUBLING
-        #: Whether the last calls were throttled, and the pace from which down SHARED looks at them.
+        #: Whether the last calls were throttled, and the pace from which down SHARED counts them.
         self._last_calls: deque[bool] = deque(maxlen=DOUBTFUL_CALLS[1])
         self._doubt_at = 0.0
         self._windows: Windows | None = None

@@ -172,8 +172,9 @@ def test_files_of_failed_rows_that_differ_are_taken() -> None:
         bulk_group(None)
     with new_dag("right"):
         mapped_bulk(rows=ROWS[:1], failed_rows_path=["a.jsonl", "b.jsonl", None, None])
-    with new_dag("right"):
+    with new_dag("right") as dag:
         mapped_bulk_kwargs({"rows": ROWS[0], "failed_rows_path": "a.jsonl"}, {"rows": ROWS[1]})
+    assert len(dag.tasks) == 1
 
 
 def test_a_wrong_constant_of_the_decorator_is_reported_when_the_dag_is_read() -> None:

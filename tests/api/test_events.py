@@ -106,7 +106,7 @@ def test_what_is_no_contact_event(change: dict[str, Any], rule: str) -> None:
 
 @pytest.mark.parametrize("message", ["sekret", "[]", "null", b"\xff", 7, {"Body": "sekret"}], ids=str)
 def test_what_is_no_json_object(message: Any) -> None:
-    """What is no JSON object is refused, without being shown."""
+    """What is not a JSON object is refused, without being shown."""
     with pytest.raises(NotAContactEventError, match=r"it must be JSON|it must be a JSON object") as raised:
         contact_event(message)
     assert "sekret" not in str(raised.value)

@@ -205,7 +205,7 @@ def test_reading_can_be_ended() -> None:
 
 
 def test_any_name_of_a_file_can_be_reported() -> None:
-    """A path whose bytes are no UTF-8 is reported with escapes."""
+    """A path whose bytes are not UTF-8 is reported with escapes."""
     with planned(ChangingRows([InvalidRow("is no dict", "a\udcff.csv, line 2")])) as plan:
         assert [fault.field for fault in plan.faults()] == [r"a\udcff.csv, line 2"]
 

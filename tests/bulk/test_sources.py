@@ -432,7 +432,7 @@ def test_json_lines(write: Callable[..., str]) -> None:
     ids=range(16),
 )
 def test_line_that_is_no_object_is_that_rows_fault(write: Callable[..., str], line: str, rule: str) -> None:
-    """A line that is no JSON object is reported with its number and without what it holds; the others are read."""
+    """A line that is not a JSON object is reported with its number and without what it holds; the others are read."""
     path = write("a.jsonl", f'{{"a": 0}}\n\n{line}\n{{"a": 2}}\n')
     assert rows_of(FileRows(path)) == [{"a": 0}, InvalidRow(rule, f"{path}, line 3"), {"a": 2}]
 

@@ -115,7 +115,7 @@ def test_darkness_is_probed_by_one(scenario: Scenario, back: float, least: float
 
 
 def test_nobody_is_told_of_less_while_nothing_is_accepted() -> None:
-    """What a row of throttled calls takes from the pace is no news of the quota: it may be dark."""
+    """What a row of throttled calls takes from the pace says nothing of the quota: it may be dark."""
     pace = Pace(0.0)
     pace.answered(pace.sent(0.0), 0.1, Answer.ACCEPTED)
     pace.hear(Group(wants=(math.inf,) * 3, quotas=(2.0,)))
