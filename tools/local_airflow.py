@@ -461,13 +461,18 @@ class LocalAirflow:
         if body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
-        if not self.is_airflow_2 and path.startswith("/api/"):
-            if self._token is None:
-                with _open(urllib.request.Request(f"{self.url}/auth/token")) as response:
-                    self._token = json.load(response)["access_token"]
-            request.add_header("Authorization", f"Bearer {self._token}")
-        with _open(request) as response:
-            return json.load(response)
+        try:
+            if not self.is_airflow_2 and path.startswith("/api/"):
+                if self._token is None:
+                    with _open(urllib.request.Request(f"{self.url}/auth/token")) as response:
+                        self._token = json.load(response)["access_token"]
+                request.add_header("Authorization", f"Bearer {self._token}")
+            with _open(request) as response:
+                return json.load(response)
+        except LocalAirflowError as error:
+            # All programs end with the first: that the API does not answer says nothing of which one it was.
+            self._check_programs(str(error))
+            raise
 
     # -- how Airflow is set up --------------------------------------------------------------------------
 
@@ -483,7 +488,8 @@ class LocalAirflow:
             "core.parallelism": str(parallelism),
             "core.execution_api_server_url": f"{self.url}/execution/",
             "core.simple_auth_manager_all_admins": "True",
-            "database.sql_alchemy_conn": f"sqlite:///{self._database}",
+            # SQLite has one writer: on a busy machine its lock is held for longer than the 5 s that others wait for it.
+            "database.sql_alchemy_conn": f"sqlite:///{self._database}?timeout=60",
             "api.host": self.host,
             "api.port": str(self.port),
             # With the slash: Airflow 3.0 and 3.1 append a path to it as text.
@@ -514,6 +520,9 @@ class LocalAirflow:
                 "scheduler.dag_dir_list_interval": "1",
                 "scheduler.min_file_process_interval": "300",
                 "scheduler.parsing_processes": "1",
+                # A task that ends would schedule what follows it beside the scheduler. SQLite locks no rows: of two who
+                # change one task instance, the scheduler may be the one that dies of it.
+                "scheduler.schedule_after_task_execution": "False",
             }
         settings = {_variable(option): value for option, value in options.items()}
         settings["AIRFLOW_HOME"] = str(self.home)
@@ -582,13 +591,17 @@ class LocalAirflow:
     def _until(self, met: Callable[[], bool], timeout: float, complaint: str, pause: float = 0.5) -> None:
         deadline = time.monotonic() + timeout
         while not met():
-            if failure := self._failure():
-                name = failure.split(" ", 1)[0]
-                raise LocalAirflowError(f"{complaint}: {failure}\n{self._log_tail(name)}")
+            self._check_programs(complaint)
             if time.monotonic() > deadline:
                 logs = "\n".join(f"--- {name}\n{self._log_tail(name, 15)}" for name in self._components())
                 raise LocalAirflowError(f"{complaint} after {timeout:g} seconds.\n{logs}")
             time.sleep(pause)
+
+    def _check_programs(self, complaint: str) -> None:
+        """Say which program ended, and what it logged last; an error as soon as one of them has."""
+        if failure := self._failure():
+            name = failure.split(" ", 1)[0]
+            raise LocalAirflowError(f"{complaint}: {failure}\n{self._log_tail(name)}")
 
     def _failure(self) -> str | None:
         return self.programs.failure()

@@ -77,10 +77,12 @@ class Programs:
         return None
 
     def failure(self) -> str | None:
-        """Return why the set that this object started has ended, or None while it runs."""
-        if self._keeper is None or self._keeper.poll() is None:
+        """Return why the set that this object started ends or has ended, or None while it runs."""
+        if self._keeper is None:
             return None
-        return (self.directory / "programs.log").read_text(errors="replace").strip() or "ended"
+        ended = self._keeper.poll() is not None
+        said = (self.directory / "programs.log").read_text(errors="replace").strip()
+        return said or ("ended" if ended else None)
 
     def log_tail(self, name: str, lines: int = 40) -> str:
         """Return the last lines of a program's log."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.until import until
-from tools.programs import Programs
+from tools.programs import Programs, descendants
 
 # A program that ends only when it is killed, with a child in a session of its own.
 STUBBORN = """
@@ -84,7 +84,26 @@ def test_one_that_ends_ends_the_others(tmp_path: Path) -> None:
 
     assert programs.failure() == "short ended with exit code 3"
     assert programs.log_tail("short") == "goodbye"
-    assert programs.running_pid() is None
+    until(lambda: programs.running_pid() is None)
+    programs.stop()
+
+
+def test_what_ended_is_said_before_the_others_have_ended(tmp_path: Path, stubborn: tuple[list[str], Path]) -> None:
+    """Who asks a server that ends with the others learns which program it was, however long the others take."""
+    command, child = stubborn
+    programs = Programs(tmp_path / "set", grace=60)
+    programs.start(
+        {"stubborn": command, "short": ["sh", "-c", f"until test -s {child}; do sleep 0.05; done; exit 3"]},
+        env=os.environ,
+    )
+
+    until(programs.failure)
+
+    assert programs.failure() == "short ended with exit code 3"
+    keeper = programs.running_pid()
+    assert keeper is not None
+    for pid in descendants(keeper):
+        os.kill(pid, signal.SIGKILL)
     programs.stop()
 
 
