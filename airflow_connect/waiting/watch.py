@@ -385,9 +385,9 @@ class Watch:
                     if not page.get("NextToken"):
                         break
                     if pages >= len(self._open) or page.get("TotalCount", 0) > PAGE * (pages + len(self._open)):
-                        # On a busy instance, or after days: to describe what is open takes fewer reads. A service that
-                        # has always another page ends here as well.
-                        self._enqueue(self._open)
+                        # On a busy instance, or after days: to describe what is open takes fewer reads, once in a poll,
+                        # however many searches it has. A service that has always another page ends here as well.
+                        self._enqueue(self.not_described)
                         start = stop = end
                         break
                     params["NextToken"] = page["NextToken"]
@@ -397,7 +397,7 @@ class Watch:
                 raise
             log.warning("Contacts are read one by one, which takes more calls: %s", error)
             self._may_search = False
-            self._enqueue(self._open)
+            self._enqueue(self.not_described)
             return pages
         except ConnectError as error:
             if not can_pass(error) and not pages:

@@ -102,6 +102,30 @@ def test_few_among_very_many_are_described(scene: Scene, monkeypatch: pytest.Mon
     assert (scene.read(), scene.read("SearchContacts")) == (FEW + 6, 2)
 
 
+def test_long_poll_on_a_busy_instance_describes_each_contact_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A poll that takes longer than the interval searches again, and does not read again what it has read."""
+    monkeypatch.setattr("airflow_connect.waiting.watch.PAGE", 1)
+    describe = scene.hook.describe_contact
+
+    def bounded(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        assert scene.read() < 3 * len(ids), "the poll does not end"
+        return describe(*args, **kwargs)
+
+    monkeypatch.setattr(scene.hook, "describe_contact", bounded)
+    start = scene.clock.epoch()
+    ids = scene.make(40)
+    for contact_id in scene.make(50):
+        scene.emulator.complete(contact_id)
+    watch = scene.watch(ids, created_since=start, describe_first=(), interval=0)
+    assert scene.poll(watch) == []
+    assert (scene.read(), scene.read("SearchContacts") > 1) == (len(ids), True)
+    scene.emulator.complete(ids[3])
+    assert [one.contact_id for one in scene.poll(watch)] == [ids[3]]
+    assert scene.read() == 2 * len(ids)
+
+
 def test_contacts_of_which_nothing_is_known_are_described_first(scene: Scene) -> None:
     """A contact that ended before the wait, and an ID that never was, are found without any search."""
     ids = scene.make(FEW + 5)
