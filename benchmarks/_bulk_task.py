@@ -90,7 +90,7 @@ def run_task(
         history = stack.enter_context(
             History(folder, asked_by=asked_by._asdict(), called=called, apart_from=ledger.writer)
         )
-        if history.count_missing((token for _, _, token in plan.left()), with_key=False):
+        if history.count_missing(plan.left, with_key=False):
             raise SystemExit("rows that were sent are not in the input")
         report.log_record(history)
         report.record_faults(ledger, history)

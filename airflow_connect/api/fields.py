@@ -225,6 +225,8 @@ class NotTextError(TypeError):
 
 def _plain(value: Any) -> Any:
     """Return the Python value that a value stands for, and ``ABSENT`` for every way to say *nothing*."""
+    if type(value) is str:
+        return value
     while isinstance(value, Enum):
         value = value.value
     kind = getattr(getattr(value, "dtype", None), "kind", None)
@@ -923,8 +925,11 @@ def _reference(shape: Shape) -> Converter:
                 # The address of a link, as web pages have it, which may say more than the address.
                 address = unquote(value[7:].partition("?")[0])
                 value = address if _is_email_address(address) else value
-            reference_type = _infer_reference_type(value)
-            text = _date_text(value, path, faults) if reference_type == "DATE" else _text(value, path, faults)
+            reference_type, seconds = _infer_reference_type(value)
+            if seconds is not None:
+                text = str(seconds)
+            else:
+                text = _date_text(value, path, faults) if reference_type == "DATE" else _text(value, path, faults)
             if text is ABSENT:
                 return ABSENT
             return {"Type": reference_type, "Value": members["Value"](text, path, faults)}
@@ -954,21 +959,21 @@ def _reference(shape: Shape) -> Converter:
     return convert
 
 
-def _infer_reference_type(value: Any) -> str:
-    """Return the type of a reference written short."""
+def _infer_reference_type(value: Any) -> tuple[str, int | None]:
+    """Return the type of a reference written short, and the epoch seconds of a date written as text."""
     if isinstance(value, str):
         if _is_url(value):
-            return "URL"
+            return "URL", None
         if _PLAIN_NUMBER.fullmatch(value):
-            return "NUMBER"
-        if _ISO_DATE.fullmatch(value) and _epoch(value) is not None:
-            return "DATE"
-        return "EMAIL" if _is_email_address(value) else "STRING"
+            return "NUMBER", None
+        if _ISO_DATE.fullmatch(value) and (seconds := _epoch(value)) is not None:
+            return "DATE", seconds
+        return "EMAIL" if _is_email_address(value) else "STRING", None
     if isinstance(value, (date, datetime)):
-        return "DATE"
+        return "DATE", None
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
-        return "NUMBER"
-    return "STRING"
+        return "NUMBER", None
+    return "STRING", None
 
 
 def _date_text(value: Any, path: str, faults: list[Fault]) -> Any:

@@ -21,7 +21,7 @@ import enum
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from airflow_connect.api.errors import InvalidRequestError
 from airflow_connect.api.fields import (
@@ -38,7 +38,7 @@ from airflow_connect.api.fields import (
 from airflow_connect.api.quoting import FRAGMENT, Contents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from botocore.model import Shape, StructureShape
 
@@ -136,8 +136,8 @@ class Operation:
     _conditional: ClassVar[frozenset[str]] = frozenset()
     #: Converters of parameters that the model allows more than the operation does.
     _converters: ClassVar[Mapping[str, Converter]] = {}
-    #: By parameter, its name in the API and its converter; and the required ones. Compiled when first needed.
-    _compiled: ClassVar[tuple[dict[str, tuple[str, Converter]], tuple[tuple[str, str], ...]] | None] = None
+    #: What is known of the parameters, compiled when first needed.
+    _compiled: ClassVar[_Compiled | None] = None
 
     __slots__ = ("_arguments",)
 
@@ -198,7 +198,7 @@ class Operation:
         :param arguments: what the class takes, as a mapping
         :param now: the present time in epoch seconds (default: the clock's)
         """
-        converters, required = cls._compiled or cls._compile()
+        converters, required, contact_ids = cls._compiled or cls._compile()
         faults: list[Fault] = []
         params: dict[str, Any] = {}
         for name, value in arguments.items():
@@ -213,8 +213,8 @@ class Operation:
             converted = convert(value, name, faults)
             if converted is not ABSENT:
                 params[member] = converted
-        for name in cls.parameters:
-            if name.endswith("contact_id") and (given := arguments.get(name)) is not None:
+        for name in contact_ids:
+            if (given := arguments.get(name)) is not None:
                 faults += filter(None, [fault_of_instance(name, given, params.get("InstanceId"))])
         faulty = {fault.field.partition(".")[0].partition("[")[0] for fault in faults} if faults else ()
         cls._complete(params, faults)
@@ -225,7 +225,7 @@ class Operation:
         return params, faults
 
     @classmethod
-    def _compile(cls) -> tuple[dict[str, tuple[str, Converter]], tuple[tuple[str, str], ...]]:
+    def _compile(cls) -> _Compiled:
         shape = cls.input_shape()
         members = {_snake_case(member): member for member in shape.members}
         converters = {
@@ -234,7 +234,11 @@ class Operation:
             if name in members  # an older botocore does not know the latest, and its client would refuse them
         }
         required = ((_snake_case(member), member) for member in shape.required_members)
-        cls._compiled = converters, tuple(pair for pair in required if pair[0] not in cls._conditional)
+        cls._compiled = _Compiled(
+            converters,
+            tuple(pair for pair in required if pair[0] not in cls._conditional),
+            tuple(name for name in cls.parameters if name.endswith("contact_id")),
+        )
         return cls._compiled
 
     @classmethod
@@ -244,6 +248,20 @@ class Operation:
     @classmethod
     def _check_together(cls, params: dict[str, Any], faults: list[Fault], now: float) -> None:
         """Check the rules that bind several parameters, or a parameter and the time."""
+
+
+class _Compiled(NamedTuple):
+    """
+    What is known of an operation's parameters.
+
+    :param converters: by parameter, its name in the API and its converter
+    :param required: the required ones, with their names in the API
+    :param contact_ids: those that name a contact
+    """
+
+    converters: Mapping[str, tuple[str, Converter]]
+    required: Sequence[tuple[str, str]]
+    contact_ids: Sequence[str]
 
 
 class CreateContact(Operation):

@@ -20,8 +20,15 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 from airflow_connect.api.errors import InputError, InvalidRequestError, SetupError
 from airflow_connect.api.fields import Fault, describe, key_path
-from airflow_connect.api.identity import CONTENT_DIGITS, request_digest, token_for_key, token_for_row
-from airflow_connect.bulk.sources import InvalidRow, Origin, json_line, origin_of, without_failed_columns
+from airflow_connect.api.identity import CONTENT_DIGITS, request_digest, tokens_for_keys, tokens_for_rows
+from airflow_connect.bulk.sources import (
+    InvalidRow,
+    Origin,
+    json_line,
+    origin_of,
+    without_failed_columns,
+)
+from airflow_connect.bulk.sources.base import parts_of_origin
 from airflow_connect.bulk.template import RowError
 
 if TYPE_CHECKING:
@@ -256,9 +263,9 @@ class Plan:
         self._request = request
         self._contact = contact
         self._key = key
-        self._region = region
         self._instance_id = instance_id
-        self._asked_by = asked_by
+        self._token_of_key = tokens_for_keys(region, instance_id, request.name)
+        self._token_of_row = tokens_for_rows(region, instance_id, request.name, *asked_by)
         self._skips = key is not None and on_duplicate == "skip"
         self._now = now
         # No name: a temporary file of SQLite's, which is deleted as soon as it is open. The readings may be in
@@ -342,12 +349,13 @@ class Plan:
 
     def _place(self, row: Values | InvalidRow) -> tuple[int | None, int | None]:
         """Return the number of a row's file, and of the line or row in it."""
-        origin = origin_of(row)
-        if origin is None:
+        parts = parts_of_origin(row)
+        if parts is None:
             return None, None
-        if self._files[-1:] != [origin.file]:
-            self._files.append(origin.file)
-        return len(self._files) - 1, origin.line if origin.line is not None else -(origin.row or 0)
+        file, line, row_in_file = parts
+        if not self._files or self._files[-1] != file:
+            self._files.append(file)
+        return len(self._files) - 1, line if line is not None else -(row_in_file or 0)
 
     def _request_of(self, row: Values | InvalidRow) -> tuple[str | None, dict[str, Any], str, list[Fault]]:
         """Return what identifies a row, its request without a client token, the request's digest, and all faults."""
@@ -426,10 +434,7 @@ class Plan:
                 yield number, None if self._key is None else identity, self._token(identity, repetition)
 
     def _token(self, identity: str, repetition: int) -> str:
-        region, instance_id, operation = self._region, self._instance_id, self._request.name
-        if self._key is not None:
-            return token_for_key(region, instance_id, operation, identity)
-        return token_for_row(region, instance_id, operation, *self._asked_by, identity, repetition)
+        return self._token_of_row(identity, repetition) if self._key is None else self._token_of_key(identity)
 
     # --- The second reading -----------------------------------------------------------------------------------
 

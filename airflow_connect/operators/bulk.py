@@ -651,7 +651,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     def _compare_with_record(self, plan: Plan, history: History, options: _Options) -> ConnectError | None:
         """Return the error of an input that lost rows that an earlier attempt of the task instance sent."""
         with_key = self.idempotency_key is not None
-        missing = history.count_missing((token for _, _, token in plan.left()), with_key=with_key)
+        missing = history.count_missing(plan.left, with_key=with_key)
         if not missing:
             return None
         if with_key:

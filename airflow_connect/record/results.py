@@ -17,6 +17,7 @@ This module does not know Airflow or a client.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import json
 import posixpath
@@ -26,6 +27,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from datetime import datetime
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeVar
 
@@ -170,12 +172,15 @@ class History:
         called: Mapping[str, Any] | None = None,
         apart_from: str | None = None,
     ) -> None:
-        self._records = _Records(Place(path), by_token=True, asked_by=asked_by, apart_from=apart_from)
+        self._place = Place(path)
+        self._records = _Records(self._place, asked_by=asked_by, apart_from=apart_from)
         self._headers = dict(self._records.writers.values())
         self._names = {writer: place for place, (writer, _) in self._records.writers.items()}
         own = self._records.database.execute("SELECT writer FROM writer WHERE own")
-        #: The writers of the asking task instance, as SQL has a list.
-        self._own = ",".join(str(writer) for (writer,) in own)
+        #: The writers of the asking task instance.
+        self._own = [writer for (writer,) in own]
+        self._own_rows = self._begin_own_rows()
+        self._is_by_token = False
         #: The writers that called the same instance in another Region, or another operation of it.
         self._otherwise = [
             writer
@@ -197,7 +202,12 @@ class History:
 
     def own_states(self) -> dict[RowState, int]:
         """Return how many contacts that exist or may exist the asking task instance has on record, by state."""
-        return {_STATES[code]: count for code, count in self._records.database.execute(_OWN_STATES)}
+        query = self._records.database.execute
+        found = query(_STATES_OF_WRITERS).fetchall()
+        if len({writer for writer, _, _ in found}) > 1:
+            return {_STATES[code]: count for code, count in query(_OWN_STATES)}
+        # One attempt has no token twice.
+        return {_STATES[code]: count for _, code, count in found}
 
     def get(self, token: str, *, own: bool = False) -> Known | None:
         """
@@ -208,7 +218,7 @@ class History:
         """
         if not self._headers:
             return None
-        query = self._records.database.execute
+        query = self._by_token()
         found = query(_KNOWN, (token, own)).fetchall()
         if not found:
             return None
@@ -236,18 +246,31 @@ class History:
         """
         Return the state of a row whose contact the asking task instance alone has on record, as it is in the input now.
 
-        ``None`` where that takes more than a look: then :meth:`get` finds out.
+        ``None`` where that takes more than a look: then :meth:`get` finds out. Rows that are asked for in their order
+        take one pass through the record.
 
         :param row: the row's number
         :param token: its client token
         :param content: the digest of its content
         """
-        if not self._own:
+        if row <= self._own_rows.passed:
+            self._own_rows = self._begin_own_rows()
+        found = self._own_rows.of(row)
+        if len(found) != 1:
             return None
-        found = self._records.database.execute(_OWN_OF_ROW % self._own, (row,)).fetchall()
-        if len(found) != 1 or found[0][1:] != (token, content) or found[0][0] < _EXISTS:
-            return None
-        return _STATES[found[0][0]]
+        _, code, of_token, of_content, _ = found[0]
+        return _STATES[code] if code >= _EXISTS and (of_token, of_content) == (token, content) else None
+
+    def _begin_own_rows(self) -> _InOrder:
+        """Return what the asking task instance has on record of each row, to be read in the order of the rows."""
+
+        def of_writer(writer: int) -> Iterator[_Parameters]:
+            row = 0
+            while found := self._records.database.execute(_OWN_ROWS, (writer, row, _ROWS_AT_ONCE)).fetchall():
+                yield from found
+                row = found[-1][0]
+
+        return _InOrder(heapq.merge(*map(of_writer, self._own), key=itemgetter(0)))
 
     def has_recorded(self, row: int, state: RowState, key: str | None, message: str) -> bool:
         """
@@ -273,7 +296,8 @@ class History:
         """Return what the last attempt of the asking task instance that names a row says of it."""
         if not self._own:
             return None
-        found: _Parameters | None = self._records.database.execute(_LATEST_OF_ROW % self._own, (row,)).fetchone()
+        query = _LATEST_OF_ROW % ",".join(map(str, self._own))
+        found: _Parameters | None = self._records.database.execute(query, (row,)).fetchone()
         return found
 
     def who_else(self, token: str) -> Mapping[str, Any] | None:
@@ -282,7 +306,7 @@ class History:
 
         :param token: the contact's client token
         """
-        for (writer,) in self._records.database.execute(_WHO_ELSE, (token,)):
+        for (writer,) in self._by_token()(_WHO_ELSE, (token,)):
             return self._headers[writer]
         return None
 
@@ -298,20 +322,54 @@ class History:
         found = self._records.database.execute(_OF_KEY % ",".join(map(str, self._otherwise)), (key,))
         return next(((self._headers[writer], state >= _EXISTS) for writer, state in found), None)
 
-    def count_missing(self, tokens: Iterable[str], *, with_key: bool) -> int:
+    def count_missing(self, rows: Callable[[], Iterable[tuple[int, str | None, str]]], *, with_key: bool) -> int:
         """
         Return how many contacts the asking task instance has, or may have, whose client tokens are not among these.
 
         A row that has a key is known by its key: where the input has keys, only contacts without one are counted.
 
-        :param tokens: those of all rows of the input, each once; read only if the task instance has such contacts
+        :param rows: returns number, key and client token of all rows of the input, each token once, in the order of
+            the rows; called only if the task instance has such contacts
         :param with_key: whether the input has keys
         """
-        query = self._records.database.execute
-        [(contacts,)] = query(_COUNT_OWN, (not with_key,))
-        if not contacts:
+        if self._are_in_place(rows, with_key=with_key):
             return 0
-        return int(contacts) - sum(query(_IS_OWN, (token, not with_key)).fetchone() is not None for token in tokens)
+        query = self._by_token()
+        [(contacts,)] = query(_COUNT_OWN, (not with_key,))
+        return int(contacts) - sum(
+            query(_IS_OWN, (token, not with_key)).fetchone() is not None for _, _, token in rows()
+        )
+
+    def _are_in_place(self, rows: Callable[[], Iterable[tuple[int, str | None, str]]], *, with_key: bool) -> bool:
+        """Return whether each such contact is on record of the row that has its token, as where nothing was moved."""
+        counted = (
+            (row, token)
+            for row, code, token, _, key in self._begin_own_rows()
+            if token is not None and code >= _MAY_EXIST and (key is None or not with_key)
+        )
+        number, expected = 0, ""
+        given: Iterator[tuple[int, str | None, str]] | None = None
+        for row, token in counted:
+            given = iter(rows()) if given is None else given
+            while number < row:
+                number, _, expected = next(given, (_ROWS, None, ""))
+            if number != row or expected != token:
+                return False
+        return True
+
+    def _by_token(self) -> Callable[..., sqlite3.Cursor]:
+        """
+        Return what runs a query that finds records by their tokens, which a run that is over does not need.
+
+        :raises RecordError: if the folder for temporary files is full
+        """
+        if not self._is_by_token:
+            try:
+                self._records.database.execute("CREATE INDEX by_token ON record (token)")
+            except Exception as error:  # sqlite3 is imported where it is used
+                raise _unreadable(self._place, error) from error
+            self._is_by_token = True
+        return self._records.database.execute
 
     def close(self) -> None:
         """Delete the temporary database."""
@@ -762,6 +820,13 @@ def _existing(place: Place) -> _Records:
     raise _missing(place)
 
 
+def _unreadable(place: Place, error: Exception) -> RecordError:
+    return RecordError(
+        f"The results below {place} cannot be read ({one_line(error)}). The task's retry reads them again. If access "
+        "is denied, give it. If the folder for temporary files is full, make room."
+    )
+
+
 def _missing(place: Place) -> RecordError:
     if place.is_local and not Path(place.path).exists():
         return RecordError(
@@ -771,12 +836,42 @@ def _missing(place: Place) -> RecordError:
     return RecordError(f"There are no results below {place}. Check the path, and what it can be read with (conn_id).")
 
 
+class _InOrder:
+    """
+    Records in the order of their rows.
+
+    :param records: those, each beginning with the number of its row
+    """
+
+    def __init__(self, records: Iterator[_Parameters]) -> None:
+        self._records = records
+        self._next: _Parameters | None = next(records, None)
+        #: The number of the row that was asked for last.
+        self.passed = 0
+
+    def __iter__(self) -> Iterator[_Parameters]:
+        if self._next is not None:
+            yield self._next
+        yield from self._records
+
+    def of(self, row: int) -> list[_Parameters]:
+        """Return those of a row; each time of a later one."""
+        self.passed = row
+        found = []
+        record = self._next
+        while record is not None and record[0] <= row:
+            if record[0] == row:
+                found.append(record)
+            record = next(self._records, None)
+        self._next = record
+        return found
+
+
 class _Records:
     """
     The lines of all segments below a place, in a database.
 
     :param place: a ``results_path`` or a task instance's folder
-    :param by_token: whether records are to be found by their tokens
     :param asked_by: whose records are the asking task instance's own (default: all)
     :param only: read the first block of these segments alone
     :param apart_from: the name of a writer whose segments are left out
@@ -787,7 +882,6 @@ class _Records:
         self,
         place: Place,
         *,
-        by_token: bool = False,
         asked_by: Mapping[str, Any] | None = None,
         only: list[Segment] | None = None,
         apart_from: str | None = None,
@@ -808,17 +902,12 @@ class _Records:
         self._numbers: dict[tuple[str, str], set[int]] = {}
         try:
             self._read_all(only, apart_from)
-            if by_token:
-                self.database.execute("CREATE INDEX by_token ON record (token)")
         except RecordError:
             self.close()
             raise
         except Exception as error:  # a store's errors are of its own kinds
             self.close()
-            raise RecordError(
-                f"The results below {place} cannot be read ({one_line(error)}). The task's retry reads them "
-                "again. If access is denied, give it. If the folder for temporary files is full, make room."
-            ) from error
+            raise _unreadable(place, error) from error
 
     def close(self) -> None:
         self.database.close()
@@ -1153,8 +1242,10 @@ _LATEST_OF_ROW: Final = """
 SELECT state, token, key, message FROM record JOIN writer USING (writer) WHERE own AND row = ? AND writer IN (%s)
 ORDER BY position DESC LIMIT 1
 """
-#: By the primary key: one look for each attempt.
-_OWN_OF_ROW: Final = "SELECT state, token, content FROM record WHERE writer IN (%s) AND row = ?"
+#: In blocks, by the primary key.
+_OWN_ROWS: Final = """
+SELECT row, state, token, content, key FROM record WHERE writer = ? AND row > ? ORDER BY row LIMIT ?
+"""
 _ANY_UNKNOWN: Final = f"SELECT 1 FROM record WHERE state >> 4 = {_MAY_EXIST >> 4} LIMIT 1"  # noqa: S608  # a number of ours
 _UNKNOWN_OF_RUN: Final = f"""
 SELECT row FROM ({_MERGED % "run = ?"}) WHERE place = 1 AND state >> 4 = {_MAY_EXIST >> 4} ORDER BY row
@@ -1162,6 +1253,10 @@ SELECT row FROM ({_MERGED % "run = ?"}) WHERE place = 1 AND state >> 4 = {_MAY_E
 _OWN: Final = f"own AND state >= {_MAY_EXIST} AND (? OR key IS NULL)"
 _COUNT_OWN: Final = f"SELECT count(DISTINCT token) FROM record JOIN writer USING (writer) WHERE {_OWN}"  # noqa: S608
 _IS_OWN: Final = f"SELECT 1 FROM record JOIN writer USING (writer) WHERE token = ? AND {_OWN} LIMIT 1"  # noqa: S608
+_STATES_OF_WRITERS: Final = f"""
+SELECT writer, state, count(*) FROM record JOIN writer USING (writer)
+WHERE own AND state >= {_MAY_EXIST} AND token IS NOT NULL GROUP BY writer, state
+"""  # noqa: S608  # a number of ours
 _OWN_STATES: Final = f"""
 SELECT best, count(*) FROM (
     SELECT max(state) AS best FROM record JOIN writer USING (writer)

@@ -204,8 +204,8 @@ def test_contacts_that_the_input_no_longer_has(made: list[Attempt], still_there:
             and note.token not in {f"token-{contact}" for contact in still_there}
         }
         with History(Path(scratch), asked_by=IDENTITY | {"run_id": "monday"}) as history:
-            tokens = [f"token-{contact}" for contact in still_there]
-            assert history.count_missing(tokens, with_key=False) == len(gone)
+            rows = [(contact + 1, None, f"token-{contact}") for contact in sorted(still_there)]
+            assert history.count_missing(lambda: rows, with_key=False) == len(gone)
 
 
 @pytest.mark.parametrize(("key", "missing"), [(None, 1), ("order-1", 0)])
@@ -217,5 +217,5 @@ def test_row_that_was_sent_without_a_key_is_missed_where_there_are_keys(
         ledger.intend([(1, key, "token-1", "content")])
         ledger.created(1, "contact-1", attempts=1)
     with History(tmp_path, asked_by=IDENTITY) as history:
-        assert history.count_missing(["another-token"], with_key=True) == missing
-        assert history.count_missing(["another-token"], with_key=False) == 1
+        assert history.count_missing(lambda: [(1, "order-2", "another-token")], with_key=True) == missing
+        assert history.count_missing(lambda: [(1, None, "another-token")], with_key=False) == 1
