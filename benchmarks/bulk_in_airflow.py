@@ -6,7 +6,11 @@ first start of a task instance to the last end. The mapped task and the loop are
 bearable, and scaled in proportion (~); Airflow maps to 1,024 task instances at most by default. At last a bulk task is
 killed with SIGKILL at half of its rows, and what the retry called for again is counted.
 
+``--share`` measures something else: eight task instances of one mapped bulk task, with 200 to 1,000 rows, at 50 calls a
+second. They see each other, and each is to have an equal share until it is done.
+
     python benchmarks/bulk_in_airflow.py [--rows 500 --rows 10000] [--mapped 500] [--loop 500] [--parallelism 4]
+    python benchmarks/bulk_in_airflow.py --share
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 import collections
 import csv
+import itertools
 import json
 import sys
 import tempfile
@@ -34,6 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LATENCY_MS = 50
+
+#: Rows of the task instances that share a quota, and the quota.
+SHARES = (200, 200, 400, 400, 600, 600, 1_000, 1_000)
+RATE = BURST = 50
 
 DAGS = """
 import json
@@ -82,6 +91,20 @@ with DAG("bulk", **OPTIONS):
         retry_delay=timedelta(seconds=3),
     )
 
+with DAG("share", **OPTIONS):
+
+    @task
+    def tables(dag_run=None):
+        return [
+            [{"invoice": f"{table}-{number}", "customer": "C-77"} for number in range(rows)]
+            for table, rows in enumerate(dag_run.conf["tables"])
+        ]
+
+    BulkCreateContactsOperator.partial(
+        task_id="contact",
+        contact={"channel": "TASK", "name": "{{ row.invoice }}", "attributes": {"customer": "{{ row.customer }}"}},
+    ).expand(rows=tables())
+
 with DAG("mapped", **OPTIONS):
 
     @task
@@ -110,11 +133,15 @@ def main() -> None:
     parser.add_argument("--mapped", type=int, default=500, help="task instances to measure (default: 500)")
     parser.add_argument("--loop", type=int, default=500, help="contacts of the loop to measure (default: 500)")
     parser.add_argument("--parallelism", type=int, default=4, help="task instances at once (default: 4)")
+    parser.add_argument("--share", action="store_true", help="measure how mapped task instances share a quota")
     options = parser.parse_args()
     rows = sorted(options.rows or [500, 10_000])
     with tempfile.TemporaryDirectory() as folder, Emulator(latency_ms=LATENCY_MS) as emulator:
-        benchmark = Benchmark(Path(folder), emulator, options.parallelism)
+        benchmark = Benchmark(Path(folder), emulator, len(SHARES) if options.share else options.parallelism)
         with benchmark.airflow:
+            if options.share:
+                benchmark.share()
+                return
             compare(benchmark, rows, options.mapped, options.loop)
             benchmark.kill_at_half(rows[-1])
 
@@ -171,6 +198,28 @@ class Benchmark:
         found = [one for one in self.airflow.api("GET", path)["task_instances"] if one["task_id"] == "contact"]
         return (max(_times(found, "end_date")) - min(_times(found, "start_date"))).total_seconds()
 
+    def share(self) -> None:
+        """Run the task instances that share a quota, and print what each got of it beside an equal share."""
+        self.emulator.set_rate(RATE, BURST)
+        run_id = self.airflow.run("share", conf={"tables": SHARES}, timeout=1_200)
+        tables = {one["id"]: int(one["name"].partition("-")[0]) for one in self.emulator.contacts()}
+        created: dict[int, list[float]] = {table: [] for table in range(len(SHARES))}
+        for call in self.emulator.calls("CreateContact"):
+            if call.status == 200 and call.contact_id:
+                created[tables[call.contact_id]].append(call.time)
+        assert [len(times) for times in created.values()] == list(SHARES)
+        began, ends = min(map(min, created.values())), [max(times) for times in created.values()]
+        since = max(map(min, created.values())) + 20
+        print(f"{'rows':>6}{'first s':>9}{'last s':>8}{'throttled':>11}{'of an equal share':>19}")
+        for table, times in created.items():
+            throttled = self.airflow.xcom("share", run_id, "contact", table)["throttled"]
+            print(f"{len(times):>6}{min(times) - began:>9.1f}{max(times) - began:>8.1f}{throttled:>11}", end="")
+            got = sum(time >= since for time in times)
+            print(f"{got / equal_share(since, max(times), ends):>19.2f}" if got > RATE else f"{'-':>19}")
+        took, ideal = max(ends) - began, (sum(SHARES) - BURST) / RATE
+        print(f"shares from {since - began:.0f} s on, when all had run for 20 s")
+        print(f"{took:.1f} s in all, {took / ideal:.2f} of the ideal {ideal:.0f} s")
+
     def kill_at_half(self, rows: int) -> None:
         """Kill a bulk task at half of its rows, let it be retried, and print what came of it."""
         self.emulator.reset()
@@ -192,6 +241,12 @@ class Benchmark:
         print(f"called again          {sum(tokens.values()) - len(tokens)}")
         print(f"rows without contact  {rows - len(made)}")
         print(f"rows with two or more {sum(count > 1 for count in made.values())}")
+
+
+def equal_share(since: float, until: float, ends: list[float]) -> float:
+    """Return the calls that one of those that run until their *ends* gets if all get the same."""
+    marks = sorted({since, *(end for end in ends if since < end <= until)})
+    return sum(RATE * (end - start) / sum(one >= end for one in ends) for start, end in itertools.pairwise(marks))
 
 
 def _times(found: list[dict[str, str]], name: str) -> Iterator[datetime]:

@@ -32,6 +32,7 @@ from airflow_connect.record.results import History
 from tests.record.fault_points import Death, DyingLedger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from multiprocessing.context import ForkServerProcess
     from pathlib import Path
 
@@ -118,7 +119,8 @@ def attempt(
     death: Death | None = None,
     max_retry_time: float = MAX_RETRY_TIME,
     verify: str | None = None,
-    shared: Path | None = None,
+    shared: Path | str | None = None,
+    connections: Mapping[str, Any] | None = None,
 ) -> None:
     """
     Send what a file has to an emulator, and exit: 0 if all was sent.
@@ -129,13 +131,15 @@ def attempt(
     :param max_retry_time: seconds for which a row is repeated
     :param verify: a certificate to trust, of an emulator that is behind TLS
     :param shared: where the attempts of other tasks can be seen
+    :param connections: Airflow connections by the ends of their variables' names
     """
     from airflow_connect.hooks.connect import ConnectHook
     from airflow_connect.record.peers import Peers
 
     extra = {"region_name": "us-east-1", "endpoint_url": url, "verify": verify}
     connection = {"conn_type": "aws", "login": "local", "password": "local", "extra": extra}
-    os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
+    for name, value in {"AWS_DEFAULT": connection, **(connections or {})}.items():
+        os.environ[f"AIRFLOW_CONN_{name}"] = json.dumps(value)
     hook = ConnectHook(instance_id=INSTANCE, max_in_flight=max_in_flight)
 
     def create(params: dict[str, Any]) -> dict[str, Any]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
+import random
 import shutil
 import signal
 import ssl
+import threading
+import time
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +21,7 @@ from airflow_connect.api.operations import StartOutboundVoiceContact
 from airflow_connect.calls.pace import Pace
 from airflow_connect.record.results import read_results
 from tests.bulk.sending import AtOnce, start_attempt, write_rows
+from tests.calls.test_sharing import GARBAGE
 from tests.gateway import Forwarding, certificate_of_localhost
 from tests.record.fault_points import POINTS, Death
 from tests.until import until
@@ -95,30 +103,99 @@ def test_killed_with_many_calls_in_flight(point: str, emulator: Emulator, rows: 
     assert_recorded(emulator, folder)
 
 
+TASKS = 4
+ROWS_EACH = 50
+
+
+def start_sharing(emulator: Emulator, tmp_path: Path, number: int, shared: Path | str, **options: Any) -> Any:
+    """Start one of the tasks that share a quota of 40 calls a second."""
+    rows = tmp_path / f"{number}.csv"
+    rows.write_text("order,name\n" + "".join(f"{row},Row {number} {row}\n" for row in range(ROWS_EACH)))
+    return start_attempt(emulator.url, rows, tmp_path / f"results {number}", pace=Pace, shared=shared, **options)
+
+
+def each_once(tasks: int = TASKS) -> dict[str, int]:
+    """Return the contacts of all rows of the tasks that share a quota."""
+    return {f"Row {number} {row}": 1 for number in range(tasks) for row in range(ROWS_EACH)}
+
+
 def test_tasks_that_see_each_other_make_each_contact_once(emulator: Emulator, tmp_path: Path) -> None:
-    """Half of the tasks that share a quota are killed, and their folder is deleted: nothing is lost or made twice."""
+    """
+    Half of the tasks that share a quota are killed, and their folder is in chaos: nothing is lost or made twice.
+
+    It is deleted, filled with garbage, and its files have the times of clocks that are hours apart.
+    """
     emulator.set_rate(40, 20)
     shared = tmp_path / "shared"
-    files = [tmp_path / f"{number}.csv" for number in range(4)]
-    for number, file in enumerate(files):
-        file.write_text("order,name\n" + "".join(f"{row},Row {number} {row}\n" for row in range(50)))
-
-    def start(number: int) -> Any:
-        folder = tmp_path / f"results {number}"
-        return start_attempt(emulator.url, files[number], folder, pace=Pace, shared=shared)
-
-    attempts = [start(number) for number in range(4)]
-    until(lambda: len(list(shared.rglob("*.json"))) == 4)
+    attempts = [start_sharing(emulator, tmp_path, number, shared) for number in range(TASKS)]
+    until(lambda: len(list(shared.rglob("*.json"))) == TASKS)
+    [folder] = {file.parent for file in shared.rglob("*.json")}
     for attempt in attempts[:2]:
         attempt.kill()
         attempt.join()
-    shutil.rmtree(shared, ignore_errors=True)
-    attempts[:2] = [start(0), start(1)]
-    for attempt in attempts:
-        attempt.join()
-    assert [attempt.exitcode for attempt in attempts] == [0] * 4
-    assert made(emulator) == {f"Row {number} {row}": 1 for number in range(4) for row in range(50)}
-    assert list(shared.rglob("*.json")) == []
+    attempts[:2] = [start_sharing(emulator, tmp_path, number, shared) for number in range(2)]
+    chance, garbage = random.Random(5), itertools.cycle([*GARBAGE, b"x" * 1_000_000])
+    while any(attempt.is_alive() for attempt in attempts):
+        with contextlib.suppress(OSError):
+            for file in folder.iterdir():
+                away = time.time() + 3_600 * chance.randrange(-24, 25)
+                os.utime(file, (away, away))
+            (folder / f"garbage-{chance.getrandbits(32):08x}.json").write_bytes(next(garbage))
+        if chance.random() < 0.02:
+            shutil.rmtree(shared, ignore_errors=True)
+        time.sleep(0.02)
+    assert [attempt.exitcode for attempt in attempts] == [0] * TASKS
+    assert made(emulator) == each_once()
+
+
+class IllStore(ThreadingHTTPServer):
+    """A store that answers every request with 503, or does not answer until it is closed."""
+
+    def __init__(self, *, hangs: bool) -> None:
+        super().__init__(("127.0.0.1", 0), Refuses)
+        self.hangs = hangs
+        self.asked = 0
+        self.is_closing = threading.Event()
+
+
+class Refuses(BaseHTTPRequestHandler):
+    """Answers for :class:`IllStore`."""
+
+    server: IllStore
+
+    def _refuse(self) -> None:
+        self.server.asked += 1
+        if self.server.hangs:
+            self.server.is_closing.wait()
+        else:
+            self.send_error(503, "Slow Down")
+
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _refuse  # noqa: N815  # the names of the standard library
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["503", "no answer"])
+def test_no_task_waits_for_a_store_that_is_ill(emulator: Emulator, tmp_path: Path, hangs: bool) -> None:
+    """Tasks whose bucket answers 503, or not at all while they run, make each contact once and come to their end."""
+    emulator.set_rate(10, 10)
+    with IllStore(hangs=hangs) as store:
+        threading.Thread(target=store.serve_forever, daemon=True).start()
+        extra = {"region_name": "us-east-1", "endpoint_url": f"http://127.0.0.1:{store.server_port}"}
+        connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
+        attempts = [
+            start_sharing(emulator, tmp_path, number, "s3://store@bucket/results", connections={"STORE": connection})
+            for number in range(2)
+        ]
+        until(lambda: store.asked)
+        emulator.set_rate(40, 20)
+        for attempt in attempts:
+            attempt.join()
+        store.is_closing.set()
+        store.shutdown()
+    assert [attempt.exitcode for attempt in attempts] == [0, 0]
+    assert made(emulator) == each_once(2)
 
 
 # --- At most once -------------------------------------------------------------------------------------------------
