@@ -176,24 +176,25 @@ class Refuses(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.mark.parametrize("hangs", [False, True], ids=["503", "no answer"])
-def test_no_task_waits_for_a_store_that_is_ill(emulator: Emulator, tmp_path: Path, hangs: bool) -> None:
+def test_no_task_waits_for_a_store_that_is_ill(emulator: Emulator, tmp_path: Path) -> None:
     """Tasks whose bucket answers 503, or not at all while they run, make each contact once and come to their end."""
     emulator.set_rate(10, 10)
-    with IllStore(hangs=hangs) as store:
-        threading.Thread(target=store.serve_forever, daemon=True).start()
-        extra = {"region_name": "us-east-1", "endpoint_url": f"http://127.0.0.1:{store.server_port}"}
-        connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
-        attempts = [
-            start_sharing(emulator, tmp_path, number, "s3://store@bucket/results", connections={"STORE": connection})
-            for number in range(2)
-        ]
-        until(lambda: store.asked)
+    with IllStore(hangs=False) as refusing, IllStore(hangs=True) as hanging:
+        stores = (refusing, hanging)
+        attempts = []
+        for number, store in enumerate(stores):
+            threading.Thread(target=store.serve_forever, daemon=True).start()
+            extra = {"region_name": "us-east-1", "endpoint_url": f"http://127.0.0.1:{store.server_port}"}
+            connections = {"STORE": {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}}
+            shared = "s3://store@bucket/results"
+            attempts.append(start_sharing(emulator, tmp_path, number, shared, connections=connections))
+        until(lambda: all(store.asked for store in stores))
         emulator.set_rate(40, 20)
         for attempt in attempts:
             attempt.join()
-        store.is_closing.set()
-        store.shutdown()
+        for store in stores:
+            store.is_closing.set()
+            store.shutdown()
     assert [attempt.exitcode for attempt in attempts] == [0, 0]
     assert made(emulator) == each_once(2)
 
