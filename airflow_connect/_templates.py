@@ -25,9 +25,10 @@ from jinja2 import Undefined, nodes
 from jinja2.filters import FILTERS, make_attrgetter
 from jinja2.nativetypes import NativeCodeGenerator
 from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import htmlsafe_json_dumps
 from jinja2.visitor import NodeTransformer
 
-from airflow_connect.api.fields import NotTextError, text_in_text
+from airflow_connect.api.fields import NotTextError, json_of, json_scalar, text_in_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,8 +43,8 @@ JOINED: Final = "airflow_connect_text"
 #: Filters of Jinja's that make text of what they get.
 _MAKE_TEXT: Final = (
     *("capitalize", "center", "e", "escape", "forceescape", "format", "indent", "join", "lower", "replace", "safe"),
-    *("string", "striptags", "title", "trim", "truncate", "upper", "urlencode", "urlize", "wordcount", "wordwrap"),
-    "xmlattr",
+    *("pprint", "string", "striptags", "title", "tojson", "trim", "truncate", "upper", "urlencode", "urlize"),
+    *("wordcount", "wordwrap", "xmlattr"),
 )
 
 
@@ -69,6 +70,10 @@ def _in_text_or_as_jinja_does(value: Any) -> str:
 def joined(parts: Iterable[Any]) -> str:
     """Return the text of values one after the other, as :func:`in_text` writes each."""
     return "".join([part if type(part) is str else in_text(part) for part in parts])
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return json_of(value, json_scalar, indent=indent, sort_keys=True)
 
 
 class TextEnvironment(SandboxedEnvironment):
@@ -164,6 +169,16 @@ class TextEnvironment(SandboxedEnvironment):
                 case "do_urlencode" if isinstance(value, (Mapping, list, tuple)):
                     pairs = value.items() if isinstance(value, Mapping) else value
                     return jinjas(*context, [(name, self.in_text(one)) for name, one in pairs], *more, **kwargs)
+                case "do_pprint":
+                    return repr(str(value)) if isinstance(value, str) else self.in_text(value)
+                case "do_tojson":
+                    try:
+                        options = dict(zip(("indent",), more, strict=False)) | kwargs
+                        return htmlsafe_json_dumps(value, _json, **options)
+                    except NotTextError:
+                        if self.refuses:
+                            raise
+                        return jinjas(*context, value, *more, **kwargs)
                 case "do_xmlattr":
                     shown = {
                         name: one if one is None or isinstance(one, Undefined) else self.in_text(one)

@@ -38,6 +38,7 @@ taken as a date, a datetime, ISO 8601 text or epoch seconds; without a time zone
 from __future__ import annotations
 
 import functools
+import json
 import math
 import re
 import threading
@@ -46,6 +47,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from functools import partial
+from numbers import Number
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
@@ -74,6 +78,8 @@ __all__ = [
     "describe",
     "fault_of_instance",
     "is_absent",
+    "json_of",
+    "json_scalar",
     "key_path",
     "service_model",
     "text_in_text",
@@ -315,6 +321,50 @@ def text_in_text(value: Any) -> str:
     if text is _NO_SCALAR:
         raise NotTextError(value)
     return "" if text is ABSENT else str(text)
+
+
+def json_of(
+    value: Any,
+    scalar: Callable[[Any], str],
+    *,
+    indent: int | None = None,
+    sort_keys: bool = False,
+    margin: str = "\n",
+) -> str:
+    """
+    Return a value as JSON, as :func:`json.dumps` does, of scalars that JSON does not have too.
+
+    :param value: a scalar, or lists and dicts of them
+    :param scalar: returns a scalar as JSON
+    :param indent: blanks of a level, if each item is to have a line of its own
+    :param sort_keys: whether a dict is written in the order of its names
+    :param margin: the end of a line and the blanks of the level that the value is in
+    """
+    inside = "" if indent is None else margin + " " * indent
+    inner = partial(json_of, scalar=scalar, indent=indent, sort_keys=sort_keys, margin=inside)
+    between, end = (", ", "") if indent is None else (f",{inside}", margin)
+    if isinstance(value, Mapping) and value:
+        pairs: Any = ((str(name), item) for name, item in value.items())
+        pairs = sorted(pairs, key=itemgetter(0)) if sort_keys else pairs
+        items = [f"{json.dumps(name)}: {inner(item)}" for name, item in pairs]
+        return f"{{{inside}{between.join(items)}{end}}}"
+    if isinstance(value, list | tuple) and value:
+        return f"[{inside}{between.join(map(inner, value))}{end}]"
+    if isinstance(value, Mapping | list | tuple):
+        return "{}" if isinstance(value, Mapping) else "[]"
+    return scalar(value)
+
+
+def json_scalar(value: Any) -> str:
+    """
+    Return a scalar as JSON: a number with its digits, ``null`` for what is missing, any other as its text.
+
+    :param value: the value
+    :raises NotTextError: if it is not a scalar
+    """
+    plain = _plain(value)
+    text = json.dumps(text_in_text(value)) if not isinstance(plain, Number) else text_in_text(value)
+    return "null" if plain is ABSENT else text
 
 
 def checked_key(value: Any, name: str = "idempotency_key") -> tuple[str, Fault | None]:

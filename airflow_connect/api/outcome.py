@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -29,6 +30,7 @@ __all__ = [
     "OutcomeState",
     "check_condition",
     "contact_may_go_on",
+    "decision_of",
     "is_missing",
     "matches",
     "missing_in_words",
@@ -250,6 +252,17 @@ def is_missing(outcome: Mapping[str, Any]) -> bool:
     :param outcome: what :meth:`Outcome.as_dict` returns
     """
     return outcome["state"] == OutcomeState.FAILED and outcome.get("ended") is None
+
+
+def decision_of(value: str) -> str:
+    """
+    Return the value of an attribute that somebody typed, as it is compared.
+
+    Neither case nor the blanks around it count, nor whether ``ü`` was typed as one character or as two.
+
+    :param value: the value
+    """
+    return unicodedata.normalize("NFC", value.strip().casefold())
 
 
 def missing_in_words(contact_ids: Sequence[str], instance_id: str, total: int) -> str:

@@ -45,7 +45,7 @@ from airflow_connect.api.operations import (
     TransferContact,
     UpdateContactAttributes,
 )
-from airflow_connect.api.outcome import Outcome, is_missing, missing_in_words
+from airflow_connect.api.outcome import Outcome, decision_of, is_missing, missing_in_words
 from airflow_connect.assets.lineage import contacts_lineage, update_outlets
 from airflow_connect.calls.clock import Clock
 from airflow_connect.operators.base_connect import ConnectBaseOperator
@@ -1023,4 +1023,4 @@ def _named_branches(branches: Mapping[Any, Any], *, exact: bool) -> dict[str | N
 
 
 def _comparable(text: str | None, *, exact: bool) -> str | None:
-    return text if text is None or exact else text.strip().casefold()
+    return text if text is None or exact else decision_of(text)

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from airflow_connect.api.errors import RecordError
+from airflow_connect.api.outcome import decision_of
 from airflow_connect.calls.clock import Clock
 from airflow_connect.record.format import FORMAT, RowState, Segment
 from airflow_connect.record.results import (
@@ -219,7 +220,7 @@ class Index:
     def __init__(self, folder: Path, place: Place, *, decisions: tuple[str, Collection[str]] = ("", ())) -> None:
         self._folder = folder
         self._place = place
-        self._decisions = (decisions[0], tuple(sorted(value.strip().casefold() for value in decisions[1])))
+        self._decisions = (decisions[0], tuple(sorted(map(decision_of, decisions[1]))))
         what = [_VERSION, FORMAT, str(place), place.path, *self._decisions]
         self._name = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
 
@@ -508,7 +509,7 @@ class _Growing(_Records):
         contact_id, asked, at, _ = _ending(event)
         name, allowed = self._decisions
         value = (event.get("attributes") or {}).get(name)
-        decided = None if value is None else value.strip().casefold()
+        decided = None if value is None else decision_of(value)
         outcome = {
             **{one: event.get(one) for one in ("state", "wait_seconds", "handle_seconds", "transferred_to")},
             "decision": decided if decided is None or decided in allowed else OTHER,

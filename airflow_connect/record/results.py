@@ -20,6 +20,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import os
 import posixpath
 from array import array
 from collections import Counter
@@ -32,6 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeVar
 
 from airflow_connect.api.errors import RecordError
+from airflow_connect.api.fields import describe
 from airflow_connect.api.outcome import ALL_ATTRIBUTES
 from airflow_connect.record.format import FORMAT, Kind, RowState, Segment, damaged, precedence
 from airflow_connect.record.storage import Place, one_line, open_regular, place_of
@@ -681,6 +683,11 @@ def _folder(given: Any, conn_id: str | None) -> tuple[Any, str | None]:
                 "There are no results: the task returned nothing. A task that failed has its summary in its XCom "
                 "'summary', and a task that was skipped has none."
             )
+        if not isinstance(given, str | os.PathLike) and not hasattr(given, "fs"):
+            raise RecordError(
+                f"There are no results: {describe(given)} is neither a summary nor a path. Give the output of a "
+                "BulkCreateContactsOperator, the list of them that a mapped task returns, or the folder of its results."
+            )
         return given, conn_id
     if not given.get("results"):
         if "estimated_seconds" in given:
@@ -696,7 +703,7 @@ def _folder(given: Any, conn_id: str | None) -> tuple[Any, str | None]:
 
 
 def _is_list(given: Any) -> bool:
-    return isinstance(given, Sequence) and not isinstance(given, str)
+    return isinstance(given, Sequence) and not isinstance(given, str | bytes)
 
 
 def _places(path: Any, conn_id: str | None) -> list[Place]:

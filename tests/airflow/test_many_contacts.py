@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -308,7 +309,9 @@ def test_branch(
 
 
 @pytest.mark.parametrize("exact", [False, True])
-@pytest.mark.parametrize("typed", ["approve", "Approve", " APPROVE\n", "approve "])
+@pytest.mark.parametrize(
+    "typed", ["approve", "Approve", " APPROVE\n", "approve ", unicodedata.normalize("NFD", "Für gut befunden")]
+)
 def test_branch_of_what_an_agent_typed(
     run_dag: Any, make: Any, amazon_connect: LocalConnect, logged: Any, typed: str, exact: bool
 ) -> None:
@@ -322,7 +325,7 @@ def test_branch_of_what_an_agent_typed(
             task_id="branch",
             contact_id=contact_id,
             attribute="decision",
-            branches={" Approve": "ship"} if not exact else {"approve": "ship"},
+            branches={" Approve": "ship", "für GUT befunden": "ship"} if not exact else {"approve": "ship"},
             default="ask_again",
             exact=exact,
         ) >> [PythonOperator(task_id=name, python_callable=print) for name in ("ship", "ask_again")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import contextlib
 import copy
@@ -232,8 +233,10 @@ def test_wide_text_without_a_mark_is_recognised(write: Callable[..., str], encod
         (b"PAR1...", 'format="parquet"'),
         (b"\x28\xb5\x2f\xfd...", "zstd"),
         (b"\xfd7zXZ\x00...", "xz"),
+        (bz2.compress(b"name\nKim\n"), "bzip2"),
+        (bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504), "an Excel workbook"),
     ],
-    ids=["zip", "parquet", "zstd", "xz"],
+    ids=["zip", "parquet", "zstd", "xz", "bzip2", "xls"],
 )
 def test_what_is_no_text_is_recognised(write: Callable[..., str], content: bytes, what: str) -> None:
     """A file whose suffix lies is reported by what it is."""
@@ -300,6 +303,18 @@ def test_lines_of_delimiters_are_no_rows(write: Callable[..., str]) -> None:
     path = write("a.csv", ',,\n \na,b,c\n1,,\n,,\n" ",\t,\n,2,\n,\n,,,,\n"","",""\n')
     assert rows_of(FileRows(path)) == [{"a": "1", "b": "", "c": ""}, {"a": "", "b": "2", "c": ""}]
     assert rows_of(FileRows(write("b.csv", ";;\n;;\n"), delimiter=";")) == []
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_that_is_repeated_is_that_rows_fault(write: Callable[..., str], mark: str) -> None:
+    """Files that ``cat`` put together would create a contact for their headers."""
+    path = write("a.csv", f"{mark}a,b\n1,2\n{mark}a,b\na,2\n")
+    rows = [row for _, row in FileRows(path).read()]
+    assert [row for row in rows if isinstance(row, dict)] == [{"a": "1", "b": "2"}, {"a": "a", "b": "2"}]
+    [fault] = [row for row in rows if not isinstance(row, dict)]
+    assert fault.rule == "repeats the header, as where files were put together. Remove the line"
+    assert fault.where == f"{path}, line 3"
+    assert fault.text == f"{mark}a,b"
 
 
 # --- Columns that a template names ----------------------------------------------------------------------------
@@ -374,7 +389,13 @@ def test_data_that_is_called_as_a_column_is_not_a_header(write: Callable[..., st
 
 def test_a_page_is_not_a_table(write: Callable[..., str]) -> None:
     """A server's page is reported by its name, in every format that is text."""
-    for page in ("<!DOCTYPE html><html>Zaphod", "\ufeff\n<html>", '<?xml version="1.0"?><Error>', "<Error><Code>"):
+    for page in (
+        "<!DOCTYPE html><html>Zaphod",
+        "\ufeff\n<html>",
+        '<?xml version="1.0"?><Error>',
+        "<Error><Code>",
+        "<!-- -->",
+    ):
         for name in ("a.csv", "a.jsonl"):
             assert "is an HTML or XML page" in input_error(FileRows(write(name, page)))
 

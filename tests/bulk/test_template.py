@@ -239,6 +239,7 @@ NOT_TEXT = [["a"], {"a": 1}, ("a",), {"a"}, b"\xff", timedelta(1), math.inf, Cus
         "{{ 'Call {}'.format(row.value) }}",
         "{{ 'Call {!r}'.format(row.value) }}",
         "{{ 'Call %r' % (row.value,) }}",
+        "{{ row.value | pprint }}!",
         "{% if true %}Call {{ row.value }}{% endif %}",
     ],
 )
@@ -249,6 +250,25 @@ def test_what_has_no_form_is_that_rows_fault(value: object, template: str) -> No
         assert fault.rule == "within text, a value must be text, a number, a boolean, a date or a time"
         assert fault.given.endswith(" in column value")
         assert "0x" not in str(fault)
+
+
+@pytest.mark.parametrize(("value", "text"), FORMS, ids=[type(value).__name__ for value, _ in FORMS])
+def test_json_of_a_value_has_its_form(value: Any, text: str) -> None:
+    """The filter ``tojson`` writes a number with its digits, and what JSON does not have as it is sent alone."""
+    row = {"list": [value], "dict": {"b": 1, "a": {"value": value, "empty": [{}, []]}}}
+    written = text if isinstance(value, bool | float | Decimal | np.generic) and text[:4] != "2026" else f'"{text}"'
+    written = written.replace("ö", "\\u00f6") if text else "null"
+    assert render("{{ row.list | tojson }}!", row) == f"[{written}]!"
+    assert render("{{ row.dict | tojson }}!", row) == f'{{"a": {{"empty": [{{}}, []], "value": {written}}}, "b": 1}}!'
+    assert render("{{ row.list | tojson(indent=2) }}!", row) == f"[\n  {written}\n]!"
+    assert render("{{ row.list | map('tojson') | join }}!", row) == f"{written}!"
+
+
+@pytest.mark.parametrize("value", [{"a"}, b"\xff", timedelta(1), math.inf, Customer()], ids=repr)
+def test_json_of_what_has_no_form_is_that_rows_fault(value: object) -> None:
+    [fault] = faults_of(lambda: render("{{ row.value | tojson }}!", {"value": {"a": [value]}}))
+    assert fault.rule == "within text, a value must be text, a number, a boolean, a date or a time"
+    assert "0x" not in str(fault)
 
 
 def test_a_dict_for_names_has_no_text() -> None:

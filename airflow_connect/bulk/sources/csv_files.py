@@ -73,7 +73,10 @@ def rows_of_csv(
     while True:
         try:
             for cells in reader:
-                if len(cells) == width and (cells[0].strip() or _says_something(cells)):
+                if cells and cells[0].lstrip("\ufeff") == header[0] and _without_mark(cells) == header:
+                    rule = "repeats the header, as where files were put together. Remove the line"
+                    yield InvalidRow(rule, Origin(name, line + 1), _without_end(recent))
+                elif len(cells) == width and (cells[0].strip() or _says_something(cells)):
                     # strict= costs a third, and they are as many.
                     yield LocatedRow.at(zip(header, cells), name, line + 1)  # noqa: B905
                 elif _says_something(cells):
@@ -97,6 +100,10 @@ def rows_of_csv(
 
 def _says_something(cells: list[str]) -> bool:
     return any(map(str.strip, cells))
+
+
+def _without_mark(cells: list[str]) -> list[str]:
+    return [cells[0].lstrip("\ufeff"), *cells[1:]]
 
 
 def _remembered(text: Iterable[str], recent: list[str]) -> Iterator[str]:

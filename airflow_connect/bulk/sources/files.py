@@ -44,14 +44,16 @@ _FORMATS: Final[Mapping[str, Format]] = {
 #: What the first bytes of a file mean if a text is expected.
 _NO_TEXT: Final[Mapping[bytes, str]] = {
     b"PK\x03\x04": "is a ZIP archive or an Excel workbook. Save it as CSV.",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "is an Excel workbook. Save it as CSV.",
     b"PAR1": 'is a Parquet file. Give format="parquet".',
     b"\x28\xb5\x2f\xfd": "is compressed with zstd. Unpack it, or compress it with gzip.",
+    b"BZh91AY&SY": "is compressed with bzip2. Unpack it, or compress it with gzip.",
     b"\xfd7zXZ\x00": "is compressed with xz. Unpack it, or compress it with gzip.",
 }
 
 
 #: How a page of a server begins.
-_PAGES: Final = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<error")
+_PAGES: Final = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<!--", b"<error")
 
 #: What an encoding's file may begin with. The longer marks come first: one begins as another one does.
 _MARKS: Final = (

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from numbers import Number
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from airflow_connect.api.fields import Written, is_absent, text_of
+from airflow_connect.api.fields import Written, is_absent, json_of, text_of
 from airflow_connect.bulk.sources.base import InvalidRow, LocatedRow, Origin, Values, type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["json_line", "rows_of_json_lines"]
 
@@ -21,15 +23,11 @@ def json_line(values: Any) -> bytes:
 
     :param values: the row, a dict: times and other values that JSON does not have are written as they would be sent
     """
-    return f"{_json(values)}\n".encode()
+    return f"{json_of(values, _scalar)}\n".encode()
 
 
-def _json(value: Any) -> str:
+def _scalar(value: Any) -> str:
     """Return a value as JSON: a number keeps its digits, and what cannot be written as text is described."""
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{json.dumps(str(key))}: {_json(item)}' for key, item in value.items())}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_json, value))}]"
     if is_absent(value):
         return "null"
     text = text_of(value)
