@@ -90,6 +90,16 @@ def test_each_that_joins_has_its_share_soon() -> None:
         assert outcome.goodput >= 0.95
 
 
+def test_many_that_join_at_once_do_not_throttle_one_another() -> None:
+    """Eight join one within seconds: they wait with most of their share until it has made room for them."""
+    starts = (0.0, *(60 + 0.3 * number for number in range(8)))
+    for outcome in runs(Scenario(50, 50, 0.1, 120, starts=starts)):
+        assert sum(outcome.get(60, 120)) >= 0.85 * 50 * 60
+        assert sum(client.throttled_between(60, 120) for client in outcome.clients) <= 0.02 * 50 * 60
+        got = outcome.get(80, 120)
+        assert min(got) >= 0.85 * sum(got) / 9
+
+
 @pytest.mark.parametrize(
     ("scenario", "back", "least"),
     [
