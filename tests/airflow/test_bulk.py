@@ -487,7 +487,7 @@ def test_map_indexes_whose_rendered_paths_are_equal(
     def kwargs() -> list[dict[str, Any]]:
         return [{"rows": valid_and_invalid, "failed_rows_path": str(failed)} for _ in range(2)]
 
-    with new_dag("bulk", params={"a": str(failed), "b": f"{tmp_path}/sub/../failed.jsonl"}) as dag:
+    with new_dag(f"paths_{mapped_over}", params={"a": str(failed), "b": f"{tmp_path}/sub/../failed.jsonl"}) as dag:
         if mapped_over == "kwargs":
             BulkCreateContactsOperator.partial(**options).expand_kwargs(kwargs())
         else:
