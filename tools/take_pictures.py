@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -20,6 +21,8 @@ from airflow_connect.emulator.desk.pages import CONTACT_PATH
 from tools import demo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from playwright.sync_api import Browser, Page
 
     from tools.local_airflow import LocalAirflow
@@ -28,6 +31,8 @@ PICTURES: Final = demo.CHECKOUT / "docs" / "images"
 DESKTOP: Final = (1280, 938)
 HALF: Final = (900, 640)
 PHONE: Final = (390, 844)
+FORM: Final = "example_bulk_form"
+FORM_PAGE: Final = demo.CHECKOUT / "docs" / "use-cases" / "list-from-form.md"
 COLOURS: Final = {"light": ("#f6f8fa", "#d0d7de", "#1f2328"), "dark": ("#0d1117", "#3d444d", "#e6edf3")}
 
 
@@ -53,6 +58,8 @@ def main() -> None:
             for size, name in ((DESKTOP, "desktop"), (PHONE, "phone")):
                 picture = _shot(browser, tab, theme, size, until=".ac-chart svg")
                 (PICTURES / f"contacts-tab-{name}-{theme}.png").write_bytes(picture)
+                picture = _shot(browser, f"{airflow.url}/dags/{FORM}", theme, size, prepare=_fill_in)
+                (PICTURES / f"form-{name}-{theme}.png").write_bytes(picture)
     shutil.rmtree(directory)
 
 
@@ -62,6 +69,20 @@ def _waiting_approval(airflow: LocalAirflow) -> str:
     run_id: str = run["dag_run_id"]
     airflow.wait_for_state(demo.APPROVAL, run_id, "answered", states=("deferred",), timeout=180)
     return run_id
+
+
+def _fill_in(page: Page) -> None:
+    """Open the form, and fill it in as its page tells people to."""
+    page.get_by_test_id("trigger-dag-button").click()
+    form = page.get_by_role("dialog")
+    form.locator("[name=element_campaign]").fill("winter-2026")
+    form.get_by_text("1 Rows to paste").click()
+    form.locator("[name=element_rows]").fill(_rows_to_paste())
+
+
+def _rows_to_paste() -> str:
+    [rows] = re.findall(r"```text\n(.+?)```", FORM_PAGE.read_text(), re.DOTALL)
+    return str(rows)
 
 
 def _page(browser: Browser, theme: str, width: int, height: int) -> Page:
@@ -74,11 +95,22 @@ def _page(browser: Browser, theme: str, width: int, height: int) -> Page:
     return context.new_page()
 
 
-def _shot(browser: Browser, url: str, theme: str, size: tuple[int, int], *, until: str | None = None) -> bytes:
+def _shot(
+    browser: Browser,
+    url: str,
+    theme: str,
+    size: tuple[int, int],
+    *,
+    until: str | None = None,
+    prepare: Callable[[Page], None] | None = None,
+) -> bytes:
     page = _page(browser, theme, *size)
-    page.goto(url, timeout=120_000)
+    page.set_default_timeout(120_000)
+    page.goto(url)
     if until is not None:
-        page.locator(until).wait_for(timeout=120_000)
+        page.locator(until).wait_for()
+    if prepare is not None:
+        prepare(page)
     page.wait_for_timeout(6_000)
     return page.screenshot()
 
