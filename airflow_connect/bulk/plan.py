@@ -446,6 +446,8 @@ class Plan:
         """
         Read the rows again and yield the contacts to create, by row number; one reading at a time.
 
+        Where all rows are done, none is read.
+
         :param on_invalid: called with the number of a row that has faults, and what was read in its place
         :param is_done: called with the number of a row that has none, its client token and the digest of its content;
             returns whether it is left out. So a row that is done already is not rendered a second time
@@ -453,11 +455,16 @@ class Plan:
         """
         self.passed = 0
         self._reading = self._read_again()
+        first = self._first_to_read(is_done)
+        if first is None:
+            return
         remembered = self._database.execute(_REMEMBERED, (0,))
         for row, before in zip_longest(self._reading, remembered):
             if row is None or before is None or row[0] != before[0]:
                 raise self._changed(f"{'fewer' if row is None else 'more'} rows than when they were checked")
             number, identity, content, repetition = before
+            if number < first:
+                continue
             values = row[1]
             if content is None or (repetition and self._skips):
                 if content is None:
@@ -465,7 +472,7 @@ class Plan:
                 self.passed = number
                 continue
             token = self._token(identity, repetition)
-            if is_done(number, token, content):
+            if number > first and is_done(number, token, content):
                 self.passed = number
                 continue
             again, params, digest, faults = self._request_of(values)
@@ -474,6 +481,16 @@ class Plan:
             params["ClientToken"] = token
             self.passed = number
             yield PlannedContact(number, None if self._key is None else identity, token, content, params, values)
+
+    def _first_to_read(self, is_done: Callable[[int, str, str], bool]) -> int | None:
+        """Return the number of the first row that has faults or is not done, ``None`` if no row is left."""
+        for number, identity, content, repetition in self._database.execute(_REMEMBERED, (0,)):
+            if content is None:
+                return int(number)
+            if not (repetition and self._skips) and not is_done(number, self._token(identity, repetition), content):
+                return int(number)
+            self.passed = number
+        return None
 
     def rows_again(self, numbers: Iterable[int]) -> Iterator[tuple[int, Values | InvalidRow]]:
         """

@@ -126,6 +126,24 @@ def test_row_that_is_done_is_not_rendered_again() -> None:
     assert rendered == [1, 2, 3, 2]
 
 
+@pytest.mark.parametrize("open_row", [1, 2, 4, None])
+def test_rows_are_read_again_where_one_is_left_to_send(tmp_path: Path, open_row: int | None) -> None:
+    """A run that is over does not read its rows again; else all are counted, and each is asked for once."""
+    file = tmp_path / "rows.csv"
+    file.write_text("id,city\n1,a\n2,b\n3,c\n4,d\n")
+    asked: list[int] = []
+    with planned(FileRows(str(file))) as plan:
+        file.write_text("id,city\n1,a\n2,b\n3,c\n")
+        contacts = plan.contacts(is_done=lambda row, *_: asked.append(row) or row != open_row)
+        if open_row is None:
+            assert list(contacts) == []
+            assert plan.passed == 4
+        else:
+            with pytest.raises(InputError, match="now has fewer rows"):
+                list(contacts)
+    assert asked == sorted(set(asked))
+
+
 def test_the_second_reading_may_be_in_another_thread() -> None:
     """The sender reads ahead in a thread of its own."""
     found: list[PlannedContact] = []
