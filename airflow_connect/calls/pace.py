@@ -169,9 +169,11 @@ SHARED_SILENCE: Final = 6.0
 JOINING: Final = 8.0
 
 #: So many times as much, or as little, as it takes the quota for does a task believe others at once: files may lie.
+#: Else one of four that follow a lower quota may be left half of its share.
 MOST_CHANGE: Final = 4.0
 
-#: So many calls throttled in a row, with nothing accepted meanwhile, are DARK. Fewer come by chance where many share.
+#: So many calls throttled in a row, with nothing accepted meanwhile, are DARK. Fewer come by chance where many share:
+#: with three, four at 2/s that see nobody need 20 s after 10 s of darkness instead of two.
 DARK_IN_A_ROW: Final = 6
 
 #: Seconds between two single calls in DARK at most: they double from those of DOUBLING. With a minute, half of the two
