@@ -108,11 +108,13 @@ LARGEST_DROP: Final = 0.75
 GROWTH: Final = 1.25
 
 #: Calls in a cycle of ALONE: twice the calls of the chain, so that an error of one part in n costs two tokens, between
-#: 8 and 130 x noise + 2 s of calls (0.8 % throttled at least), and three round trips. Without the 8, a bucket of two
-#: tokens loses 4 %; without the 130, 9 % are throttled at 2/s for ever; without the 2 s, 70 % more are at 100/s.
+#: 8 and 130 x noise + 2 s of calls (0.8 % throttled at least), 200 s of calls and three round trips. Without the 8, a
+#: bucket of two tokens loses 4 %; without the 130, 9 % are throttled at 2/s for ever; without the 2 s, 70 % more are at
+#: 100/s; without the 200 s, one in thirty of those at 2/s did not notice in 400 s that the others had left.
 SHORTEST_CYCLE: Final = 8.0
 CYCLE_CALLS: Final = 130.0
 CYCLE_SECONDS: Final = 2.0
+CYCLE_LONGEST_SECONDS: Final = 200.0
 
 #: A throttled answer is overdue in ALONE after 1.3 cycles: about twice the reserve is spent then. A pace that has grown
 #: by as much after that has met a bucket that was full: what was measured before is too low. Where both are not asked,
@@ -729,9 +731,9 @@ class Pace:
         self._rate = self._pace
 
     def _return(self) -> None:
-        """Go on after DARK: double until the pace is what it was."""
+        """Go on after DARK: double until the pace is what it was, in six gaps of that while nothing hinders it."""
         phase, pace = self._before
-        self._grow(2.0, DOUBLING, math.inf, most=pace)
+        self._grow(2.0, DOUBLING, math.inf if self._is_hindered else 6 / pace, most=pace)
         if self._pace >= min(pace, self._max_rate):
             self._phase = phase
             self._calls = 0
@@ -900,7 +902,7 @@ class Pace:
         meter = self._meter
         rate = meter.rate(AGREEMENT * noise) or self._rate
         self._rate = min(max(min(max(rate, meter.low), meter.high), lowest), self._max_rate)
-        longest = CYCLE_CALLS * noise + CYCLE_SECONDS * self._rate
+        longest = min(CYCLE_CALLS * noise + CYCLE_SECONDS * self._rate, CYCLE_LONGEST_SECONDS * self._rate)
         shortest = max(SHORTEST_CYCLE, 3 * self._rate * self._latency.mean)
         self._cycle = max(shortest, min(longest, 2.0 * meter.calls))
 
