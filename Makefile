@@ -58,10 +58,10 @@ bench: venv ## Run the benchmarks; each prints its table
 wheel: venv ## Install the wheel into clean environments, on the oldest and the newest Airflow
 	$(IN_VENV) .ci/wheel.py
 
-matrix: python ## Run the tests in a real Airflow on every version that is supported, and print a table
+matrix: python chromium ## Run the tests in a real Airflow on every version that is supported, and print a table
 	$(PYTHON) .ci/matrix.py -- $(ARGS)
 
-matrix-%: python
+matrix-%: python chromium
 	$(PYTHON) .ci/matrix.py $* -- $(ARGS)
 
 constraints: python ## Write .ci/constraints anew; UPGRADE=--upgrade takes the newest versions
@@ -100,7 +100,7 @@ define needed
 endef
 
 chromium:
-	$(call needed,command -v chromium >/dev/null || command -v chromium-browser >/dev/null,Chromium,chromium fonts-dejavu-core,the tests in tests/browser)
+	$(call needed,command -v chromium >/dev/null || command -v chromium-browser >/dev/null,Chromium,chromium fonts-dejavu-core,the tests of pages)
 
 postgresql:
 	$(call needed,command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1,PostgreSQL,postgresql,its tests in tests/bulk)
