@@ -78,18 +78,16 @@ class Origin(str):
 
 
 class LocatedRow(Values):
-    """A row that knows where it is: a dict like any other."""
+    """
+    A row that knows where it is: a dict like any other. Who makes one gives it its origin.
+
+    A million rows are made one by one, so that it has neither an ``__init__`` nor an :class:`Origin`.
+    """
 
     __slots__ = ("origin",)
 
+    #: The parts of an :class:`Origin`: file, line, and row in a format without lines.
     origin: tuple[str, int | None, int | None]
-
-    @classmethod
-    def at(cls, values: Iterable[tuple[str, Any]], file: str, line: int | None = None, row: int | None = None) -> Self:
-        """Return a row with the parts of its :class:`Origin`."""
-        located = cls(values)
-        located.origin = file, line, row
-        return located
 
 
 def without_failed_columns(row: Values | InvalidRow) -> Values | InvalidRow:
@@ -103,8 +101,12 @@ def without_failed_columns(row: Values | InvalidRow) -> Values | InvalidRow:
             f"{FailedColumn.TEXT}, or remove the line"
         )
         return InvalidRow(rule, origin_of(row) or "", str(text))
-    values = [(name, value) for name, value in row.items() if name not in _FAILED_COLUMNS]
-    return LocatedRow.at(values, *row.origin) if isinstance(row, LocatedRow) else dict(values)
+    values = {name: value for name, value in row.items() if name not in _FAILED_COLUMNS}
+    if not isinstance(row, LocatedRow):
+        return values
+    located = LocatedRow(values)
+    located.origin = row.origin
+    return located
 
 
 _FAILED_COLUMNS: Final = frozenset(FailedColumn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -16,6 +17,9 @@ __all__ = ["QUOTING", "SEPARATOR", "Dialect", "rows_of_csv"]
 
 #: Characters of a CSV field: above a megabyte by far, and far below what a quote that is never closed would swallow.
 _FIELD_LIMIT: Final = 16 << 20
+
+#: Rows after which their lines are forgotten.
+_ROWS: Final = 32
 
 #: How quotes are read: as they stand, or not at all. What a file holds stays text.
 QUOTING: Final = (csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE)
@@ -57,9 +61,8 @@ def rows_of_csv(
     """
     # The limit is the process's. It is raised, and not lowered again: another thread may be reading too.
     csv.field_size_limit(max(csv.field_size_limit(), _FIELD_LIMIT))
-    #: The lines of the row that is read.
-    recent: list[str] = []
-    reader = dialect.reader(_remembered(text, recent))
+    lines = _Lines(text)
+    reader = dialect.reader(lines.read)
     try:
         first: list[str] = next(filter(_says_something, reader), [])
     except csv.Error as error:
@@ -68,53 +71,76 @@ def rows_of_csv(
     if header:
         check_columns(header, required, name)
     width = len(header)
-    line = before + reader.line_num
-    recent.clear()
-    while True:
+    #: What the first cell of a header is that is repeated where files were put together.
+    heads = {mark + name for mark in ("", "\ufeff") for name in header[:1]}
+    #: How many lines are before the row that is read next.
+    line = reader.line_num
+    is_done = False
+    while not is_done:
+        is_done = True
+        lines.between(line, line)
         try:
-            for cells in reader:
-                if cells and cells[0].lstrip("\ufeff") == header[0] and _without_mark(cells) == header:
-                    rule = "repeats the header, as where files were put together. Remove the line"
-                    yield InvalidRow(rule, Origin(name, line + 1), _without_end(recent))
-                elif len(cells) == width and (cells[0].strip() or _says_something(cells)):
+            for cells in itertools.islice(reader, _ROWS):
+                is_done = False
+                if len(cells) == width and cells[0] not in heads and (cells[0].strip() or _says_something(cells)):
                     # strict= costs a third, and they are as many.
-                    yield LocatedRow.at(zip(header, cells), name, line + 1)  # noqa: B905
+                    located = LocatedRow(zip(header, cells))  # noqa: B905
+                    located.origin = name, before + line + 1, None
+                    yield located
                 elif _says_something(cells):
-                    fields = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
-                    yield InvalidRow(
-                        f"has {fields}, and the header {width}", Origin(name, line + 1), _without_end(recent)
-                    )
-                line = before + reader.line_num
-                recent.clear()
+                    where = Origin(name, before + line + 1)
+                    if rule := _broken_rule(cells, header):
+                        yield InvalidRow(rule, where, lines.between(line, reader.line_num))
+                    else:
+                        located = LocatedRow(zip(header, cells, strict=True))
+                        located.origin = name, where.line, None
+                        yield located
+                line = reader.line_num
         except csv.Error as error:
-            rule, where = _csv_rule(error), Origin(name, line + 1)
+            rule, where = _csv_rule(error), Origin(name, before + line + 1)
             if not _is_of_one_line(error):
                 raise InputError(f"{where}: {rule}.") from None
-            yield InvalidRow(rule, where, _without_end(recent))
+            yield InvalidRow(rule, where, lines.between(line, reader.line_num))
             # The reader continues with the next line.
-            line = before + reader.line_num
-            recent.clear()
-        else:
-            return
+            line = reader.line_num
+            is_done = False
+
+
+def _broken_rule(cells: list[str], header: list[str]) -> str | None:
+    """Return what is wrong with the fields of a row."""
+    if cells[0].lstrip("\ufeff") == header[0] and cells[1:] == header[1:]:
+        return "repeats the header, as where files were put together. Remove the line"
+    if len(cells) == len(header):
+        return None
+    return f"has {'1 field' if len(cells) == 1 else f'{len(cells)} fields'}, and the header {len(header)}"
 
 
 def _says_something(cells: list[str]) -> bool:
     return any(map(str.strip, cells))
 
 
-def _without_mark(cells: list[str]) -> list[str]:
-    return [cells[0].lstrip("\ufeff"), *cells[1:]]
+class _Lines:
+    """
+    Lines that a reader takes, and of which the last ones are known: of a row that cannot be read, only they are.
 
+    :param text: the lines
+    """
 
-def _remembered(text: Iterable[str], recent: list[str]) -> Iterator[str]:
-    """Yield lines, and keep them: of a row that cannot be read, only its lines are known."""
-    for line in text:
-        recent.append(line)
-        yield line
+    def __init__(self, text: Iterable[str]) -> None:
+        #: What the reader takes.
+        self.read, self._again = itertools.tee(text)
+        self._taken = 0
 
+    def between(self, start: int, end: int) -> str:
+        """
+        Return lines as one text, without the end of the last one. Those before them are forgotten.
 
-def _without_end(lines: list[str]) -> str:
-    return "".join(lines).rstrip("\r\n")
+        :param start: how many lines are before the first one
+        :param end: how many lines are before what follows the last one
+        """
+        lines = list(itertools.islice(self._again, start - self._taken, end - self._taken))
+        self._taken = end
+        return "".join(lines).rstrip("\r\n")
 
 
 _CSV_RULES: Final[Mapping[str, str]] = {

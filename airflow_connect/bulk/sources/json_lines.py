@@ -61,14 +61,13 @@ _OF_A_FLOAT: Final = re.compile(r"[0-9]\.0$")
 #: Characters up to which a ``float`` is written as it was read, without a zero at the end and without an exponent, with
 #: which a number may be too large or too small for it.
 _SURE_DIGITS: Final = 15
-_SURE: Final = re.compile(r"\.(?:0|[0-9]*[1-9])\Z")
 
 
 def _number(digits: str) -> float:
     """Return a number that is not a whole one, with its digits where ``float`` would not keep them."""
-    if len(digits) <= _SURE_DIGITS and _SURE.search(digits):
-        return float(digits)
-    return Written(digits)
+    if len(digits) > _SURE_DIGITS or "e" in digits or "E" in digits:
+        return Written(digits)
+    return Written(digits) if digits[-1] == "0" and digits[-2] != "." else float(digits)
 
 
 _JSON: Final = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=_refuse_constant, parse_float=_number)
@@ -91,7 +90,9 @@ def rows_of_json_lines(text: Iterable[str], name: str) -> Iterator[Values | Inva
                 yield InvalidRow(_json_rule(error), Origin(name, line), content)
             continue
         if type(values) is dict:
-            yield LocatedRow.at(values, name, line)
+            located = LocatedRow(values)
+            located.origin = name, line, None
+            yield located
         else:
             yield InvalidRow(f"is {type_name(values)}, and not a JSON object", Origin(name, line), content)
 
