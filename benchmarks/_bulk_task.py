@@ -54,6 +54,7 @@ def run_task(
     task_id: str = "task",
     attempt: int = 1,
     only_check: bool = False,
+    rate_quota: float | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> None:
     """
@@ -64,6 +65,7 @@ def run_task(
     :param create: makes a contact, in one attempt
     :param attempt: the number of the attempt
     :param only_check: send nothing
+    :param rate_quota: calls per second that the quota is said to be
     :raises RecordError: and whatever else ends an attempt
     """
     asked_by = TaskInstance("dag", "run", task_id)
@@ -98,7 +100,7 @@ def run_task(
             plan.contacts(on_invalid=report.invalid, is_done=lambda *row: sender.is_done(*row)),  # noqa: PLW0108  # it is made next
             create,
             operation=CreateContact.name,
-            pace=Pace(time.monotonic()),
+            pace=Pace(time.monotonic(), rate_quota=rate_quota),
             ledger=ledger,
             history=history,
             on_settled=report.settled,

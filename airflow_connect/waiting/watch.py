@@ -369,6 +369,7 @@ class Watch:
         wide = now >= self._wide_at or end < self._searched
         start = min(self._searched, end) - (WIDE_SEARCH if wide else INDEX_LAG)
         pages = 0
+        describes_all = False
         try:
             while start < end:
                 stop = min(start + SEARCH_SPAN, end)
@@ -385,8 +386,9 @@ class Watch:
                     if not page.get("NextToken"):
                         break
                     if pages >= len(self._open) or page.get("TotalCount", 0) > PAGE * (pages + len(self._open)):
-                        # On a busy instance, or after days: to describe what is open takes fewer reads, once in a poll,
-                        # however many searches it has. A service that has always another page ends here as well.
+                        # On a busy instance, or after days: to describe what is open takes fewer reads, once in a poll.
+                        # A service that has always another page ends here as well.
+                        describes_all = True
                         self._enqueue(self.not_described)
                         start = stop = end
                         break
@@ -405,7 +407,8 @@ class Watch:
             self._failure = error
             return pages
         finally:
-            self._search_at = self._clock.now() + self._interval
+            # No other search in this poll shows what it does not describe.
+            self._search_at = math.inf if describes_all else self._clock.now() + self._interval
         self._searched = end
         if wide:
             self._wide_at = now + WIDE_EVERY
