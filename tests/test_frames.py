@@ -35,7 +35,7 @@ def caught(raises: Callable[[], Any]) -> BaseException:
     return error
 
 
-def told(error: BaseException) -> str:
+def reported(error: BaseException) -> str:
     """Return all that a formatter can print of an exception, with the variables of every function."""
     return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
 
@@ -60,7 +60,7 @@ def test_an_exception_that_is_not_expected_keeps_its_lines() -> None:
     assert [frame.name for frame in traceback.extract_tb(error.__traceback__)] == ["fail"]
     assert error.__cause__ is not None
     assert [frame.name for frame in traceback.extract_tb(error.__cause__.__traceback__)] == ["fail", "reads"]
-    assert told(error).count(MARKED) == 1  # the words of int(), which are not ours
+    assert reported(error).count(MARKED) == 1  # the words of int(), which are not ours
 
 
 @pytest.mark.parametrize("kind", [RecordError, TimeOut])
@@ -70,7 +70,7 @@ def test_what_comes_in_the_middle_leaves_alone(kind: type[BaseException]) -> Non
     forget_variables(error)
     assert error.__cause__ is error.__context__ is None
     assert (error.__traceback__ is None) == (kind is RecordError)
-    assert MARKED not in told(error)
+    assert MARKED not in reported(error)
 
 
 def test_what_is_hidden_is_gone() -> None:
@@ -79,16 +79,16 @@ def test_what_is_hidden_is_gone() -> None:
     assert error.__context__ is not None
     forget_variables(error)
     assert error.__context__ is None
-    assert MARKED not in told(error)
+    assert MARKED not in reported(error)
 
 
 def test_a_template_has_variables_of_its_own() -> None:
     """Jinja shows a template as a function whose variables cannot be taken away: it is left out."""
     template = jinja2.Template("{% set customer = name %}{{ customer.address.street }}")
     error = caught(lambda: template.render(name=MARKED))
-    assert MARKED in told(error)
+    assert MARKED in reported(error)
     forget_variables(error)
-    assert MARKED not in told(error)
+    assert MARKED not in reported(error)
     assert str(error) == "'str object' has no attribute 'address'"
 
 
@@ -108,7 +108,7 @@ def test_a_function_that_goes_on_is_left_out() -> None:
     error = next(reading)
     error.args = ("a value",)
     forget_variables(error)
-    assert MARKED not in told(error)
+    assert MARKED not in reported(error)
 
 
 def test_each_of_a_group_and_of_a_circle_is_reached() -> None:
@@ -117,4 +117,4 @@ def test_each_of_a_group_and_of_a_circle_is_reached() -> None:
     one.__cause__, other.__cause__ = other, one
     group: Any = ExceptionGroup("both", [one, other])
     forget_variables(group)
-    assert MARKED not in told(group)
+    assert MARKED not in reported(group)

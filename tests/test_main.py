@@ -67,10 +67,10 @@ def test_faults(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (files / "contact.yaml").write_text("channel: TASK\nexpiry_duration_in_minutes: '{{ row.id }}'\nname: Call\n")
     (files / "rows.csv").write_text("id,phone\nKim Rey,+1\n2,+2\nKim Rey,+3\n2,+2\n")
     assert check("--idempotency-key", "{{ row.phone }}", "--on-duplicate", "skip") == 1
-    told = capsys.readouterr().out
-    assert "row 1 (rows.csv, line 2), row 3 (rows.csv, line 4)" in told
-    assert told.splitlines()[-1] == "4 rows: 1 valid, 2 with faults, 1 skipped. Nothing was sent."
-    assert "Kim Rey" not in told
+    reported = capsys.readouterr().out
+    assert "row 1 (rows.csv, line 2), row 3 (rows.csv, line 4)" in reported
+    assert reported.splitlines()[-1] == "4 rows: 1 valid, 2 with faults, 1 skipped. Nothing was sent."
+    assert "Kim Rey" not in reported
 
     assert check("--all") == 1
     one_by_one = capsys.readouterr().out.splitlines()
@@ -104,10 +104,10 @@ def test_what_cannot_be_checked(
     (files / "rows.csv").write_text("id,phone\n1,+1\n")
     (files / "contact.yaml").write_text(contact)
     assert check(*arguments) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("error: ")
-    assert words in told.err
+    reported = capsys.readouterr()
+    assert reported.out == ""
+    assert reported.err.startswith("error: ")
+    assert words in reported.err
 
 
 def test_file_that_is_not_there(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,16 +181,16 @@ def test_watch_follows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         watch = threading.Thread(target=lambda: code.append(main(["watch", str(tmp_path), "--every", "0.05"])))
         watch.start()
         while not lines and watch.is_alive():
-            told = capsys.readouterr()
-            assert told.err == ""
-            lines += told.out.splitlines()
+            reported = capsys.readouterr()
+            assert reported.err == ""
+            lines += reported.out.splitlines()
         ledger.created(2, "contact-2", attempts=1)
         ledger.counts(NONE | {RowState.CREATED: 2})
     watch.join(timeout=30)
-    told = capsys.readouterr()
-    assert told.err == ""
+    reported = capsys.readouterr()
+    assert reported.err == ""
     assert code == [0]
-    lines += told.out.splitlines()
+    lines += reported.out.splitlines()
     assert lines[0].startswith("1 of 2 rows done: 1 created")
     assert lines[-1] == "2 of 2 rows done: 2 created"
 
@@ -243,8 +243,8 @@ def test_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    told = capsys.readouterr().out
-    assert all(command in told for command in ("check", "results", "watch", "iam", "emulator"))
+    reported = capsys.readouterr().out
+    assert all(command in reported for command in ("check", "results", "watch", "iam", "emulator"))
 
 
 def test_reader_that_has_enough(record: Path) -> None:

@@ -283,8 +283,8 @@ def test_rows_of_a_source_of_the_authors_own(
     assert MARKED not in logged()
     assert not isinstance(mine.day, str)  # what a run renders does not reach the Dag's own object
     lineage = BulkCreateContactsOperator(task_id="bulk", rows=source("monday"), contact=CONTACT)
-    told = lineage.get_openlineage_facets_on_complete(None).inputs
-    assert [(dataset.namespace, dataset.name) for dataset in told] == inputs
+    reported = lineage.get_openlineage_facets_on_complete(None).inputs
+    assert [(dataset.namespace, dataset.name) for dataset in reported] == inputs
 
 
 def test_source_knows_its_upstream_and_its_files(
@@ -536,7 +536,7 @@ def test_rows_that_failed_cannot_be_written(
 
 
 @pytest.mark.parametrize(
-    ("contact", "told"),
+    ("contact", "reported"),
     [
         ({"channel": "TASK", "name": "{{ row."}, "name"),
         ({"channel": "TASK", "name": "x", "client_token": "{{ row.order }}"}, "client_token"),
@@ -544,12 +544,12 @@ def test_rows_that_failed_cannot_be_written(
     ],
 )
 def test_contact_with_a_mistake_is_one_error(
-    run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str], contact: Any, told: str
+    run_bulk: Callable[..., Any], emulator: Emulator, logged: Callable[[], str], contact: Any, reported: str
 ) -> None:
     """What does not depend on a row is one error, not one for every row."""
     assert run_bulk(rows=orders(50), contact=contact).state == "failed"
     text = logged()
-    assert re.search(rf"\b{told}: ", text)
+    assert re.search(rf"\b{reported}: ", text)
     assert "rows have faults" not in text
     assert emulator.calls("CreateContact") == []
 
@@ -683,8 +683,10 @@ def test_metrics_are_airflow_s(
     from airflow_connect.operators import bulk
 
     sent: dict[str, Any] = {}
-    told = dict.fromkeys(("incr", "gauge", "timing"), lambda name, value, *, tags: sent.update({name: value, **tags}))
-    monkeypatch.setattr(bulk, "Stats", SimpleNamespace(**told))  # Airflow itself needs the real one
+    reported = dict.fromkeys(
+        ("incr", "gauge", "timing"), lambda name, value, *, tags: sent.update({name: value, **tags})
+    )
+    monkeypatch.setattr(bulk, "Stats", SimpleNamespace(**reported))  # Airflow itself needs the real one
     run_bulk(rows=orders(4))
     assert sent["amazon_connect.contacts.created"] == 4
     assert sent["amazon_connect.contacts.failed"] == sent["amazon_connect.contacts.throttled"] == 0
@@ -744,11 +746,11 @@ def test_retry_that_does_not_see_the_record_of_the_attempt_before_says_so(
         monkeypatch.setattr(_compat, "task_state_store", lambda _context: None)  # as before Airflow 3.3
         monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
         monkeypatch.setattr(bulk, "tasks_share_a_disk", lambda: False)  # dag.test() runs no executor of workers
-        told = ["An attempt before this one may have recorded its results on another worker's disk"]
+        reported = ["An attempt before this one may have recorded its results on another worker's disk"]
     elif version("apache-airflow") < "3.3":
         pytest.skip("Airflow has a task state store since 3.3, where CI runs this")
     else:
-        told = ["Attempt 1 of this task recorded its results in", f"on the worker {socket.gethostname()}"]
+        reported = ["Attempt 1 of this task recorded its results in", f"on the worker {socket.gethostname()}"]
     emulator.set_faults("CreateContact@2:expired_token, CreateContact@3:expired_token")
     with new_dag("elsewhere") as dag:
         bulk.BulkCreateContactsOperator(
@@ -763,7 +765,7 @@ def test_retry_that_does_not_see_the_record_of_the_attempt_before_says_so(
     assert run_dag(dag).state == "success"
     text = logged()
     for words in [
-        *told,
+        *reported,
         "does not find any in",
         "a contact whose token Amazon Connect has forgotten is created a second time",
     ]:
@@ -796,8 +798,8 @@ def test_results_on_the_disk_of_one_of_several_workers_are_reported(
         bulk.BulkCreateContactsOperator(task_id="bulk", rows=orders(2), contact=CONTACT, results_path=str(tmp_path))
     assert run_dag(dag).state == "success"
     text = logged()
-    told = re.findall(r"Results are recorded on this worker's disk \(.*\), which other workers do not see", text)
-    assert len(set(told)) == (not shares)
+    reported = re.findall(r"Results are recorded on this worker's disk \(.*\), which other workers do not see", text)
+    assert len(set(reported)) == (not shares)
     assert ("creates a second contact for each client token that Amazon Connect has forgotten" in text) is not shares
 
 

@@ -122,8 +122,8 @@ def test_everything_says_the_same(
     assert summary["rows"] == ROWS
     assert set(counts) <= states
     [progress] = tmp_path.rglob("progress.json")
-    told = json.loads(progress.read_text())
-    assert {state: told[state] for state in RowState} == {state: counts[state] for state in RowState}
+    reported = json.loads(progress.read_text())
+    assert {state: reported[state] for state in RowState} == {state: counts[state] for state in RowState}
 
     contacts = Counter(int(contact["attributes"]["order"]) for contact in emulator.contacts())
     of_state = {state: {row["row"] for row in results if row["state"] == state} for state in RowState}

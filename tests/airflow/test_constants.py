@@ -75,14 +75,14 @@ WRONG: list[tuple[type[Any], dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "arguments", "told"), WRONG, ids=lambda value: getattr(value, "__name__", None))
+@pytest.mark.parametrize(("kind", "arguments", "reported"), WRONG, ids=lambda value: getattr(value, "__name__", None))
 def test_a_wrong_constant_is_reported_when_the_dag_is_read(
-    kind: type[Any], arguments: dict[str, Any], told: str
+    kind: type[Any], arguments: dict[str, Any], reported: str
 ) -> None:
     """In a task, and in what all instances of a mapped task have."""
-    with new_dag("wrong"), pytest.raises(ValueError, match=f"^Task 'mine': .*{told}"):
+    with new_dag("wrong"), pytest.raises(ValueError, match=f"^Task 'mine': .*{reported}"):
         kind(task_id="mine", **arguments)
-    with new_dag("wrong"), pytest.raises(ValueError, match=f"^Task 'mine': .*{told}"):
+    with new_dag("wrong"), pytest.raises(ValueError, match=f"^Task 'mine': .*{reported}"):
         kind.partial(task_id="mine", **arguments)
 
 
@@ -101,11 +101,11 @@ def test_no_list_of_sensitive_fields_is_the_default() -> None:
 def test_one_file_of_failed_rows_for_all_map_indexes_is_reported_when_the_dag_is_read() -> None:
     """Each map index would replace the file of the others; what may differ for each is taken."""
     arguments: dict[str, Any] = {"task_id": "mine", "contact": {"channel": "TASK"}}
-    told = r"^Task 'mine': failed_rows_path is the same for several map indexes"
+    reported = r"^Task 'mine': failed_rows_path is the same for several map indexes"
     for path in ("/tmp/failed.jsonl", "/tmp/{{ run_id }}.jsonl"):
         with (
             new_dag("wrong"),
-            pytest.raises(ValueError, match=told),
+            pytest.raises(ValueError, match=reported),
         ):
             BulkCreateContactsOperator.partial(failed_rows_path=path, **arguments)
     with new_dag("right"):

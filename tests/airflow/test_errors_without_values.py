@@ -209,8 +209,8 @@ def test_a_failed_task_shows_no_values(
     run = run_dag(dag)
     assert set(states(run).values()) == {"failed"}
     assert failures.keys() == states(run).keys()
-    told = {task_id: [one for one in values_of(error) if MARKED in one] for task_id, error in failures.items()}
-    assert {task_id for task_id, values in told.items() if values} == {"control"}, told
+    reported = {task_id: [one for one in values_of(error) if MARKED in one] for task_id, error in failures.items()}
+    assert {task_id for task_id, values in reported.items() if values} == {"control"}, reported
     assert len(sentry.events) == len(failures)
     assert [json.loads(event)["exception"]["values"][-1]["type"] for event in sentry.events if MARKED in event] == [
         "ValueError"

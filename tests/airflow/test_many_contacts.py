@@ -62,8 +62,8 @@ def test_many_are_stopped_once_each(run_one: Any, make: Any, amazon_connect: Loc
     for contact_id in ids[:4]:
         amazon_connect.complete(contact_id)
     amazon_connect.throttle(20, 5)
-    state, told = run_one(StopContactOperator, contact_id=[*ids, ids[7]])
-    assert (state, told) == ("success", {"contacts": 20, "stopped": 16, "already_ended": 4, "failed": 0})
+    state, reported = run_one(StopContactOperator, contact_id=[*ids, ids[7]])
+    assert (state, reported) == ("success", {"contacts": 20, "stopped": 16, "already_ended": 4, "failed": 0})
     assert all(contact["state"] == "ENDED" for contact in amazon_connect.contacts())
     accepted = [call.contact_id for call in amazon_connect.calls("StopContact") if call.status == 200]
     assert sorted(accepted) == sorted(ids[4:])
@@ -85,9 +85,9 @@ def test_what_was_transferred_is_stopped(
         "results": {"results": str(tmp_path)},
         "outcome": {"results": {"contact_id": first, "state": "open"}},
     }[form]
-    state, told = run_one(StopContactOperator, **given)
+    state, reported = run_one(StopContactOperator, **given)
     counts = {"contacts": 1, "stopped": 1, "already_ended": 0, "failed": 0}
-    assert (state, told) == ("success", first if form == "one" else counts)
+    assert (state, reported) == ("success", first if form == "one" else counts)
     assert amazon_connect.contact(last)["disconnect_reason"] == "API"
 
 
@@ -95,22 +95,22 @@ def test_lost_answer_counts_as_stopped(run_one: Any, make: Any, amazon_connect: 
     """A contact whose first call was carried out and not answered was stopped by this task."""
     ids = [make(), make()]
     amazon_connect.faults("StopContact@1:cut_after")
-    state, told = run_one(StopContactOperator, contact_id=ids)
-    assert (state, told["stopped"], told["already_ended"]) == ("success", 2, 0)
+    state, reported = run_one(StopContactOperator, contact_id=ids)
+    assert (state, reported["stopped"], reported["already_ended"]) == ("success", 2, 0)
 
 
 def test_dry_run_calls_nothing(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
     """A dry run says how many there are."""
     ids = [make() for _ in range(3)]
-    state, told = run_one(StopContactOperator, contact_id=ids, dry_run=True)
-    assert (state, told) == ("success", {"contacts": 3, "dry_run": True})
+    state, reported = run_one(StopContactOperator, contact_id=ids, dry_run=True)
+    assert (state, reported) == ("success", {"contacts": 3, "dry_run": True})
     assert amazon_connect.calls("StopContact") == []
 
 
 def test_nothing_to_do(run_one: Any, amazon_connect: LocalConnect) -> None:
     """An empty list is green."""
-    state, told = run_one(StopContactOperator, contact_id=[])
-    assert (state, told["contacts"]) == ("success", 0)
+    state, reported = run_one(StopContactOperator, contact_id=[])
+    assert (state, reported["contacts"]) == ("success", 0)
 
 
 def test_attributes_and_tags_of_many(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
@@ -136,18 +136,18 @@ def test_many_are_transferred_once_each(run_one: Any, make: Any, amazon_connect:
     ids = [make() for _ in range(5)]
     amazon_connect.complete(ids[2])
     amazon_connect.faults("TransferContact@1:cut_after, TransferContact@2:error_500_after")
-    state, told = run_one(TransferContactOperator, contact_id=ids, **TRANSFER)
-    assert (state, told["transferred"], told["already_ended"], told["failed"]) == ("success", 4, 1, 0)
+    state, reported = run_one(TransferContactOperator, contact_id=ids, **TRANSFER)
+    assert (state, reported["transferred"], reported["already_ended"], reported["failed"]) == ("success", 4, 1, 0)
     successors = {contact["previous_contact_id"]: contact["id"] for contact in amazon_connect.contacts("QUEUED")}
-    assert told["transferred_to"] == successors
+    assert reported["transferred_to"] == successors
     assert len(amazon_connect.contacts()) == 9
 
 
 def test_failures_are_counted_and_the_rest_is_done(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
     """A contact that cannot be changed fails the task for good, after all others were."""
     ids = [make(), make()]
-    state, told = run_one(TagContactOperator, contact_id=[ids[0], "never-existed", ids[1]], tags={"team": "care"})
-    assert (state, told) == ("failed", None)
+    state, reported = run_one(TagContactOperator, contact_id=[ids[0], "never-existed", ids[1]], tags={"team": "care"})
+    assert (state, reported) == ("failed", None)
     assert [contact["tags"] for contact in amazon_connect.contacts()] == [{"team": "care"}] * 2
 
 
@@ -186,13 +186,13 @@ def test_transfer_on_record_saves_calls(run_one: Any, make: Any, amazon_connect:
     """What a run was transferred to is on record: it is stopped with one call for each contact, and nothing is read."""
     ids = [make() for _ in range(3)]
     list_contacts(tmp_path, ids, header={"try_number": 1})
-    state, told = run_one(TransferContactOperator, results=str(tmp_path), **TRANSFER)
-    assert (state, told["transferred"], told["results"]) == ("success", 3, str(tmp_path))
+    state, reported = run_one(TransferContactOperator, results=str(tmp_path), **TRANSFER)
+    assert (state, reported["transferred"], reported["results"]) == ("success", 3, str(tmp_path))
     before = len(amazon_connect.calls())
-    assert run_one(StopContactOperator, results=told)[1]["stopped"] == 3
+    assert run_one(StopContactOperator, results=reported)[1]["stopped"] == 3
     calls = [(call.operation, call.contact_id) for call in amazon_connect.calls()[before:]]
     stopped = [contact_id for operation, contact_id in calls if operation == "StopContact"]
-    assert sorted(stopped) == sorted(told["transferred_to"][contact_id] for contact_id in ids)
+    assert sorted(stopped) == sorted(reported["transferred_to"][contact_id] for contact_id in ids)
     assert {operation for operation, _ in calls} <= {"StopContact", "DescribeInstance"}
 
 
@@ -221,10 +221,10 @@ def test_transfer_on_record_is_made_once_by_each_task(
 def test_transfer_of_a_list_is_taken_up(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
     """The output of a transfer is what the next task stops, also without results."""
     ids = [make(), make()]
-    told = run_one(TransferContactOperator, contact_id=ids, **TRANSFER)[1]
-    assert run_one(StopContactOperator, results=told)[1]["stopped"] == 2
-    assert {call.contact_id for call in amazon_connect.calls("StopContact")} == set(told["transferred_to"].values())
-    assert run_one(TagContactOperator, results=told, tags={"a": "b"})[1]["tagged"] == 2
+    reported = run_one(TransferContactOperator, contact_id=ids, **TRANSFER)[1]
+    assert run_one(StopContactOperator, results=reported)[1]["stopped"] == 2
+    assert {call.contact_id for call in amazon_connect.calls("StopContact")} == set(reported["transferred_to"].values())
+    assert run_one(TagContactOperator, results=reported, tags={"a": "b"})[1]["tagged"] == 2
     assert all(amazon_connect.contact(contact_id)["tags"] == {"a": "b"} for contact_id in ids)
 
 
@@ -235,8 +235,8 @@ def test_rows_of_unknown_fate_are_named(
     with Ledger(tmp_path, header={"try_number": 1}) as ledger:
         ledger.intend([(row, None, f"token-{row}", "content") for row in (1, 2)])
         ledger.created(1, make(), attempts=1)
-    _, told = run_one(StopContactOperator, results=str(tmp_path))
-    assert (told["stopped"], told["unknown"], told["unknown_rows"]) == (1, 1, [2])
+    _, reported = run_one(StopContactOperator, results=str(tmp_path))
+    assert (reported["stopped"], reported["unknown"], reported["unknown_rows"]) == (1, 1, [2])
     assert "of 1 rows it is not known whether they have a contact (row 2)" in logged()
 
 
@@ -246,7 +246,7 @@ def test_results_are_what_the_task_created(
     """What a task found, because another Dag had created it under its key, is touched on the author's word only."""
     from airflow_connect.operators.bulk import BulkCreateContactsOperator
 
-    told = {}
+    reported = {}
     for dag_id, keys in (("theirs", ["1"]), ("ours", ["1", "2"])):
         with new_dag(dag_id) as dag:
             BulkCreateContactsOperator(
@@ -256,17 +256,17 @@ def test_results_are_what_the_task_created(
                 idempotency_key="{{ row.key }}",
                 results_path=str(tmp_path),
             )
-        told[dag_id] = xcom(run_dag(dag), "bulk")
-    assert (told["ours"]["created"], told["ours"]["already_created"]) == (1, 1)
+        reported[dag_id] = xcom(run_dag(dag), "bulk")
+    assert (reported["ours"]["created"], reported["ours"]["already_created"]) == (1, 1)
     [theirs, ours] = sorted(amazon_connect.contacts(), key=lambda contact: contact["name"])
 
-    assert run_one(TagContactOperator, results=told["ours"], tags={"a": "b"})[1]["contacts"] == 1
-    assert run_one(StopContactOperator, results=told["ours"])[1]["stopped"] == 1
+    assert run_one(TagContactOperator, results=reported["ours"], tags={"a": "b"})[1]["contacts"] == 1
+    assert run_one(StopContactOperator, results=reported["ours"])[1]["stopped"] == 1
     assert amazon_connect.contact(ours["id"])["state"] == "ENDED"
     assert amazon_connect.contact(theirs["id"])["state"] == "CREATED"
     assert amazon_connect.contact(theirs["id"])["tags"] == {}
 
-    assert run_one(StopContactOperator, results=told["ours"], state="already_created")[1]["stopped"] == 1
+    assert run_one(StopContactOperator, results=reported["ours"], state="already_created")[1]["stopped"] == 1
     assert amazon_connect.contact(theirs["id"])["state"] == "ENDED"
 
 
@@ -528,5 +528,5 @@ def test_results_of_a_mapped_task(run_dag: Any, amazon_connect: LocalConnect, tm
     assert run.state == "success", states(run)
     assert (xcom(run, "tag")["tagged"], xcom(run, "stop")["stopped"], xcom(run, "wait")["stopped"]) == (3, 3, 3)
     assert {contact["tags"]["run"] for contact in amazon_connect.contacts("ENDED")} == {"mapped"}
-    told = xcom(run, "read")
-    assert (told["counts"]["rows"], told["counts"]["created"], told["orders"]) == (3, 3, ["1", "2", "3"])
+    reported = xcom(run, "read")
+    assert (reported["counts"]["rows"], reported["counts"]["created"], reported["orders"]) == (3, 3, ["1", "2", "3"])

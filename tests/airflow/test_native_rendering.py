@@ -187,9 +187,9 @@ def test_value_without_a_form_is_named_and_not_shown(
     value: Any, native: bool, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A list, an object or bytes that are no text fail the task, by field, type and size, before anything is sent."""
-    told = "Task 'task', attributes: within text, a value must be text, a number, a boolean, a date or a time"
+    reported = "Task 'task', attributes: within text, a value must be text, a number, a boolean, a date or a time"
     for source in WAYS:
-        with pytest.raises(AirflowFailException, match=told) as caught:
+        with pytest.raises(AirflowFailException, match=reported) as caught:
             template({"field": source}, dag=new_dag("forms", render_template_as_native_obj=native), value=value)
         assert "marked-17" not in str(caught.value)
         assert caught.value.__context__ is caught.value.__cause__ is None
@@ -381,7 +381,7 @@ def test_what_arrives(
 
 @pytest.mark.parametrize("name", ["idempotency_key", "client_token"])
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "reported"),
     [
         (None, "the upstream task gave nothing"),
         (float("nan"), "the upstream task gave nothing"),
@@ -391,28 +391,28 @@ def test_what_arrives(
         ("None", "how Python writes a value that is missing"),
     ],
 )
-def test_what_identifies_no_contact(name: str, value: Any, told: str) -> None:
+def test_what_identifies_no_contact(name: str, value: Any, reported: str) -> None:
     """A key that gives nothing is refused, rather than replaced by the task instance; so is an object."""
     with native_dag():
         task = CreateContactOperator(task_id="create", channel="TASK", name="x", **{name: "{{ value }}"})
     render(task, value=value)
-    with task.true_fields(), pytest.raises(RequestError, match=told):
+    with task.true_fields(), pytest.raises(RequestError, match=reported):
         task._token({}, "CreateContact")
 
 
 @pytest.mark.parametrize("name", ["idempotency_key", "client_token"])
 def test_what_a_mapping_gives_identifies_the_contact(name: str) -> None:
     """An item that is ``None`` is refused too; what the mapping does not name is not given."""
-    for mapped, told in ({name: None}, "gave nothing"), ({"name": "x"}, None):
+    for mapped, reported in ({name: None}, "gave nothing"), ({"name": "x"}, None):
         with new_dag("mapped"):
             partial = CreateContactOperator.partial(task_id="create", channel="TASK")
             task = partial.expand_kwargs([mapped]).unmap(mapped)
         render(task)
         task.token_for_task = lambda *_: "of the task"
-        if told is None:
+        if reported is None:
             assert task._token({}, "CreateContact") == "of the task"
         else:
-            with pytest.raises(RequestError, match=told):
+            with pytest.raises(RequestError, match=reported):
                 task._token({}, "CreateContact")
 
 

@@ -70,25 +70,25 @@ def busy(amazon_connect: LocalConnect) -> Iterator[LocalConnect]:
 def test_one_contact(sense: Any, mode: dict[str, Any], make: Any, busy: LocalConnect) -> None:
     """The outcome of one contact is one dict, with the attributes that were named and no others."""
     contact_id = make()
-    state, told = sense(contact_id=contact_id, attributes=["decision"], **mode)
+    state, reported = sense(contact_id=contact_id, attributes=["decision"], **mode)
     assert state == "success"
-    assert (told["contact_id"], told["state"], told["disconnect_reason"]) == (
+    assert (reported["contact_id"], reported["state"], reported["disconnect_reason"]) == (
         contact_id,
         "completed",
         "AGENT_COMPLETED",
     )
-    assert told["attributes"] == {"decision": "approve"}
-    assert told["ended"] >= told["connected_to_agent"] >= told["initiated"]
+    assert reported["attributes"] == {"decision": "approve"}
+    assert reported["ended"] >= reported["connected_to_agent"] >= reported["initiated"]
 
 
 def test_list_of_contacts(sense: Any, mode: dict[str, Any], make: Any, busy: LocalConnect) -> None:
     """Many contacts are counted by state, and each has its outcome, in the order in which they were given."""
     ids = [make() for _ in range(12)]
-    state, told = sense(contact_id=ids, **mode)
+    state, reported = sense(contact_id=ids, **mode)
     assert state == "success"
-    assert (told["contacts"], told["completed"], told["open"], told["timed_out"]) == (12, 12, 0, False)
-    assert [one["contact_id"] for one in told["outcomes"]] == ids
-    assert all(one["attributes"] == {} for one in told["outcomes"])
+    assert (reported["contacts"], reported["completed"], reported["open"], reported["timed_out"]) == (12, 12, 0, False)
+    assert [one["contact_id"] for one in reported["outcomes"]] == ids
+    assert all(one["attributes"] == {} for one in reported["outcomes"])
 
 
 def test_contacts_of_a_filter(run_dag: Callable[..., Any], mode: dict[str, Any], make: Any, busy: LocalConnect) -> None:
@@ -110,8 +110,8 @@ def test_service_that_does_not_answer_costs_a_look(
     """However a task waits, it waits on when a look brought nothing."""
     contact_id = make()
     busy.faults("DescribeContact@1:error_500, DescribeContact@2:cut_before")
-    state, told = sense(contact_id=contact_id, max_retry_time=0, **mode)
-    assert (state, told["state"]) == ("success", "completed")
+    state, reported = sense(contact_id=contact_id, max_retry_time=0, **mode)
+    assert (state, reported["state"]) == ("success", "completed")
 
 
 @pytest.mark.parametrize(("wait_for", "ended"), [("any", 1), (2, 2), ("{{ 1 + 1 }}", 2), ("50%", 2)])
@@ -122,15 +122,15 @@ def test_some_of_them_are_enough(
     ids = [make() for _ in range(4)]
     for contact_id in ids[:ended]:
         amazon_connect.complete(contact_id)
-    state, told = sense(contact_id=ids, wait_for=wait_for, **mode)
+    state, reported = sense(contact_id=ids, wait_for=wait_for, **mode)
     assert state == "success"
-    assert (told["completed"], told["open_contacts"]) == (ended, ids[ended:])
+    assert (reported["completed"], reported["open_contacts"]) == (ended, ids[ended:])
 
 
 def test_nothing_to_wait_for(sense: Any, mode: dict[str, Any]) -> None:
     """An empty list is no wait."""
-    state, told = sense(contact_id=[], **mode)
-    assert (state, told["contacts"], told["outcomes"]) == ("success", 0, [])
+    state, reported = sense(contact_id=[], **mode)
+    assert (state, reported["contacts"], reported["outcomes"]) == ("success", 0, [])
 
 
 def test_mapped_tasks_output(run_dag: Callable[..., Any], busy: LocalConnect, mode: dict[str, Any]) -> None:
@@ -159,13 +159,18 @@ def test_long_list_is_kept_with_its_outcomes(
     """A list that is too long for Airflow's database is in a folder, where each contact has its outcome once."""
     ids = [make() for _ in range(MOST_IDS + 1)]
     where = {"results_path": str(tmp_path), "attributes": ["decision"]}
-    state, told = sense(contact_id=ids, fail_if={"attributes": {"decision": "refuse"}}, **where, **mode)
-    assert (state, told["contacts"], told["completed"], told["open"]) == ("success", MOST_IDS + 1, MOST_IDS + 1, 0)
-    rows = list(read_results(told))
+    state, reported = sense(contact_id=ids, fail_if={"attributes": {"decision": "refuse"}}, **where, **mode)
+    assert (state, reported["contacts"], reported["completed"], reported["open"]) == (
+        "success",
+        MOST_IDS + 1,
+        MOST_IDS + 1,
+        0,
+    )
+    rows = list(read_results(reported))
     assert [row["contact_id"] for row in rows] == ids
     assert {row["outcome"] for row in rows} == {"completed"}
     assert rows[0]["attributes"] == {"decision": "approve"}
-    assert "outcomes" not in told
+    assert "outcomes" not in reported
 
 
 def test_results_of_a_bulk_task(run_dag: Callable[..., Any], busy: LocalConnect, tmp_path: Path) -> None:
@@ -185,9 +190,9 @@ def test_results_of_a_bulk_task(run_dag: Callable[..., Any], busy: LocalConnect,
             ContactSensor(task_id="wait", results=bulk.output, attributes=["decision"], poke_interval=0.2, **mode)
         run = run_dag(dag)
         assert run.state == "success"
-        told = run.get_task_instances()[0].xcom_pull(task_ids="wait")
-        assert (told["contacts"], told["completed"], told["open"]) == (30, 30, 0)
-        rows = list(read_results(told))
+        reported = run.get_task_instances()[0].xcom_pull(task_ids="wait")
+        assert (reported["contacts"], reported["completed"], reported["open"]) == (30, 30, 0)
+        rows = list(read_results(reported))
         assert [row["row"] for row in rows] == list(range(1, 31))
         assert {(row["state"], row["outcome"], row["task_id"]) for row in rows} == {("created", "completed", "bulk")}
         assert all(row["attributes"] == {"decision": "approve"} for row in rows)
@@ -227,8 +232,8 @@ def test_contact_that_does_not_exist(
     sense: Any, mode: dict[str, Any], make: Any, busy: LocalConnect, logged: Any
 ) -> None:
     """A contact that the author named and that does not exist fails the task, which names it and the instance."""
-    state, told = sense(contact_id=[make(), "never-existed"], **mode)
-    assert (state, told) == ("failed", None)
+    state, reported = sense(contact_id=[make(), "never-existed"], **mode)
+    assert (state, reported) == ("failed", None)
     assert f"1 of 2 contacts do not exist in instance {busy.instance_id} (never-existed)" in logged()
 
 
@@ -256,8 +261,8 @@ def test_contact_of_results_that_does_not_exist(
 ) -> None:
     """Of results, a contact that exists no more is named in the log; if none exists, it is another instance."""
     list_contacts(tmp_path, ["never-existed", *(make() for _ in range(created))], header={"try_number": 1})
-    found, told = sense(results=str(tmp_path), poke_interval=0.2)
-    assert (found, told and told["failed"]) == (state, 1 if created else None)
+    found, reported = sense(results=str(tmp_path), poke_interval=0.2)
+    assert (found, reported and reported["failed"]) == (state, 1 if created else None)
     named = "1 of 2 contacts do not exist" if created else "Contact never-existed does not exist"
     assert f"{named} in instance {busy.instance_id}" in logged()
 
@@ -270,8 +275,8 @@ def test_rows_of_unknown_fate_are_in_the_result(
     with Ledger(tmp_path, header={"try_number": 1}) as ledger:
         ledger.intend([(row, None, f"token-{row}", "content") for row in (1, 2, 3)])
         ledger.created(1, make(), attempts=1)
-    state, told = sense(results=str(tmp_path), wait_for=wait_for, poke_interval=0.2, deferrable=True)
-    assert (state, told["contacts"], told["unknown"], told["unknown_rows"]) == ("success", 1, 2, [2, 3])
+    state, reported = sense(results=str(tmp_path), wait_for=wait_for, poke_interval=0.2, deferrable=True)
+    assert (state, reported["contacts"], reported["unknown"], reported["unknown_rows"]) == ("success", 1, 2, [2, 3])
     assert ("of 2 rows it is not known whether they have a contact (row 2, 3)" in logged()) is (wait_for == "all")
 
 
@@ -281,9 +286,14 @@ def test_transferred_contact(sense: Any, mode: dict[str, Any], make: Any, amazon
     transfer = {"InstanceId": amazon_connect.instance_id, "ContactFlowId": TO_QUEUE_FLOW.id}
     second = amazon_connect.client.transfer_contact(ContactId=first, **transfer)["ContactId"]
     amazon_connect.complete(second, {"decision": "refuse"})
-    state, told = sense(contact_id=first, attributes="all", **mode)
-    assert (state, told["contact_id"], told["transferred_to"], told["state"]) == ("success", first, second, "completed")
-    assert told["attributes"] == {"decision": "refuse"}
+    state, reported = sense(contact_id=first, attributes="all", **mode)
+    assert (state, reported["contact_id"], reported["transferred_to"], reported["state"]) == (
+        "success",
+        first,
+        second,
+        "completed",
+    )
+    assert reported["attributes"] == {"decision": "refuse"}
 
 
 @pytest.mark.parametrize(
@@ -306,9 +316,9 @@ def test_conditions(
     """An outcome that a condition names fails or skips; others do not; attributes need not be kept for that."""
     contact_id = make()
     amazon_connect.complete(contact_id, {"decision": "refuse"})
-    found, told = sense(contact_id=contact_id, **arguments, **mode)
+    found, reported = sense(contact_id=contact_id, **arguments, **mode)
     assert found == state
-    assert told is None or told["attributes"] == {}
+    assert reported is None or reported["attributes"] == {}
 
 
 def test_timeout_fails(sense: Any, mode: dict[str, Any], make: Any) -> None:
@@ -327,8 +337,13 @@ def test_timeout_returns(
     """With on_timeout="return" the result says what has ended and what is open; nothing is touched."""
     done, left = make(), make()
     amazon_connect.complete(done)
-    state, told = sense(contact_id=[done, left], timeout=0.5, on_timeout="return", **mode)
-    assert (state, told["timed_out"], told["completed"], told["open_contacts"]) == ("success", True, 1, [left])
+    state, reported = sense(contact_id=[done, left], timeout=0.5, on_timeout="return", **mode)
+    assert (state, reported["timed_out"], reported["completed"], reported["open_contacts"]) == (
+        "success",
+        True,
+        1,
+        [left],
+    )
     assert amazon_connect.contact(left)["state"] == "CREATED"
     assert "The time is up (timeout=0.5): of 2 contacts 1 are open (on_timeout='return')" in logged()
 
@@ -336,8 +351,13 @@ def test_timeout_returns(
 def test_timeout_of_one_returns_it_as_open(sense: Any, mode: dict[str, Any], make: Any) -> None:
     """One contact that is open has the form of an outcome, so that a template need not ask first."""
     contact_id = make()
-    state, told = sense(contact_id=contact_id, timeout=0.5, on_timeout="return", **mode)
-    assert (state, told["contact_id"], told["state"], told["ended"]) == ("success", contact_id, "open", None)
+    state, reported = sense(contact_id=contact_id, timeout=0.5, on_timeout="return", **mode)
+    assert (state, reported["contact_id"], reported["state"], reported["ended"]) == (
+        "success",
+        contact_id,
+        "open",
+        None,
+    )
 
 
 def test_timeout_stops(sense: Any, mode: dict[str, Any], make: Any, amazon_connect: LocalConnect) -> None:
@@ -346,8 +366,14 @@ def test_timeout_stops(sense: Any, mode: dict[str, Any], make: Any, amazon_conne
     amazon_connect.complete(done)
     transfer = {"InstanceId": amazon_connect.instance_id, "ContactFlowId": TO_QUEUE_FLOW.id}
     second = amazon_connect.client.transfer_contact(ContactId=first, **transfer)["ContactId"]
-    state, told = sense(contact_id=[done, left, first], timeout=0.5, on_timeout="stop", **mode)
-    assert (state, told["timed_out"], told["completed"], told["stopped"], told["open"]) == ("success", True, 1, 2, 0)
+    state, reported = sense(contact_id=[done, left, first], timeout=0.5, on_timeout="stop", **mode)
+    assert (state, reported["timed_out"], reported["completed"], reported["stopped"], reported["open"]) == (
+        "success",
+        True,
+        1,
+        2,
+        0,
+    )
     assert amazon_connect.contact(second)["disconnect_reason"] == "API"
     assert sorted(call.contact_id for call in amazon_connect.calls("StopContact")) == sorted([left, second])
 
@@ -431,8 +457,8 @@ def test_nothing_of_a_contact_is_logged(
 ) -> None:
     """What an agent wrote is in the XCom that asked for it and in no log."""
     caplog.set_level(logging.DEBUG)
-    state, told = sense(contact_id=make(), attributes="all", fail_if={"attributes": {"decision": "refuse"}}, **mode)
-    assert (state, told["attributes"]["note"]) == ("success", MARKED)
+    state, reported = sense(contact_id=make(), attributes="all", fail_if={"attributes": {"decision": "refuse"}}, **mode)
+    assert (state, reported["attributes"]["note"]) == ("success", MARKED)
     logged = (caplog.text + "".join(capfd.readouterr())).splitlines()
     # Airflow 3.0 itself logs at DEBUG what a task gives it as XCom.
     assert not [line for line in logged if MARKED in line and "SetXCom" not in line]

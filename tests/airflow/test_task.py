@@ -53,9 +53,9 @@ def test_errors_leave_a_task_without_their_frames(error: type[ConnectError], met
     failing: Any = getattr(Failing(task_id="fail", error=error), method)
     with pytest.raises(Exception, match="The call failed") as caught:
         failing({})
-    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    frames = [frame for frame in told.stack if frame.filename != __file__]
-    seen: Any = told
+    reported = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [frame for frame in reported.stack if frame.filename != __file__]
+    seen: Any = reported
     while seen is not None:
         assert all(frame.name not in ("call", method) or frame.filename != __file__ for frame in seen.stack)
         seen = seen.__cause__ or seen.__context__

@@ -87,8 +87,8 @@ def start(**arguments: Any) -> dict[str, Any]:
 def faults_of(arguments: Mapping[str, Any], kind: Any = CreateContact) -> list[Fault]:
     """Return all faults, and see to it that they show no secret."""
     faults = kind.check(arguments, now=NOW)[1]
-    told = f"{faults} {InvalidRequestError(kind.name, faults)}"
-    assert not [word for word in SECRET.split() if word in told]
+    reported = f"{faults} {InvalidRequestError(kind.name, faults)}"
+    assert not [word for word in SECRET.split() if word in reported]
     return faults
 
 
@@ -948,7 +948,7 @@ def test_row_of_a_data_frame() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_scalar_is_refused(value: Any) -> None:
-    """Lists, dicts, other bytes, durations and infinities are refused, told by type and length alone."""
+    """Lists, dicts, other bytes, durations and infinities are refused, reported by type and length alone."""
     for arguments, field in (
         ({"attributes": {"a": value}}, "attributes.a"),
         ({"name": value}, "name"),

@@ -46,8 +46,8 @@ def test_outcome_as_data() -> None:
     """An outcome is JSON, with times in UTC and only the attributes that were named."""
     outcome = outcome_of(ended())
     assert outcome is not None
-    told = outcome.as_dict(["decision", "no such"])
-    assert json.loads(json.dumps(told)) == {
+    reported = outcome.as_dict(["decision", "no such"])
+    assert json.loads(json.dumps(reported)) == {
         "contact_id": "contact-1",
         "state": "completed",
         "disconnect_reason": "AGENT_COMPLETED",
@@ -137,7 +137,7 @@ def test_unknown_contact_has_failed() -> None:
 
 
 def test_outcome_survives_being_reported() -> None:
-    """What was told to the scheduler and back is the same outcome, without the attributes that were not reported."""
+    """An outcome is the same after its way to the scheduler, without the attributes that were not reported."""
     outcome = outcome_of(ended(ScheduledTimestamp=START + timedelta(minutes=5)))
     assert outcome is not None
     assert Outcome.from_dict(json.loads(json.dumps(outcome.as_dict(ALL_ATTRIBUTES)))) == outcome
@@ -195,9 +195,9 @@ def test_bad_condition_is_named(condition: Any) -> None:
 
 def test_open_contact_has_the_form_of_an_outcome() -> None:
     """A template that reads an outcome can read an open contact too."""
-    told = open_contact("contact-1")
-    assert told.keys() == unknown_contact("contact-1").as_dict().keys()
-    assert (told["contact_id"], told["state"], told["ended"]) == ("contact-1", "open", None)
+    reported = open_contact("contact-1")
+    assert reported.keys() == unknown_contact("contact-1").as_dict().keys()
+    assert (reported["contact_id"], reported["state"], reported["ended"]) == ("contact-1", "open", None)
 
 
 def test_attributes_are_not_in_the_repr() -> None:

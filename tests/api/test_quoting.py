@@ -159,15 +159,15 @@ def test_no_part_of_a_value_is_reported(operation: Any) -> None:
                 part = mangle(part)
             said += [part, "is wrong,"]
         # Hypothesis finds our own words too, and makes values of them.
-        told = refused(operation, params, " ".join(said)).partition("Amazon says: ")[2].partition(" Change what")[0]
+        reported = refused(operation, params, " ".join(said)).partition("Amazon says: ")[2].partition(" Change what")[0]
         for _, read in reversed(manglings):
-            told = read(told)
+            reported = read(reported)
         for text in held:
             one_line = " ".join(text.split())
             for start in range(len(one_line) - FRAGMENT + 1):
                 part = one_line[start : start + FRAGMENT]
-                assert part not in told
-                assert len(squeezed(part)) < FRAGMENT or squeezed(part) not in squeezed(told)
+                assert part not in reported
+                assert len(squeezed(part)) < FRAGMENT or squeezed(part) not in squeezed(reported)
 
     nothing_is_told()
 
@@ -218,12 +218,12 @@ PARAMS = {
 )
 def test_known_spellings_of_a_value(spelt: str) -> None:
     """Another case, cut, split, escaped for one thing or another: the value is not reported."""
-    told = refused(CreateContact, PARAMS, f"The request is not valid: {spelt}")
-    assert spelt not in told
+    reported = refused(CreateContact, PARAMS, f"The request is not valid: {spelt}")
+    assert spelt not in reported
     for part in ("Zo", "ller", "791", "1234567", "815", "Muster", "MUSTER"):
-        assert part not in told
-    assert "InvalidRequestException (HTTP 400)" in told
-    assert "request-1" in told
+        assert part not in reported
+    assert "InvalidRequestException (HTTP 400)" in reported
+    assert "request-1" in reported
 
 
 @pytest.mark.parametrize(
@@ -265,9 +265,9 @@ def test_members_that_are_not_listed_are_struck_out(operation: Any, params: dict
 def test_code_that_is_not_a_plain_word_is_not_reported(code: str) -> None:
     """A code is printed if it is a word of letters that the request does not hold."""
     params = {**PARAMS, "Name": "Kim", "Description": "Mustermann"}
-    told = refused(CreateContact, params, "", Code=code)
-    assert told.startswith("CreateContact failed with an error (HTTP 400). ")
-    assert not code or code not in told
+    reported = refused(CreateContact, params, "", Code=code)
+    assert reported.startswith("CreateContact failed with an error (HTTP 400). ")
+    assert not code or code not in reported
 
 
 def test_request_id_and_reason_are_not_a_way_out() -> None:
@@ -289,6 +289,6 @@ def test_what_cannot_be_decided_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -
     message = "Only &#x6e;onsense, \\u0026amp; %2541 of it"
     assert "Amazon says" in refused(CreateContact, PARAMS, message)
     monkeypatch.setattr(quoting, "_MOST_SPELLINGS", 1)
-    told = refused(CreateContact, PARAMS, message)
-    assert "Amazon says" not in told
-    assert "InvalidRequestException (HTTP 400). Change what" in told
+    reported = refused(CreateContact, PARAMS, message)
+    assert "Amazon says" not in reported
+    assert "InvalidRequestException (HTTP 400). Change what" in reported

@@ -64,17 +64,17 @@ def failure(conn_id: str, sql: str, parameters: Any = None) -> str:
     error = caught.value
     assert error.__cause__ is None
     assert error.__context__ is None
-    told = str(error)
-    assert SECRET.lower() not in told.lower()
-    assert told.startswith(f"SQL on conn_id {conn_id} failed (")
-    return told.partition("failed (")[2].partition("). Check sql")[0]
+    reported = str(error)
+    assert SECRET.lower() not in reported.lower()
+    assert reported.startswith(f"SQL on conn_id {conn_id} failed (")
+    return reported.partition("failed (")[2].partition("). Check sql")[0]
 
 
 BOTH = ("psycopg", "psycopg2")
 
 
 @pytest.mark.parametrize(
-    ("database", "sql", "parameter", "told"),
+    ("database", "sql", "parameter", "reported"),
     [
         ("sqlite", "SELECT json_extract('{}', ?)", f"{SECRET} B", "OperationalError, SQLITE_ERROR"),
         ("sqlite", "SELECT * FROM notes WHERE notes MATCH ?", f"{SECRET}:x", "OperationalError: no such column: …"),
@@ -82,9 +82,9 @@ BOTH = ("psycopg", "psycopg2")
         ("sqlite", "SELECT * FROM notes WHERE note MATCH ? LIMIT 'x'", SECRET, "IntegrityError, SQLITE_MISMATCH"),
         ("sqlite", "SELECT json(?)", SECRET, "OperationalError: malformed JSON"),
         *[
-            (driver, sql, parameter, told)
+            (driver, sql, parameter, reported)
             for driver in BOTH
-            for sql, parameter, told in [
+            for sql, parameter, reported in [
                 ("SELECT to_tsquery(%s)", f"{SECRET} B", "SyntaxError, SQLSTATE 42601"),
                 ("SELECT %s::regclass", SECRET, 'UndefinedTable: relation "…" does not exist'),
                 ("SELECT nextval(%s)", f"{SECRET}.b", 'InvalidSchemaName: schema "…" does not exist'),
@@ -103,24 +103,24 @@ BOTH = ("psycopg", "psycopg2")
     indirect=["database"],
 )
 def test_a_parameter_is_not_reported(
-    database: str, sql: str, parameter: str, told: str, caplog: pytest.LogCaptureFixture
+    database: str, sql: str, parameter: str, reported: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A value that a query compares is in no error and no log, at any level, whatever the database says of it."""
     caplog.set_level(logging.DEBUG)
-    assert failure(database, sql, [parameter]).partition(", line ")[0] == told
+    assert failure(database, sql, [parameter]).partition(", line ")[0] == reported
     assert SECRET.lower() not in caplog.text.lower()
 
 
 @pytest.mark.parametrize(
-    ("database", "sql", "told"),
+    ("database", "sql", "reported"),
     [
         ("sqlite", f"SELECT note FROM notes WHERE note = {SECRET}", "OperationalError: no such column: …"),
         ("sqlite", f"SELECT note FROM notes WHERE note = 'O'{SECRET} B'", 'OperationalError: near "…": syntax error'),
         ("sqlite", f"SELECT '{SECRET}", "OperationalError: unrecognized token: …"),
         *[
-            (driver, sql, told)
+            (driver, sql, reported)
             for driver in BOTH
-            for sql, told in [
+            for sql, reported in [
                 (f'SELECT oid FROM pg_class\nWHERE relname = "{SECRET} B"', "UndefinedColumn: column … does not exist"),
                 (f"SELECT 1 WHERE 'a' = 'O'{SECRET} B'", 'SyntaxError: syntax error at or near "…"'),
                 (f"SELECT '{SECRET}'::int", "InvalidTextRepresentation, SQLSTATE 22P02"),
@@ -133,7 +133,7 @@ def test_a_parameter_is_not_reported(
     indirect=["database"],
 )
 def test_a_value_that_was_rendered_into_the_query_is_not_reported(
-    database: str, sql: str, told: str, monkeypatch: pytest.MonkeyPatch
+    database: str, sql: str, reported: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow renders the query after the author wrote it: what came in is a value, also where it stands as a name."""
     written = SqlRows.__post_init__
@@ -144,20 +144,20 @@ def test_a_value_that_was_rendered_into_the_query_is_not_reported(
         rows.sql = rendered
 
     monkeypatch.setattr(SqlRows, "__post_init__", before_rendering)
-    assert failure(database, sql).partition(", line ")[0] == told
+    assert failure(database, sql).partition(", line ")[0] == reported
 
 
 @pytest.mark.parametrize(
-    ("database", "sql", "told"),
+    ("database", "sql", "reported"),
     [
         ("sqlite", "SELECT * FROM customers", "OperationalError: no such table: customers"),
         ("sqlite", "SELECT main.customers.x FROM notes", "OperationalError: no such column: main.customers.x"),
         ("sqlite", "SELECT nosuch(1)", "OperationalError: no such function: nosuch"),
         ("sqlite", "SELEKT 1", 'OperationalError: near "SELEKT": syntax error'),
         *[
-            (driver, sql, told)
+            (driver, sql, reported)
             for driver in BOTH
-            for sql, told in [
+            for sql, reported in [
                 (
                     "SELECT *\nFROM\nCustomers",
                     'UndefinedTable: relation "customers" does not exist, line 3 of the query',
@@ -175,9 +175,9 @@ def test_a_value_that_was_rendered_into_the_query_is_not_reported(
     ],
     indirect=["database"],
 )
-def test_what_the_author_wrote_is_reported(database: str, sql: str, told: str) -> None:
+def test_what_the_author_wrote_is_reported(database: str, sql: str, reported: str) -> None:
     """Whoever misspelt a name finds it."""
-    assert failure(database, sql) == told
+    assert failure(database, sql) == reported
 
 
 @pytest.mark.parametrize("database", ["mariadb"], indirect=True)
@@ -205,11 +205,11 @@ def test_what_other_drivers_raise() -> None:
         def __str__(self) -> str:
             return f"no such table: {SECRET} [parameters: ('{SECRET}',)]"
 
-    def told(error: Exception) -> str:
+    def reported(error: Exception) -> str:
         return database_words(error, query="SELECT 1", written="SELECT 1")
 
-    assert told(DBAPIError()) == "ProgrammingError, SQLSTATE 42S02"
-    assert told(ProgrammingError(1366, f"Incorrect string value: '{SECRET}'")) == "ProgrammingError, error 1366"
+    assert reported(DBAPIError()) == "ProgrammingError, SQLSTATE 42S02"
+    assert reported(ProgrammingError(1366, f"Incorrect string value: '{SECRET}'")) == "ProgrammingError, error 1366"
     # A key of the parameters is of the form of a SQLSTATE.
-    assert told(KeyError("ZAPHO")) == "KeyError"
-    assert told(ProgrammingError("ZAPHO")) == "ProgrammingError"
+    assert reported(KeyError("ZAPHO")) == "KeyError"
+    assert reported(ProgrammingError("ZAPHO")) == "ProgrammingError"

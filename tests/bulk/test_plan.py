@@ -210,16 +210,16 @@ def test_an_input_that_breaks_off_is_no_plan() -> None:
 
 def test_reading_can_be_ended() -> None:
     """What ``on_progress`` raises ends the reading; it learns the number of rows so far."""
-    told = []
+    reported = []
 
     def stop(rows: int) -> None:
-        told.append(rows)
+        reported.append(rows)
         if rows == 2_000:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         planned(rows_of(*range(5_000)), on_progress=stop)
-    assert told == [1_000, 2_000]
+    assert reported == [1_000, 2_000]
 
 
 def test_any_name_of_a_file_can_be_reported() -> None:

@@ -251,8 +251,8 @@ def check(scene: Scene, ended: Ended, folder: Path, emulator: Emulator) -> None:
     wanted = {"invalid", "failed", *(["unknown"] if scene.has_key else [])}
     if ended.failed_rows is not None:
         failed = [(result["row"], result["state"]) for result in results if result["state"] in wanted]
-        told = [(row["airflow_connect_row"], row["airflow_connect_state"]) for row in ended.failed_rows]
-        assert told == failed
+        reported = [(row["airflow_connect_row"], row["airflow_connect_state"]) for row in ended.failed_rows]
+        assert reported == failed
         assert all(row["airflow_connect_fault"] for row in ended.failed_rows)
         assert [row.get("number") for row in ended.failed_rows] == [
             None if scene.kinds[row - 1] == "unreadable" else row for row, _ in failed
@@ -436,9 +436,9 @@ def test_failed_rows_of_many_files_name_file_line_and_fault(tmp_path: Path, capl
     assert {(fault["row"], fault["file"], fault["line"]) for fault in faults} == {
         (row, file, line) for row, file, line, _ in place
     }
-    for (row, file, line, _), told in zip(place, rows, strict=True):
+    for (row, file, line, _), reported in zip(place, rows, strict=True):
         assert f"row {row} ({file}, line {line})" in log
-        assert told["airflow_connect_fault"]
+        assert reported["airflow_connect_fault"]
     assert rows[1]["airflow_connect_fault"] == "has 1 field, and the header 2"
     assert rows[3]["airflow_connect_fault"].startswith("related_contact_id: ")
     assert "4 rows are in" in log
@@ -468,8 +468,8 @@ def test_failed_rows_are_an_input_without_what_was_added(tmp_path: Path, caplog:
 
 def test_failed_rows_whose_columns_were_partly_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Who corrects a file of failed rows may remove some of its columns: the file of a rerun has each column once."""
-    told = {"airflow_connect_fault": "was wrong", "airflow_connect_state": "failed"}
-    failed_rows([{"id": "x" * 2_000, "related": None, **told}], tmp_path, caplog)
+    reported = {"airflow_connect_fault": "was wrong", "airflow_connect_state": "failed"}
+    failed_rows([{"id": "x" * 2_000, "related": None, **reported}], tmp_path, caplog)
     text = (tmp_path / "failed.jsonl").read_text()
     assert text.count("airflow_connect_fault") == text.count("airflow_connect_state") == 1
 
@@ -500,7 +500,7 @@ def _text(*values: bytes) -> Any:
 # --- The line of progress -----------------------------------------------------------------------------------------
 
 
-def told(caplog: pytest.LogCaptureFixture, folder: Any, *progress: Progress) -> list[str]:
+def reported(caplog: pytest.LogCaptureFixture, folder: Any, *progress: Progress) -> list[str]:
     """Return the lines of progress of ten rows."""
     silent = SimpleNamespace(incr=nothing, gauge=nothing, timing=nothing)
     with planned(rows_of(*range(10))) as plan, Report(plan, folder, log=LOG, metrics=silent, tags={}) as report:
@@ -515,7 +515,7 @@ def test_throttled_answers_are_counted_with_the_calls_that_ended(
 ) -> None:
     """Calls of one interval that are throttled in the next are not more than all of that one."""
     caplog.set_level(logging.INFO)
-    lines = told(
+    lines = reported(
         caplog,
         tmp_path,
         Progress(calls=60, answers=4, throttled=0, in_flight=56, seconds=5),
@@ -542,7 +542,7 @@ def test_progress_says_what_is_waited_for(
 ) -> None:
     """A line without a new contact says why."""
     caplog.set_level(logging.INFO)
-    [line] = told(caplog, tmp_path, now)
+    [line] = reported(caplog, tmp_path, now)
     assert line.endswith(words)
 
 

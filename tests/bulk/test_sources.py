@@ -218,11 +218,11 @@ def test_utf_16_is_recognised(write: Callable[..., str]) -> None:
 @pytest.mark.parametrize("given", ["utf-8", "cp1252"])
 def test_wide_text_without_a_mark_is_recognised(write: Callable[..., str], encoding: str, given: str) -> None:
     """Read as UTF-8, an invisible letter would follow each letter; text with wide letters is reported too."""
-    told = f'is {encoding.upper()} without a byte order mark. Give encoding="{encoding}".'
+    reported = f'is {encoding.upper()} without a byte order mark. Give encoding="{encoding}".'
     for content in (f"name,city\n{SECRET},Zürich\n", "name,city\nИван,Москва\nАнна,Казань\n", '{"name": "x"}\n'):
         data = content.encode(encoding)
         for name, packed in (("a.csv", data), ("a.jsonl", data), ("a.csv.gz", gzip.compress(data))):
-            assert told in input_error(FileRows(write(name, packed), encoding=given))
+            assert reported in input_error(FileRows(write(name, packed), encoding=given))
     assert rows_of(FileRows(write("a.csv", "n\nx\0y\n"))) == [{"n": "x\0y"}]
 
 
@@ -268,7 +268,7 @@ def test_a_byte_order_mark_is_skipped_in_every_encoding(write: Callable[..., str
 
 
 @pytest.mark.parametrize(
-    ("mark", "given", "told"),
+    ("mark", "given", "reported"),
     [
         (codecs.BOM_UTF8, "cp1252", "utf-8"),
         (codecs.BOM_UTF16_LE, "utf-8", "utf-16"),
@@ -279,10 +279,12 @@ def test_a_byte_order_mark_is_skipped_in_every_encoding(write: Callable[..., str
     ],
     ids=str,
 )
-def test_a_mark_of_another_encoding_is_reported(write: Callable[..., str], mark: bytes, given: str, told: str) -> None:
+def test_a_mark_of_another_encoding_is_reported(
+    write: Callable[..., str], mark: bytes, given: str, reported: str
+) -> None:
     """The first name would begin with signs that nobody sees."""
-    text = input_error(FileRows(write("a.csv", mark + f"{SECRET}\n".encode(told)), encoding=given))
-    assert f'is {told.upper()}. Give encoding="{told}".' in text
+    text = input_error(FileRows(write("a.csv", mark + f"{SECRET}\n".encode(reported)), encoding=given))
+    assert f'is {reported.upper()}. Give encoding="{reported}".' in text
 
 
 @pytest.mark.parametrize("first", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n', "\ufeffsep=;\r"], ids=ascii)
@@ -459,7 +461,7 @@ def test_line_that_is_no_object_is_that_rows_fault(write: Callable[..., str], li
 
 
 def test_json_array_is_recognised(write: Callable[..., str]) -> None:
-    """A JSON file with all rows in one array is another format, told once and not for each of its lines."""
+    """A JSON file with all rows in one array is another format, reported once and not for each of its lines."""
     assert "JSON array" in input_error(FileRows(write("a.jsonl", f'\ufeff\n [\n{{"a": "{SECRET}"}},\n{{"a": 2}}\n]\n')))
 
 
@@ -919,7 +921,7 @@ Skip.__name__ = "AirflowSkipException"
 
 
 def test_output_with_map_is_fetched_in_parts() -> None:
-    """Functions of map() are called for each item; what one raises is that row's fault, told without the row."""
+    """Functions of map() are called for each item; what one raises is that row's fault, reported without the row."""
     from collections.abc import Sequence as AbstractSequence
 
     asked: list[Any] = []

@@ -723,7 +723,7 @@ def test_an_exception_of_a_function_is_the_rows_fault() -> None:
 
 @pytest.mark.parametrize("result", [None, "name", [("name", "x")]], ids=["None", "text", "list"])
 def test_a_function_returns_a_mapping(result: Any) -> None:
-    """Anything else is that row's fault, told by its type."""
+    """Anything else is that row's fault, reported by its type."""
     [fault] = faults_of(lambda: compile_contact(lambda _row: result, CreateContact, {})({}))
     assert (fault.field, fault.rule) == (
         "contact",

@@ -56,7 +56,7 @@ def repeats(emulator: Emulator) -> int:
 # --- The disk -----------------------------------------------------------------------------------------------------
 
 
-def _on_a_disk(url: str, rows: Path, folder: Path, broken: str, mended: str, told: Path) -> None:
+def _on_a_disk(url: str, rows: Path, folder: Path, broken: str, mended: str, reported: Path) -> None:
     """Try on a disk that is broken, mend it, and try again: on a disk that this process alone sees."""
     assert ctypes.CDLL(None).unshare(CLONE_NEWNS) == 0
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
@@ -73,7 +73,7 @@ def _on_a_disk(url: str, rows: Path, folder: Path, broken: str, mended: str, tol
         except Exception as error:  # noqa: BLE001  # raised in the test
             ends.append(f"{type(error).__name__}: {error}")
     states = Counter(result["state"] for result in read_results(folder))
-    told.write_text(json.dumps({"ends": ends, "states": states}))
+    reported.write_text(json.dumps({"ends": ends, "states": states}))
 
 
 @pytest.fixture
@@ -96,12 +96,12 @@ def test_disk(
     broken: str, mended: str, sends: bool, emulator: Emulator, rows: Path, folder: Path, tmp_path: Path
 ) -> None:
     """A disk that takes nothing stops the task, which says what to do; once it is mended, the next attempt goes on."""
-    told = tmp_path / "told.json"
-    process = processes.Process(target=_on_a_disk, args=(emulator.url, rows, folder, broken, mended, told))
+    reported = tmp_path / "reported.json"
+    process = processes.Process(target=_on_a_disk, args=(emulator.url, rows, folder, broken, mended, reported))
     process.start()
     process.join()
     assert process.exitcode == 0
-    found = json.loads(told.read_text())
+    found = json.loads(reported.read_text())
     first, second = found["ends"]
     assert first.startswith("RecordError: The results cannot be written to")
     assert "If the disk is full, make room first" in first

@@ -480,7 +480,7 @@ def test_alias_is_a_name(
 
 
 @pytest.mark.parametrize(
-    ("told", "link"),
+    ("reported", "link"),
     [
         ({"InstanceAccessUrl": "https://airline.my.connect.aws/"}, "https://airline.my.connect.aws"),
         ({"InstanceAccessUrl": "https://airline.awsapps.com"}, "https://airline.awsapps.com"),
@@ -491,11 +491,11 @@ def test_alias_is_a_name(
     ],
 )
 def test_answered_address_is_a_website(
-    hook: ConnectHook, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any], link: str | None
+    hook: ConnectHook, monkeypatch: pytest.MonkeyPatch, reported: dict[str, Any], link: str | None
 ) -> None:
     """An address from the service becomes a link only when it is a website's."""
     # Not over HTTP: the local Amazon Connect returns its own address.
-    monkeypatch.setattr(hook, "describe_instance", lambda **_: told)
+    monkeypatch.setattr(hook, "describe_instance", lambda **_: reported)
     assert hook.instance_access_url == link
 
 
@@ -548,11 +548,11 @@ def test_threads_that_share_a_hook_have_a_connection_each(aws_connection: str) -
 @pytest.fixture
 def service_quotas(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """A Service Quotas that returns what is put into the list, behind the connection ``aws_quotas``."""
-    told: list[dict[str, Any]] = []
+    reported: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            status, answer = (200, {"Quotas": told}) if told else (400, {"__type": "AccessDeniedException"})
+            status, answer = (200, {"Quotas": reported}) if reported else (400, {"__type": "AccessDeniedException"})
             body = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
@@ -567,7 +567,7 @@ def service_quotas(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Itera
         url = f"http://127.0.0.1:{server.server_port}"
         config = {"connect": {"instance_id": emulator.instance_id}, "service-quotas": {"endpoint_url": url}}
         monkeypatch.setenv("AIRFLOW_CONN_AWS_QUOTAS", connection(emulator, service_config=config))
-        yield told
+        yield reported
         server.shutdown()
 
 

@@ -392,12 +392,12 @@ except RecordError as error:
 def test_full_disk(tmp_path: Path) -> None:
     """A full disk stops everything with an error that says what is safe, and what was recorded can be read."""
     done = subprocess.run([sys.executable, "-c", FULL, tmp_path], cwd=CHECKOUT, check=True, capture_output=True)
-    told = done.stdout.decode().splitlines()
-    recorded = int(told[0].split()[0])
+    reported = done.stdout.decode().splitlines()
+    recorded = int(reported[0].split()[0])
     assert 5 < recorded < 20
-    assert "sent again with the same client tokens" in told[0]
-    assert len(told) == 100 - recorded + 1, "every later call fails as well"
-    assert told[-1].startswith("end ")
+    assert "sent again with the same client tokens" in reported[0]
+    assert len(reported) == 100 - recorded + 1, "every later call fails as well"
+    assert reported[-1].startswith("end ")
     assert list(contacts(tmp_path)) == [f"contact-{row}" for row in range(1, recorded + 1)]
 
 

@@ -527,7 +527,7 @@ def test_what_is_not_a_file_is_refused(read: Callable[[Any], Any], tmp_path: Pat
     "read", [read_results, contacts, count_results, results_folder], ids=lambda read: read.__name__
 )
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "reported"),
     [
         ({"rows": 3, "not_sent": 3, "estimated_seconds": 1.5}, "this is the summary of a dry run"),
         ([{"rows": 3, "estimated_seconds": 1.5}], "this is the summary of a dry run"),
@@ -540,9 +540,9 @@ def test_what_is_not_a_file_is_refused(read: Callable[[Any], Any], tmp_path: Pat
         ([[{"rows": 3, "results": "/tmp"}]], "list of length 1 is neither a summary nor a path"),
     ],
 )
-def test_what_has_no_results_is_reported(read: Callable[[Any], Any], given: Any, told: str) -> None:
+def test_what_has_no_results_is_reported(read: Callable[[Any], Any], given: Any, reported: str) -> None:
     """A dry run, another task's output and nothing at all are reported as what they are, before anything is read."""
-    with pytest.raises(RecordError, match=told):
+    with pytest.raises(RecordError, match=reported):
         read(given)
 
 
