@@ -134,6 +134,7 @@ def test_tasks_that_see_each_other_make_each_contact_once(emulator: Emulator, tm
         attempt.kill()
         attempt.join()
     attempts[:2] = [start_sharing(emulator, tmp_path, number, shared) for number in range(2)]
+    emulator.set_rate(200, 50)
     chance, garbage = random.Random(5), itertools.cycle([*GARBAGE, b"x" * 1_000_000])
     while any(attempt.is_alive() for attempt in attempts):
         with contextlib.suppress(OSError):
