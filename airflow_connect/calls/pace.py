@@ -830,6 +830,9 @@ class Pace:
             self._before = self._phase, self._pace
         elif phase is not Phase.RETURN:
             self._before = phase, pace
+        else:
+            # Dark again on the way back: the quota may be far lower, as after a burst that is much more than its rate.
+            self._before = self._before[0], max(self._before[1] / 2, 1 / LONGEST_GAP)
         self._phase = Phase.DARK
         for _ in range(min(self._in_a_row, len(self._last_calls))):
             self._last_calls.pop()  # they tell nothing of the pace

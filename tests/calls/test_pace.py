@@ -325,6 +325,15 @@ def test_four_that_see_nobody_come_back_from_darkness_together(seconds: float) -
     assert min(sum(outcome.get(over, over + 120)) for outcome in outcomes) >= 0.88 * 240
 
 
+def test_burst_far_above_its_rate_is_not_taken_for_darkness_for_ever() -> None:
+    """After 500 calls at once the bucket gives one in two seconds: few calls more are throttled until that is known."""
+    # Once, each call that was let through led back to the pace of the burst: 93 % were throttled for as long as it ran.
+    outcomes = runs(Scenario(0.5, 500, 0.2, 1_200))
+    assert min(outcome.goodput for outcome in outcomes) >= 0.99
+    assert max(outcome.throttled for outcome in outcomes) <= 400
+    assert max(outcome.late_throttled_share for outcome in outcomes) <= 0.05
+
+
 def test_all_throttled_calls_every_five_seconds() -> None:
     """Where nothing is let through any more, single calls leave, and the old pace is back soon when one is."""
     pace = Pace(0.0)
