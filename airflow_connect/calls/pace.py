@@ -158,8 +158,12 @@ EVIDENCE: Final = 3.0
 STEP: Final = 4.0
 SLOW_WINDOW: Final = 6
 
-#: For n tasks that see each other it is the square root of n times as much, for so many of them at most: else 64 of
-#: them leave 5 % of the quota in the first minute. For one times as much, 64 of them are throttled twice as often.
+#: The least share of its pace that is left of it where a task finds that it is not alone: what it measured is wrong.
+#: Else the last of eight of 1,000 rows at 50/s is done after 1.70 of the ideal time in the worst of 72 runs, not 1.54.
+SHARED_DROP: Final = 0.85
+
+#: For n tasks that see each other SHARED_GAIN is the square root of n times as much, for so many of them at most: else
+#: 64 of them leave 5 % of the quota in the first minute. For one times as much, 64 are throttled twice as often.
 MOST_GAIN: Final = 16
 
 #: Those who see each other grow after so many times M of all their calls without a throttled answer, and so many beats.
@@ -895,6 +899,8 @@ class Pace:
             self._phase = Phase.ALONE
         elif self._meter.broken:
             self._begin_sharing()
+            # The measurement is of others as well.
+            self._rate = max(self._rate, pace * SHARED_DROP)
         reserve = min(RESERVE * self._noise(), max(0.25, self._burst - 1))
         self._next = max(now, self._next - 1 / pace + 1 / self._rate) + reserve / self._rate
         self._pace = self._rate
