@@ -186,7 +186,8 @@ class Campaign:
             )
             os.close(told)
             # After so many answers, not seconds: on a slow machine an attempt gets as far as on a fast one.
-            most = self.chance.uniform(0.1, 1.9) * self.options.kill_every
+            # A wait reads all that is open in one attempt: each gets further than the one before.
+            most = self.chance.uniform(0.1, 1.9) * self.options.kill_every * 1.2 ** (number - 1)
             answers = peak = 0
             while process.poll() is None and answers < most:
                 peak = max(peak, _memory(process.pid))
