@@ -139,7 +139,7 @@ class RowsRefusedError(RequestError):
 
 
 class SetupError(ConnectError):
-    """No request can succeed as things are: access denied, no credentials, no such instance, wrong endpoint."""
+    """Requests cannot succeed as things are: access or credentials are missing, the instance or endpoint is wrong."""
 
 
 class QuotaError(ConnectError):

@@ -155,5 +155,5 @@ def _csv_rule(error: csv.Error) -> str:
 
 
 def _is_of_one_line(error: csv.Error) -> bool:
-    """Return whether the next line is a row again; within a quote that is never closed, no line is one."""
+    """Return whether the next line is a row again, which it is not within a quote that is never closed."""
     return "expected after" in str(error)
