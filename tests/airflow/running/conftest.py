@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -16,7 +17,7 @@ from tests.conftest import aws_connection_json
 from tools.local_airflow import LocalAirflow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_connect.emulator.server import Emulator
 
@@ -35,16 +36,21 @@ class TeamAuthManager(SimpleAuthManager):
 
 
 @pytest.fixture(scope="package")
-def queue_url(local_aws: str) -> str:
-    """An empty queue of the local SQS, which the running Airflow watches."""
-    client = boto3.client(
-        "sqs",
+def aws_client(local_aws: str) -> Callable[[str], Any]:
+    """A function that returns a client of the local S3 or SQS."""
+    return functools.partial(
+        boto3.client,
         endpoint_url=local_aws,
         region_name="us-east-1",
         aws_access_key_id="local",
         aws_secret_access_key="local",
     )
-    url: str = client.create_queue(QueueName=f"events-{uuid.uuid4().hex}")["QueueUrl"]
+
+
+@pytest.fixture(scope="package")
+def queue_url(aws_client: Callable[[str], Any]) -> str:
+    """An empty queue of the local SQS, which the running Airflow watches."""
+    url: str = aws_client("sqs").create_queue(QueueName=f"events-{uuid.uuid4().hex}")["QueueUrl"]
     return url
 
 
@@ -59,7 +65,7 @@ def _running_airflow(
         ignored = shutil.ignore_patterns("failing", "__pycache__")
         shutil.copytree(source, folder / "dags", ignore=ignored, dirs_exist_ok=True)
     connection = json.loads(aws_connection_json(_running_emulator))
-    connection["extra"]["service_config"]["sqs"] = {"endpoint_url": local_aws}
+    connection["extra"]["service_config"] |= {name: {"endpoint_url": local_aws} for name in ("s3", "sqs")}
     config = {"scheduler.task_instance_heartbeat_timeout": "30"}
     if UI_HAS_TABS:
         (folder / "home" / "config").mkdir(parents=True)

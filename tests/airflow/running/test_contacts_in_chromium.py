@@ -204,6 +204,18 @@ def test_one_leads_to_the_other(finished: str, local_airflow: LocalAirflow, page
         record.with_name("elsewhere").rename(record)
 
 
+def test_rows_of_a_record_in_a_bucket_are_seen(
+    local_airflow: LocalAirflow, aws_client: Callable[[str], Any], page_of: Callable[..., Page]
+) -> None:
+    """The API server reads what a task recorded in S3, with the connection that the path names, and shows its rows."""
+    aws_client("s3").create_bucket(Bucket="contacts-of-the-tab")
+    run_id = local_airflow.run("contacts_in_a_bucket", conf={"bucket": "contacts-of-the-tab"})
+    page = page_of(f"dags/contacts_in_a_bucket/runs/{run_id}/tasks/bulk/plugin/contacts")
+    page.get_by_text("3 rows on record").wait_for()
+    assert column(page, "State") == ["created"] * 3
+    assert page.get_by_role("note").count() == 0
+
+
 def test_dags_of_others_are_not_seen(finished: str, local_airflow: LocalAirflow, page_of: Callable[..., Page]) -> None:
     """Neither in the list of all runs, nor at their own address, where the tab says why."""
     page = page_of("dags/of_another_team/plugin/contacts-dag")
@@ -245,6 +257,19 @@ def test_everybody_can_use_it(finished: str, page_of: Callable[..., Page], ui_pa
         reached.append(page.evaluate("document.activeElement.innerText || document.activeElement.type"))
     assert {"search", "Download failed rows"} <= set(reached)
     assert any(text.startswith("State") for text in reached)
+
+    # A long error does not make its row high: three lines are shown, and a button shows the rest.
+    row = tab.locator("tr").filter(has=page.get_by_role("cell", name="40", exact=True))
+    text = row.locator("td[data-title='Error'] > div > div")
+    low, high = text.evaluate("text => [text.clientHeight, text.scrollHeight]")
+    assert low < high
+    row.get_by_role("button", name="Show all of the error of row 40").focus()
+    page.keyboard.press("Enter")
+    row.get_by_role("button", name="Show less of the error of row 40").wait_for()
+    assert text.evaluate("text => text.clientHeight") >= high
+    assert complaints_of_axe(page, ui_packages) == []
+    page.keyboard.press("Enter")
+    until(lambda: text.evaluate("text => text.clientHeight") == low)
 
     page.set_viewport_size(PHONE)
     until(lambda: tab.evaluate("root => root.clientWidth") <= PHONE["width"])

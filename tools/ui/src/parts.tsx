@@ -1,6 +1,6 @@
 // Small things that all views share.
 
-import type { CSSProperties, ReactNode } from "react";
+import { type CSSProperties, type ReactNode, useEffect, useRef, useState } from "react";
 
 import { type Contact, type Counts, ROW_STATES, type RunTask } from "./api";
 import { count, many, words } from "./words";
@@ -44,6 +44,36 @@ export function Notice({ children, bad = false }: { children: string; bad?: bool
     <p className={bad ? "ac-notice ac-notice-bad" : "ac-notice"} role={bad ? "alert" : "note"}>
       {children.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}
     </p>
+  );
+}
+
+/** Text of which three lines are shown at first. All of it is on the page: a screen reader and a search find it. */
+export function Clamped({ children, name }: { children: string; name: string }) {
+  const [isWhole, setWhole] = useState(false);
+  const [isLong, setLong] = useState(false);
+  const text = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const shown = text.current;
+    if (shown === null || isWhole) {
+      return undefined;
+    }
+    // How long it is depends on the width of its column.
+    const observer = new ResizeObserver(() => setLong(shown.scrollHeight > shown.clientHeight + 1));
+    observer.observe(shown);
+    return () => observer.disconnect();
+  }, [children, isWhole]);
+  return (
+    <div>
+      <div className={isWhole ? "" : "ac-clamped"} ref={text}>
+        {children}
+      </div>
+      {isLong ? (
+        <button className="ac-more" onClick={() => setWhole(!isWhole)} type="button">
+          {isWhole ? "Show less" : "Show all"}
+          <span className="ac-unseen"> of the {name}</span>
+        </button>
+      ) : null}
+    </div>
   );
 }
 

@@ -3,7 +3,7 @@
 import { type ReactNode, useEffect, useId, useState } from "react";
 
 import { type Counts, ROW_STATES, type Row, type Rows, address, taskAddress } from "./api";
-import { ContactId, Notice, State, Waiting, tone } from "./parts";
+import { Clamped, ContactId, Notice, State, Waiting, tone } from "./parts";
 import { usePoll } from "./poll";
 import { useAddress } from "./query";
 import { count, many, moment, words } from "./words";
@@ -27,9 +27,13 @@ const COLUMNS: Column[] = [
   { name: "contact", title: "Contact", sort: null, cell: (row) => <ContactId id={row.contact_id} url={row.url} /> },
   { name: "attempts", title: "Attempts", sort: "attempts", cell: (row) => count(row.attempts) },
   { name: "at", title: "Time", sort: "at", cell: (row) => <time dateTime={row.at ?? undefined}>{moment(row.at)}</time> },
-  { name: "error", title: "Error", sort: null, cell: (row) => row.error ?? "" },
+  { name: "error", title: "Error", sort: null, cell: error },
   { name: "outcome", title: "Outcome", sort: "outcome", cell: outcome },
 ];
+
+function error(row: Row): ReactNode {
+  return row.error === null ? "" : <Clamped name={`error of row ${count(row.row)}`}>{row.error}</Clamped>;
+}
 
 function outcome(row: Row): ReactNode {
   if (row.outcome === null) {

@@ -23,12 +23,26 @@ with DAG("contacts_tab", **START):
     BulkCreateContactsOperator(
         task_id="bulk",
         rows=ROWS,
-        contact={"channel": "TASK", "name": "{{ row.name }}", "related_contact_id": "{{ row.related or None }}"},
+        contact={
+            "channel": "TASK",
+            "name": "{{ row.name }}",
+            "description": "{{ row.name * 5 }}",  # a second fault where the name has one: a long error
+            "related_contact_id": "{{ row.related or None }}",
+        },
         idempotency_key="{{ run_id }}-{{ row.order }}",
         on_invalid="skip",
         tolerated_failures=10,
     )
     CreateContactOperator(task_id="single", channel="TASK", name="Call back")
+
+with DAG("contacts_in_a_bucket", params={"bucket": None}, **START):
+    BulkCreateContactsOperator(
+        task_id="bulk",
+        rows=ROWS[:3],
+        contact={"channel": "TASK", "name": "{{ row.name }}"},
+        idempotency_key="{{ row.order }}",
+        results_path="s3://aws_default@{{ params.bucket }}/contacts",
+    )
 
 with DAG("of_another_team", **START):
     CreateContactOperator(task_id="single", channel="TASK", name="Of another team")
