@@ -264,7 +264,9 @@ def test_json_of_a_value_has_its_form(value: Any, text: str) -> None:
     assert render("{{ row.list | map('tojson') | join }}!", row) == f"{written}!"
 
 
-@pytest.mark.parametrize("value", [{"a"}, b"\xff", timedelta(1), math.inf, Customer()], ids=repr)
+@pytest.mark.parametrize(
+    "value", [{"a"}, b"\xff", timedelta(1), math.inf, Customer()], ids=lambda value: type(value).__name__
+)
 def test_json_of_what_has_no_form_is_that_rows_fault(value: object) -> None:
     [fault] = faults_of(lambda: render("{{ row.value | tojson }}!", {"value": {"a": [value]}}))
     assert fault.rule == "within text, a value must be text, a number, a boolean, a date or a time"
