@@ -158,8 +158,8 @@ def compare(benchmark: Benchmark, rows: list[int], mapped: int, loop: int) -> No
         print(f"{'  of it sending':<24}{'':>14}{sending:>13.1f}{count / sending:>12.1f}")
         for name, (contacts, seconds) in measured.items():
             scaled = seconds * count / contacts
-            told = f"{'' if contacts == count else '~'}{scaled:.1f}"
-            print(f"{name:<24}{contacts:>14,}{told:>13}{contacts / seconds:>12.1f}{scaled / bulk:>9.1f}", flush=True)
+            shown = f"{'' if contacts == count else '~'}{scaled:.1f}"
+            print(f"{name:<24}{contacts:>14,}{shown:>13}{contacts / seconds:>12.1f}{scaled / bulk:>9.1f}", flush=True)
 
 
 class Benchmark:

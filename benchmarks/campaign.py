@@ -4,7 +4,7 @@ A campaign of many contacts, from Parquet and from PostgreSQL, while the service
 The local Amazon Connect throttles, fails, cuts connections before and after the fact, and answers slowly. Whoever sends
 is killed with SIGKILL again and again, after a random number of answers, and the next attempt goes on. Then half of the
 contacts end and are waited for, and the other half is taken back, while the service fails as before and throttles only
-what exceeds its quota. At the end each row's story is told by the service's log and by the record, and the two are
+what exceeds its quota. At the end each row's story stands in the service's log and in the record, and the two are
 compared. Exit code 1 where a contact is missing or there twice, or the two do not agree.
 
 Where calls are throttled by chance, whatever the pace, a task that knows the quota uses it at once. One that does not

@@ -78,7 +78,7 @@ def measure(rows: int) -> None:
             ledger.flush()
             before = peak_megabytes()
             index = Index(Path(name) / "indexes", place_of(folder))
-            told = {"index built once, in the background (ms)": best(index.refresh, 1)}
+            figures = {"index built once, in the background (ms)": best(index.refresh, 1)}
             size = sum(file.stat().st_size for file in index.files)
             asked: dict[str, dict[str, Any]] = {
                 "first page": {},
@@ -91,12 +91,12 @@ def measure(rows: int) -> None:
                 "last page": {"offset": rows - 50},
             }
             for what, how in asked.items():
-                told[f"{what} (ms)"] = best(lambda how=how: index.page(**how))
-            told["counts, outcomes (ms)"] = best(index.told)
-            told["refresh, nothing new (ms)"] = best(index.refresh)
+                figures[f"{what} (ms)"] = best(lambda how=how: index.page(**how))
+            figures["counts, outcomes (ms)"] = best(index.totals)
+            figures["refresh, nothing new (ms)"] = best(index.refresh)
             write(ledger, rows + 1, rows + 1_000)
-            told["refresh, 1,000 more contacts (ms)"] = best(index.refresh, 1)
-            told["size of the index (MB)"] = size / 1e6
+            figures["refresh, 1,000 more contacts (ms)"] = best(index.refresh, 1)
+            figures["size of the index (MB)"] = size / 1e6
         looks = Records(Path(name) / "indexes", decisions=("", ()))
         with ThreadPoolExecutor(PEOPLE) as pool:
             barrier = threading.Barrier(PEOPLE)
@@ -105,11 +105,11 @@ def measure(rows: int) -> None:
                 barrier.wait()
                 looks.look(str(folder)).pages.page()
 
-            told[f"{PEOPLE} people ask for the first page at once (ms)"] = best(
+            figures[f"{PEOPLE} people ask for the first page at once (ms)"] = best(
                 lambda: list(pool.map(look, range(PEOPLE))), 1
             )
-        told["growth of the memory's peak (MB)"] = peak_megabytes() - before
-    for what, figure in told.items():
+        figures["growth of the memory's peak (MB)"] = peak_megabytes() - before
+    for what, figure in figures.items():
         print(f"{what}\t{figure:.1f}")
 
 

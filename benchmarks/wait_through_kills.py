@@ -77,7 +77,7 @@ class Staff(threading.Thread):
             for number, contact_id in enumerate(contacts):
                 time.sleep(max(0.0, start + self._seconds * number / len(contacts) - time.monotonic()))
                 self._end(contact_id)
-        except Exception as error:  # noqa: BLE001  # told by the main thread
+        except Exception as error:  # noqa: BLE001  # reported by the main thread
             self.failure = error
 
     def _end(self, contact_id: str) -> None:
@@ -162,7 +162,7 @@ def watch(options: argparse.Namespace, airflow: LocalAirflow, connect: LocalConn
         advanced = time.time()
         connect.clock.advance(60)  # what is left expires now, and not when a minute is over
         state = airflow.wait("waits", run_id, timeout=600)
-        told = airflow.xcom("waits", run_id, "wait")
+        result = airflow.xcom("waits", run_id, "wait")
     finally:
         for triggerer in triggerers:
             triggerer.end()
@@ -189,7 +189,7 @@ def watch(options: argparse.Namespace, airflow: LocalAirflow, connect: LocalConn
     calls = collections.Counter(call.operation for call in connect.calls() if "Contact" in call.operation)
     reads = sum(calls[name] for name in ("DescribeContact", "SearchContacts", "ListAssociatedContacts"))
     throttled = sum(call.status == 429 for call in connect.calls())
-    print(f"run {state}; told: {json.dumps({name: value for name, value in told.items() if name != 'results'})}")
+    print(f"run {state}; result: {json.dumps({name: value for name, value in result.items() if name != 'results'})}")
     print(f"{'contacts':<36}{len(rows):>8}")
     print(f"{'with an outcome':<36}{sum(row['outcome'] is not None for row in rows):>8}")
     print(f"{'wrong':<36}{len(wrong):>8}")
@@ -199,7 +199,7 @@ def watch(options: argparse.Namespace, airflow: LocalAirflow, connect: LocalConn
         print(f"{name:<36}{calls[name]:>8}")
     print(f"{'reads per contact':<36}{reads / max(1, len(rows)):>8.2f}")
     print(f"{'throttled':<36}{throttled:>8}")
-    fine = state == "success" and len(rows) == options.contacts == told["contacts"] and not told["open"]
+    fine = state == "success" and len(rows) == options.contacts == result["contacts"] and not result["open"]
     return 0 if fine and not wrong and not early and all(row["outcome"] for row in rows) else 1
 
 

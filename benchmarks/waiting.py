@@ -62,12 +62,12 @@ def wait(kind: str, folder: Path, contact_ids: list[str], seconds: float, interv
             for entry in map(json.loads, segment.read_text().splitlines()):
                 if entry["kind"] == "ended":
                     seen[entry["contact_id"]] = datetime.fromisoformat(entry["at"]).timestamp()
-    told = {
+    result = {
         "seen": seen,
         "cpu": end.user + end.system - start.user - start.system,
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    print(json.dumps(told))
+    print(json.dumps(result))
 
 
 def measure(
@@ -111,10 +111,10 @@ def measure(
         working.start()
         output, _ = process.communicate(arguments)
         working.join()
-        told = json.loads(output.splitlines()[-1])
+        result = json.loads(output.splitlines()[-1])
         calls = emulator.calls()[before:]
         ends = {one["id"]: one["disconnected_at"] for one in emulator.contacts("ENDED")}
-    lags = sorted(told["seen"][one] - ended for one, ended in ends.items() if one in told["seen"])
+    lags = sorted(result["seen"][one] - ended for one, ended in ends.items() if one in result["seen"])
     throttled = sum(call.status == 429 for call in calls)
     quantiles = statistics.quantiles(lags, n=100) if len(lags) > 1 else [float("nan")] * 99
     answered = len(calls) - throttled
@@ -123,8 +123,8 @@ def measure(
         f"{answered:,}",
         f"{answered / max(1, len(lags)):.2f}",
         f"{throttled / max(1, len(calls)):.1%}",
-        f"{told['cpu']:.1f}",
-        f"{told['memory']:.0f}",
+        f"{result['cpu']:.1f}",
+        f"{result['memory']:.0f}",
         f"{len(lags):,}/{len(ends):,}",
         f"{quantiles[49]:.1f}",
         f"{quantiles[98]:.1f}",

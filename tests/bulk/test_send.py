@@ -450,14 +450,14 @@ def test_rows_that_fail_mean_the_same_on_every_attempt(
     sending: Sending, emulator: Emulator, is_wrong: Callable[[int], bool], tolerated: int
 ) -> None:
     """A later attempt has only the rows that fail: those that succeeded are on record, and count between them."""
-    told = []
+    reported = []
     for whose in ({}, {}, {"run_id": "another"}):
         sending.become(**whose)
         contacts = [planned(row, **(WRONG if is_wrong(row) else {})) for row in range(1, 91)]
         progress = sending(contacts, max_in_flight=1, tolerates=lambda failed: failed <= tolerated)
         assert sending.stopped_by is None
-        told.append((progress.states["failed"], progress.states["created"] + progress.states["already_created"]))
-    assert told == [(30, 60)] * 3
+        reported.append((progress.states["failed"], progress.states["created"] + progress.states["already_created"]))
+    assert reported == [(30, 60)] * 3
     assert len(emulator.contacts()) == 60
 
 

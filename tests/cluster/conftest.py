@@ -88,7 +88,7 @@ class Cluster:
         state = self.airflow.wait(dag_id, run_id, timeout=timeout)
         assert state == "success", self.airflow.logs(dag_id, run_id, "bulk")[-4_000:]
 
-    def told(self, dag_id: str, run_id: str, map_index: int = -1) -> dict[str, Any]:
+    def reported(self, dag_id: str, run_id: str, map_index: int = -1) -> dict[str, Any]:
         """Return what the bulk task returned."""
         return dict(self.airflow.xcom(dag_id, run_id, "bulk", map_index))
 

@@ -36,7 +36,7 @@ def test_worker_dies(cluster: Cluster) -> None:
 
     cluster.ends("bulk", run_id)
     assert cluster.airflow.task_instance("bulk", run_id, "bulk").hostname == ({*WORKERS} - {first}).pop()
-    cluster.assert_each_once([cluster.told("bulk", run_id)])
+    cluster.assert_each_once([cluster.reported("bulk", run_id)])
     # What was in flight, and what was answered within the last second: an object store cannot append.
     assert cluster.repeats() <= IN_FLIGHT + 3 * ROWS // SECONDS
 
@@ -55,7 +55,7 @@ def test_worker_is_cut_off(cluster: Cluster) -> None:
     cluster.ends("bulk", run_id)
     assert cluster.airflow.task_instance("bulk", run_id, "bulk").hostname != first
     cluster.airflow.machines.connect(first)
-    cluster.assert_each_once([cluster.told("bulk", run_id)])
+    cluster.assert_each_once([cluster.reported("bulk", run_id)])
 
 
 def test_worker_is_suspended(cluster: Cluster) -> None:
@@ -69,7 +69,7 @@ def test_worker_is_suspended(cluster: Cluster) -> None:
     cluster.airflow.signal(first, signal.SIGCONT)
 
     cluster.ends("bulk", run_id)
-    cluster.assert_each_once([cluster.told("bulk", run_id)])
+    cluster.assert_each_once([cluster.reported("bulk", run_id)])
 
 
 @pytest.mark.parametrize("name", ["postgres", "redis", "scheduler", "api-server", "dag-processor"])
@@ -86,11 +86,11 @@ def test_component_restarts(cluster: Cluster, name: str) -> None:
     cluster.airflow.await_component(name)
 
     cluster.ends("bulk", run_id)
-    cluster.assert_each_once([cluster.told("bulk", run_id)])
+    cluster.assert_each_once([cluster.reported("bulk", run_id)])
 
 
 def test_triggerer_dies(cluster: Cluster) -> None:
-    """A triggerer that is killed while a thousand contacts are awaited: each outcome is told once."""
+    """A triggerer that is killed while a thousand contacts are awaited: each outcome is reported once."""
     count = 1_000
     run_id = cluster.airflow.trigger("waits", conf={"path": cluster.rows(count)})
     cluster.airflow.wait_for_state("waits", run_id, "wait", states=["deferred"], timeout=180)
@@ -103,10 +103,10 @@ def test_triggerer_dies(cluster: Cluster) -> None:
     cluster.airflow.start_component("triggerer")
 
     cluster.ends("waits", run_id)
-    cluster.assert_each_once([cluster.told("waits", run_id)], count)
-    told = cluster.airflow.xcom("waits", run_id, "wait")
-    assert (told["contacts"], told["completed"]) == (count, count)
-    outcomes = [result["outcome"] for result in read_results(cluster.told("waits", run_id))]
+    cluster.assert_each_once([cluster.reported("waits", run_id)], count)
+    reported = cluster.airflow.xcom("waits", run_id, "wait")
+    assert (reported["contacts"], reported["completed"]) == (count, count)
+    outcomes = [result["outcome"] for result in read_results(cluster.reported("waits", run_id))]
     assert outcomes == ["completed"] * count
 
 
@@ -122,7 +122,7 @@ def test_store_fails(cluster: Cluster, faults: dict[str, float]) -> None:
     cluster.store.fail()
 
     cluster.ends("bulk", run_id)
-    cluster.assert_each_once([cluster.told("bulk", run_id)])
+    cluster.assert_each_once([cluster.reported("bulk", run_id)])
 
 
 def test_store_shows_late_what_was_written(cluster: Cluster) -> None:
@@ -139,7 +139,7 @@ def test_store_shows_late_what_was_written(cluster: Cluster) -> None:
         assert "is not complete any more" in cluster.airflow.logs("bulk", run_id, "bulk")
         cluster.airflow.clear("bulk", run_id, "bulk")
     cluster.ends("bulk", run_id)
-    cluster.assert_each_once([cluster.told("bulk", run_id)])
+    cluster.assert_each_once([cluster.reported("bulk", run_id)])
 
 
 def test_tasks_share_a_quota(cluster: Cluster) -> None:
@@ -151,7 +151,7 @@ def test_tasks_share_a_quota(cluster: Cluster) -> None:
     cluster.ends("shared_quota", run_id)
     hosts = {one.hostname for one in cluster.airflow.task_instances("shared_quota", run_id)}
     assert hosts == set(WORKERS)
-    cluster.assert_each_once([cluster.told("shared_quota", run_id, index) for index in range(PARTS)], count)
+    cluster.assert_each_once([cluster.reported("shared_quota", run_id, index) for index in range(PARTS)], count)
     calls = cluster.connect.calls("CreateContact")
     throttled = sum(call.status == 429 for call in calls)
     print(f"{count} rows in {time.monotonic() - began:.0f} s at a quota of {rate}/s; {throttled} throttled")
@@ -168,7 +168,7 @@ def test_rolling_restart(cluster: Cluster) -> None:
         cluster.airflow.restart(name, timeout=120)
 
     cluster.ends("bulk", run_id)
-    cluster.assert_each_once([cluster.told("bulk", run_id)])
+    cluster.assert_each_once([cluster.reported("bulk", run_id)])
 
 
 @pytest.mark.usefixtures("namespaces")

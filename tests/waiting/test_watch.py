@@ -259,7 +259,7 @@ def test_lagging_index_hides_nothing_for_good(scene_of: Callable[[Emulator], Sce
         ids = scene.make(80)
         watch = scene.watch(ids, created_since=start, describe_first=(), interval=30)
         ended: set[str] = set()
-        told: list[str] = []
+        reported: list[str] = []
         for _ in range(60):
             for contact_id in ids:
                 if contact_id not in ended and chance.random() < 0.1:
@@ -267,9 +267,9 @@ def test_lagging_index_hides_nothing_for_good(scene_of: Callable[[Emulator], Sce
                     ended.add(contact_id)
             found = scene.poll(watch)
             assert {one.contact_id for one in found} <= ended
-            told += [one.contact_id for one in found]
+            reported += [one.contact_id for one in found]
             emulator.clock.advance(30)
-        assert sorted(told) == sorted(ids)
+        assert sorted(reported) == sorted(ids)
         assert scene.read() <= 80 * 1.2 + FEW * 10
 
 
@@ -282,11 +282,11 @@ def test_index_that_lags_more_than_the_overlap_is_searched_again(scene_of: Calla
         emulator.clock.advance(INDEX_LAG)
         emulator.complete(ids[3])
         watch = scene.watch(ids, created_since=start, describe_first=())
-        told: list[str] = []
+        reported: list[str] = []
         for _ in range(70):
-            told += [one.contact_id for one in scene.poll(watch)]
+            reported += [one.contact_id for one in scene.poll(watch)]
             emulator.clock.advance(60)
-        assert told == [ids[3]]
+        assert reported == [ids[3]]
 
 
 def test_each_open_contact_is_read_once_a_day(scene_of: Callable[[Emulator], Scene]) -> None:
@@ -298,11 +298,11 @@ def test_each_open_contact_is_read_once_a_day(scene_of: Callable[[Emulator], Sce
         assert scene.poll(watch) == []
         for contact_id in ids[:5]:
             emulator.complete(contact_id)
-        told: list[str] = []
+        reported: list[str] = []
         for _ in range(25):
             emulator.clock.advance(3_600)
-            told += [one.contact_id for one in scene.poll(watch)]
-        assert sorted(told) == sorted(ids[:5])
+            reported += [one.contact_id for one in scene.poll(watch)]
+        assert sorted(reported) == sorted(ids[:5])
         assert scene.read() == 60
 
 
