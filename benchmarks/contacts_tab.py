@@ -97,16 +97,16 @@ def measure(rows: int) -> None:
             write(ledger, rows + 1, rows + 1_000)
             figures["refresh, 1,000 more contacts (ms)"] = best(index.refresh, 1)
             figures["size of the index (MB)"] = size / 1e6
-        looks = Records(Path(name) / "indexes", decisions=("", ()))
+        records = Records(Path(name) / "indexes", decisions=("", ()))
         with ThreadPoolExecutor(PEOPLE) as pool:
             barrier = threading.Barrier(PEOPLE)
 
-            def look(_: int) -> None:
+            def read(_: int) -> None:
                 barrier.wait()
-                looks.look(str(folder)).pages.page()
+                records.read(str(folder)).pages.page()
 
             figures[f"{PEOPLE} people ask for the first page at once (ms)"] = best(
-                lambda: list(pool.map(look, range(PEOPLE))), 1
+                lambda: list(pool.map(read, range(PEOPLE))), 1
             )
         figures["growth of the memory's peak (MB)"] = peak_megabytes() - before
     for what, figure in figures.items():
