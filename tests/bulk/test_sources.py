@@ -319,6 +319,11 @@ def test_a_header_that_is_repeated_is_that_rows_fault(write: Callable[..., str],
     assert fault.text == f"{mark}a,b"
 
 
+def test_a_cell_that_equals_the_name_of_the_only_column_is_data(write: Callable[..., str]) -> None:
+    """A file of one column may hold the word that names it."""
+    assert rows_of(FileRows(write("rows.csv", "word\nname\nword\n"))) == [{"word": "name"}, {"word": "word"}]
+
+
 # --- Columns that a template names ----------------------------------------------------------------------------
 
 

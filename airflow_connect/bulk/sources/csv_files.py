@@ -71,8 +71,8 @@ def rows_of_csv(
     if header:
         check_columns(header, required, name)
     width = len(header)
-    #: What the first cell of a header is that is repeated where files were put together.
-    heads = {mark + name for mark in ("", "\ufeff") for name in header[:1]}
+    #: What the first cell of a header is that is repeated where files were put together. A single cell may be data.
+    heads = {mark + header[0] for mark in ("", "\ufeff")} if width > 1 else set()
     #: How many lines are before the row that is read next.
     line = reader.line_num
     is_done = False
@@ -108,7 +108,7 @@ def rows_of_csv(
 
 def _broken_rule(cells: list[str], header: list[str]) -> str | None:
     """Return what is wrong with the fields of a row."""
-    if cells[0].lstrip("\ufeff") == header[0] and cells[1:] == header[1:]:
+    if len(header) > 1 and cells[0].lstrip("\ufeff") == header[0] and cells[1:] == header[1:]:
         return "repeats the header, as where files were put together. Remove the line"
     if len(cells) == len(header):
         return None
