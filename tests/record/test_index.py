@@ -69,7 +69,7 @@ def read(record: Path) -> list[tuple[Any, ...]]:
     return [tuple(row[name] for name in names) for row in read_results(record) if row["client_token"] or row["message"]]
 
 
-def check(index: Index, record: Path) -> None:
+def assert_agrees(index: Index, record: Path) -> None:
     """Compare an index with its record."""
     assert index.refresh()
     totals = index.totals()
@@ -93,7 +93,7 @@ def test_it_grows_with_the_record(index: Index, record: Path) -> None:
     with writer(record, rows=30) as ledger:
         intend(ledger, range(1, 9))
         ledger.created(1, "c1", attempts=1)
-        check(index, record)
+        assert_agrees(index, record)
         totals = index.totals()
         assert totals is not None
         assert (totals.in_flight, totals.counts["unknown"], totals.counts["not_sent"]) == (7, 7, 22)
@@ -105,17 +105,17 @@ def test_it_grows_with_the_record(index: Index, record: Path) -> None:
         ledger.created(3, "c3", attempts=2)
         ledger.invalid(20, "row 20, name: required")
         ledger.skipped(21, "key 1", "The key is that of row 1.")
-        check(index, record)
+        assert_agrees(index, record)
         intend(ledger, range(9, 12))
         for row in (4, 5, 6, 7, 8, 9, 10, 11):
             ledger.created(row, f"c{row}", attempts=1)
         ledger.not_sent([(12, "key 12", "token 12")])
-    check(index, record)
+    assert_agrees(index, record)
     totals = index.totals()
     assert totals is not None
     assert (totals.in_flight, totals.contacts, totals.listed) == (0, 10, 14)
     # Nothing new: nothing changes.
-    check(index, record)
+    assert_agrees(index, record)
 
 
 def test_attempts_are_put_together(index: Index, record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,18 +126,18 @@ def test_attempts_are_put_together(index: Index, record: Path, monkeypatch: pyte
         for row in (1, 2):
             first.created(row, f"c{row}", attempts=1)
         first.failed(3, refused(3), attempts=1)
-    check(index, record)
+    assert_agrees(index, record)
     with writer(record, attempt=2, rows=10, started="2026-01-01T01:00:00+00:00") as second:
-        check(index, record)
+        assert_agrees(index, record)
         second.intend([(row, f"key {row}", f"token {row}", "other") for row in (3, 4, 5)])
         second.created(3, "c3", attempts=1)
         second.failed(5, refused(5), attempts=2)
         # What was row 1 is row 9 now.
         second.intend([(9, "key 1", "token 1", "content 1")])
         second.created(9, "c1", attempts=1)
-        check(index, record)
+        assert_agrees(index, record)
         second.created(4, "c4", attempts=1)
-    check(index, record)
+    assert_agrees(index, record)
 
 
 def test_by_chance(index: Index, record: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,11 +163,11 @@ def test_by_chance(index: Index, record: Path, seed: int, monkeypatch: pytest.Mo
                 case _:
                     ledger.invalid(row, "name: required")
             if step % 10 == 0:
-                check(index, record)
+                assert_agrees(index, record)
     finally:
         for ledger in ledgers:
             ledger.close()
-    check(index, record)
+    assert_agrees(index, record)
 
 
 def test_outcomes(index: Index, record: Path, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_outcomes(index: Index, record: Path, tmp_path: Path) -> None:
         intend(ledger, range(1, 7))
         for row in range(1, 7):
             ledger.created(row, f"c{row}", attempts=1)
-    check(index, record)
+    assert_agrees(index, record)
     decided = {"c1": "approve", "c2": " Refuse", "c3": "Mr Miller is dead", "c4": None}
     with writer(record, attempt=0) as sensor:
         for number, (contact_id, decision) in enumerate(decided.items()):
@@ -186,7 +186,7 @@ def test_outcomes(index: Index, record: Path, tmp_path: Path) -> None:
             sensor.ended(outcome.as_dict("all"), asked=["decision", "name"])
         sensor.transferred("c5", "c5b")
         sensor.flush()
-        check(index, record)
+        assert_agrees(index, record)
         totals = index.totals()
         assert totals is not None
         assert totals.outcomes == {"completed": 3, "expired": 1}
@@ -257,14 +257,14 @@ def test_a_record_that_was_replaced_is_read_anew(index: Index, record: Path) -> 
     """Where what was read is not there any more, the index begins anew; who reads meanwhile has the old one."""
     with writer(record, rows=3) as ledger:
         intend(ledger, [1, 2, 3])
-    check(index, record)
+    assert_agrees(index, record)
     old = set(index.files)
     for file in record.glob("*.jsonl"):
         file.unlink()
     with writer(record, rows=2) as ledger:
         intend(ledger, [1])
         ledger.created(1, "c1", attempts=1)
-    check(index, record)
+    assert_agrees(index, record)
     assert old.isdisjoint(index.files)
 
 
@@ -273,7 +273,7 @@ def test_a_damaged_record_is_reported(index: Index, record: Path) -> None:
     with writer(record, rows=3) as ledger:
         intend(ledger, [1])
         ledger.created(1, "c1", attempts=1)
-    check(index, record)
+    assert_agrees(index, record)
     [file] = record.glob("*.jsonl")
     with file.open("a") as lines:
         lines.write("{}\n")

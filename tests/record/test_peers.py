@@ -148,7 +148,7 @@ def test_clocks_hours_apart_do_not_matter(tmp_path: Path, sending: Any) -> None:
     thread.start()
     try:
         with peers(tmp_path).share(first), peers(tmp_path, "b").share(second):
-            until(lambda: first.shared_with == second.shared_with == 1)
+            assert until(lambda: first.shared_with == second.shared_with == 1)
     finally:
         stop.set()
         thread.join()
@@ -167,14 +167,14 @@ def test_chaos_in_the_folder_hurts_nobody(tmp_path: Path, sending: Any) -> None:
     (folder / "secret-0d0d0d0d.json").chmod(0)
     first, second = sending(paced()), sending(paced())
     with peers(tmp_path).share(first), peers(tmp_path, "b").share(second):
-        until(lambda: first.shared_with == second.shared_with == 1)
+        assert until(lambda: first.shared_with == second.shared_with == 1)
         for _ in range(5):
             for file in files(tmp_path):
                 if file.is_file() and not file.is_symlink():
                     file.unlink(missing_ok=True)
-        until(lambda: first.shared_with == second.shared_with == 1)
+        assert until(lambda: first.shared_with == second.shared_with == 1)
         accepted = first.accepted
-        until(lambda: first.accepted > accepted)
+        assert until(lambda: first.accepted > accepted)
 
 
 def test_folder_that_cannot_be_written_is_warned_of_once(

@@ -534,10 +534,10 @@ def test_what_is_not_a_file_is_refused(read: Callable[[Any], Any], tmp_path: Pat
         ({"contacts": 3}, "this is not the summary of a bulk task"),
         (None, "the task returned nothing"),
         ([None], "the task returned nothing"),
-        (17, "a value of type int is neither a summary nor a path"),
-        (b"/tmp", "bytes of length 4 is neither a summary nor a path"),
-        (iter([{"rows": 3}]), "a value of type list_iterator is neither a summary nor a path"),
-        ([[{"rows": 3, "results": "/tmp"}]], "list of length 1 is neither a summary nor a path"),
+        (17, "a value of type int: it is neither a summary nor a path"),
+        (b"/tmp", "bytes of length 4: it is neither a summary nor a path"),
+        (iter([{"rows": 3}]), "a value of type list_iterator: it is neither a summary nor a path"),
+        ([[{"rows": 3, "results": "/tmp"}]], "list of length 1: it is neither a summary nor a path"),
     ],
 )
 def test_what_has_no_results_is_reported(read: Callable[[Any], Any], given: Any, reported: str) -> None:
