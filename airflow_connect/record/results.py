@@ -685,8 +685,9 @@ def _folder(given: Any, conn_id: str | None) -> tuple[Any, str | None]:
             )
         if not isinstance(given, str | os.PathLike) and not hasattr(given, "fs"):
             raise RecordError(
-                f"Results cannot be read from {describe(given)}: it is neither a summary nor a path. Give the output of "
-                "a BulkCreateContactsOperator, the list of them that a mapped task returns, or the folder of its results."
+                f"Results cannot be read from {describe(given)}: it is neither a summary nor a path. Give the output "
+                "of a BulkCreateContactsOperator, the list of them that a mapped task returns, or the folder of its "
+                "results."
             )
         return given, conn_id
     if not given.get("results"):
