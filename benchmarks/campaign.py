@@ -1,14 +1,14 @@
 """
 A campaign of many contacts, from Parquet and from PostgreSQL, while the service and the workers fail: lost 0, twice 0.
 
-The local Amazon Connect throttles, fails, cuts connections before and after the fact, and answers slowly. Whoever sends
-is killed with SIGKILL again and again, after a random number of answers, and the next attempt goes on. Then half of the
-contacts end and are waited for, and the other half is taken back, while the service fails as before and throttles only
-what exceeds its quota. At the end each row's story stands in the service's log and in the record, and the two are
-compared. Exit code 1 where a contact is missing or there twice, or the two do not agree.
+The local Amazon Connect throttles, fails, cuts connections before and after it has created a contact, and answers
+slowly. The task that sends is killed with SIGKILL again and again, after a random number of answers, and the next
+attempt continues. Then half of the contacts end and are waited for, and the other half is stopped, while the service
+fails as before and throttles only what exceeds its quota. At the end the service's log is compared with the record, row
+by row. Exit code 1 where a contact is missing or there twice, or the two do not agree.
 
 Where calls are throttled by chance, whatever the pace, a task that knows the quota uses it at once. One that does not
-(``--untold``) takes one to three minutes to find out.
+(``--no-rate-quota``) takes one to three minutes to find out.
 
     python benchmarks/campaign.py [--rows 20000] [--rate 400] [--kill-every 3000] [--throttle 0.2] [--seed 1]
     python benchmarks/campaign.py --rows 1000000 --rate 600 --kill-every 60000     # about an hour
@@ -67,7 +67,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=400, help="the quota, calls a second")
     parser.add_argument("--kill-every", type=float, default=3_000, help="answers between two kills, on average")
     parser.add_argument("--throttle", type=float, default=0.2, help="the share of calls that is throttled by chance")
-    parser.add_argument("--untold", action="store_true", help="the tasks do not know the quota")
+    parser.add_argument("--no-rate-quota", action="store_true", help="let the tasks measure the quota")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--attempt", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -129,8 +129,8 @@ class Campaign:
             took[step] = time.monotonic() - start
         reasons = collections.Counter(contact["disconnect_reason"] for contact in self.connect.contacts())
         outcomes = collections.Counter(row["outcome"] for source in SOURCES for row in read_results(self.home / source))
-        told = {"ended by staff": "AGENT_COMPLETED", "taken back": "API", "still open": None}
-        print(", ".join(f"{words} {reasons[reason]:,}" for words, reason in told.items()))
+        endings = {"ended by staff": "AGENT_COMPLETED", "taken back": "API", "still open": None}
+        print(", ".join(f"{words} {reasons[reason]:,}" for words, reason in endings.items()))
         print(f"outcomes on record: {dict(outcomes)}")
         self.tell(took)
         ended = reasons["AGENT_COMPLETED"] == half == outcomes["completed"] and not reasons[None]
@@ -167,14 +167,14 @@ class Campaign:
     def step(self, step: str, source: str) -> None:
         """Take a step in attempts, and kill each of them after so many answers, until one comes to its end."""
         for number in range(1, PATIENCE + 1):
-            heard, told = os.pipe()
+            answered, reports = os.pipe()
             arguments = {
                 "step": step,
                 "source": source,
                 "number": number,
                 "home": str(self.home),
-                "told": told,
-                "rate_quota": None if self.options.untold else self.options.rate,
+                "reports": reports,
+                "rate_quota": None if self.options.no_rate_quota else self.options.rate,
             }
             process = subprocess.Popen(
                 [sys.executable, "-W", "ignore", __file__, "--attempt", json.dumps(arguments)],
@@ -182,17 +182,17 @@ class Campaign:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
-                pass_fds=[told],
+                pass_fds=[reports],
             )
-            os.close(told)
+            os.close(reports)
             # After so many answers, not seconds: on a slow machine an attempt gets as far as on a fast one.
             # A wait reads all that is open in one attempt: each gets further than the one before.
             most = self.chance.uniform(0.1, 1.9) * self.options.kill_every * 1.2 ** (number - 1)
             answers = peak = 0
             while process.poll() is None and answers < most:
                 peak = max(peak, _memory(process.pid))
-                if select.select([heard], [], [], 0.05)[0]:
-                    answers += len(os.read(heard, 1 << 16))
+                if select.select([answered], [], [], 0.05)[0]:
+                    answers += len(os.read(answered, 1 << 16))
             self.peaks[step].append(peak)
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
@@ -201,7 +201,7 @@ class Campaign:
                     f"{step} from {source}: attempt {number} killed; {len(self.connect.contacts()):,} contacts",
                     flush=True,
                 )
-            os.close(heard)
+            os.close(answered)
             _, said = process.communicate()
             if process.returncode == 0:
                 return
@@ -220,7 +220,7 @@ class Campaign:
         for call in self.connect.calls("CreateContact"):
             calls[call.client_token].append(call)
         wrong: list[str] = []
-        told: set[str] = set()
+        on_record: set[str] = set()
         recorded = 0
         for first, source in ((1, SOURCES[0]), (each + 1, SOURCES[1])):
             for result in read_results(self.home / source):
@@ -237,14 +237,14 @@ class Campaign:
                     and {call.contact_id for call in made if call.contact_id} <= {result["contact_id"]}
                     and made
                 )
-                told.add(result["contact_id"])
+                on_record.add(result["contact_id"])
                 if not agrees or by_name[name] != 1:
                     wrong.append(
                         f"{source} row {result['row']}: {result['state']}, {by_name[name]} contacts, {len(made)} calls"
                     )
         lost = 2 * each - len(by_name)
         twice = sum(count - 1 for count in by_name.values())
-        nobodys = len(contacts.keys() - told) + len(calls)
+        nobodys = len(contacts.keys() - on_record) + len(calls)
         print(f"{'rows':<44}{2 * each:>10,}\n{'on record':<44}{recorded:>10,}\n{'contacts':<44}{len(contacts):>10,}")
         print(f"{'lost':<44}{lost:>10,}\n{'twice':<44}{twice:>10,}")
         print(f"{'rows whose story differs':<44}{len(wrong):>10,}")
@@ -285,20 +285,20 @@ def _memory(pid: int) -> int:
     return 0
 
 
-def attempt(step: str, source: str, number: int, home: str, told: int, rate_quota: float | None) -> None:
+def attempt(step: str, source: str, number: int, home: str, reports: int, rate_quota: float | None) -> None:
     """Take a step from where the attempt before was killed, in this process."""
     from airflow_connect.bulk.sources import FileRows, SqlRows
     from airflow_connect.hooks.connect import ConnectHook
 
-    class Telling(ConnectHook):
-        """Tells of each answer."""
+    class Reporting(ConnectHook):
+        """Reports each answer to the process that kills this one."""
 
         def call(self, *arguments: Any, **options: Any) -> dict[str, Any]:
             response = super().call(*arguments, **options)
-            os.write(told, b".")
+            os.write(reports, b".")
             return response
 
-    hook = Telling(instance_id=DEFAULT_INSTANCE_ID, max_in_flight=IN_FLIGHT)
+    hook = Reporting(instance_id=DEFAULT_INSTANCE_ID, max_in_flight=IN_FLIGHT)
     hook.prepare()
     logging.disable(logging.WARNING)
     folder = Path(home) / source

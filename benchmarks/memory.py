@@ -40,7 +40,7 @@ def main() -> None:
             with file.open("w", newline="") as opened:
                 writer = csv.writer(opened)
                 writer.writerow(COLUMNS)
-                # Each row its own booking: equal rows would be told apart by counting them, which is not what is asked.
+                # Each row its own booking: equal rows are counted to tell one from the next, which is not measured.
                 writer.writerows([VALUES[0], f"B{number:07}", *VALUES[2:]] for number in range(rows))
             for what in ("sent", "again"):
                 command = [sys.executable, __file__, "--task", url, str(file), str(results)]

@@ -53,7 +53,7 @@ with DAG(
 
     @task
     def refuse() -> str:
-        return "The customer is told why"
+        return "The customer gets the reason"
 
     @task
     def ask_somebody_else() -> str:

@@ -46,6 +46,6 @@ with DAG(
 
     def step(name: str, params: dict[str, Any]) -> None:
         if params["fails"] == name:
-            raise RuntimeError(f"{name} was told to fail.")
+            raise RuntimeError(f"{name} fails, as the form asked.")
 
     extract() >> load() >> publish()

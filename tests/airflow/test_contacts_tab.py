@@ -64,15 +64,15 @@ def users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     has_teams = hasattr(SimpleAuthManagerUser(username="somebody", role="viewer"), "teams")
     passwords = tmp_path / "passwords.json"
     passwords.write_text(json.dumps(dict.fromkeys(USERS, "secret")))
-    told = [f"{name}:{f'viewer:{team}' if team else 'admin'}" for name, team in USERS.items()]
+    listed = [f"{name}:{f'viewer:{team}' if team else 'admin'}" for name, team in USERS.items()]
     if has_teams:
         _teams()
         monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
     else:
-        told = [one.rpartition(":")[0] if one.count(":") == 2 else one for one in told]
+        listed = [one.rpartition(":")[0] if one.count(":") == 2 else one for one in listed]
         monkeypatch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.airflow.teams.TeamsAuthManager")
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret of these tests " * 4)
-    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", ",".join(told))
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", ",".join(listed))
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(passwords))
 
 
@@ -351,15 +351,15 @@ def test_a_record_that_the_api_server_cannot_read(
     (tmp_path / "worker").rename(tmp_path / "gone")
     ann = somebody("ann")
     base = f"api/dags/red_elsewhere/runs/{run.run_id}/tasks/call/-1"
-    told = ann.get(base)
-    assert told["counts"] == counts(rows=30, created=29, invalid=1)
-    assert told["source"] in ("task_state", "xcom")
-    assert "results_path" in told["notice"]
-    assert told["has_contacts"] is False
+    shown = ann.get(base)
+    assert shown["counts"] == counts(rows=30, created=29, invalid=1)
+    assert shown["source"] in ("task_state", "xcom")
+    assert "results_path" in shown["notice"]
+    assert shown["has_contacts"] is False
     page = ann.get(f"{base}/contacts")
     assert (page["source"], page["rows"], page["total"]) == ("none", [], 0)
     assert ann.ask(f"{base}/failed.csv").status_code == 404
-    assert BulkCreateContactsOperator.__name__ == told["operator"]
+    assert BulkCreateContactsOperator.__name__ == shown["operator"]
 
 
 @pytest.mark.skipif(UI_HAS_TABS, reason="Airflow 3.1 and later have tabs of plugins")

@@ -22,7 +22,7 @@ DAGS = Path(__file__).parents[2] / "dags"
 
 
 @pytest.mark.parametrize(
-    ("decision", "said"), [("approve", "420 € are on their way"), ("refuse", "The customer is told why")]
+    ("decision", "said"), [("approve", "420 € are on their way"), ("refuse", "The customer gets the reason")]
 )
 def test_dag_goes_on_as_decided_at_the_desk(
     desk: Callable[..., Page], amazon_connect: LocalConnect, tmp_path: Path, decision: str, said: str
@@ -52,5 +52,5 @@ def test_dag_goes_on_as_decided_at_the_desk(
     text = log.read_text(errors="replace")
     assert said in text
     assert [contact["attributes"]["decision"] for contact in amazon_connect.contacts()] == [decision]
-    others = {"420 € are on their way", "The customer is told why", "Expired, or no clear answer"} - {said}
+    others = {"420 € are on their way", "The customer gets the reason", "Expired, or no clear answer"} - {said}
     assert not [other for other in others if other in text]

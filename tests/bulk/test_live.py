@@ -68,11 +68,11 @@ def test_a_slow_api_server_is_left_alone() -> None:
     go_on, begun = threading.Event(), threading.Event()
     written: list[Mapping[str, Any]] = []
 
-    def write(told: Mapping[str, Any]) -> None:
+    def write(progress: Mapping[str, Any]) -> None:
         begun.set()
         assert go_on.wait(30)
         clock.time += 3
-        written.append(told)
+        written.append(progress)
 
     live = Live(write, clock=clock)
     live.report(progress(1, 1))

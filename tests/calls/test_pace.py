@@ -188,7 +188,7 @@ def test_clients_that_do_not_slow_down_leave_something(rate: float, threads: int
     assert statistics.median(accepted) >= least
 
 
-# --- What is told -----------------------------------------------------------------------------------------------------
+# --- What is given ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("factor", [0.25, 4.0])
