@@ -20,17 +20,17 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    params={"fails": Param("nothing", enum=["nothing", "extract", "load", "publish"], title="What fails")},
+    default_args={"retries": 1, "retry_delay": timedelta(seconds=1)},
+    tags=["example", "amazon-connect"],
     on_failure_callback=ContactNotifier(
         scope="dag",
         contact_flow_id="f1000000-0000-4000-8000-000000000001",
         references={"What to do": "https://wiki.example.com/runbooks/{{ dag.dag_id }}"},
     ),
     on_success_callback=ContactNotifier(scope="dag", action="stop"),
-    # [END howto_notifier]
-    params={"fails": Param("nothing", enum=["nothing", "extract", "load", "publish"], title="What fails")},
-    default_args={"retries": 1, "retry_delay": timedelta(seconds=1)},
-    tags=["example", "amazon-connect"],
 ):
+    # [END howto_notifier]
 
     @task
     def extract(params: dict[str, Any]) -> None:
