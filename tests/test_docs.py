@@ -176,9 +176,10 @@ def _literals() -> str:
     )
 
 
-def _explained() -> list[str]:
-    page = (CHECKOUT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(.+?)`[^|]*\| (.+?) \| (.+?) \|$", page, re.MULTILINE)
+def _explained(page: str = "troubleshooting.md", heading: str = "# Troubleshooting") -> list[str]:
+    text = (CHECKOUT / "docs" / page).read_text(encoding="utf-8")
+    section = text.partition(f"{heading}\n")[2].partition(f"\n{heading.split(maxsplit=1)[0]} ")[0]
+    rows = re.findall(r"^\| `(.+?)`[^|]*\| (.+?) \| (.+?) \|$", section, re.MULTILINE)
     return [message.replace("\\|", "|") for message, _, _ in rows]
 
 
@@ -194,6 +195,15 @@ def test_messages_on_the_page_are_raised() -> None:
     literals = _literals()
     pieces = [[one.strip() for one in message.split("…") if len(one.strip()) >= 15] for message in _explained()]
     assert [parts for parts in pieces if parts and not any(part in literals for part in parts)] == []
+
+
+def test_warnings_on_the_page_are_logged() -> None:
+    """Each warning that the page on several workers quotes is in the code, word for word."""
+    literals = re.sub(r"%\.0f|%s|%r|\(%s\)", "", _literals())
+    warnings = _explained("workers.md", "## What a task warns about")
+    assert len(warnings) == 4
+    parts = [part.strip(" ,") for warning in warnings for part in warning.split("…")]
+    assert [part for part in parts if part not in literals] == []
 
 
 #: Words that must not come back into the prose of the pages, and what to write.
