@@ -56,7 +56,7 @@ def _not(condition: Callable[[Callable[[str], Any]], bool], *names: str) -> Call
 
 _LINK: Final = Permission(
     "DescribeInstance",
-    "for the links alone: not needed with `instance_alias` in the connection; the task works without it",
+    "for links only; not needed with `instance_alias` in the connection; the task works without it",
 )
 _TO_WAIT: Final = (
     Permission("DescribeContact", "`wait_for_completion=True`", True, _has("wait_for_completion")),

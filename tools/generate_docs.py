@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import functools
 import inspect
 import json
 import re
@@ -163,7 +164,7 @@ def _arguments(path: str, level: str = "4") -> str:
     """Return the arguments of a class or function as tables with headings, and what it returns and raises."""
     found = docstrings.named(path)
     if inspect.isclass(found) and issubclass(found, enum.Enum):
-        return f"One of {', '.join(f'`{one.value}`' for one in found)}."
+        return _table(["Value", "Means"], _members(inspect.getsource(found)))
     arguments = docstrings.arguments_of(found)
     parts = []
     if len(arguments) <= UNGROUPED or not hasattr(found, "template_fields"):
@@ -205,16 +206,19 @@ def _api(path: str, *names: str) -> str:
 
 
 def _methods(path: str) -> str:
-    """Return the public methods of a class as a table."""
+    """Return the public properties and methods of a class as a table."""
     found = docstrings.named(path)
     rows = []
     for name, member in vars(found).items():
+        if isinstance(member, (property, functools.cached_property)) and not name.startswith("_"):
+            rows.append([f"`{name}`", docstrings.summary_of(member)])
+            continue
         function = getattr(member, "__func__", member)
         if not name.startswith("_") and inspect.isfunction(function) and inspect.getdoc(function):
             arguments = ", ".join(str(one).split(":")[0] for one in inspect.signature(function).parameters.values())
             arguments = arguments.removeprefix("self").removeprefix("cls").removeprefix(", ").replace("*, ", "")
             rows.append([f"`{name}({arguments})`", docstrings.summary_of(function)])
-    return _table(["Method", "What it does"], rows)
+    return _table(["Method or property", "What it does"], rows)
 
 
 def _configuration() -> str:
@@ -246,18 +250,22 @@ _RESOURCES = {
 
 
 def _permissions() -> str:
-    """Return for each operator the actions that its calls need, and what the calls name."""
+    """Return the actions that the calls of operators need, by whom and when, and what the calls name."""
     from airflow_connect.api.operations import operation_named
     from airflow_connect.permissions import PERMISSIONS
 
-    rows = []
+    used_by: dict[tuple[str, str], list[str]] = {}
     for operator, permissions in PERMISSIONS.items():
         for permission in permissions:
-            called = operation_named(permission.action)
-            below = [_RESOURCES[member] for member in called.identifying if member in _RESOURCES]
-            resources = ", ".join(["the instance", *(f"`{one}`" for one in dict.fromkeys(below))])
-            rows.append([f"`{operator}`", f"`connect:{called.name}`", resources, permission.when])
-    return _table(["Used by", "Action", "The call names", "When"], rows)
+            used_by.setdefault((permission.action, permission.when), []).append(f"`{operator}`")
+    rows = []
+    for (action, when), operators in used_by.items():
+        others = [f"`{one}`" for one in PERMISSIONS if f"`{one}`" not in operators]
+        users = ", ".join(operators) if len(others) > 1 else f"all but {others[0]}"
+        below = [_RESOURCES[member] for member in operation_named(action).identifying if member in _RESOURCES]
+        resources = ", ".join(["the instance", *(f"`{one}`" for one in dict.fromkeys(below))])
+        rows.append([users, f"`connect:{action}`", when, resources])
+    return _table(["Used by", "Action", "When", "The call names"], rows)
 
 
 def _actions(operator: str) -> str:
@@ -307,8 +315,13 @@ def _errors() -> str:
 def _kinds(module: str) -> str:
     """Return the members of a module's enum of kinds, with the comments above them."""
     source = (CHECKOUT / "airflow_connect" / "emulator" / f"{module}.py").read_text(encoding="utf-8")
+    return _table(["Kind", "What happens"], _members(source))
+
+
+def _members(source: str) -> list[list[str]]:
+    """Return the members of enums, each with the comment above it."""
     members = re.findall(r'^    #: (.+)\n    [A-Z_0-9]+ = "(\w+)"$', source, re.MULTILINE)
-    return _table(["Kind", "What happens"], [[f"`{kind}`", comment] for comment, kind in members])
+    return [[f"`{value}`", comment] for comment, value in members]
 
 
 def _cli() -> str:
@@ -367,16 +380,16 @@ def _versions() -> str:
     before_store = {(2, 11), (3, 0), (3, 1), (3, 2)}
     for feature, lacking in (
         ("Operators, `@task.create_contact`, links, `sensitive_fields`", set()),
-        ("`ContactNotifier` in callbacks; asset events with counts; OpenLineage", set()),
+        ("`ContactNotifier` in callbacks of Dags and tasks; asset events with counts; OpenLineage", set()),
         ("`ContactNotifier` in deadline alerts", {(2, 11), (3, 0)}),
         ("[Contacts tab](contacts-tab.md) in Airflow's UI", {(2, 11), (3, 0)}),
-        ("`ContactNotifier` in a Dag's callback names the tasks that failed", {(3, 0)}),
-        ("Dags that contact events start", before_3),
-        ("Links of mapped task instances in Airflow's public API", before_3),
+        ("`ContactNotifier` in a callback of a Dag: the contact names the tasks that failed", {(3, 0)}),
+        ("[Contact events](events.md) start a Dag", before_3),
+        ("Links of mapped task instances, also in Airflow's public API", before_3),
         ("Airflow retries a task whose process was killed", {(3, 0)}),
-        ("A contact is known after Amazon forgot its client token (task state store)", before_store),
-        ("`stop_on_kill` of a deferred task, as Airflow itself says that it was killed", before_store),
-        ("A changed template is found before the call, with the fields' names", before_store),
+        ("[Exactly once](exactly-once.md) also after Amazon forgot the client token (task state store)", before_store),
+        ("[`stop_on_kill`](waiting.md#when-the-task-is-killed) of a deferred task: after a clear, too", before_store),
+        ("A template that renders other content is found before the call, with the names of the fields", before_store),
     ):
         rows.append([feature, *("no" if release in lacking else "yes" for release in releases)])
     head = ["", *(".".join(str(part) for part in release) for release in releases)]

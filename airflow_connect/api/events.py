@@ -43,15 +43,15 @@ class ContactEventType(enum.StrEnum):
     CONTACT_DATA_UPDATED = "CONTACT_DATA_UPDATED"
     #: It waits in a queue.
     QUEUED = "QUEUED"
-    #: An agent has it.
+    #: An agent is connected to it.
     CONNECTED_TO_AGENT = "CONNECTED_TO_AGENT"
-    #: It has ended; an agent may still have work after it.
+    #: It has ended; the agent may still be in after-contact work.
     DISCONNECTED = "DISCONNECTED"
-    #: An agent has laid it aside.
+    #: An agent has paused it.
     PAUSED = "PAUSED"
-    #: An agent has taken it up again.
+    #: An agent has resumed it.
     RESUMED = "RESUMED"
-    #: It has ended, the agent's work after it as well.
+    #: It has ended, and so has the after-contact work.
     COMPLETED = "COMPLETED"
     #: Answering machine detection was switched off.
     AMD_DISABLED = "AMD_DISABLED"
@@ -77,11 +77,11 @@ class ContactEvent:
     :param queue_id: the queue
     :param agent_id: the agent
     :param initiated: when the contact was created
-    :param scheduled: when its flow is to start
-    :param enqueued: when it came into the queue
-    :param connected_to_agent: when the agent got it
+    :param scheduled: the time for which it is scheduled
+    :param enqueued: when it was put into the queue
+    :param connected_to_agent: when it was connected to the agent
     :param disconnected: when it ended
-    :param disconnect_reason: why it ended
+    :param disconnect_reason: why it ended: ``AGENT_DISCONNECT``, …
     :param tags: the contact's tags, Amazon's own among them
     """
 
@@ -160,7 +160,7 @@ def contact_event(message: str | bytes | Mapping[str, Any]) -> ContactEvent | No
 
 def contact_events(messages: Mapping[str, Any] | Iterable[Any]) -> list[ContactEvent]:
     """
-    Return the contact events in what a trigger for SQS hands over, without those of types that are not known here.
+    Return the contact events that a trigger for SQS delivers, without those of types that are not known here.
 
     :param messages: the ``extra`` of an asset event, the payload of the trigger, or its batch of messages
     :raises NotAContactEventError: if one of the messages is something else

@@ -31,8 +31,8 @@ def contact_asset(instance_id: str, extra: Mapping[str, Any] | None = None) -> A
         For more information, take a look at the guide: :ref:`howto/asset:contact_asset`
 
     :param instance_id: the ID or ARN of the instance
-    :param extra: what else is to be known of the asset
-    :raises ValueError: if it is neither
+    :param extra: more metadata of the asset
+    :raises ValueError: if *instance_id* is not an ID or an ARN
     """
     from airflow.providers.common.compat.sdk import Asset
 
@@ -51,7 +51,7 @@ def create_asset(*, instance_id: str, extra: Mapping[str, Any] | None = None) ->
     Return the asset, as Airflow's factories of assets do (``Asset.create``).
 
     :param instance_id: the ID or ARN of the instance
-    :param extra: what else is to be known of the asset
+    :param extra: more metadata of the asset
     """
     return contact_asset(instance_id, extra)
 
@@ -61,7 +61,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     Return the URI of an asset, checked.
 
     :param uri: the URI, split
-    :raises ValueError: if it names no instance, or more than one
+    :raises ValueError: if it does not name one instance
     """
     if not uri.netloc or uri.path != _PATH or uri.query or uri.fragment:
         raise ValueError(f"The URI of an Amazon Connect instance's contacts is {SCHEME}://INSTANCE_ID{_PATH}.")
@@ -73,7 +73,7 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: Any) -> Dataset:
     Return OpenLineage's name of the asset.
 
     :param asset: the asset
-    :param lineage_context: what Airflow passes; not used
+    :param lineage_context: not used; Airflow passes it
     """
     return contacts_dataset(asset.uri.removeprefix(f"{SCHEME}://").removesuffix(_PATH))
 

@@ -408,7 +408,7 @@ def read_results(
     path: Any, *, conn_id: str | None = None, states: Collection[str] | None = None
 ) -> Iterator[dict[str, Any]]:
     """
-    Yield what became of each row, in the order of the rows: run by run, attempts put together.
+    Yield the state, contact and outcome of each row, over all attempts: run by run, in the order of the rows.
 
     All columns of :data:`COLUMNS` are always there, ``None`` where nothing is known. ``state`` is one of
 
@@ -430,7 +430,7 @@ def read_results(
         task returns; a ``results_path`` above several runs; or a file that :func:`export_results` wrote. Text,
         ``pathlib.Path`` or ``ObjectStoragePath``
     :param conn_id: the Airflow connection to the object store, for a path that is text
-    :param states: yield rows of these states alone (default: all)
+    :param states: yield only the rows of these states (default: all)
     :raises ValueError: if a state does not exist
     :raises RecordError: if the results do not exist, or are damaged
     """
@@ -541,14 +541,14 @@ def export_results(
     """
     Write what :func:`read_results` yields to a file, and return the number of rows.
 
-    The file is not there before it is whole.
+    The file appears when it is complete.
 
     :param path: as for :func:`read_results`
     :param target: ``….jsonl``, ``….jsonl.gz`` or ``….parquet`` (extra ``parquet``); text, ``pathlib.Path`` or
         ``ObjectStoragePath``
     :param conn_id: the Airflow connection to the object store of ``path``
-    :param target_conn_id: that of ``target``
-    :param states: write rows of these states alone (default: all)
+    :param target_conn_id: the Airflow connection to the object store of ``target``
+    :param states: write only the rows of these states (default: all)
     :raises RecordError: if the results do not exist or are damaged, or the target cannot be written
     """
     place = place_of(target, target_conn_id)

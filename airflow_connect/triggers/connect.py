@@ -50,7 +50,7 @@ _unfinished: set[asyncio.Task[None]] = set()
 
 def connection_of(task: Any) -> dict[str, Any]:
     """
-    Return what leads a trigger to the instance that an operator or a sensor of this provider uses.
+    Return the arguments with which a :class:`ContactTrigger` calls the same instance as an operator or a sensor.
 
     :param task: the operator or the sensor
     """
@@ -87,9 +87,9 @@ class ContactTrigger(BaseTrigger):
     attributes (:meth:`airflow_connect.api.outcome.Outcome.as_dict`), and ``transferred_to`` says what open contacts
     were transferred to.
 
-    :param contact_ids: the contacts, a few: they are kept in Airflow's database
-    :param results: instead of them, the folder of a run's results, which holds any number of contacts, and where the
-        outcomes are recorded as they are found
+    :param contact_ids: the contacts, which are kept in Airflow's database; for more than 100, give ``results``
+    :param results: instead of ``contact_ids``, the folder of a bulk task's results, with any number of contacts; the
+        outcomes are recorded there
     :param results_conn_id: the connection to the object store of ``results``
     :param attributes: names of the attributes that are recorded with the results, or ``"all"``
     :param poke_interval: seconds between two polls
