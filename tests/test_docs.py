@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import airflow_connect
+from airflow_connect.operators.connect import StopContactOperator
 from airflow_connect.provider_info import get_provider_info
-from tools import check_site, draw_sequences, generate_docs, messages
+from tools import check_site, docstrings, draw_sequences, generate_docs, messages
 
 CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "airflow_connect"
@@ -109,6 +110,13 @@ def test_every_public_class_has_its_place(module: str, name: str) -> None:
         assert f"<!-- BEGIN import {module}:{name} -->" in section
         assert re.search(rf"<!-- BEGIN arguments {module}:{name}( \d)? -->\n(?s:.*?)\| `", section)
     assert re.search(r"<!-- BEGIN snippet dags/\w+\.py", section), page
+
+
+def test_table_has_a_default_that_only_the_docstring_marks() -> None:
+    """A choice that is marked as the default is in the table's column of defaults, also if the signature has None."""
+    [state] = [one for one in docstrings.arguments_of(StopContactOperator) if one.name == "state"]
+    assert state.default == "`open`"
+    assert "(default)" not in state.text
 
 
 def test_every_label_that_a_docstring_names_is_there() -> None:

@@ -22,6 +22,8 @@ _FIELDS: Final = {"dry_run": "is_dry_run"}
 _PARAM: Final = re.compile(r"^:(param (\w+)|return|returns|raises (\w+)): ?(.*(?:\n[ \t]+.*)*)", re.MULTILINE)
 _TEMPLATED: Final = re.compile(r"\s*\(templated\)|(?<=\()templated[,;] |[,;] templated(?=\))")
 _DEFAULT_IN_PARENTHESES: Final = re.compile(r"\s*\((?:default: (.+?))\)(?=\s|[.;,:]|$)")
+#: A choice that the docstring marks; only where the signature does not have it does the table take it from here.
+_MARKED_DEFAULT: Final = re.compile(r"(`[^`]+`) \(default\)")
 _DEFAULT_SENTENCE: Final = re.compile(r"[;,. ]*\b[Dd]efault: (.+?)\.?$")
 #: Names of types that are not public.
 _ALIASES: Final = {"Condition": "dict[str, Any] | Callable", "Format": "str"}
@@ -92,8 +94,9 @@ def arguments_of(found: Any) -> list[Argument]:
 
 
 def _argument(name: str, parameter: inspect.Parameter, text: str, templated: bool) -> Argument:
-    text = _TEMPLATED.sub("", markdown(text)).replace(" (default)", "")
-    default = ""
+    text = _TEMPLATED.sub("", markdown(text))
+    marked = _MARKED_DEFAULT.search(text)
+    text, default = text.replace(" (default)", ""), marked[1] if marked and parameter.default is None else ""
     if in_parentheses := _DEFAULT_IN_PARENTHESES.search(text):
         default = in_parentheses[1]
         text = _DEFAULT_IN_PARENTHESES.sub("", text, count=1)

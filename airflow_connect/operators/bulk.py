@@ -137,41 +137,41 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         function that takes a row, a dict, and returns them.
     :param operation: ``create`` for CreateContact (default), ``start_task`` for StartTaskContact,
         ``start_outbound_voice`` for StartOutboundVoiceContact, which calls customers, each at most once (templated)
-    :param idempotency_key: what identifies a row's contact (template over ``row``: ``"{{ row.order_id }}"``): the same
-        key creates one contact over tasks, runs and Dags, for each Region, instance and operation. ``None``: the task
-        instance and the rendered contact identify it; rows that render equal contacts create one each.
-    :param retry_unknown: with ``operation="start_outbound_voice"``: call again also those who may have been called
-        already, since the answer was lost or the worker was killed (templated). These customers may be called twice:
-        Amazon may forget the client token of a call that has ended, and a line that is busy ends within a second. By
-        default such rows are ``unknown``, the task fails, and neither it nor its retry calls them (default: False).
-        The other operations always send such rows again, since their client token prevents a second contact.
+    :param idempotency_key: what identifies a row's contact, as a template over ``row``: ``"{{ row.order_id }}"``. The
+        same key creates one contact over tasks, runs and Dags, for each Region, instance and operation. Without it, the
+        task instance and the rendered contact identify it; rows that render equal contacts create one each.
+    :param retry_unknown: with ``operation="start_outbound_voice"``, call again also customers who may already have been
+        called, since the answer was lost or the worker was killed (templated). They may be called twice: Amazon may
+        forget the client token of a call that has ended. By default such rows are ``unknown``, and the task fails
+        without calling them (default: False). The other operations always send such rows again, since their client
+        token prevents a second contact.
     :param on_invalid: ``fail`` (default) sends nothing if a row has a fault, ``skip`` sends the others; the task fails
         if no valid row is left (templated)
-    :param on_duplicate: ``fail`` (default) takes a key that stands in two rows for a fault, ``skip`` creates
-        its contact once (templated)
-    :param on_changed_rows: without an ``idempotency_key`` a row is identified by the contact that it renders. If an
-        earlier attempt of the task instance sent rows that the input does not have any more, ``fail`` (default) sends
-        nothing, and ``send`` sends the rows that are new: one that changed gets a second contact (templated).
+    :param on_duplicate: if two rows have the same key, ``fail`` (default) takes the second for a fault, and ``skip``
+        skips it (templated)
+    :param on_changed_rows: what happens without an ``idempotency_key``, if an earlier attempt sent rows that the input
+        no longer has. ``fail`` (default) sends nothing. ``send`` sends the rows that are new: a row that changed gets a
+        second contact (templated).
     :param dry_run: stop after the check, and return what would be done, and how long it would take at the rate given or
         else at Amazon's default quota (templated)
-    :param max_rate: calls per second at most (templated). Default: what the quota allows.
-    :param rate_quota: the account's quota in calls per second, if it is known (templated): saves the search for it.
+    :param max_rate: most calls per second (templated). Default: what the quota allows.
+    :param rate_quota: the account's quota in calls per second, if you know it (templated). It saves the search for it.
         ``"service_quotas"`` reads it from Service Quotas.
-    :param max_in_flight: calls at once at most (default: 256) (templated)
+    :param max_in_flight: most calls in flight (default: 256) (templated)
     :param quota_timeout: seconds for which to wait for active contacts to end while their number is at its quota
         (default: 3600)
-    :param results_path: where the results are recorded: a folder, local or of any storage that Airflow knows, as in
-        ``s3://conn_id@bucket/contacts`` (templated). A path that is the same for all runs keeps the promise of
-        ``idempotency_key`` for as long as it is kept; Amazon does not say how long it remembers a client token.
-        Default: a folder for each run below ``[amazon_connect] results_path`` of Airflow's configuration, else below
+    :param results_path: the folder of the results, local or of any storage that Airflow knows, as in
+        ``s3://conn_id@bucket/contacts`` (templated). If all runs have the same path, an ``idempotency_key`` creates one
+        contact for as long as you keep the folder; Amazon does not say how long it remembers a client token. Default:
+        a folder for each run below ``[amazon_connect] results_path`` of Airflow's configuration, else below
         ``AIRFLOW_HOME``.
     :param failed_rows_path: a file (``.jsonl``) that gets every row that is ``invalid`` or ``failed`` as it was read,
         with its number, file, line, state and fault: the ``rows`` of another run (templated). With an
-        ``idempotency_key`` also the ``unknown`` ones, which another run without one would create twice, but not those
-        who may have been called. Each attempt replaces it; of a mapped task the path needs ``{{ ti.map_index }}``.
-        Default: none, since it holds what the rows hold.
-    :param tolerated_failures: failed rows with which the task still succeeds; all rows of the input count, also those
-        that an earlier attempt tried (templated)
+        ``idempotency_key`` it also gets ``unknown`` rows, but not those of customers who may have been called. Each
+        attempt replaces it; in a mapped task the path needs ``{{ ti.map_index }}``. Default: none, since it has
+        customers' data.
+    :param tolerated_failures: most failed rows with which the task succeeds, those of earlier attempts included
+        (templated)
     :param tolerated_failure_percent: the same in percent of all rows (templated). With both, the task fails when
         either is exceeded; with neither, one failed row fails it.
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in

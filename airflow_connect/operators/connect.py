@@ -88,14 +88,15 @@ class _CreatesContactOperator(ConnectBaseOperator):
 
     :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key creates
         one contact over tasks, runs and Dags, for each Region, instance and operation
-    :param client_token: sent as it is, instead of a token that is derived from the task instance or the key (templated)
-    :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
-        ``outcome`` then (default: False)
+    :param client_token: Amazon Connect's token for the request, instead of one that is derived from the task instance
+        or from the key (templated)
+    :param wait_for_completion: wait until the contact has ended, for any reason; its outcome is then the XCom
+        ``outcome`` (default: False)
     :param waiter_delay: seconds between two polls (default: 60)
-    :param waiter_max_attempts: how many polls until the task fails, over all its attempts; before Airflow 3.3 each
-        attempt counts anew (default: 10,080, which is a week)
+    :param waiter_max_attempts: polls after which the task fails, counted over all its attempts; before Airflow 3.3
+        each attempt counts from zero (default: 10,080, which is a week)
     :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: none)
-    :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
+    :param stop_on_kill: stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     """
 
@@ -337,33 +338,37 @@ class CreateContactOperator(_CreatesContactOperator):
     The parameters from ``channel`` to ``expiry_duration_in_minutes`` are those of
     :class:`~airflow_connect.api.operations.CreateContact`, which says their forms, limits and defaults.
 
-    :param channel: ``TASK``, ``VOICE`` or ``EMAIL`` (templated)
-    :param initiation_method: default ``API`` for TASK, ``TRANSFER`` for VOICE (templated)
-    :param name: the contact's name (templated)
+    :param channel: ``TASK``, ``VOICE`` or ``EMAIL``; required (templated)
+    :param initiation_method: ``API`` for TASK, ``TRANSFER`` for VOICE, which are the defaults; ``OUTBOUND``,
+        ``AGENT_REPLY`` or ``FLOW`` for EMAIL, where it is required (templated)
+    :param name: the contact's name, which agents see (templated)
     :param description: what an agent reads first (templated)
-    :param attributes: ``{key: scalar}`` (templated)
-    :param references: ``{name: scalar}`` or ``{name: {"Type": …, "Value": …}}`` (templated)
+    :param attributes: what flows and reports read: ``{key: scalar}`` (templated)
+    :param references: what agents see beside the contact: ``{name: scalar}`` or
+        ``{name: {"Type": …, "Value": …}}`` (templated)
     :param segment_attributes: ``{key: text or integer}`` or the long form (templated)
     :param related_contact_id: a contact that this one belongs to (templated)
-    :param previous_contact_id: for VOICE contacts (templated)
-    :param user_info: a user's ID or ``{"UserId": …}`` (templated)
-    :param initiate_as: ``CONNECTED_TO_USER``, or for a TASK ``COMPLETED`` (templated)
+    :param previous_contact_id: the contact before this one; for VOICE only (templated)
+    :param user_info: the user who gets the contact, by ID or as ``{"UserId": …}``; required for EMAIL unless
+        ``initiation_method`` is ``FLOW`` (templated)
+    :param initiate_as: the state in which it begins: ``CONNECTED_TO_USER``, or for a TASK ``COMPLETED`` (templated)
     :param expiry_duration_in_minutes: minutes until the contact expires (templated)
     :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key creates
         one contact over tasks, runs and Dags, for each Region, instance and operation
-    :param client_token: sent as it is, instead of a token that is derived from the task instance or the key (templated)
+    :param client_token: Amazon Connect's token for the request, instead of one that is derived from the task instance
+        or from the key (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; 0 for a
         single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
-    :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
-        ``outcome`` then (default: False)
+    :param wait_for_completion: wait until the contact has ended, for any reason; its outcome is then the XCom
+        ``outcome`` (default: False)
     :param waiter_delay: seconds between two polls (default: 60)
-    :param waiter_max_attempts: how many polls until the task fails, over all its attempts; before Airflow 3.3 each
-        attempt counts anew (default: 10,080, which is a week)
+    :param waiter_max_attempts: polls after which the task fails, counted over all its attempts; before Airflow 3.3
+        each attempt counts from zero (default: 10,080, which is a week)
     :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: none)
-    :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
+    :param stop_on_kill: stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID; its ARN is the XCom ``contact_arn``
     """
@@ -444,34 +449,36 @@ class StartTaskContactOperator(_CreatesContactOperator):
     The parameters from ``name`` to ``attachments`` are those of
     :class:`~airflow_connect.api.operations.StartTaskContact`, which says their forms, limits and defaults.
 
-    :param name: the task's name (templated)
-    :param contact_flow_id: the flow. Exactly one of this, ``task_template_id`` and ``quick_connect_id`` is required
-        (templated).
+    :param name: the contact's name, which agents see; required (templated)
+    :param contact_flow_id: the flow that routes the contact. Exactly one of this, ``task_template_id`` and
+        ``quick_connect_id`` is required (templated).
     :param task_template_id: a task template that has a flow (templated)
-    :param quick_connect_id: a quick connect (templated)
+    :param quick_connect_id: a quick connect, whose flow routes the contact to its queue or user (templated)
     :param scheduled_time: when the flow starts, at most six days ahead (templated)
     :param description: what an agent reads first (templated)
-    :param attributes: ``{key: scalar}`` (templated)
-    :param references: ``{name: scalar}`` or ``{name: {"Type": …, "Value": …}}`` (templated)
+    :param attributes: what flows and reports read: ``{key: scalar}`` (templated)
+    :param references: what agents see beside the contact: ``{name: scalar}`` or
+        ``{name: {"Type": …, "Value": …}}`` (templated)
     :param segment_attributes: ``{key: text or integer}`` or the long form (templated)
     :param previous_contact_id: a contact whose attributes this one shares (templated)
     :param related_contact_id: a contact whose attributes are copied (templated)
     :param attachments: up to 5 of ``{"FileName": …, "S3Url": presigned URL}`` (templated)
     :param idempotency_key: what identifies the contact, instead of this task instance (templated): the same key creates
         one contact over tasks, runs and Dags, for each Region, instance and operation
-    :param client_token: sent as it is, instead of a token that is derived from the task instance or the key (templated)
+    :param client_token: Amazon Connect's token for the request, instead of one that is derived from the task instance
+        or from the key (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; 0 for a
         single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
-    :param wait_for_completion: whether to wait until the contact has ended, however that is; its outcome is the XCom
-        ``outcome`` then (default: False)
+    :param wait_for_completion: wait until the contact has ended, for any reason; its outcome is then the XCom
+        ``outcome`` (default: False)
     :param waiter_delay: seconds between two polls (default: 60)
-    :param waiter_max_attempts: how many polls until the task fails, over all its attempts; before Airflow 3.3 each
-        attempt counts anew (default: 10,080, which is a week)
+    :param waiter_max_attempts: polls after which the task fails, counted over all its attempts; before Airflow 3.3
+        each attempt counts from zero (default: 10,080, which is a week)
     :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: none)
-    :param stop_on_kill: whether to stop the contact when the task is killed while it waits (default: False)
+    :param stop_on_kill: stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID
     """
@@ -552,10 +559,11 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
     :param contact_flow_id: the flow that runs when the call is answered (templated)
     :param source_phone_number: the number that the customer sees. This or ``queue_id`` is required (templated).
     :param queue_id: the queue of the call, whose number the customer sees by default (templated)
-    :param name: what an agent sees of the call (templated)
+    :param name: the call's name, which agents see (templated)
     :param description: what an agent reads first (templated)
-    :param attributes: ``{key: scalar}`` (templated)
-    :param references: ``{name: scalar}`` or ``{name: {"Type": …, "Value": …}}`` (templated)
+    :param attributes: what flows and reports read: ``{key: scalar}`` (templated)
+    :param references: what agents see beside the contact: ``{name: scalar}`` or
+        ``{name: {"Type": …, "Value": …}}`` (templated)
     :param related_contact_id: a contact whose attributes are copied (templated)
     :param ring_timeout_in_seconds: 15 to 60 seconds for which the phone rings (default: 60) (templated)
     :param answer_machine_detection_config: ``{"EnableAnswerMachineDetection": True, …}``, for campaigns (templated)
@@ -563,8 +571,8 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
     :param traffic_type: ``GENERAL`` (default) or ``CAMPAIGN`` (templated)
     :param idempotency_key: what identifies the call, instead of this task instance (templated): the same key is called
         once over tasks, runs and Dags that share a ``results_path``, which it requires
-    :param client_token: sent as it is, instead of a token that is derived from the task instance or the key; it
-        requires ``results_path``, too (templated)
+    :param client_token: Amazon Connect's token for the request, instead of one that is derived from the task instance
+        or from the key; it requires ``results_path``, too (templated)
     :param results_path: a folder, local or of any storage that Airflow knows, in which it is recorded what becomes of
         the call (templated). Default: Airflow's task state store; before Airflow 3.3 ``[amazon_connect] results_path``
         of Airflow's configuration, else a folder below ``AIRFLOW_HOME``. Before 3.3, if workers do not share a
@@ -579,13 +587,13 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
         certain that it was not placed; 0 for a single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***`` (default:
         ``destination_phone_number``)
-    :param wait_for_completion: whether to wait until the call has ended, however that is; its outcome is the XCom
-        ``outcome`` then, whose ``state`` may be ``not_answered`` or ``busy`` (default: False)
+    :param wait_for_completion: wait until the call has ended, for any reason; its outcome is then the XCom
+        ``outcome``, whose ``state`` may be ``not_answered`` or ``busy`` (default: False)
     :param waiter_delay: seconds between two polls (default: 60)
-    :param waiter_max_attempts: how many polls until the task fails, over all its attempts; before Airflow 3.3 each
-        attempt counts anew (default: 10,080, which is a week)
+    :param waiter_max_attempts: polls after which the task fails, counted over all its attempts; before Airflow 3.3
+        each attempt counts from zero (default: 10,080, which is a week)
     :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: none)
-    :param stop_on_kill: whether to end the call when the task is killed while it waits (default: False)
+    :param stop_on_kill: end the call when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID
     :raises QuotaError: if the instance's quota of active calls is used up
@@ -703,7 +711,7 @@ class StopContactOperator(EachContactOperator):
         (templated)
     :param state: of the results, only contacts of these states; ``open`` (default) are those without an outcome on
         record, ``already_created`` those that another task had created under the same key (templated)
-    :param dry_run: count what would be done, and call nothing (templated)
+    :param dry_run: count the contacts, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when
@@ -744,7 +752,7 @@ class UpdateContactAttributesOperator(EachContactOperator):
         (templated)
     :param state: of the results, only contacts of these states, such as ``open``, or ``already_created`` for those that
         another task had created under the same key; default: all that the task created (templated)
-    :param dry_run: count what would be done, and call nothing (templated)
+    :param dry_run: count the contacts, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when
@@ -793,7 +801,7 @@ class TagContactOperator(EachContactOperator):
         (templated)
     :param state: of the results, only contacts of these states, such as ``open``, or ``already_created`` for those that
         another task had created under the same key; default: all that the task created (templated)
-    :param dry_run: count what would be done, and call nothing (templated)
+    :param dry_run: count the contacts, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when
@@ -836,14 +844,15 @@ class TransferContactOperator(EachContactOperator):
         https://docs.aws.amazon.com/connect/latest/APIReference/API_TransferContact.html
 
     :param contact_id: the contact, or a list of them; in a list one that has ended is not an error (templated)
-    :param contact_flow_id: the flow that takes it: an inbound, transfer-to-agent or transfer-to-queue flow (templated)
-    :param queue_id: the queue, if it goes to one (templated)
-    :param user_id: the user, if it goes to one; not together with ``queue_id`` (templated)
+    :param contact_flow_id: the flow that runs for the new contact: an inbound, transfer-to-agent or transfer-to-queue
+        flow (templated)
+    :param queue_id: the queue to transfer to (templated)
+    :param user_id: the user to transfer to; not together with ``queue_id`` (templated)
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
         (templated)
     :param state: of the results, only contacts of these states; ``open`` (default) are those without an outcome on
         record, ``already_created`` those that another task had created under the same key (templated)
-    :param dry_run: count what would be done, and call nothing (templated)
+    :param dry_run: count the contacts, and call nothing (templated)
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when

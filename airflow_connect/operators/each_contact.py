@@ -60,7 +60,7 @@ class EachContactOperator(ConnectBaseOperator):
     :param state: of the results, only contacts that are ``open`` as far as their outcomes are on record, or whose
         outcome is one of these: ``completed``, ``stopped``, ``expired``, ``transferred``, ``failed``; or
         ``already_created``, the contacts that another task had created under the same key (templated)
-    :param dry_run: count what would be done, and call nothing (templated)
+    :param dry_run: count the contacts, and call nothing (templated)
     """
 
     #: The operation.
