@@ -21,12 +21,13 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import json
 import re
-from typing import Any, Final, NamedTuple, assert_never
+from typing import Any, Final, NamedTuple, NoReturn, assert_never
 
 from airflow_connect.api.errors import RecordError
 
-__all__ = ["FORMAT", "Kind", "RowState", "Segment", "damaged", "precedence", "run_folder"]
+__all__ = ["FORMAT", "Kind", "RowState", "Segment", "damaged", "parsed", "precedence", "run_folder"]
 
 #: The version of the lines' form, which the header has.
 FORMAT: Final = 2
@@ -147,6 +148,40 @@ class Segment(NamedTuple):
         folder, _, name = path.rpartition("/")
         found = re.fullmatch(r"(\d+-[0-9a-f]{8})-(\d+)\.jsonl", name)
         return cls(folder, found[1], int(found[2]), path) if found else None
+
+
+def parsed(text: bytes) -> Any:
+    """
+    Return what JSON says that writers of the record write.
+
+    :param text: the JSON text, in UTF-8
+    :raises ValueError: if it is not JSON, has a number that JSON does not have, or has one name twice in an object:
+        parsers disagree on which of the two counts
+    :raises RecursionError: if it is nested too deeply
+    """
+    found = _DECODER.decode(text.decode())
+    # A name is followed by a colon, as a text may be that has a quotation mark. To count is faster than to look at the
+    # names one by one, which is done only where there may be more of them than in the objects at the top.
+    count = text.translate(None, b" \t\r\n").count(b'":')
+    objects = found if isinstance(found, list) else [found]
+    if set(map(type, objects)) != {dict} or count != sum(map(len, objects)):
+        _STRICT_DECODER.decode(text.decode())
+    return found
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"JSON does not have {constant}")
+
+
+def _with_each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object has one name twice")
+    return found
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+_STRICT_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_with_each_name_once)
 
 
 def damaged(path: str, line: int, what: str) -> RecordError:

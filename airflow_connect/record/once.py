@@ -25,6 +25,7 @@ from airflow_connect.api.errors import (
     result_unknown,
 )
 from airflow_connect.api.identity import changed_fields, content_digests
+from airflow_connect.record.format import parsed
 from airflow_connect.record.storage import Place, one_line
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def _entry(name: str, found: Any) -> dict[str, Any]:
     :raises RecordError: if it is damaged: to ignore it would create a second contact
     """
     is_entry = isinstance(found, dict) and found.get("state") in _STATES and isinstance(found.get("content"), dict)
-    if not is_entry or (found["state"] == "created" and not isinstance(found.get("contact_id"), str)):
+    contact_id = found.get("contact_id") if is_entry else None
+    if not is_entry or (found["state"] == "created" and (type(contact_id) is not str or not contact_id.strip())):
         raise _damaged(name)
     return dict(found)
 
@@ -91,7 +93,7 @@ class FolderStore:
                 raise record_elsewhere(str(self._place))
             return None
         try:
-            return _entry(f"{self._place}/{key}.json", json.loads(data))
+            return _entry(f"{self._place}/{key}.json", parsed(data))
         except (ValueError, RecursionError):
             raise _damaged(f"{self._place}/{key}.json") from None
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import math
 import os
 import posixpath
 from array import array
@@ -35,7 +36,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeVar
 from airflow_connect.api.errors import RecordError
 from airflow_connect.api.fields import describe
 from airflow_connect.api.outcome import ALL_ATTRIBUTES
-from airflow_connect.record.format import FORMAT, Kind, RowState, Segment, damaged, precedence
+from airflow_connect.record.format import FORMAT, Kind, RowState, Segment, damaged, parsed, precedence
 from airflow_connect.record.storage import Place, one_line, open_regular, place_of
 
 if TYPE_CHECKING:
@@ -641,9 +642,10 @@ def _exported(place: Place) -> Iterator[dict[str, Any]]:
         lines = gzip.GzipFile(fileobj=file) if str(place).endswith(".gz") else file
         for number, line in enumerate(lines, 1):
             try:
-                row = dict.fromkeys(COLUMNS) | json.loads(line)
-                if RowState(row["state"]) in _WITH_CONTACT and not row["contact_id"]:
-                    raise ValueError  # noqa: TRY301
+                row = dict.fromkeys(COLUMNS) | parsed(line)
+                _number(row, _ROWS)
+                if RowState(row["state"]) in _WITH_CONTACT:
+                    _identifier(row, "contact_id")
             except (ValueError, TypeError, RecursionError):
                 raise RecordError(
                     f"{place}, line {number:,}, is not a line of exported results. Export them again."
@@ -963,6 +965,7 @@ class _Records:
                 writer = self._writer(segment, events.pop(0), is_outside=is_outside)
                 first_line += 1
             # An outcome mostly stands in the block of its intent: one statement for both.
+            rows = self._rows_of_input(segment)
             intents: dict[int, _Parameters] = {}
             records: list[_Parameters] = []
             ended: list[_Parameters] = []
@@ -971,23 +974,24 @@ class _Records:
                 try:
                     kind = event["kind"]
                     if kind == "intent":
-                        row = _number(event)
+                        row = _number(event, rows)
                         if row in intents:
                             records.append(_intended(writer, row, intents[row]))
                         intents[row] = (_text(event, "token"), event["key"], event["content"])
                         _texts(event, ("key", "content"))
                     elif kind in _CODES:
-                        records.append(_settled(writer, event, intents))
+                        records.append(_settled(writer, event, intents, rows))
                     elif kind == "ended":
                         if not is_outside:
                             ended.append(self._ending(event))
                     elif kind == "found":
                         if not is_outside:
-                            self._found.append(_Found(segment, line, writer, *_reference(segment, event)))
+                            self._found.append(_Found(segment, line, writer, *_reference(segment, event, rows)))
                     elif kind == Kind.TRANSFERRED:
                         if not is_outside:
-                            ids = (_text(event, "contact_id"), _text(event, "at"), _text(event, "transferred_to"))
-                            transferred.append((*ids, *_texts(event, ("called_for", "token"))))
+                            ids = (_identifier(event, "contact_id"), _text(event, "at"))
+                            to = _identifier(event, "transferred_to")
+                            transferred.append((*ids, to, *_texts(event, ("called_for", "token"))))
                     elif kind != "counts":
                         raise ValueError("has an unknown kind")  # noqa: TRY301
                 except KeyError as error:
@@ -1003,6 +1007,13 @@ class _Records:
                 self.database.executemany(_RECORD, [tuple(map(_storable, record)) for record in records])
             self.database.executemany(_ENDED, ended)
             self.database.executemany("INSERT INTO transferred VALUES (?, ?, ?, ?, ?)", transferred)
+
+    def _rows_of_input(self, segment: Segment) -> int:
+        """Return how many rows the input of a segment's writer has, more than any has if its header does not say."""
+        place = segment.folder, segment.writer
+        _, header = self.writers.get(place) or self._outside[place]
+        count: int | None = header.get("rows")
+        return _ROWS if count is None else min(count, _ROWS)
 
     @staticmethod
     def _ending(event: Any) -> _Parameters:
@@ -1020,6 +1031,8 @@ class _Records:
         for name, kind in _HEADER.items():
             if type(header.get(name)) not in kind:
                 raise damaged(segment.path, 1, f"has another {name} than a header has")
+        if (header.get("rows") or 0) < 0:
+            raise damaged(segment.path, 1, "has another rows than a header has")
         number = len(self.writers) + len(self._outside)
         writers = self._outside if is_outside else self.writers
         return writers.setdefault((segment.folder, segment.writer), (number, header))[0]
@@ -1286,12 +1299,30 @@ GROUP BY contact_id ORDER BY min(position << 40 | row)
 """
 
 
-def _number(event: Any) -> int:
-    """Return the number of the row that an event is of."""
+def _number(event: Any, rows: int) -> int:
+    """Return the number of the row that an event is of, in an input of so many rows."""
     row = event["row"]
-    if type(row) is not int or not 0 < row < _ROWS:
+    if type(row) is not int or row < 1:
         raise ValueError("has a row that is not a number")
+    _check_in_input(row, rows)
     return row
+
+
+def _check_in_input(row: int, rows: int) -> None:
+    if row > rows:
+        raise ValueError(f"has row {row:,}, and the last row of the input is {rows:,}")
+
+
+def _check_identifier(value: str, name: str) -> None:
+    """Check that text may be the ID of a contact: that it is not empty, and has no white space."""
+    if value.split() != [value]:
+        raise ValueError(f"has {name} that is not an ID")
+
+
+def _identifier(event: Any, name: str) -> str:
+    value = _text(event, name)
+    _check_identifier(value, name)
+    return value
 
 
 def _text(event: Any, name: str) -> str:
@@ -1313,13 +1344,15 @@ def _texts(event: Any, names: Iterable[str]) -> _Parameters:
 _TEXT_OR_NOTHING: Final = frozenset({str, type(None)})
 
 
-def _settled(writer: int, event: Any, intents: dict[int, _Parameters]) -> _Parameters:
+def _settled(writer: int, event: Any, intents: dict[int, _Parameters], rows: int) -> _Parameters:
     """Return the record of an event with the state of a row, and take its intent out of those given."""
-    row, code = _number(event), _CODES[event["kind"]]
+    row, code = _number(event, rows), _CODES[event["kind"]]
     intent = intents.pop(row, None)
     token, key, content, contact_id, contact_arn, error, message = _texts(event, _TEXTS)
-    if code >= _EXISTS and not contact_id:
-        raise KeyError("contact_id")
+    if code >= _EXISTS:
+        if not contact_id:
+            raise KeyError("contact_id")
+        _check_identifier(contact_id, "contact_id")
     attempts = event.get("attempts")
     if attempts is not None and (type(attempts) is not int or not 0 <= attempts < _ROWS):
         raise ValueError("has attempts of another type")
@@ -1346,14 +1379,14 @@ def _ending(event: Any) -> _Parameters:
             case "string":
                 is_right = type(value) is str
             case "float64":
-                is_right = type(value) in {int, float}
+                is_right = type(value) in {int, float} and math.isfinite(value)
             case _:
                 is_right = type(value) is dict and {type(item) for item in value.values()} <= {str}
         if value is not None and not is_right:
             raise ValueError(f"has {name} of another type")
     _text(event, "state")
     number = _ALL_ASKED if asked == ALL_ATTRIBUTES else len(asked)
-    return _text(event, "contact_id"), number, _text(event, "at"), json.dumps(event)
+    return _identifier(event, "contact_id"), number, _text(event, "at"), json.dumps(event)
 
 
 class _Found(NamedTuple):
@@ -1368,12 +1401,13 @@ class _Found(NamedTuple):
     rows: list[list[int]]
 
 
-def _reference(segment: Segment, event: Any) -> tuple[str, str, str, list[list[int]]]:
+def _reference(segment: Segment, event: Any, rows: int) -> tuple[str, str, str, list[list[int]]]:
     """Return folder and name of the writer that an event refers to, its time, and the rows."""
     folder, _, name = posixpath.normpath(f"{segment.folder}/{_text(event, 'in')}").rpartition("/")
     for numbers in event["rows"]:
         if [type(number) for number in numbers] != [int] * 3 or not all(0 < number < _ROWS for number in numbers):
             raise ValueError("has rows that are not numbers from 1")
+        _check_in_input(numbers[0] + numbers[2] - 1, rows)
     return folder, name, _text(event, "at"), event["rows"]
 
 
@@ -1392,7 +1426,7 @@ def _events(path: str, blocks: Iterable[bytes], number: int = 1) -> Iterator[tup
             continue
         lines = whole.split(b"\n")
         try:
-            events = json.loads(b"[%b]" % b",".join(lines))  # faster by a third than line by line
+            events = parsed(b"[%b]" % b",".join(lines))  # faster by a third than line by line
         except (ValueError, RecursionError):
             events = []
         if len(events) != len(lines):
@@ -1403,6 +1437,6 @@ def _events(path: str, blocks: Iterable[bytes], number: int = 1) -> Iterator[tup
 
 def _event(path: str, line: bytes, number: int) -> Any:
     try:
-        return json.loads(line)
+        return parsed(line)
     except (ValueError, RecursionError):
-        raise damaged(path, number, "is not JSON") from None
+        raise damaged(path, number, "is not JSON, or has one name twice") from None

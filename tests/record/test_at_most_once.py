@@ -111,9 +111,14 @@ def test_folder_that_cannot_be_used(tmp_path: Path) -> None:
     for use in (lambda: FolderStore(tmp_path / "file").set("a", {}), lambda: FolderStore(tmp_path / "file").get("a")):
         with pytest.raises(RecordError, match="file"):
             use()
-    (tmp_path / "a.json").write_text('{"state": "se')
-    with pytest.raises(RecordError, match="is damaged"):
-        FolderStore(tmp_path).get("a")
+    for damaged in (
+        '{"state": "se',
+        '{"state": "created", "content": {}, "contact_id": " "}',
+        '{"state": "failed", "state": "sent", "content": {}}',
+    ):
+        (tmp_path / "a.json").write_text(damaged)
+        with pytest.raises(RecordError, match="is damaged"):
+            FolderStore(tmp_path).get("a")
     assert FolderStore(tmp_path).get("b") is None
 
 

@@ -268,7 +268,16 @@ def test_a_record_that_was_replaced_is_read_anew(index: Index, record: Path) -> 
     assert old.isdisjoint(index.files)
 
 
-def test_a_damaged_record_is_reported(index: Index, record: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("{}", "has no kind"),
+        ('{"kind":"failed","row":4,"at":"x"}', "has row 4, and the last row of the input is 3"),
+        ('{"kind":"created","row":1,"at":"x","contact_id":" "}', "has contact_id that is not an ID"),
+        ('{"kind":"failed","kind":"failed","row":1,"at":"x"}', "has one name twice"),
+    ],
+)
+def test_a_damaged_record_is_reported(line: str, what: str, index: Index, record: Path) -> None:
     """A damaged line is reported by its place, and what was known before stays."""
     with writer(record, rows=3) as ledger:
         intend(ledger, [1])
@@ -276,8 +285,8 @@ def test_a_damaged_record_is_reported(index: Index, record: Path) -> None:
     assert_agrees(index, record)
     [file] = record.glob("*.jsonl")
     with file.open("a") as lines:
-        lines.write("{}\n")
-    with pytest.raises(RecordError, match=r"line \d+, has no kind"):
+        lines.write(f"{line}\n")
+    with pytest.raises(RecordError, match=rf"line \d+, .*{what}"):
         index.refresh()
     assert [row[0] for row in all_rows(index)] == [1]
 

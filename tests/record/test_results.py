@@ -379,6 +379,8 @@ def test_outcomes_are_joined(attempts: Attempts) -> None:
 
 # --- What breaks off, and what is damaged -------------------------------------------------------------------------
 
+NOT_JSON = "is not JSON, or has one name twice"
+
 
 @pytest.mark.parametrize("rest", [b"", b'{"kind":"created","row":2,"con', b"\0" * 100, b'{"kind"'])
 def test_torn_end(rest: bytes, attempts: Attempts) -> None:
@@ -410,11 +412,11 @@ def test_header_alone(attempts: Attempts) -> None:
 @pytest.mark.parametrize(
     ("line", "content", "what"),
     [
-        (1, b"order_id,name", "is not JSON"),
+        (1, b"order_id,name", NOT_JSON),
         (1, b'{"order_id": 1}', "is not a header"),
         (1, b"[1]", "is not a header"),
-        (1, b"\xff\xfe", "is not JSON"),
-        (3, b'{"kind":"created","row":', "is not JSON"),
+        (1, b"\xff\xfe", NOT_JSON),
+        (3, b'{"kind":"created","row":', NOT_JSON),
         (3, b'{"kind":"created","row":1,"contact_id":"c"}', "has no at"),
         (3, b'{"kind":"created","row":1,"at":""}', "has no contact_id"),
         (3, b'{"kind":"already_created","row":1,"at":"","contact_id":""}', "has no contact_id"),
@@ -439,18 +441,71 @@ def test_header_alone(attempts: Attempts) -> None:
         (3, b'{"kind":"ended","at":"x","contact_id":"c","state":"s","agent_id":1}', "has agent_id of another type"),
         (3, b'{"kind":"found","at":"x","in":"1-0123abcd","rows":[[1,2]]}', "has rows that are not numbers from 1"),
         (3, b'{"kind":[]}', "is not a JSON object as results have it"),
-        (3, b"[" * 100_000, "is not JSON"),
+        (3, b"[" * 100_000, NOT_JSON),
         (1, b'{"kind":"header","format":2,"started":null}', "has another started than a header has"),
-        (1, b'{"a":' * 100_000, "is not JSON"),
-        (3, b'{"kind":"created"}, {"kind":"created"}', "is not JSON"),
+        (1, b'{"a":' * 100_000, NOT_JSON),
+        (3, b'{"kind":"created"}, {"kind":"created"}', NOT_JSON),
         (3, b'{"kind":"sold","row":1,"at":""}', "has an unknown kind"),
         (3, b"17", "is not a JSON object as results have it"),
         (3, b'{"kind":"intent","row":1,"token":"t"}', "has no key"),
+        (
+            3,
+            b'{"kind":"intent","row":2,"token":"t","key":null,"content":"c"}',
+            "has row 2, and the last row of the input is 1",
+        ),
+        (
+            3,
+            b'{"kind":"created","row":7000,"at":"x","contact_id":"c"}',
+            "has row 7,000, and the last row of the input is 1",
+        ),
+        (3, b'{"kind":"invalid","row":2,"at":"x","message":"m"}', "has row 2, and the last row of the input is 1"),
+        (
+            3,
+            b'{"kind":"found","at":"x","in":"1-0123abcd","rows":[[1,1,3]]}',
+            "has row 3, and the last row of the input is 1",
+        ),
+        (1, b'{"kind":"header","format":2,"started":"x","rows":-1}', "has another rows than a header has"),
+        (3, b'{"kind":"created","row":1,"at":"x","contact_id":" "}', "has contact_id that is not an ID"),
+        (3, b'{"kind":"created","row":1,"at":"x","contact_id":"a b"}', "has contact_id that is not an ID"),
+        (3, b'{"kind":"already_created","row":1,"at":"x","contact_id":"c\\n"}', "has contact_id that is not an ID"),
+        (3, b'{"kind":"ended","at":"x","contact_id":"\\u00a0","state":"s"}', "has contact_id that is not an ID"),
+        (
+            3,
+            b'{"kind":"transferred","at":"x","contact_id":"c","transferred_to":" "}',
+            "has transferred_to that is not an ID",
+        ),
+        (
+            3,
+            b'{"kind":"created","row":1,"at":"x","contact_id":"c","contact_id":"d"}',
+            NOT_JSON,
+        ),
+        (
+            3,
+            b'{"kind":"created","row" : 1,"row"\t:1,"at":"x","contact_id":"c"}',
+            NOT_JSON,
+        ),
+        (
+            3,
+            b'{"kind":"ended","at":"x","contact_id":"c","state":"s","attributes":{"a":"1","a":"2"}}',
+            NOT_JSON,
+        ),
+        (1, b'{"kind":"header","format":2,"started":"x","rows":1,"rows":2}', NOT_JSON),
+        (
+            3,
+            b'{"kind":"ended","at":"x","contact_id":"c","state":"s","wait_seconds":NaN}',
+            NOT_JSON,
+        ),
+        (
+            3,
+            b'{"kind":"ended","at":"x","contact_id":"c","state":"s","wait_seconds":1e999}',
+            "has wait_seconds of another type",
+        ),
     ],
 )
 @pytest.mark.parametrize("read", [History, read_results, contacts], ids=lambda read: read.__name__)
 def test_damage(line: int, content: bytes, what: str, read: Callable[[Any], Any], attempts: Attempts) -> None:
     """A line that no ledger wrote is one error that names the file and the line, before anything is read from it."""
+    attempts.header = HEADER | {"rows": 1}
     attempts.attempt((1, "a", "created", "contact-1"))
     (segment,) = attempts.folder.iterdir()
     before = segment.read_bytes().splitlines()
@@ -458,6 +513,17 @@ def test_damage(line: int, content: bytes, what: str, read: Callable[[Any], Any]
     with pytest.raises(RecordError) as raised:
         read(attempts.folder)
     assert str(raised.value).startswith(f"The record is damaged: {segment}, line {line}, {what}. Restore ")
+
+
+def test_texts_that_look_like_names_are_no_damage(attempts: Attempts) -> None:
+    """Attributes may hold JSON, or words in quotation marks with a colon."""
+    attempts.attempt((1, "a", "created", "contact-1"))
+    (segment,) = attempts.folder.iterdir()
+    attributes = {"order": json.dumps({"a": 1, "b": {"a": 2}}), "words": 'he said "yes": "no" : 1'}
+    outcome = {"kind": "ended", "at": "x", "contact_id": "contact-1", "state": "completed", "attributes": attributes}
+    with segment.open("a") as file:
+        file.write(f"{json.dumps(outcome)}\n")
+    assert attempts.rows("state", "attributes") == [("created", attributes)]
 
 
 def segment_of(folder: Path, *events: dict[str, Any]) -> Path:
@@ -668,7 +734,7 @@ def test_record_that_others_refer_to_is_gone(tmp_path: Path) -> None:
 def test_reference_to_rows_that_are_not_on_record_is_damage(tmp_path: Path) -> None:
     """A reference that leads to nothing is not taken for a contact."""
     segment_of(tmp_path / "a", INTENT)
-    reference = {"kind": "found", "in": "../a/1-0123abcd", "rows": [[1, 1, 2]], "at": "x"}
+    reference = {"kind": "found", "in": "../a/1-0123abcd", "rows": [[1, 1, 1]], "at": "x"}
     path = segment_of(tmp_path / "b", reference)
     with pytest.raises(RecordError, match=f"{path}, line 2, refers to rows that are not on record"):
         read_results(tmp_path / "b")
@@ -835,9 +901,24 @@ def test_parquet_without_its_extra(full: Path, tmp_path: Path, monkeypatch: pyte
         export_results(full, tmp_path / "out.parquet")
 
 
-def test_damaged_export(tmp_path: Path) -> None:
-    """A line of an exported file that is not one, or has a contact without its ID, is named."""
-    (tmp_path / "out.jsonl").write_text('{"row": 1, "state": "failed"}\n{"row": 2, "state": "created"}\n')
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"row": 2, "state": "created"}',
+        '{"row": 2, "state": "created", "contact_id": " "}',
+        '{"row": 2, "state": "created", "contact_id": 17}',
+        '{"row": 2, "row": 3, "state": "failed"}',
+        '{"row": 2, "state": "failed", "wait_seconds": Infinity}',
+        '{"row": 0, "state": "failed"}',
+        '{"state": "failed"}',
+        '{"row": 2}',
+        "[]",
+        "",
+    ],
+)
+def test_damaged_export(line: str, tmp_path: Path) -> None:
+    """A line of an exported file that is not one, or has a contact without its ID or a name twice, is named."""
+    (tmp_path / "out.jsonl").write_text(f'{{"row": 1, "state": "failed"}}\n{line}\n')
     rows = read_results(tmp_path / "out.jsonl")
     assert next(rows)["row"] == 1
     with pytest.raises(RecordError, match="line 2, is not a line of exported results"):
