@@ -187,9 +187,7 @@ class Campaign:
             )
             os.close(answered)
             # After so many answers, not seconds: on a slow machine an attempt gets as far as on a fast one.
-            # An attempt that stops contacts begins anew with all of them: each gets further than the one before.
-            grown = 1.5 ** (number - 1) if step == "take back" else 1
-            most = self.chance.uniform(0.1, 1.9) * self.options.kill_every * grown
+            most = self.chance.uniform(0.1, 1.9) * self.options.kill_every
             answers = peak = 0
             while process.poll() is None and answers < most:
                 peak = max(peak, _memory(process.pid))
@@ -340,15 +338,30 @@ async def wait(folder: Path, hook: ConnectHook, wait_for: int) -> None:
 
 
 async def take_back(folder: Path, hook: ConnectHook) -> None:
-    """Stop the contacts that have no outcome."""
-    from airflow_connect.waiting.act import stop_contacts
+    """Stop the contacts that have no outcome, and record that."""
+    from airflow_connect.api.operations import StopContact
+    from airflow_connect.record.results import created_contacts
+    from airflow_connect.waiting.act import STOP_SAYS_ENDED, Fate, act_on_each
+    from airflow_connect.waiting.awaited import recorder_of
     from airflow_connect.waiting.watch import Reads
 
+    def params(contact_id: str) -> dict[str, Any]:
+        return StopContact(instance_id=hook.instance_id, contact_id=contact_id).params()
+
     clock = Clock()
-    open_ones = [row["contact_id"] for row in read_results(folder) if row["outcome"] is None]
-    stopped = await stop_contacts(open_ones, Reads(hook, clock=clock), clock=clock)
-    if stopped["failed"]:
-        raise SystemExit(f"{stopped['failed']} contacts could not be stopped")
+    found = created_contacts(folder)
+    open_ones = [contact.contact_id for contact in found.contacts if contact.outcome is None]
+    failed = 0
+    with recorder_of(str(folder), None, found.header) as ledger:
+        acts = act_on_each(
+            open_ones, StopContact.name, params, reads=Reads(hook, clock=clock), clock=clock, says_ended=STOP_SAYS_ENDED
+        )
+        async for acted in acts:
+            failed += acted.fate is Fate.FAILED
+            if acted.fate is Fate.DONE:
+                ledger.stopped(acted.contact_id, token=StopContact.name)
+    if failed:
+        raise SystemExit(f"{failed} contacts could not be stopped")
 
 
 if __name__ == "__main__":

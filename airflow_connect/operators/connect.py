@@ -722,6 +722,7 @@ class StopContactOperator(EachContactOperator):
     operation = StopContact
     done = "stopped"
     says_ended = STOP_SAYS_ENDED
+    ends = True
     default_state = "open"
 
     @confidential

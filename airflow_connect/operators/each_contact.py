@@ -18,7 +18,14 @@ from airflow_connect.calls.clock import Clock
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.record.format import RowState
 from airflow_connect.waiting.act import Acted, Fate, act_on_each
-from airflow_connect.waiting.awaited import contact_ids_of, name_unknown, recorder_of, results_of, unknown_in_words
+from airflow_connect.waiting.awaited import (
+    contact_ids_of,
+    is_list,
+    name_unknown,
+    recorder_of,
+    results_of,
+    unknown_in_words,
+)
 from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
     from airflow_connect.api.operations import Operation
     from airflow_connect.record.ledger import Ledger
     from airflow_connect.record.peers import Peers
-    from airflow_connect.record.results import CreatedContacts
+    from airflow_connect.record.results import CreatedContact
 
 __all__ = ["EachContactOperator"]
 
@@ -72,6 +79,8 @@ class EachContactOperator(ConnectBaseOperator):
     says_ended: ClassVar[frozenset[str]] = frozenset()
     #: Whether the operation fails for a contact that has ended, without an error code of its own.
     needs_open: ClassVar[bool] = False
+    #: Whether the operation ends the contact, which is recorded with the results that name it.
+    ends: ClassVar[bool] = False
     #: States of results that are chosen where the author names none; ``None`` for all that the task created.
     default_state: ClassVar[str | None] = None
 
@@ -143,15 +152,20 @@ class EachContactOperator(ConnectBaseOperator):
         self, context: Context, chosen: _Chosen, params: Callable[[str], dict[str, Any]]
     ) -> dict[str, Any]:
         contacts = chosen.contacts
-        counts = Counter({"contacts": len(contacts), self.done: 0, "already_ended": 0, "failed": 0})
+        before = chosen.done_before
+        counts = Counter({"contacts": len(contacts) + before, self.done: before, "already_ended": 0, "failed": 0})
+        if before:
+            self.log.info("An earlier attempt of this task %s %d of %d contacts", self.done, before, counts["contacts"])
         transferred: dict[str, str] = {}
         failures: list[ConnectError] = []
 
         def count(acted: Acted) -> None:
             counts[self.done if acted.fate is Fate.DONE else acted.fate] += 1
             successor = (acted.response or {}).get("ContactId")
+            given = contacts.get(acted.contact_id, acted.contact_id)
+            if self.ends and acted.response is not None and ledger is not None and acted.contact_id in contacts:
+                ledger.stopped(given, token=self.token_for_task(context, self.operation.name, given))
             if successor:
-                given = contacts.get(acted.contact_id, acted.contact_id)
                 if ledger is not None:
                     token = self.token_for_task(context, self.operation.name, acted.contact_id)
                     ledger.transferred(given, successor, called_for=acted.contact_id, token=token)
@@ -164,7 +178,7 @@ class EachContactOperator(ConnectBaseOperator):
                 self.log.warning("Contact %s: %s", acted.contact_id, acted.error)
 
         self.store_link(context, **chosen.folder())
-        with chosen.recorder() if self.needs_open else contextlib.nullcontext() as ledger:
+        with chosen.recorder() if self.needs_open or self.ends else contextlib.nullcontext() as ledger:
             peers = self.peers(context, self.operation.name)
             asyncio.run(self._call_each(contacts, params, count, peers))
         self.log.info("%s: %s", self.operation.name, dict(counts))
@@ -223,11 +237,28 @@ class EachContactOperator(ConnectBaseOperator):
 
         path, conn_id = results_of(self.results)
         found = created_contacts(path, conn_id=conn_id)
+        done_before = 0
+
+        def left() -> Iterator[CreatedContact]:
+            nonlocal done_before
+            for contact in found.contacts:
+                if OPEN in states and self._was_ended_by_this_task(context, contact):
+                    done_before += 1
+                else:
+                    yield contact
+
         chosen = self._called_for(
             (contact_id, self._own_transfer(context, found.transfers.get(contact_id, ())) or transferred_to)
-            for contact_id, transferred_to in _from_results(found, states)
+            for contact_id, transferred_to in _from_results(left(), states, listed=is_list(found.header))
         )
-        return chosen._replace(results=(path, conn_id), header=found.header, unknown=found.unknown)
+        return chosen._replace(
+            results=(path, conn_id), header=found.header, unknown=found.unknown, done_before=done_before
+        )
+
+    def _was_ended_by_this_task(self, context: Context, contact: CreatedContact) -> bool:
+        """Return whether an earlier attempt of this task ended a contact."""
+        token = (contact.outcome or {}).get("token")
+        return token is not None and token == self.token_for_task(context, self.operation.name, contact.contact_id)
 
     def _own_transfer(self, context: Context, transfers: Iterable[tuple[str, str]]) -> str | None:
         """Return what an earlier attempt of this task called for: the same client token makes it the same transfer."""
@@ -248,15 +279,17 @@ class _Chosen(NamedTuple):
     :param results: the folder of the results that they are from, and the connection to its store
     :param header: of these results
     :param unknown: the numbers of the rows of which it is not known whether they have a contact
+    :param done_before: for how many more contacts an earlier attempt of this task has called
     """
 
     contacts: Mapping[str, str]
     results: tuple[str, str | None] | None = None
     header: Mapping[str, Any] = {}
     unknown: Sequence[int] = ()
+    done_before: int = 0
 
     def recorder(self) -> AbstractContextManager[Ledger | None]:
-        """Return what records transfers in the results that the contacts are from."""
+        """Return what records transfers and ends in the results that the contacts are from."""
         if self.results is None or not self.contacts:
             return contextlib.nullcontext()
         path, conn_id = self.results
@@ -278,12 +311,11 @@ def _is_final(error: ConnectError) -> bool:
     return isinstance(error, RequestError)
 
 
-def _from_results(found: CreatedContacts, states: set[str]) -> Iterator[tuple[str, str | None]]:
+def _from_results(
+    contacts: Iterable[CreatedContact], states: set[str], *, listed: bool
+) -> Iterator[tuple[str, str | None]]:
     """Yield contacts, and what those that are open were transferred to."""
-    from airflow_connect.waiting.awaited import is_list
-
-    listed = is_list(found.header)
-    for contact in found.contacts:
+    for contact in contacts:
         if contact.state is RowState.ALREADY_CREATED and not listed:
             # Another task's contact, which may be another team's: only if the author names the state.
             if RowState.ALREADY_CREATED in states:

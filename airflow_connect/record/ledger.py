@@ -30,6 +30,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from airflow_connect.api.errors import RecordError, attempt_is_over
+from airflow_connect.api.outcome import OutcomeState
 from airflow_connect.calls.clock import Clock
 from airflow_connect.record.format import FORMAT, Kind, RowState, Segment, run_folder
 from airflow_connect.record.storage import Place, one_line, place_of
@@ -284,6 +285,16 @@ class Ledger:
         :param asked: the names of the attributes that were asked for, or ``all``
         """
         self._append(_line({"kind": Kind.ENDED, "at": self._now(), **outcome, "asked": asked}))
+
+    def stopped(self, contact_id: str, *, token: str) -> None:
+        """
+        Record that a task stopped a contact; what a wait reads of the contact counts before it.
+
+        :param contact_id: the contact of the row
+        :param token: what the stop of this contact by this task is known by
+        """
+        fields = {"contact_id": contact_id, "state": OutcomeState.STOPPED, "token": token}
+        self._append(_line({"kind": Kind.ENDED, "at": self._now(), **fields}))
 
     def transferred(
         self, contact_id: str, transferred_to: str, *, called_for: str | None = None, token: str | None = None

@@ -1370,6 +1370,7 @@ def _intended(writer: int, row: int, intent: _Parameters) -> _Parameters:
 
 def _ending(event: Any) -> _Parameters:
     """Return what an event says about a contact's end."""
+    # Without it, a task has stopped the contact, and nothing was read.
     asked = event.get("asked", [])
     if asked != ALL_ATTRIBUTES and type(asked) is not list:
         raise ValueError("has asked attributes that are not a list")
@@ -1385,7 +1386,7 @@ def _ending(event: Any) -> _Parameters:
         if value is not None and not is_right:
             raise ValueError(f"has {name} of another type")
     _text(event, "state")
-    number = _ALL_ASKED if asked == ALL_ATTRIBUTES else len(asked)
+    number = -1 if "asked" not in event else _ALL_ASKED if asked == ALL_ATTRIBUTES else len(asked)
     return _identifier(event, "contact_id"), number, _text(event, "at"), json.dumps(event)
 
 

@@ -191,7 +191,7 @@ class InResults:
         self.created_since = datetime.fromisoformat(self._header["started"]).timestamp()
         for contact_id, state, outcome, transferred_to in found:
             self.total += 1
-            if outcome is not None and not self._wants_more(outcome.get("asked", ())):
+            if outcome is not None and not self._wants_more(outcome.get("asked")):
                 self.counts[outcome["state"]] += 1
                 continue
             self._open.append(contact_id)
@@ -200,8 +200,10 @@ class InResults:
             if state is RowState.ALREADY_CREATED or outcome is not None:
                 self.describe_first.add(contact_id)
 
-    def _wants_more(self, asked: Sequence[str]) -> bool:
+    def _wants_more(self, asked: Sequence[str] | None) -> bool:
         """Return whether attributes are wanted that are not recorded; if so, those that are recorded are wanted too."""
+        if asked is None:  # a task has stopped the contact: when it ended, and who had it, was not read
+            return True
         if asked == ALL_ATTRIBUTES or (self._attributes != ALL_ATTRIBUTES and set(self._attributes) <= set(asked)):
             return False
         if self._attributes != ALL_ATTRIBUTES:

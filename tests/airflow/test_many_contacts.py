@@ -20,6 +20,7 @@ from airflow_connect.operators.connect import (
     UpdateContactAttributesOperator,
 )
 from airflow_connect.record.ledger import Ledger
+from airflow_connect.record.results import read_results
 from airflow_connect.sensors.connect import ContactSensor
 from airflow_connect.waiting.awaited import list_contacts
 from tests.airflow.runs import new_dag, states, xcom
@@ -216,6 +217,27 @@ def test_transfer_on_record_is_made_once_by_each_task(
     assert len(amazon_connect.calls("TransferContact")) == 6
     # Whether the contact whose transfer failed has ended, and nothing else.
     assert len(amazon_connect.calls("DescribeContact")) == 1
+
+
+def test_retry_of_a_stop_continues(
+    run_dag: Any, run_one: Any, make: Any, amazon_connect: LocalConnect, tmp_path: Path
+) -> None:
+    """What was stopped is on record: a retry stops the rest, counts all, and a wait reads how each of them ended."""
+    ids = [make() for _ in range(4)]
+    list_contacts(tmp_path, ids, header={"try_number": 1})
+    amazon_connect.faults("StopContact@3:error_503")
+    with new_dag("take_back") as dag:
+        StopContactOperator(
+            task_id="stop", results=str(tmp_path), retries=1, retry_delay=timedelta(0), max_retry_time=0
+        )
+    reported = xcom(run_dag(dag), "stop")
+    assert (reported["contacts"], reported["stopped"], reported["already_ended"]) == (4, 4, 0)
+    assert len(amazon_connect.calls("StopContact")) == 5
+    assert [row["outcome"] for row in read_results(tmp_path)] == ["stopped"] * 4
+    # Another task finds nothing to stop, and has not stopped them.
+    assert run_one(StopContactOperator, results=str(tmp_path))[1]["contacts"] == 0
+    assert run_one(ContactSensor, results=str(tmp_path), poke_interval=0.1, timeout=60)[1]["stopped"] == 4
+    assert [row["disconnect_reason"] for row in read_results(tmp_path)] == ["API"] * 4
 
 
 def test_transfer_of_a_list_is_taken_up(run_one: Any, make: Any, amazon_connect: LocalConnect) -> None:
