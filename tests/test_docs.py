@@ -95,7 +95,7 @@ def _public_classes() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("module", "name"), _public_classes(), ids=lambda part: part.rpartition(".")[2])
 def test_every_public_class_has_its_place(module: str, name: str) -> None:
-    """Its docstring names a page; that has an import line, a snippet of an example that is run, and its arguments."""
+    """Its docstring names a page: import line, snippet of an example, arguments, result, errors, permissions."""
     tree = ast.parse((PACKAGE.parent / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
     own = [node for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name]
     labels = (
@@ -110,6 +110,9 @@ def test_every_public_class_has_its_place(module: str, name: str) -> None:
         assert f"<!-- BEGIN import {module}:{name} -->" in section
         assert re.search(rf"<!-- BEGIN arguments {module}:{name}( \d)? -->\n(?s:.*?)\| `", section)
     assert re.search(r"<!-- BEGIN snippet dags/\w+\.py", section), page
+    if name.endswith(("Operator", "Sensor")):
+        assert re.search(r"^Returns .+$(?s:.+?)^- Raises `\w+` if ", section, re.MULTILINE), page
+        assert f"<!-- BEGIN actions {name} -->" in section, page
 
 
 def test_table_has_a_default_that_only_the_docstring_marks() -> None:

@@ -371,6 +371,10 @@ class CreateContactOperator(_CreatesContactOperator):
     :param stop_on_kill: stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID; its ARN is the XCom ``contact_arn``
+    :raises InvalidRequestError: if an argument breaks a rule of Amazon Connect; nothing was sent
+    :raises IdempotencyError: if the key or the token belongs to a contact with other content
+    :raises QuotaError: if the instance has as many active contacts as its quota allows
+    :raises AirflowSensorTimeout: if the contact has not ended after ``waiter_max_attempts`` polls
     """
 
     template_fields: Sequence[str] = aws_template_fields(*CreateContact.parameters, "idempotency_key")
@@ -481,6 +485,10 @@ class StartTaskContactOperator(_CreatesContactOperator):
     :param stop_on_kill: stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID
+    :raises InvalidRequestError: if an argument breaks a rule of Amazon Connect; nothing was sent
+    :raises IdempotencyError: if the key or the token belongs to a contact with other content
+    :raises QuotaError: if the instance has as many active contacts as its quota allows
+    :raises AirflowSensorTimeout: if the contact has not ended after ``waiter_max_attempts`` polls
     """
 
     template_fields: Sequence[str] = aws_template_fields(*StartTaskContact.parameters, "idempotency_key")
@@ -596,7 +604,11 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
     :param stop_on_kill: end the call when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID
-    :raises QuotaError: if the instance's quota of active calls is used up
+    :raises InvalidRequestError: if an argument breaks a rule of Amazon Connect; nothing was sent
+    :raises RequestError: if it is not known whether an earlier attempt has called; nothing was sent
+    :raises RetryableError: if it is not known whether this attempt has called
+    :raises QuotaError: if the instance has as many active calls as its quota allows
+    :raises AirflowSensorTimeout: if the call has not ended after ``waiter_max_attempts`` polls
     """
 
     template_fields: Sequence[str] = aws_template_fields(
@@ -717,6 +729,8 @@ class StopContactOperator(EachContactOperator):
     :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when
         nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :return: the contact's ID; for many ``{"contacts": …, "stopped": …, "already_ended": …, "failed": 0}``
+    :raises RequestError: if it cannot stop a contact, and a retry cannot help
+    :raises RetryableError: if it cannot stop a contact, and a retry may help
     """
 
     operation = StopContact
@@ -760,6 +774,8 @@ class UpdateContactAttributesOperator(EachContactOperator):
         nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :param sensitive_fields: names of templated arguments that Airflow's UI shows as ``***``
     :return: the contact's ID; for many ``{"contacts": …, "updated": …, "already_ended": 0, "failed": 0}``
+    :raises RequestError: if it cannot update a contact, and a retry cannot help
+    :raises RetryableError: if it cannot update a contact, and a retry may help
     """
 
     operation = UpdateContactAttributes
@@ -808,6 +824,8 @@ class TagContactOperator(EachContactOperator):
     :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; when
         nothing was accepted for that long, the task ends. 0 for a single attempt (default: 300)
     :return: the contact's ID; for many ``{"contacts": …, "tagged": …, "already_ended": 0, "failed": 0}``
+    :raises RequestError: if it cannot tag a contact, and a retry cannot help
+    :raises RetryableError: if it cannot tag a contact, and a retry may help
     """
 
     operation = TagContact
@@ -861,6 +879,8 @@ class TransferContactOperator(EachContactOperator):
     :return: the ID of the new contact; its ARN is the XCom ``contact_arn``. For many ``{"contacts": …, "transferred":
         …, "already_ended": …, "failed": 0}``, up to 100 with ``transferred_to``: ``{contact: new contact}``, and of
         ``results`` with the folder, in which the transfers are recorded. Another operator takes it as ``results``.
+    :raises RequestError: if it cannot transfer a contact, and a retry cannot help
+    :raises RetryableError: if it cannot transfer a contact, and a retry may help
     """
 
     operation = TransferContact
@@ -922,6 +942,7 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
     :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; 0 for a
         single attempt (default: 300)
     :return: the task ID or IDs that follow
+    :raises AirflowFailException: if the contact does not exist, or its value has no branch and there is no default
     """
 
     template_fields: Sequence[str] = aws_template_fields(

@@ -102,6 +102,9 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         :func:`~airflow_connect.operators.bulk.read_results` reads. With ``results`` also ``unknown``: how many rows do
         not have an answer on record, so that a contact may exist that the sensor did not wait for, and if there are any
         ``unknown_rows``: the numbers of the first 100
+    :raises AirflowSensorTimeout: if the time is up and ``on_timeout`` is ``fail``
+    :raises AirflowFailException: if an outcome matches ``fail_if``, or a contact does not exist
+    :raises AirflowSkipException: if an outcome matches ``skip_if``
     """
 
     template_fields: Sequence[str] = aws_template_fields(
