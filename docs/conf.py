@@ -61,7 +61,7 @@ def _with_toctrees(text: str) -> str:
     index, mark, pages = text.partition("<!-- toctrees -->\n")
     sections = re.split(r"^## (.+)$", pages, flags=re.MULTILINE)
     for caption, section in zip(sections[1::2], sections[2::2], strict=True):
-        found = re.findall(r"\]\(([\w./-]+)\.md\)", section)
+        found = re.findall(r"\]\((?!\.\./)([\w./-]+)\.md\)", section)
         index += f"## {caption}\n{section.rstrip()}\n\n"
         if found:
             lines = [f":caption: {caption}", ":hidden:", "", *dict.fromkeys(found)]
