@@ -55,10 +55,11 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "results_path": {
                         "description": (
-                            "Folder below which bulk tasks and sensors record their results, unless they name one: "
-                            "local, or of any storage that Airflow knows, as in s3://conn_id@bucket/contacts. A retry "
-                            "on another worker sees it only where all workers can, and tasks that use one quota share "
-                            "it equally where they see each other there. Default: a folder below AIRFLOW_HOME."
+                            "Folder in which bulk tasks and sensors record their results if they do not set "
+                            "results_path: local, or of any storage that Airflow knows, such as "
+                            "s3://conn_id@bucket/contacts. With several workers, set it to a bucket: a retry on "
+                            "another worker finds the results there, and tasks share the account's quota equally. "
+                            "Default: a folder below AIRFLOW_HOME."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -67,11 +68,11 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "require_shared_results": {
                         "description": (
-                            "Fail a task that creates contacts before it sends anything if it would record its results "
-                            "on the worker's disk, and not in an object store. Switch it on where tasks run on several "
-                            "workers: a retry on another worker does not find such results, and creates a second "
-                            "contact for each client token that Amazon Connect has forgotten. A file system that all "
-                            "workers mount counts as a disk."
+                            "Fail a task before it sends anything if it would record its results on a disk and not in "
+                            "an object store. Switch it on if tasks run on several workers: a retry on another "
+                            "worker does not find results on the first one's disk, and creates a second contact for "
+                            "each client token that Amazon Connect has forgotten. A file system that all workers mount "
+                            "(NFS) counts as a disk here."
                         ),
                         "version_added": "0.1.0",
                         "type": "boolean",
@@ -80,8 +81,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "show_keys": {
                         "description": (
-                            "Show the rows' idempotency keys in the Contacts tab, search and sort by them. A key may "
-                            "name a customer; those who may read the Dag see it then."
+                            "Show the idempotency keys of rows in the Contacts tab, and let people search and sort by "
+                            "them. A key may name a customer, and all who may read the Dag see it then."
                         ),
                         "version_added": "0.1.0",
                         "type": "boolean",
@@ -90,8 +91,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "decision_attribute": {
                         "description": (
-                            "The contact attribute in which people write what they decided. The Contacts tab counts "
-                            "its values where a ContactSensor has recorded it (attributes=)."
+                            "The contact attribute that holds what people decided. The Contacts tab counts its values "
+                            "if a ContactSensor has recorded the attribute (attributes=)."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -100,8 +101,8 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "decisions": {
                         "description": (
-                            "The values of decision_attribute that the Contacts tab names, separated by commas; case "
-                            "does not count. Any other value is a customer's: it is counted as other and not shown."
+                            "The values of decision_attribute that the Contacts tab shows, separated by commas; case "
+                            "does not count. Other values may be a customer's: they are counted as other and not shown."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
