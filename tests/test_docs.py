@@ -190,8 +190,8 @@ def _literals() -> str:
 def _explained(page: str = "troubleshooting.md", heading: str = "# Troubleshooting") -> list[str]:
     text = (CHECKOUT / "docs" / page).read_text(encoding="utf-8")
     section = text.partition(f"{heading}\n")[2].partition(f"\n{heading.split(maxsplit=1)[0]} ")[0]
-    rows = re.findall(r"^\| `(.+?)`[^|]*\| (.+?) \| (.+?) \|$", section, re.MULTILINE)
-    return [message.replace("\\|", "|") for message, _, _ in rows]
+    firsts = re.findall(r"^\| (`.+?) \| [^|]+ \| .+ \|$", section, re.MULTILINE)
+    return [message.replace("\\|", "|") for first in firsts for message in re.findall(r"`([^`]+)`", first)]
 
 
 def test_every_message_is_explained() -> None:

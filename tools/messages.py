@@ -20,7 +20,7 @@ PACKAGE: Final = CHECKOUT / "airflow_connect"
 #: The local Amazon Connect answers as Amazon does, in Amazon's words.
 LEFT_OUT: Final = ("emulator",)
 #: Calls whose first argument is a message; of a fault it is the second.
-_RAISED: Final = re.compile(r"(Error|Exception|Timeout|InvalidRow|Fault|^kind)$")
+_RAISED: Final = re.compile(r"(Error|Exception|Timeout|InvalidRow|Fault|^kind|^end)$")
 #: Bases whose text is nobody's to read: they end a generator, or say that a method is missing.
 _SILENT: Final = {"NotImplementedError", "AssertionError", "KeyError", "StopIteration"}
 _GAP: Final = "…"

@@ -224,9 +224,9 @@ def record_elsewhere(path: str) -> RequestError:
     :param path: the folder that it read
     """
     return RequestError(
-        "Nothing was called: an attempt before this one may have called, and left no record that this worker can see "
-        f"in {path}. Look for the contact in Amazon Connect. Let results_path or [amazon_connect] results_path name a "
-        "folder that all workers share, such as one in an object store; retry_unknown=True calls nevertheless.",
+        "Nothing was sent: an earlier attempt may have called, and this worker does not find its record in "
+        f"{path}. Look for the contact in Amazon Connect. Set results_path or [amazon_connect] results_path to a "
+        "folder that all workers share, such as one in an object store. retry_unknown=True calls again.",
         code="RecordElsewhere",
         may_have_happened=True,
     )

@@ -468,11 +468,10 @@ class Ledger:
         if isinstance(error, RecordError):
             raise error
         raise RecordError(
-            f"The results cannot be written to {self._place} ({one_line(error)}). Nothing was sent that is not on "
-            "record. Contacts whose answer is not on record count as unknown: except for calls to customers, they are "
-            "sent again with the same client tokens, which create no second contact while Amazon Connect knows them. "
-            "The task's retry goes on from there, or a clear where no retry is left. If the disk is full, make room "
-            "first; if access is denied, give it."
+            f"The results cannot be written to {self._place} ({one_line(error)}), so that nothing more is sent. If the "
+            "disk is full, make room; if access is denied, give it. The task's retry continues from there; if no retry "
+            "is left, clear the task. Contacts whose answer is not on record count as unknown. They are sent again "
+            "with the same client tokens, except for calls to customers."
         ) from error
 
 

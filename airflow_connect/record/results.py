@@ -682,8 +682,8 @@ def _folder(given: Any, conn_id: str | None) -> tuple[Any, str | None]:
     if not isinstance(given, Mapping):
         if given is None or not str(given):
             raise RecordError(
-                "There are no results: the task returned nothing. A task that failed has its summary in its XCom "
-                "'summary', and a task that was skipped has none."
+                "Results cannot be read: the task returned nothing. A task that failed has its summary in its XCom "
+                "'summary'; a task that was skipped does not have one."
             )
         if not isinstance(given, str | os.PathLike) and not hasattr(given, "fs"):
             raise RecordError(
@@ -695,11 +695,11 @@ def _folder(given: Any, conn_id: str | None) -> tuple[Any, str | None]:
     if not given.get("results"):
         if "estimated_seconds" in given:
             raise RecordError(
-                "There are no results: this is the summary of a dry run, which sends nothing. Run the task without "
+                "Results cannot be read: this is the summary of a dry run, which sends nothing. Run the task without "
                 "dry_run."
             )
         raise RecordError(
-            "There are no results: this is not the summary of a bulk task, which has their folder as 'results'. Give "
+            "Results cannot be read: this is not the summary of a bulk task, which has their folder as 'results'. Give "
             "the output of a BulkCreateContactsOperator, or the folder of its results."
         )
     return given["results"], conn_id or given.get("results_conn_id")
@@ -715,7 +715,9 @@ def _places(path: Any, conn_id: str | None) -> list[Place]:
         return [place_of(*_folder(path, conn_id))]
     places = [place_of(*_folder(item, conn_id)) for item in path]
     if not places:
-        raise RecordError("There are no results: the list of summaries is empty. The mapped task had no task instance.")
+        raise RecordError(
+            "Results cannot be read: the list of summaries is empty, since the mapped task did not have an instance."
+        )
     return places
 
 
@@ -840,10 +842,10 @@ def _unreadable(place: Place, error: Exception) -> RecordError:
 def _missing(place: Place) -> RecordError:
     if place.is_local and not Path(place.path).exists():
         return RecordError(
-            f"There are no results below {place} on this worker. If another worker wrote them on its own disk, let the "
+            f"Results do not exist below {place} on this worker. If another worker wrote them on its own disk, let the "
             "tasks share them: set results_path to a bucket or to a folder that all workers have."
         )
-    return RecordError(f"There are no results below {place}. Check the path, and what it can be read with (conn_id).")
+    return RecordError(f"Results do not exist below {place}. Check the path, and its connection (conn_id).")
 
 
 class _InOrder:

@@ -328,8 +328,8 @@ def contact_ids_of(given: object, instance_id: Callable[[], str]) -> list[str]:
     ids = [text_of(one) or "" if isinstance(one, _TEXTS) else "" for one in given]
     if not all(_CONTACT_ID.fullmatch(one) and one != "None" for one in ids):
         raise ValueError(
-            "contact_id has something in it that is not a contact's ID: an empty text, no text, or the text of a list "
-            "or of None, as a template gives it. Give the output of the task itself: contact_id=create.output."
+            "contact_id has an item that is not a contact's ID: it is empty, is not text, or is the text of a list or "
+            "of None, as a template gives it. Give the output of the task itself: contact_id=create.output."
         )
     return list(dict.fromkeys(contact_id_of(one, instance_id) for one in ids))
 
@@ -370,8 +370,8 @@ def unknown_in_words(rows: Sequence[int]) -> str:
     named = ", ".join(map(str, rows[:MOST_IN_LOG]))
     more = f" and {len(rows) - MOST_IN_LOG:,} more" if len(rows) > MOST_IN_LOG else ""
     return (
-        f"of {len(rows):,} rows it is not known whether they have a contact (row {named}{more}). Run the task that "
-        "sent them again, which completes its record, then this one."
+        f"of {len(rows):,} rows it is not known whether they have a contact (row {named}{more}). Clear the task that "
+        "sent them, which completes its record, and then this one."
     )
 
 

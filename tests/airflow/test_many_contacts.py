@@ -490,7 +490,7 @@ def test_contacts_that_are_not_there(run_dag: Any, amazon_connect: LocalConnect,
         f"Contact {NOT_THERE} does not exist in instance {amazon_connect.instance_id}",
         f"another instance than the one that is called, {amazon_connect.instance_id}",
         "related_contact_id: must be a contact of the instance that is called",
-        "Task 'branch_nothing': contact_id has something in it that is not a contact's ID",
+        "Task 'branch_nothing': contact_id has an item that is not a contact's ID",
         "Task 'branch_of_two': contact_id names 2 contacts. Give one.",
     ):
         assert words in log, words

@@ -1070,7 +1070,7 @@ def test_sqlite(sqlite: str) -> None:
         ("SELECT * FROM orders WHERE name = ?", "(ProgrammingError: Incorrect number of bindings supplied"),
         ("SELECT 1; SELECT 2", "(ProgrammingError: You can only execute one statement at a time)"),
         ("SELECT 1 AS a, 'Zaphod' AS a", "Columns 1 and 2 of the result of SQL on conn_id orders have the same name."),
-        ("DELETE FROM orders", "The SQL on conn_id orders returns no rows; it is to be a query."),
+        ("DELETE FROM orders", "The SQL on conn_id orders does not return rows. Give a query (SELECT)."),
     ],
     ids=range(6),
 )

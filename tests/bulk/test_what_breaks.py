@@ -104,7 +104,7 @@ def test_disk(
     found = json.loads(reported.read_text())
     first, second = found["ends"]
     assert first.startswith("RecordError: The results cannot be written to")
-    assert "If the disk is full, make room first" in first
+    assert "If the disk is full, make room" in first
     assert second == 0
     assert found["states"] == {"created": ROWS}
     assert_each_once(emulator)

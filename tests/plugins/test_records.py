@@ -90,7 +90,7 @@ def test_a_record_that_is_not_there(tmp_path: Path) -> None:
     snapshot = Records(tmp_path / "indexes", decisions=("", ())).read(str(tmp_path / "nowhere"))
     assert (snapshot.totals, snapshot.is_building) == (None, False)
     assert snapshot.error is not None
-    assert snapshot.error.startswith("There are no results below")
+    assert snapshot.error.startswith("Results do not exist below")
 
 
 def test_a_store_that_is_not_installed(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def assert_agrees(index: Index, record: Path) -> None:
 
 def test_there_is_nothing_yet(index: Index, record: Path) -> None:
     """Without a record there is no index, and what is asked gets no answer."""
-    with pytest.raises(RecordError, match="There are no results below"):
+    with pytest.raises(RecordError, match="Results do not exist below"):
         index.refresh()
     assert index.totals() is None
     assert index.page() is None

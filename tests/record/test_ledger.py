@@ -230,7 +230,7 @@ def test_full_segment_is_left_alone(memory: Any, monkeypatch: pytest.MonkeyPatch
 def test_opening_finds_out_whether_it_can_be_written(tmp_path: Path) -> None:
     """A folder that cannot be written is found before anything is sent, and the error names it and says what to do."""
     (tmp_path / "file").touch()
-    with pytest.raises(RecordError, match=r"cannot be written to .*file/run .*The task's retry goes on"):
+    with pytest.raises(RecordError, match=r"cannot be written to .*file/run .*The task's retry continues"):
         Ledger(tmp_path / "file" / "run", header=HEADER)
 
 

@@ -782,7 +782,7 @@ def test_other_files_are_nobodys_business(attempts: Attempts) -> None:
 def test_no_results(tmp_path: Path) -> None:
     """Where there are no results, reading them says so, and names the place."""
     for read in (read_results, contacts, lambda path: export_results(path, tmp_path / "x.jsonl")):
-        with pytest.raises(RecordError, match=r"There are no results below .*nowhere"):
+        with pytest.raises(RecordError, match=r"Results do not exist below .*nowhere"):
             read(tmp_path / "nowhere")
     assert not (tmp_path / "x.jsonl").exists()
 

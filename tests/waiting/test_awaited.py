@@ -178,7 +178,7 @@ def test_list_that_was_killed_in_the_middle_is_completed(tmp_path: Path) -> None
 
 def test_no_results_are_an_error(tmp_path: Path) -> None:
     """A folder without results says so, rather than that there is nothing to wait for."""
-    with pytest.raises(RecordError, match="no results"):
+    with pytest.raises(RecordError, match="Results do not exist below"):
         InResults(str(tmp_path))
 
 

@@ -155,7 +155,7 @@ class SqlRows:
 
     def _names(self, cursor: Any) -> list[str]:
         if not cursor.description:
-            raise InputError(f"The {self} returns no rows; it is to be a query.")
+            raise InputError(f"The {self} does not return rows. Give a query (SELECT).")
         return column_names([column[0] for column in cursor.description], f"the result of {self}")
 
     def _failed(self, why: str) -> InputError:
