@@ -329,7 +329,8 @@ def _sort_answer(
     advice = _filled(advice, operation, may_have_happened, params)
 
     contents = operation.contents(params)
-    if code not in _BY_CODE and (not _PLAIN_WORD.fullmatch(code) or contents.are_in(code)):
+    words_of_code = _CAPITAL.sub(" ", code)
+    if code not in _BY_CODE and (not _PLAIN_WORD.fullmatch(code) or any(map(contents.are_in, (code, words_of_code)))):
         code = code if code == str(status) else ""
     request_id = metadata.get("RequestId")
     if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id) or contents.are_in(request_id):
@@ -386,6 +387,8 @@ _IDENTIFIER: Final = re.compile(
 )
 #: The form of an error's code, and of a request's ID.
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z]{1,100}")
+#: Where a word begins in a code.
+_CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 #: Codes that say that the answer was not waited for, and do not say what came of the call.
 _ABORTED: Final = frozenset({"RequestTimeout", "RequestTimeoutException", "RequestAbortedException"})

@@ -3,9 +3,9 @@ What a message may quote of Amazon's words: nothing that a request holds, except
 
 A message of the service quotes values: whole, in part, or in another spelling. Escapes are taken out of it, and what is
 found of the values is struck out. Then the rest is read in every spelling that is known here (another case, split or
-joined by white space, without accents or punctuation, URL-encoded, escaped for JSON or HTML, Base64, hexadecimal, and
-these in one another). If anything of a value is still in it, nothing of the message is quoted. This module knows no
-operation and no client.
+joined by white space, without accents or punctuation, URL-encoded, escaped for JSON or HTML, between tags,
+quoted-printable, Base64, Base32, hexadecimal, the numbers of its characters, and these in one another). If anything of
+a value is still in it, nothing of the message is quoted. This module knows no operation and no client.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import functools
 import html
 import itertools
 import re
+import sys
 import unicodedata
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, unquote_plus
@@ -39,9 +40,19 @@ _MOST_ESCAPES: Final = 10
 _MOST_SPELLINGS: Final = 64
 #: What belongs together in a message.
 _WORD: Final = re.compile(r"""[^\s"'`<>()\[\]{}:,;=]+""")
-_ESCAPE: Final = re.compile(r"\\(?:u([0-9a-f]{4})|x([0-9a-f]{2})|(.))", re.IGNORECASE | re.DOTALL)
+_ESCAPE: Final = re.compile(
+    r"(?:\\|%(?=u))(?:u([0-9a-f]{4})|u\{([0-9a-f]{1,6})\}|(?-i:U)([0-9a-f]{8}))"
+    r"|\\(?:x([0-9a-f]{2})|([0-3][0-7]{2})|(.))",
+    re.IGNORECASE | re.DOTALL,
+)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{10,}")
+_BASE32: Final = re.compile(r"[A-Z2-7]{13,}")
 _HEXADECIMAL: Final = re.compile(r"(?:[0-9a-f]{2}){8,}", re.IGNORECASE)
+_QUOTED_PRINTABLE: Final = re.compile(rb"(?:=[0-9A-Fa-f]{2})+")
+#: What a text in UTF-8 that is not ASCII looks like, if its bytes are taken for characters.
+_BYTES: Final = re.compile(r"[\x80-\xff]{2,}")
+_TAG: Final = re.compile(r"<[^<>]*>")
+_NUMBER: Final = re.compile(r"[0-9A-Za-z]+")
 _TEXT: Final = re.compile(rf"[^\ufffd]{{{FRAGMENT},}}")
 # Validation messages quote the value: "Value '…' at 'name' failed to satisfy constraint".
 _QUOTED_VALUE: Final = re.compile(r"value\s+'.*'\s+at\s", re.IGNORECASE | re.DOTALL)
@@ -68,6 +79,7 @@ class Contents:
         if len(text) < FRAGMENT:
             word = "".join(letter or " " for letter in folded)
             if any(letter.isalnum() for letter in word):
+                self._words.update(_folded(one, _is_letter)[0] for one in _encoded(text))
                 self._words.add(" ".join(word.split()))
             return
         self._fragments.update(_windows(text))
@@ -83,6 +95,10 @@ class Contents:
         :return: at most 300 characters; empty text if it cannot be decided whether something would be shown
         """
         message = _one_line(_QUOTED_VALUE.sub(f"Value {_STRUCK} at ", _plain(message[:READ])))
+        # It leaves letters as they are, so that a part of a value would be struck out, and the rest of it would stay.
+        printable = _from_quoted_printable(message)
+        if printable != message and self._shown(printable):
+            return ""
         message = self._strike(message).rstrip(".")
         message = message if len(message) <= QUOTED else f"{message[:QUOTED]}…"
         says_nothing = not any(map(str.isalnum, message))
@@ -193,10 +209,18 @@ def _spellings(text: str) -> set[str] | None:
 def _plain(text: str) -> str:
     """Return a text without the escapes of JSON, URLs and HTML, so that what they stand for can be struck out."""
     for _ in range(_MOST_ESCAPES):
-        before, text = text, html.unescape(unquote(_without_escapes(text)))
+        before, text = text, _BYTES.sub(_from_bytes, html.unescape(unquote(_without_escapes(text))))
         if text == before:
             break
     return text
+
+
+def _from_bytes(found: re.Match[str]) -> str:
+    """Return the characters of bytes that stand in a text one by one."""
+    try:
+        return found[0].encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return found[0]
 
 
 def _joined(text: str) -> str:
@@ -205,9 +229,11 @@ def _joined(text: str) -> str:
 
 def _without_escapes(text: str) -> str:
     def unescape(found: re.Match[str]) -> str:
-        if code := found[1] or found[2]:
-            return chr(int(code, 16))
-        return " " if found[3] in "nrtbfNRTBF" else found[3]
+        *hexadecimal, octal, letter = found.groups()
+        if letter:
+            return " " if letter in "nrtbfNRTBF" else letter
+        code = int(octal, 8) if octal else int("".join(filter(None, hexadecimal)), 16)
+        return chr(code) if code <= sys.maxunicode else " "
 
     # Two escapes may be the halves of one character.
     return _ESCAPE.sub(unescape, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -222,6 +248,49 @@ def _from_base64(text: str) -> str:
             part = part[: len(part) - (len(part) % 4 == 1)]
             decoded += base64.b64decode(part + "=" * (-len(part) % 4)) + b"\n"
     return _texts_in(decoded)
+
+
+def _from_base32(text: str) -> str:
+    decoded = b""
+    for word in _BASE32.findall(text):
+        for start in range(8):
+            part = word[start:]
+            part = part[: len(part) - {1: 1, 3: 1, 6: 1}.get(len(part) % 8, 0)]
+            decoded += base64.b32decode(part + "=" * (-len(part) % 8)) + b"\n"
+    return _texts_in(decoded)
+
+
+def _from_quoted_printable(text: str) -> str:
+    return _QUOTED_PRINTABLE.sub(lambda found: bytes.fromhex(found[0].decode().replace("=", "")), text.encode()).decode(
+        "utf-8", "replace"
+    )
+
+
+def _from_numbers(text: str) -> str:
+    """Return what many numbers in a row stand for as characters, or as bytes, in each base that they may have."""
+    found = []
+    for base in (2, 8, 10, 16):
+        run: list[int] = []
+        for token in (*_NUMBER.findall(text), "end"):
+            try:
+                run.append(int(token.removeprefix("u"), base))
+            except ValueError:
+                if len(run) >= FRAGMENT:
+                    found.append("".join(chr(one) if one <= sys.maxunicode else " " for one in run))
+                    found.append(bytes(one if one < 256 else 0 for one in run).decode("utf-8", "replace"))
+                run = []
+    return "\n".join(found).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _without_tags(text: str) -> str:
+    return _TAG.sub("", text)
+
+
+def _encoded(text: str) -> list[str]:
+    """Return encodings of a text that are too short to be recognised as such."""
+    data = text.encode("utf-8", "replace")
+    encoded = (base64.b64encode(data), base64.urlsafe_b64encode(data), base64.b32encode(data))
+    return [data.hex(), *(one.decode().rstrip("=") for one in encoded)] if len(data) > 2 else []
 
 
 def _from_hexadecimal(text: str) -> str:
@@ -241,5 +310,9 @@ _DECODERS: Final[tuple[Callable[[str], str], ...]] = (
     html.unescape,
     _without_escapes,
     _from_base64,
+    _from_base32,
     _from_hexadecimal,
+    _from_quoted_printable,
+    _from_numbers,
+    _without_tags,
 )

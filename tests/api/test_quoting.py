@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import os
+import quopri
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -207,6 +208,23 @@ PARAMS = {
         encoded_base64(json.dumps({"Name": NAME})),
         base64.urlsafe_b64encode(NAME.encode()).decode().rstrip("="),
         NAME.encode().hex(),
+        NAME.encode().hex(" "),
+        NAME.encode().hex(":").upper(),
+        ", ".join(f"0x{byte:02x}" for byte in NAME.encode()),
+        str(list(NAME.encode())),
+        repr(NAME.encode()),
+        NAME.encode().decode("latin-1"),
+        str([ord(one) for one in NAME]),
+        " ".join(f"{byte:08b}" for byte in NAME.encode()),
+        "".join(f"\\{byte:03o}" for byte in NAME.encode()),
+        "".join(f"%u{ord(one):04x}" for one in NAME),
+        "".join(f"\\u{{{ord(one):x}}}" for one in NAME),
+        "".join(f"\\U{ord(one):08x}" for one in NAME),
+        "".join(f"={byte:02X}" for byte in NAME.encode()),
+        quopri.encodestring(NAME.encode(), header=True).decode(),
+        "".join(f"<b>{one}</b>" for one in NAME),
+        base64.b32encode(NAME.encode()).decode(),
+        base64.b32encode(NAME.encode())[:16].decode(),
         NUMBER,
         "0041 79 123 45 67",
         "(41) 791-234567",
@@ -226,6 +244,13 @@ def test_known_spellings_of_a_value(spelt: str) -> None:
     assert "request-1" in reported
 
 
+@pytest.mark.parametrize("spelt", ["S2lt", "4b696d", "4B696D", "JNUW2"])
+def test_encodings_of_a_short_value(spelt: str) -> None:
+    """A value that is too short for its encoding to be recognised is struck out in the encodings that are known."""
+    reported = refused(CreateContact, {**PARAMS, "Name": "Kim"}, f"The name {spelt} is not valid")
+    assert 'Amazon says: "The name *** is not valid"' in reported
+
+
 @pytest.mark.parametrize(
     ("message", "quoted"),
     [
@@ -237,6 +262,8 @@ def test_known_spellings_of_a_value(spelt: str) -> None:
         ("the order is wrong", "the order is wrong"),
         ("order=4711 is wrong", "order=*** is wrong"),
         ("order 47110 is wrong", "order 47110 is wrong"),
+        ("limit=20 of 1 2 3 4 5 6 7 8 9 10", "limit=20 of 1 2 3 4 5 6 7 8 9 10"),
+        ("one of TASK, VOICE <or> EMAIL", "one of TASK, VOICE <or> EMAIL"),
         ("one\u202eline\x00 of\x1b[31m text", "oneline of [31m text"),
     ],
 )
@@ -261,7 +288,9 @@ def test_members_that_are_not_listed_are_struck_out(operation: Any, params: dict
     assert secret not in refused(operation, {"InstanceId": INSTANCE, **params}, f"It was {secret}, which is wrong")
 
 
-@pytest.mark.parametrize("code", [NAME, NUMBER, "Error 17", "<html>", "Mustermann", "Kim", "x" * 101, ""])
+@pytest.mark.parametrize(
+    "code", [NAME, NUMBER, "Error 17", "<html>", "Mustermann", "Kim", "KimNotFound", "NoSuchKIM", "x" * 101, ""]
+)
 def test_code_that_is_not_a_plain_word_is_not_reported(code: str) -> None:
     """A code is printed if it is a word of letters that the request does not hold."""
     params = {**PARAMS, "Name": "Kim", "Description": "Mustermann"}
