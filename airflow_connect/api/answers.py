@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from airflow_connect.api.operations import Operation
 
-__all__ = ["Exchange", "answer_cut_off", "answer_unreadable", "client_missing", "sort_error"]
+__all__ = ["Exchange", "answer_cut_off", "answer_unreadable", "client_missing", "is_answer", "sort_error"]
 
 
 class _Sorted(NamedTuple):
@@ -278,6 +278,52 @@ def answer_cut_off(operation: type[Operation], response: Mapping[str, Any]) -> R
     )
 
 
+def is_answer(operation: type[Operation], response: Mapping[str, Any], model: Any) -> bool:
+    """
+    Return whether the members of an answer have the types of the service's model, which boto3 does not check.
+
+    :param operation: the operation that was called
+    :param response: botocore's parsed response
+    :param model: of the service, as botocore has it
+    """
+    contact_id = response.get("ContactId")
+    # What is recorded as an ID is one: without white space, and of characters that can be stored.
+    if isinstance(contact_id, str) and (" " in contact_id or not contact_id.isprintable()):
+        return False
+    shape = model.operation_model(operation.name).output_shape
+    return shape is None or _fits(response, shape)
+
+
+_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "string": str,
+    "blob": bytes,
+    "boolean": bool,
+    "integer": int,
+    "long": int,
+    "float": (int, float),
+    "double": (int, float),
+    "timestamp": datetime,
+    "structure": Mapping,
+    "map": Mapping,
+    "list": list,
+}
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    kind = _TYPES[shape.type_name]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        return False
+    match shape.type_name, value:
+        case "structure", Mapping():
+            return all(_fits(value[name], member) for name, member in shape.members.items() if name in value)
+        case "map", Mapping():
+            return all(_fits(one, shape.value) for one in value.values())
+        case "list", list():
+            return all(_fits(one, shape.member) for one in value)
+        case _:
+            return True
+
+
 def _again(operation: type[Operation], may_have_happened: bool) -> str:
     """Return a sentence that says what happens if the same request is sent again."""
     if not operation.promise.retries_unknown and may_have_happened:
@@ -394,14 +440,18 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 _ABORTED: Final = frozenset({"RequestTimeout", "RequestTimeoutException", "RequestAbortedException"})
 
 
+#: What gateways say if they stop waiting for an answer.
+_GATEWAY_GAVE_UP: Final = frozenset({408, 499})
+
+
 def _may_have_happened(status: int | None) -> bool:
-    """Return whether the service may have carried out a call with this status; gateways answer 408."""
-    return status is None or status < 400 or status == 408 or status >= 500
+    """Return whether the service may have carried out a call with this status."""
+    return status is None or status < 400 or status in _GATEWAY_GAVE_UP or status >= 500
 
 
 def _by_status(status: int | None) -> _Sorted:
     """Sort a code that the table does not have: services add codes."""
-    if status is None or status >= 500 or status in {408, 409, 425}:
+    if status is None or status >= 500 or status in {*_GATEWAY_GAVE_UP, 409, 425}:
         return _Sorted(RetryableError, _AGAIN)
     if status == 429:
         return _Sorted(ThrottledError, _THROTTLED)
@@ -500,13 +550,21 @@ def _retry_after(header: str | None) -> float | None:
     """
     Return the seconds of a Retry-After header, which holds seconds or a date; ``None`` for anything else.
 
-    They may be many: the caller limits how long it waits. https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
+    They may be many, up to :data:`_LONGEST`: the caller limits how long it waits.
+    https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
     """
     if not isinstance(header, str):
         return None
-    if re.fullmatch("[0-9]{1,9}", header.strip()):
-        return float(header)
+    if re.fullmatch("[0-9]+", header.strip()):
+        return min(float(header), _LONGEST)
     try:
-        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+        until = parsedate_to_datetime(header)
+        # C's asctime, which is to be understood too, has no zone; a date of HTTP is in UTC.
+        until = until.replace(tzinfo=until.tzinfo or UTC)
+        return min(max(0.0, (until - datetime.now(UTC)).total_seconds()), _LONGEST)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+#: Seconds that stand for any that are more.
+_LONGEST: Final = 1e12

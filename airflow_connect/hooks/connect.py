@@ -23,7 +23,14 @@ from uuid import uuid4
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
 from airflow_connect._compat import AirflowNotFoundException, stored_connection
-from airflow_connect.api.answers import Exchange, answer_cut_off, answer_unreadable, client_missing, sort_error
+from airflow_connect.api.answers import (
+    Exchange,
+    answer_cut_off,
+    answer_unreadable,
+    client_missing,
+    is_answer,
+    sort_error,
+)
 from airflow_connect.api.errors import (
     ConnectError,
     RequestError,
@@ -138,6 +145,8 @@ def _exchange(
         failure = answer_unreadable(operation, exchange)
     elif failure is None and operation.answer and response.get(operation.answer) in (None, ""):
         failure = answer_cut_off(operation, response)
+    elif failure is None and not is_answer(operation, response, client.meta.service_model):
+        failure = answer_unreadable(operation, exchange)
     if failure is not None:
         # Out here, so that no traceback shows botocore's message, which quotes values.
         raise failure

@@ -78,6 +78,7 @@ UNREADABLE = [b"<html>Sorry</html>", b'{"ContactId": "c', b"\xff\xfe{", b"Servic
         (403, SetupError, False),
         (404, RequestError, False),
         (408, RetryableError, True),
+        (499, RetryableError, True),
         (429, ThrottledError, False),
         (500, RetryableError, True),
         (502, RetryableError, True),
@@ -116,11 +117,35 @@ def test_object_of_another_form_is_sorted_by_its_status(behind: Callable[..., Co
         (200, b'{"Contact": {"Tags": 5}}', RetryableError),
         (200, b'{"Contact": {"InitiationTimestamp": "soon"}}', RetryableError),
         (503, b"{\xff}", RetryableError),
+        (200, b'{"Contact": {"Id": 5}}', RetryableError),
+        (200, b'{"Contact": {"Attributes": {"decision": 1}}}', RetryableError),
+        (200, b'{"Contact": {"Tags": {"a": ["b"]}}}', RetryableError),
     ]
     hook = behind(lambda connection, number: http(*cases[number][:2])(connection, number))
     for status, body, kind in cases:
         error = refused_by(lambda: hook.describe_contact("contact"))
         assert (type(error), error.status) == (kind, status), body
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        '"ContactId": 17',
+        '"ContactId": NaN',
+        '"ContactId": ["c"]',
+        '"ContactId": {"c": "d"}',
+        '"ContactId": true',
+        '"ContactId": " "',
+        '"ContactId": "c d"',
+        '"ContactId": "c\\n"',
+        '"ContactId": "\\ud800"',
+        '"ContactId": "c", "ContactArn": 5',
+    ],
+)
+def test_contact_without_an_id_is_not_taken_for_one(behind: Callable[..., ConnectHook], members: str) -> None:
+    """What the record could not hold is an answer that cannot be read, so that the call is sent again."""
+    error = refused_by(lambda: behind(http(200, f"{{{members}}}".encode())).create_contact(**TASK))
+    assert (type(error), error.may_have_happened) == (RetryableError, True)
 
 
 def test_gateway_that_recovers_costs_an_attempt(behind: Callable[..., ConnectHook]) -> None:
