@@ -33,7 +33,7 @@ myst_heading_anchors = 4
 #: By comment, what Sphinx reads instead.
 _COMMENTS = {
     r"label: (\S+)": r"(\1)=",
-    r"include: (\S+)": "```{include} \\1\n```",
+    r"include: (\S+)": "```{include} \\1\n:start-line: 1\n```",  # without its title, which the page has
 }
 
 

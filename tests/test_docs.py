@@ -66,6 +66,21 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in _anchors(other), target
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name == "use-cases"], ids=_name)
+def test_every_scenario_has_its_parts(page: Path) -> None:
+    """A scenario is in the table; it says what it shows, runs with one command, links to its Dag and can be adapted."""
+    text = page.read_text(encoding="utf-8")
+    if page.stem == "index":
+        linked = set(re.findall(r"^\| \[[^\]]+\]\(([\w-]+)\.md\) \|", text, re.MULTILINE))
+        assert linked == {other.stem for other in page.parent.glob("*.md")} - {"index"}
+        return
+    assert re.findall("^## (.+)$", text, re.MULTILINE) == ["What it shows", "Run it", "The Dag", "Adapt it"]
+    [run] = re.findall(r"^make run DAG=(\w+)", text, re.MULTILINE)
+    assert (CHECKOUT / "dags" / f"{run}.py").exists()
+    [snippet] = re.findall(r"^<!-- BEGIN snippet (dags/\w+\.py) ", text, re.MULTILINE)
+    assert f"](../../{snippet})" in text
+
+
 def _section(label: str) -> tuple[Path, str]:
     """The page that a label stands on, and what follows it up to the next label."""
     for page in PAGES:
