@@ -78,7 +78,7 @@ docs: python ## Rewrite what the pages take from the code, and build the site in
 ui: npm ## Build the bundle of the Contacts tab from tools/ui/; for those who change it
 	cd tools/ui && npm install --ignore-scripts && npm run --silent check && npm run --silent build
 
-clean: down ## Remove all that the other targets made
+clean: down ## Remove everything that the other targets created
 	rm -rf $(VENV) .demo .matrix .sdks tools/ui/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
