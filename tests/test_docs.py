@@ -11,6 +11,7 @@ import pytest
 import airflow_connect
 from airflow_connect.operators.connect import StopContactOperator
 from airflow_connect.provider_info import get_provider_info
+from airflow_connect.sensors.connect import ContactSensor
 from tools import check_site, docstrings, draw_sequences, generate_docs, messages
 
 CHECKOUT = Path(__file__).parents[1]
@@ -135,6 +136,12 @@ def test_table_has_a_default_that_only_the_docstring_marks() -> None:
     [state] = [one for one in docstrings.arguments_of(StopContactOperator) if one.name == "state"]
     assert state.default == "`open`"
     assert "(default)" not in state.text
+
+
+def test_table_names_types_that_readers_know() -> None:
+    """An alias of ours that may also be None is written as what it stands for."""
+    [condition] = [one for one in docstrings.arguments_of(ContactSensor) if one.name == "fail_if"]
+    assert condition.type == "dict[str, Any] | Callable"
 
 
 def test_every_label_that_a_docstring_names_is_there() -> None:

@@ -118,13 +118,12 @@ def _type(parameter: inspect.Parameter) -> str:
     if annotation is parameter.empty:
         return ""
     text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
-    text = _ALIASES.get(text, text)
     while (start := text.find("Callable[")) >= 0:  # what it takes and returns is in the description
         end = start + len("Callable[")
         while text[start:end].count("[") > text[start:end].count("]"):
             end += 1
         text = f"{text[:start]}Callable{text[end:]}"
-    parts = [part for part in _split(text) if part not in ("None", "XComArg")]
+    parts = [_ALIASES.get(part, part) for part in _split(text) if part not in ("None", "XComArg")]
     return " | ".join("any" if part == "Any" else part for part in parts)
 
 

@@ -64,8 +64,8 @@ class ContactNotifier(RenderedNotifier):
     Create a TASK contact when a Dag or task fails or misses a deadline, and stop it when it succeeds.
 
     For ``on_failure_callback``, ``on_success_callback`` and the other callbacks of Dags and tasks, for
-    ``sla_miss_callback`` (Airflow 2) and for ``DeadlineAlert`` (since Airflow 3.1). A failure of the notifier is
-    logged and fails no task and no run.
+    ``sla_miss_callback`` (Airflow 2) and for ``DeadlineAlert`` (since Airflow 3.1). If the notifier fails, it logs the
+    error; the task and the run do not fail.
 
     .. seealso::
         For more information on how to use this notifier, take a look at the guide:
@@ -74,26 +74,27 @@ class ContactNotifier(RenderedNotifier):
     :param scope: what one contact stands for. ``dag_run``: a run, until it is cleared; ``task``: a task instance of
         a run, until that is cleared; ``dag``: a Dag: the contact stays open over failing runs, and a failing run
         creates another one only when the last has ended (default: ``dag_run``)
-    :param action: ``create`` a contact, or ``stop`` what notifiers with the same scope and incident have created
-        and what is still open, for ``on_success_callback`` (default: ``create``)
-    :param incident: a name: notifiers of the same scope with different incidents have different contacts (templated).
-        Default: ``failure``; in a deadline alert ``deadline``, in an ``sla_miss_callback`` ``sla``.
+    :param action: ``create`` a contact; or, in ``on_success_callback``, ``stop`` the open contacts that notifiers with
+        the same scope and incident have created (default: ``create``)
+    :param incident: what the contact is about: notifiers of one scope share a contact, unless their incidents differ
+        (templated). Default: ``failure``; in a deadline alert ``deadline``, in an ``sla_miss_callback`` ``sla``.
     :param name: the contact's name; a code is put after it (templated). Default: what failed.
     :param description: what an agent reads first (templated). Default: the run, its failed tasks, Airflow's reason.
-    :param attributes: ``{key: scalar}``, beside ``dag_id``, ``run_id``, ``task_id`` and ``incident`` (templated), and
-        ``airflow_notifier``, by which the notifier recognises its contacts
-    :param references: ``{name: scalar}`` or the long form, beside ``Run`` and ``Log``, the links to Airflow (templated)
-    :param contact_flow_id: the flow that routes the task to people. With this, ``task_template_id`` or
-        ``quick_connect_id`` the contact is created by StartTaskContact, else by CreateContact (templated).
+    :param attributes: ``{key: scalar}``, added to ``dag_id``, ``run_id``, ``task_id``, ``incident``, and
+        ``airflow_notifier``, by which the notifier recognizes its contacts (templated)
+    :param references: ``{name: scalar}`` or the long form, added to ``Run`` and ``Log``, the links to Airflow
+        (templated)
+    :param contact_flow_id: the flow that routes the contact to agents (templated). With it, ``task_template_id`` or
+        ``quick_connect_id``, StartTaskContact creates the contact, else CreateContact.
     :param task_template_id: a task template that has a flow (templated)
     :param quick_connect_id: a quick connect (templated)
-    :param user_info: a user's ID or ``{"UserId": …}``, for a contact that no flow routes (templated)
+    :param user_info: the user who gets the contact, by ID or as ``{"UserId": …}``, without a flow (templated)
     :param expiry_duration_in_minutes: minutes until the contact expires; Amazon Connect's default is 7 days
     :param instance_id: the ID or ARN of the instance (templated). Default: ``service_config.connect.instance_id`` in
         the extra of the connection.
     :param aws_conn_id: the Amazon Web Services connection (templated; default: ``aws_default``)
     :param region_name: the region, instead of the connection's (templated)
-    :param verify: whether and with what to verify certificates, instead of the connection's
+    :param verify: whether to verify certificates, or the file of those to trust, instead of the connection's
     :param botocore_config: a dict of botocore's client options (default: 5 seconds to connect, 10 for an answer)
     :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; 0 for a
         single attempt (default: 20)

@@ -81,14 +81,14 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         share of them such as ``"80%"``, rounded up to whole contacts (templated)
     :param attributes: names of the attributes that the outcomes include, or ``"all"``. Default: none, since they are
         customers' data and an XCom can be read by many (templated).
-    :param fail_if: what of an outcome fails the task for good: ``{"state": ["expired", "failed"]}``,
-        ``{"attributes": {"decision": "refuse"}}`` (each that is named has to be the value, or one of the list), or a
-        function of the outcome with all its attributes. With many contacts one of them is enough (templated).
-    :param skip_if: what of an outcome skips what follows, in the same forms (templated)
-    :param on_timeout: what happens when ``timeout`` is over: ``fail`` (default), ``return`` the outcomes so far and
-        what is open, or ``stop`` what is open first (templated)
-    :param stop_on_kill: whether to stop what is open when the task is killed: marked, cleared, or timed out by Airflow.
-        Default: contacts stay open.
+    :param fail_if: outcomes that fail the task for good: ``{"state": ["expired", "failed"]}`` or
+        ``{"attributes": {"decision": "refuse"}}``, where each field has to have the value, or one of the list; or a
+        function of the outcome with all its attributes. With many contacts, one of them is enough (templated).
+    :param skip_if: outcomes that skip the next tasks, in the same forms (templated)
+    :param on_timeout: what happens when ``timeout`` is over: ``fail`` (default); ``return`` returns the outcomes so far
+        and the open contacts; ``stop`` stops the open contacts first (templated)
+    :param stop_on_kill: stop open contacts when the task is killed: marked, cleared, or timed out by Airflow. Default:
+        contacts stay open.
     :param results_path: where a list of more than 100 contacts and their outcomes are kept. Default: as for the
         ``BulkCreateContactsOperator`` (templated).
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
