@@ -95,7 +95,7 @@ class _CreatesContactOperator(ConnectBaseOperator):
     :param waiter_delay: seconds between two polls (default: 60)
     :param waiter_max_attempts: polls after which the task fails, counted over all its attempts; before Airflow 3.3
         each attempt counts from zero (default: 10,080, which is a week)
-    :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: none)
+    :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: no attributes)
     :param stop_on_kill: stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     """
@@ -367,7 +367,7 @@ class CreateContactOperator(_CreatesContactOperator):
     :param waiter_delay: seconds between two polls (default: 60)
     :param waiter_max_attempts: polls after which the task fails, counted over all its attempts; before Airflow 3.3
         each attempt counts from zero (default: 10,080, which is a week)
-    :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: none)
+    :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: no attributes)
     :param stop_on_kill: stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID; its ARN is the XCom ``contact_arn``
@@ -481,7 +481,7 @@ class StartTaskContactOperator(_CreatesContactOperator):
     :param waiter_delay: seconds between two polls (default: 60)
     :param waiter_max_attempts: polls after which the task fails, counted over all its attempts; before Airflow 3.3
         each attempt counts from zero (default: 10,080, which is a week)
-    :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: none)
+    :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: no attributes)
     :param stop_on_kill: stop the contact when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID
@@ -600,7 +600,7 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
     :param waiter_delay: seconds between two polls (default: 60)
     :param waiter_max_attempts: polls after which the task fails, counted over all its attempts; before Airflow 3.3
         each attempt counts from zero (default: 10,080, which is a week)
-    :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: none)
+    :param outcome_attributes: names of the attributes that the outcome includes, or ``"all"`` (default: no attributes)
     :param stop_on_kill: end the call when the task is killed while it waits (default: False)
     :param deferrable: wait in the triggerer, without a worker. Default: ``[operators] default_deferrable``.
     :return: the contact's ID

@@ -91,12 +91,12 @@ class FileRows:
         ``s3://bucket/orders/*.csv`` (templated)
     :param conn_id: Airflow's connection to the store (templated)
     :param format: ``csv``, ``jsonl`` or ``parquet``; default: by the path's suffix, which ``.gz`` may follow
-    :param encoding: of CSV and JSON Lines, by Python's name; a byte order mark is skipped
-    :param delimiter: of CSV; default: the one of a first line ``sep=;``, as Excel has it, else a comma, and a tab for
-        ``.tsv``
-    :param quotechar: of CSV
-    :param escapechar: of CSV, default: none; a quote within quotes is doubled
-    :param quoting: of CSV: ``csv.QUOTE_MINIMAL``, or ``csv.QUOTE_NONE`` if quotes are plain characters
+    :param encoding: the encoding of CSV and JSON Lines, by Python's name; a byte order mark is skipped
+    :param delimiter: what separates the fields of CSV; default: the one of a first line ``sep=;``, as Excel has it,
+        else a comma, and a tab for ``.tsv``
+    :param quotechar: the quote character of CSV
+    :param escapechar: the escape character of CSV; default: none, a quote within quotes is doubled
+    :param quoting: how CSV quotes: ``csv.QUOTE_MINIMAL``, or ``csv.QUOTE_NONE`` if quotes are plain characters
     :raises ValueError: if an option is wrong, or the path's suffix does not say the format
     """
 

@@ -34,7 +34,7 @@ class SqlRows:
     is committed.
 
     :param conn_id: Airflow's connection to the database (templated)
-    :param sql: a query, whose columns are named, each differently (templated)
+    :param sql: a query, each column of which has a name of its own (templated)
     :param parameters: values for the placeholders in the query, in the driver's style: ``%s`` for PostgreSQL and
         MySQL, ``?`` for SQLite (templated)
     """
