@@ -242,7 +242,7 @@ class EachContactOperator(ConnectBaseOperator):
         def left() -> Iterator[CreatedContact]:
             nonlocal done_before
             for contact in found.contacts:
-                if OPEN in states and self._was_ended_by_this_task(context, contact):
+                if self._was_ended_by_this_task(context, contact):
                     done_before += 1
                 else:
                     yield contact
