@@ -266,6 +266,8 @@ class Watch:
         self._doubts: dict[str, int] = {}
         #: The last read of this poll that failed for a reason that may pass.
         self._failure: ConnectError | None = None
+        #: Whether what a contact was transferred to could not be read in this poll.
+        self._is_follow_ill = False
         #: What contacts were transferred to, as far as this poll has found out.
         self._followed: set[str] = set()
         self._first: Collection[str] = self._open
@@ -301,7 +303,7 @@ class Watch:
         :raises SetupError: if contacts cannot be read at all
         :raises ConnectError: if no call of this poll was answered
         """
-        answered, self._failure = 0, None
+        answered, self._failure, self._is_follow_ill = 0, None, False
         self._enqueue(self.not_described if rest else self._to_describe())
         self._followed.clear()
         searching = None if rest else self._start_search()
@@ -434,6 +436,12 @@ class Watch:
             return None
         if not contact_may_go_on(outcome):
             return outcome
+        # Until it is known what the contact was transferred to, also if the poll is cut off meanwhile.
+        self._described.discard(contact_id)
+        if self._is_follow_ill:
+            # Each read of one would take as long again.
+            self._doubts.setdefault(contact_id, 0)
+            return None
         try:
             self.reads += self._reads.may_follow
             successor = await self._reads.successor(contact_id)
@@ -442,8 +450,9 @@ class Watch:
                 raise
             log.warning("What contact %s was transferred to is read at the next poll: %s", contact_id, error)
             self._doubts.setdefault(contact_id, 0)
-            self._described.discard(contact_id)
+            self._is_follow_ill = True
             return None
+        self._described.add(contact_id)
         if successor is not None:
             moved = self._close(contact_id)
             self._open.setdefault(successor, []).extend(moved)

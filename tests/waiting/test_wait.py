@@ -116,6 +116,25 @@ def test_contacts_that_no_search_shows_are_read_before_the_time_is_up(blind: Sce
     assert 600 + LAST_POLL < blind.clock.now() - before < 700
 
 
+def test_transfers_that_cannot_be_followed_hold_up_no_wait(blind: Scene) -> None:
+    """While nobody says what contacts were transferred to, a poll and a deadline wait for it once, not each."""
+    ids = blind.make(20)
+    for contact_id in ids:
+        blind.emulator.complete(blind.transfer(contact_id))
+    blind.emulator.set_faults("ListAssociatedContacts:throttle=1")
+    before = blind.clock.now()
+    assert blind.poll(blind.watch(ids)) == []
+    assert blind.clock.now() - before < 2 * 300
+    wait = blind.wait(ids, seconds=100, interval=60)
+    before = blind.clock.now()
+    asyncio.run(wait.poll_until_over())
+    assert blind.clock.now() - before < 100 + 4 * LAST_POLL
+    assert wait.awaited.summary()["open"] == 20
+    blind.emulator.set_faults("")
+    asyncio.run(wait.poll())
+    assert wait.awaited.summary()["completed"] == 20
+
+
 def test_open_contacts_are_read_once_when_the_time_is_up(blind: Scene) -> None:
     """The last poll reads each open contact once, and says nothing else of them."""
     ids = blind.make(30)
