@@ -64,7 +64,7 @@ from airflow_connect.calls.pace import MAX_IN_FLIGHT
 from airflow_connect.links.connect import InstanceLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.record.format import RowState
-from airflow_connect.record.results import count_results, export_results, first_attempt, read_results
+from airflow_connect.record.results import count_results, export_results, first_attempt, last_attempt, read_results
 from airflow_connect.record.storage import Place
 
 if TYPE_CHECKING:
@@ -412,10 +412,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         with ExitStack() as stack:
             if self._live is not None:
                 stack.callback(self._live.wait)
-            began = first_attempt(folder)
-            if began is None and not options.dry_run:
+            if not options.dry_run:
                 self._check_missing_record(context, options, folder, earlier)
-            began = began or started.timestamp()
+            began = first_attempt(folder) or started.timestamp()
             plan = stack.enter_context(self._plan(context, options, task_instance, now=began))
             if self._live is not None:
                 self._live.wait()
@@ -567,30 +566,36 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self, context: Context, options: _Options, folder: Any, earlier: Mapping[str, Any] | None
     ) -> None:
         """
-        Warn if an attempt before this one has left, or may have left, a record that this worker does not see.
+        Warn if the attempt before this one has left, or may have left, a record that this worker does not see.
+
+        What an earlier one left here does not say what that one sent.
 
         :param earlier: the attempt that recorded last, as far as Airflow knows
         :raises RequestError: if it may have called customers, who are not to be called twice
         """
-        here = socket.gethostname()
-        if earlier is not None:
+        here, number = socket.gethostname(), context["ti"].try_number
+        if number == 1 and earlier is None:
+            return
+        last = last_attempt(folder)
+        if earlier is not None and last < earlier["try_number"]:
             what = (
                 f"Attempt {earlier['try_number']} of this task recorded its results in {earlier['results']} on the "
-                f"worker {earlier['host']}, and this worker ({here}) does not find any in {folder}"
+                f"worker {earlier['host']}, and this worker ({here}) does not find them in {folder}"
             )
-        elif context["ti"].try_number > 1 and not (Place(folder).may_be_shared or tasks_share_a_disk()):
+        elif earlier is None and last < number - 1 and not (Place(folder).may_be_shared or tasks_share_a_disk()):
             what = (
-                "An attempt before this one may have recorded its results on another worker's disk: this worker "
-                f"({here}) does not find any in {folder}"
+                "The attempt before this one may have recorded its results on another worker's disk: this worker "
+                f"({here}) does not find them in {folder}"
             )
         else:
             return
         if not options.retries_unknown:
             raise record_elsewhere(str(folder))
         self.log.warning(
-            "%s. All rows are sent again with the same client tokens: a contact whose token Amazon Connect has "
-            "forgotten is created a second time. Set results_path, or [amazon_connect] results_path, to a bucket that "
-            "all workers see. With [amazon_connect] require_shared_results, a task without one does not start.",
+            "%s. Rows that are not on record here are sent again with the same client tokens: a contact whose token "
+            "Amazon Connect has forgotten is created a second time. Set results_path, or [amazon_connect] results_path, "
+            "to a bucket that all workers see. With [amazon_connect] require_shared_results, a task without one does "
+            "not start.",
             what,
         )
 

@@ -56,6 +56,7 @@ __all__ = [
     "export_results",
     "first_attempt",
     "has_ended",
+    "last_attempt",
     "read_results",
     "results_folder",
 ]
@@ -403,6 +404,15 @@ def first_attempt(folder: Any) -> float | None:
         with suppress(Exception):
             began.append(datetime.fromisoformat(json.loads(place.first_line(segment.path))["started"]).timestamp())
     return min(began, default=None)
+
+
+def last_attempt(folder: Any) -> int:
+    """
+    Return the number of the last attempt of a task instance that is on record, 0 if none is.
+
+    :param folder: the task instance's folder, ``pathlib.Path`` or ``ObjectStoragePath``
+    """
+    return max((int(segment.writer.partition("-")[0]) for segment in _segments(Place(folder))), default=0)
 
 
 def read_results(

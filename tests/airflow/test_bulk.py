@@ -738,7 +738,11 @@ def test_retry_that_does_not_see_the_record_of_the_attempt_before_says_so(
     monkeypatch: pytest.MonkeyPatch,
     knows: str,
 ) -> None:
-    """Attempt 1 recorded on another worker's disk, here in another folder: its client tokens protect alone."""
+    """
+    The attempt before recorded on another worker's disk, here in another folder: its client tokens protect alone.
+
+    It is so too for the third attempt, which finds what the first one recorded.
+    """
     from airflow_connect import _compat
     from airflow_connect.operators import bulk
 
@@ -746,30 +750,35 @@ def test_retry_that_does_not_see_the_record_of_the_attempt_before_says_so(
         monkeypatch.setattr(_compat, "task_state_store", lambda _context: None)  # as before Airflow 3.3
         monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
         monkeypatch.setattr(bulk, "tasks_share_a_disk", lambda: False)  # dag.test() runs no executor of workers
-        reported = ["An attempt before this one may have recorded its results on another worker's disk"]
+        reported = ["The attempt before this one may have recorded its results on another worker's disk"]
     elif version("apache-airflow") < "3.3":
         pytest.skip("Airflow has a task state store since 3.3, where CI runs this")
     else:
-        reported = ["Attempt 1 of this task recorded its results in", f"on the worker {socket.gethostname()}"]
-    emulator.set_faults("CreateContact@2:expired_token, CreateContact@3:expired_token")
+        reported = [
+            "Attempt 1 of this task recorded its results in",
+            "Attempt 2 of this task recorded its results in",
+            f"on the worker {socket.gethostname()}",
+        ]
+    emulator.set_faults(", ".join(f"CreateContact@{number}:expired_token" for number in (2, 3, 5, 6)))
     with new_dag("elsewhere") as dag:
         bulk.BulkCreateContactsOperator(
             task_id="bulk",
             rows=orders(3),
             contact=CONTACT,
             max_in_flight=1,
-            retries=1,
+            retries=2,
             retry_delay=0.01,
-            results_path=f"{tmp_path}/worker-{{{{ ti.try_number }}}}",
+            results_path=f"{tmp_path}/worker-{{{{ ti.try_number % 2 }}}}",
         )
     assert run_dag(dag).state == "success"
     text = logged()
     for words in [
         *reported,
-        "does not find any in",
+        "does not find them in",
         "a contact whose token Amazon Connect has forgotten is created a second time",
     ]:
         assert words in text
+    assert len(set(re.findall(r"does not find them in (\S+worker-\d)", text))) == 2
     assert len(emulator.contacts()) == 3
 
 

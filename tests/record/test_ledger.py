@@ -25,7 +25,7 @@ from airflow_connect.calls.clock import Clock
 from airflow_connect.record import ledger as ledger_module
 from airflow_connect.record.format import FORMAT, Kind, RowState
 from airflow_connect.record.ledger import Ledger, run_folder, write_faults
-from airflow_connect.record.results import History, Known, contacts, first_attempt, read_results
+from airflow_connect.record.results import History, Known, contacts, first_attempt, last_attempt, read_results
 from airflow_connect.record.storage import Place
 from tests.record.fault_points import POINTS
 from tests.record.headers import HEADER, IDENTITY
@@ -891,10 +891,12 @@ def test_whose_record_it_is(folder: Any) -> None:
 def test_when_the_first_attempt_began(folder: Any) -> None:
     """A retry knows when its task instance began; where nothing is on record, nothing is known."""
     assert first_attempt(folder) is None
+    assert last_attempt(folder) == 0
     for attempt, began in ((2, 1_800_000_600.0), (1, 1_800_000_000.0)):
         with Ledger(folder, header={**HEADER, "try_number": attempt}, clock=StoppedClock(began)):
             pass
     assert first_attempt(folder) == 1_800_000_000.0
+    assert last_attempt(folder) == 2
 
 
 @pytest.mark.parametrize("name", ["orders[eu]", "a*b?", "per cent % #"])
