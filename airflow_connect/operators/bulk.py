@@ -593,9 +593,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
             raise record_elsewhere(str(folder))
         self.log.warning(
             "%s. Rows that are not on record here are sent again with the same client tokens: a contact whose token "
-            "Amazon Connect has forgotten is created a second time. Set results_path, or [amazon_connect] results_path, "
-            "to a bucket that all workers see. With [amazon_connect] require_shared_results, a task without one does "
-            "not start.",
+            "Amazon Connect has forgotten is created a second time. Set results_path, or [amazon_connect] "
+            "results_path, to a bucket that all workers see. With [amazon_connect] require_shared_results, a task "
+            "without one does not start.",
             what,
         )
 
