@@ -293,7 +293,7 @@ def test_another_agents_contact_is_read_only(desk: Desk, create: Create, amazon_
     other = page.context.new_page()
     other.goto(amazon_connect.url + contact_path(contact_id))
     other.get_by_role("button", name="sam").click()
-    expect(other.get_by_text("alex has it.")).to_be_visible()
+    expect(other.get_by_text("alex has this contact.")).to_be_visible()
     assert other.locator("#work textarea").count() == 0
     page.get_by_role("button", name="Complete").click()
     expect(page.get_by_role("alert")).to_contain_text("Another agent has the contact.")

@@ -50,7 +50,7 @@ _NOTICES = {
     "saved": "The attributes are saved.",
     "completed": "The contact is completed.",
     "stopped": "The contact is stopped.",
-    "transferred": "The contact was transferred; this is its successor.",
+    "transferred": "The contact was transferred. This is the new contact.",
     "answered": "The customer has answered.",
     "not-answered": "The customer has not answered.",
     "hung-up": "The customer has hung up.",
@@ -492,7 +492,7 @@ def _decided(entry: Entry, choice: str | None) -> Entry:
 
 def _fault(number: int, entry: Entry, seen: set[str]) -> str:
     if not entry.key:
-        return f"Row {number} has a value and no key."
+        return f"Row {number} has a value, and its key is missing."
     if entry.key in seen:
         return f"Row {number}: the key {_quote(entry.key)} exists already."
     for fault in rules.attribute_keys({"Attributes": {entry.key: entry.value}}):

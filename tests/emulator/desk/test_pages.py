@@ -229,7 +229,7 @@ def test_odd_query_is_a_page(emulator: Emulator, contact_id: str, query: str) ->
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ([("key", ""), ("value", "x"), ("was", ""), ("new", "1")], "Row 1 has a value and no key."),
+        ([("key", ""), ("value", "x"), ("was", ""), ("new", "1")], "Row 1 has a value, and its key is missing."),
         (
             [
                 ("key", "a"),

@@ -223,7 +223,7 @@ function inWords(status: number, detail: unknown): string {
     case 401:
       return "Your session has ended. Reload the page to log in.";
     case 403:
-      return "You may not see the contacts of this Dag. Ask its owner for access to the Dag and its task instances.";
+      return "You may not see the contacts of this Dag. Ask an administrator for read access to the task instances and XComs of this Dag.";
     default:
       return typeof detail === "string" && detail !== "" ? detail : `Airflow answered with status ${status}.`;
   }

@@ -1,4 +1,4 @@
-// Two small charts of our own. What they show is also told in words, for those who do not see them.
+// Two small charts of our own. What they show is also said in words, for those who do not see them.
 
 import { type PointerEvent, useRef, useState } from "react";
 
@@ -60,7 +60,7 @@ export function RateChart({ series, found }: { series: Sample[]; found: number |
       <figcaption>
         <span className="ac-key ac-key-rate">Contacts a second</span>
         <span className="ac-key ac-key-throttled">Throttled share</span>
-        {found === null ? null : <span className="ac-key ac-key-found">Rate found</span>}
+        {found === null ? null : <span className="ac-key ac-key-found">Pace</span>}
         <span className="ac-pointed">
           {shown === undefined
             ? ""

@@ -23,7 +23,7 @@ export function TaskView({ where }: { where: Where }) {
   }
   return (
     <>
-      {error === null ? null : <Notice bad>{`${error.message} This is what was known before.`}</Notice>}
+      {error === null ? null : <Notice bad>{`${error.message} This page shows the state before that.`}</Notice>}
       {data.notice === null ? null : <Notice>{data.notice}</Notice>}
       {data.kind === "other" ? (
         <Empty>This task does not create or change contacts.</Empty>
@@ -43,7 +43,7 @@ export function TaskView({ where }: { where: Where }) {
               withOutcomes={data.outcomes !== null}
             />
           ) : null}
-          {isEmpty(data) ? <Empty>Nothing is known yet of the contacts of this task.</Empty> : null}
+          {isEmpty(data) ? <Empty>The contacts of this task are not known yet.</Empty> : null}
         </>
       )}
     </>
@@ -97,7 +97,7 @@ function Progress({ task }: { task: Task }) {
           <Figure more="contacts a second" name={runs ? "Rate now" : "Rate"}>
             {rate(progress.rate)}
           </Figure>
-          <Figure more="calls a second" name="Rate found">
+          <Figure more="calls a second" name="Pace">
             {rate(progress.rate_found)}
           </Figure>
           <Figure more="of the calls" name="Throttled">
@@ -134,10 +134,10 @@ function OutcomesOf({ outcomes }: { outcomes: Outcomes }) {
       </dl>
       <div className="ac-histograms">
         {outcomes.wait === null || outcomes.wait.count === 0 ? null : (
-          <Histogram spread={outcomes.wait} title="Until an agent took it" />
+          <Histogram spread={outcomes.wait} title="Time until an agent took it" />
         )}
         {outcomes.handle === null || outcomes.handle.count === 0 ? null : (
-          <Histogram spread={outcomes.handle} title="How long people took" />
+          <Histogram spread={outcomes.handle} title="Time from then to the end" />
         )}
       </div>
     </section>
@@ -183,7 +183,7 @@ function Followed({ tasks }: { tasks: string[] }) {
   return (
     <section aria-label="Branch" className="ac-section">
       <h3>Branch</h3>
-      <p>{tasks.length === 0 ? "No task follows." : `The Dag goes on with ${tasks.join(", ")}.`}</p>
+      <p>{tasks.length === 0 ? "No task follows." : `The Dag continues with ${tasks.join(", ")}.`}</p>
     </section>
   );
 }
