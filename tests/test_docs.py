@@ -248,6 +248,7 @@ WORDS = {
     r"\b(?:calls|asks|tells) nobody\b": "does not call anybody",
     r"(?<![Tt]here )\b(?:is|are) no (?!longer)\w+|\bare none\b": "is not a",
     r"\b(?:cure|heart)\b": "fix, core",
+    r"(?i)\b(?:told|whoever|anew|nevertheless)\b": "reported, logged, set; those who; again; anyway",
     r"\blooks? at what\b": "poll, or read",
 }
 

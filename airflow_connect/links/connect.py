@@ -66,7 +66,7 @@ class _ConnectLink(BaseOperatorLink):
 
 
 class ContactLink(_ConnectLink):
-    """The contact's page: who took it, when, and what was said and done."""
+    """The link *Contact*: the contact's page, with who took it, when, and what was said and done."""
 
     name = "Contact"
 
@@ -79,7 +79,7 @@ class ContactLink(_ConnectLink):
 
 
 class InstanceLink(_ConnectLink):
-    """The website of the Amazon Connect instance."""
+    """The link *Amazon Connect*: the website of the instance."""
 
     name = "Amazon Connect"
 
