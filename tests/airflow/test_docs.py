@@ -28,9 +28,9 @@ def dag(airflow_db: None) -> Any:
 
 
 # [START howto_fixture]
-def test_lost_answer_makes_one_contact(amazon_connect: LocalConnect, dag: Any) -> None:
+def test_lost_answer_creates_one_contact(amazon_connect: LocalConnect, dag: Any) -> None:
     """A lost answer does not create a second contact."""
-    amazon_connect.faults("CreateContact@1:cut_after")  # the contact is made, and the answer is lost
+    amazon_connect.faults("CreateContact@1:cut_after")  # the contact is created, and the answer is lost
 
     assert dag.test().state == "success"
 
