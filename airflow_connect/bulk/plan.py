@@ -18,7 +18,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
-from airflow_connect.api.errors import InputError, InvalidRequestError, SetupError
+from airflow_connect.api.errors import ConnectError, InputError, InvalidRequestError, SetupError
 from airflow_connect.api.fields import Fault, describe, key_path
 from airflow_connect.api.identity import CONTENT_DIGITS, request_digest, tokens_for_keys, tokens_for_rows
 from airflow_connect.bulk.sources import (
@@ -523,8 +523,18 @@ class Plan:
         """Yield the rows as the source has them, without the columns that a file of failed rows adds."""
         required = frozenset().union(*(getattr(one, "columns", ()) for one in (self._contact, self._key)))
         read = getattr(self._source, "read_requiring", None)
-        for number, row in read(required) if read and required else self._source.read():
-            yield number, without_failed_columns(row)
+        number = 0
+        try:
+            for number, row in read(required) if read and required else self._source.read():
+                yield number, without_failed_columns(row)
+        except Exception as error:
+            # Airflow's own say what becomes of the task.
+            if isinstance(error, ConnectError) or type(error).__module__.partition(".")[0] == "airflow":
+                raise
+            broken = _broken_off(self._source, error, number)
+        else:
+            return
+        raise broken
 
     def _changed(self, what: str) -> InputError:
         self._broken = InputError(
@@ -533,6 +543,19 @@ class Plan:
             "that exist are not created again."
         )
         return self._broken
+
+
+def _broken_off(source: RowSource, error: Exception, rows: int) -> InputError:
+    """Return the error of a source that raised one of its own, whose words may hold what a row holds."""
+    name = type(source).__name__ if type(source).__str__ is object.__str__ else str(source)
+    inside = error.__traceback__
+    while inside is not None and inside.tb_frame.f_globals.get("__name__", "").startswith("airflow_connect."):
+        inside = inside.tb_next
+    line = f" in line {inside.tb_lineno} of {inside.tb_frame.f_code.co_filename}" if inside else ""
+    return InputError(
+        f"{name} raised {type(error).__name__}{line}, after {rows:,} rows. Its words are not shown here, since they "
+        "may hold what a row holds. Let a source raise InputError with words that may be shown."
+    )
 
 
 def _utf8(text: str) -> str:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from airflow_connect.api.errors import (
     ConnectError,
+    InputError,
     QuotaError,
     RecordError,
     RequestError,
@@ -385,9 +386,9 @@ class Sender:
         try:
             for block in self._blocks():
                 self._offer(block)
-        except Exception as error:  # noqa: BLE001  # of whatever kind: it ends the sending, and the caller raises it
+        except BaseException as error:  # noqa: BLE001  # of whatever kind: it ends the sending, and the caller raises it
             with self._lock:
-                self._end(error)
+                self._end(error if isinstance(error, Exception) else _meant_to_end(error))
         finally:
             with self._lock:
                 self._fed = True
@@ -464,8 +465,8 @@ class Sender:
                         self._in_flight -= 1
                         self._idle += 1
                     self._settle(row, call, error, answered)
-            except Exception as error:  # noqa: BLE001  # a ledger that cannot be written ends the sending
-                self._end(error)
+            except BaseException as error:  # noqa: BLE001  # a ledger that cannot be written ends the sending
+                self._end(error if isinstance(error, Exception) else _meant_to_end(error))
             finally:
                 self._idle -= 1
                 self._threads -= 1
@@ -600,3 +601,11 @@ class Sender:
             self.stopped_by = error
         self._stopping = True
         self._wake_all()
+
+
+def _meant_to_end(error: BaseException) -> InputError:
+    """Return the error for what would end a thread without a word, such as a call of ``sys.exit()``."""
+    return InputError(
+        f"{type(error).__name__} was raised while the rows were read again, so that nothing more is sent. Let the "
+        "source and the contact's function raise an Exception that says what is wrong, and do not call sys.exit()."
+    )

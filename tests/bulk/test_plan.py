@@ -27,7 +27,7 @@ from tests.bulk.planning import ASKED_BY, CALLED, CONTACT, INSTANCE, NOW, REGION
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_connect.bulk.sources import Values
 
@@ -437,6 +437,55 @@ def test_rows_can_be_asked_for_again() -> None:
     for twice in (True, False):
         with planned(ChangingRows(rows, rows, can_be_read_twice=twice)) as plan:
             assert list(plan.rows_again(iter([2, 3, 5]))) == [(number, rows[number - 1]) for number in (2, 3, 5)]
+
+
+class Breaking:
+    """A source that breaks off after two rows."""
+
+    can_be_read_twice = False
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def read(self) -> Iterator[tuple[int, Values | InvalidRow]]:
+        """Return two rows."""
+        yield from enumerate(rows_of(1, 2), 1)
+        raise self.error
+
+
+def breaking(error: Exception) -> Iterator[dict[str, Any]]:
+    """Yield two rows."""
+    yield from rows_of(1, 2)
+    raise error
+
+
+@pytest.mark.parametrize("source", [Breaking, breaking], ids=lambda source: source.__name__)
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError(SECRET),
+        KeyError(SECRET),
+        sqlite3.OperationalError(SECRET),
+        UnicodeDecodeError("utf-8", SECRET.encode(), 0, 1, SECRET),
+        FileNotFoundError(2, "No such file", SECRET),
+        ExceptionGroup(SECRET, [ValueError(SECRET)]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_the_words_of_a_source_s_error_are_not_shown(source: Callable[[Exception], Any], error: Exception) -> None:
+    """What an author's own source raises is reported by its type and line; a database's is not taken for the disk's."""
+    with pytest.raises(InputError) as raised:
+        planned(source(error))
+    assert f"raised {type(error).__name__} in line " in str(raised.value)
+    assert "test_plan.py, after 2 rows." in str(raised.value)
+    assert SECRET not in str(raised.value)
+    assert raised.value.__cause__ is raised.value.__context__ is None
+
+
+def test_what_a_source_says_may_be_shown_is_shown() -> None:
+    """An InputError keeps its words."""
+    with pytest.raises(InputError, match="no tickets today"):
+        planned(Breaking(InputError("There are no tickets today.")))
 
 
 # --- Rows that can be read once, and the disk ---------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -391,6 +392,20 @@ def test_refusals_among_successes_do_not_stop(sending: Sending) -> None:
     progress = sending(contacts, max_in_flight=1)
     assert (progress.accepted, progress.refused) == (30, 60)
     assert sending.stopped_by is None
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_what_would_end_a_thread_without_a_word_ends_it(sending: Sending, kind: type[BaseException]) -> None:
+    """A function of the author's that calls sys.exit() is an error: what is not sent is not taken for sent."""
+
+    def contacts() -> Iterator[PlannedContact]:
+        yield from map(planned, range(1, 4))
+        raise kind("Zaphod")
+
+    progress = sending(contacts(), max_in_flight=1)
+    assert isinstance(sending.stopped_by, InputError)
+    assert str(sending.stopped_by).startswith(f"{kind.__name__} was raised while the rows were read again")
+    assert progress.accepted <= 3
 
 
 def test_service_that_is_down_ends_it(sending: Sending, emulator: Emulator) -> None:
