@@ -155,17 +155,19 @@ def _exchange(
 
 class ConnectHook(AwsBaseHook):
     """
-    Interact with Amazon Connect.
+    Call Amazon Connect.
 
-    Provide thick wrapper around :external+boto3:py:class:`boto3.client("connect") <Connect.Client>`. The connection
-    is an *Amazon Web Services* connection with all that it can do. One hook may be shared by threads.
+    A wrapper around :external+boto3:py:class:`boto3.client("connect") <Connect.Client>` that checks requests, retries
+    calls and sorts errors. The connection is an *Amazon Web Services* connection. Threads can share one hook.
+
+    Each call raises one of :mod:`airflow_connect.api.errors`: ``InvalidRequestError`` before anything is sent,
+    ``RequestError``, ``RetryableError``, ``QuotaError`` or ``SetupError``.
 
     :param instance_id: the ID or ARN of the instance. Default: ``service_config.connect.instance_id`` in the extra
         of the connection.
     :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; 0 for a
         single attempt (default: 300)
-    :param max_in_flight: calls at once by threads that share the hook (default: 32, as many as read and
-        change contacts at once)
+    :param max_in_flight: calls at once by threads that share the hook (default: 32)
 
     Additional arguments (such as ``aws_conn_id``) may be specified and are passed down to the underlying
     AwsBaseHook.

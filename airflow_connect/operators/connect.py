@@ -712,11 +712,12 @@ class StopContactOperator(EachContactOperator):
     """
     Stop a contact or many. One that has already ended is not an error.
 
-    With ``results`` it takes back all that a run created and that is still open, also a run of yesterday.
+    With ``results`` it stops all contacts that a run created and that are still open, also of a run of yesterday.
 
     .. seealso::
         For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:StopContactOperator`
+        :ref:`howto/operator:StopContactOperator`, and for limits at
+        https://docs.aws.amazon.com/connect/latest/APIReference/API_StopContact.html
 
     :param contact_id: the contact, or a list of them (templated)
     :param results: instead of contacts, the output of a ``BulkCreateContactsOperator``, or the folder of its results
@@ -759,7 +760,8 @@ class UpdateContactAttributesOperator(EachContactOperator):
 
     .. seealso::
         For more information on how to use this operator, take a look at the guide:
-        :ref:`howto/operator:UpdateContactAttributesOperator`
+        :ref:`howto/operator:UpdateContactAttributesOperator`, and for limits at
+        https://docs.aws.amazon.com/connect/latest/APIReference/API_UpdateContactAttributes.html
 
     :param contact_id: the contact, of a chain of transferred contacts the first; or a list of them (templated)
     :param attributes: ``{key: scalar}``, see :class:`~airflow_connect.api.operations.CreateContact` (templated)

@@ -453,12 +453,14 @@ def read_results(
 
 def count_results(path: Any, *, conn_id: str | None = None) -> dict[str, int]:
     """
-    Return how many rows there are, as ``rows``, and how many of them have each state of :func:`read_results`.
+    Return how many rows there are, and how many of them have each state of :func:`read_results`.
 
     An attempt that ends records its counts. The whole record is read only where the last attempt was killed, or runs.
 
     :param path: as for :func:`read_results`
     :param conn_id: as for :func:`read_results`
+    :return: ``{"rows": …, "created": …, "already_created": …, "failed": …, "unknown": …, "invalid": …, "skipped": …,
+        "not_sent": …}``
     :raises RecordError: if the results do not exist, or are damaged
     """
     counts: Counter[str] = Counter()
