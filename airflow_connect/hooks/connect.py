@@ -317,9 +317,9 @@ class ConnectHook(AwsBaseHook):
             self._has_compared_clocks = True
             if abs(seconds) > _CLOCKS_APART:
                 self.log.warning(
-                    "This machine's clock is %.0f seconds %s Amazon Connect's, which refuses requests once these are "
-                    "five minutes. Two attempts of one task on machines whose clocks differ may take the wrong one for "
-                    "the later. Set the clock, for instance by NTP.",
+                    "This machine's clock is %.0f seconds %s Amazon Connect's. Set it, for instance by NTP: from five "
+                    "minutes on, Amazon Connect refuses requests, and of two attempts of a task the wrong one may be "
+                    "taken for the later one.",
                     abs(seconds),
                     "ahead of" if seconds > 0 else "behind",
                 )

@@ -179,9 +179,9 @@ class _CreatesContactOperator(ConnectBaseOperator):
         )
         if store is None and ti.try_number > 1:
             self.log.warning(
-                "Whether an earlier attempt created the contact is known to Amazon Connect alone, by the client token: "
-                "this Airflow has no task state store. If Amazon Connect has forgotten the token, a second contact is "
-                "created. Airflow 3.3 or later keeps the contact beside the task instance."
+                "Only Amazon Connect knows whether an earlier attempt created the contact, by the client token: this "
+                "Airflow does not have a task state store. If Amazon Connect has forgotten the token, it creates a "
+                "second contact. Airflow 3.3 or later keeps the contact beside the task instance."
             )
         contact = record.contact()
         if contact is not None:

@@ -156,7 +156,8 @@ class Peers:
             return
         self._is_warned = True
         log.warning(
-            "The tasks that share the quota cannot be seen in %s (%s). The task finds its share by its own answers.",
+            "The tasks that share the quota cannot be seen in %s (%s). The task finds its share by its own throttled "
+            "calls.",
             place,
             one_line(error),
         )

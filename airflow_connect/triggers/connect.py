@@ -272,7 +272,9 @@ class ContactTrigger(BaseTrigger):
         try:
             deferred = await sync_to_async(is_deferred, thread_sensitive=False)(self.task_instance)
         except Exception as error:  # noqa: BLE001  # Airflow ignores what is raised here without a word
-            self.log.warning("Contacts are left as they are: whether the task was killed is not known (%s)", error)
+            self.log.warning(
+                "Open contacts are not stopped, since it is not known whether the task was killed (%s)", error
+            )
             return
         if not deferred:
             await self.on_kill()

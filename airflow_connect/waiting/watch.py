@@ -165,7 +165,7 @@ class Reads:
             self.may_follow = False
             return None
         except RequestError as error:
-            log.warning("What contact %s was transferred to cannot be read: %s", contact_id, error)
+            log.warning("The contact that %s was transferred to cannot be read: %s", contact_id, error)
             return None
         for one in tree:
             if one.get("PreviousContactId") == contact_id and one.get("InitiationMethod") in _TRANSFERS:
@@ -339,7 +339,7 @@ class Watch:
         if self._failure is not None:
             if not answered:
                 raise self._failure
-            log.warning("What could not be read is read again at the next poll: %s", self._failure)
+            log.warning("Contacts that could not be read are read again at the next poll: %s", self._failure)
 
     def _to_describe(self) -> Collection[str]:
         """Return the contacts that a poll describes before any search, and begin the poll."""
@@ -448,7 +448,7 @@ class Watch:
         except ConnectError as error:
             if not can_pass(error):
                 raise
-            log.warning("What contact %s was transferred to is read at the next poll: %s", contact_id, error)
+            log.warning("The contact that %s was transferred to is read at the next poll: %s", contact_id, error)
             self._doubts.setdefault(contact_id, 0)
             self._is_follow_ill = True
             return None

@@ -534,7 +534,7 @@ def test_clock_that_is_far_from_the_service_s_is_reported_once(
     logs = [caplog.text, capfd.readouterr().out]  # Airflow 2 and Airflow 3
     assert max(log.count("This machine's clock is") for log in logs) == (said is not None)
     if said:
-        assert re.search(rf"clock is 360\d seconds {said} Amazon Connect's, which refuses requests", "".join(logs))
+        assert re.search(rf"clock is 360\d seconds {said} Amazon Connect's. Set it", "".join(logs))
     assert len(emulator.contacts()) == 2
 
 

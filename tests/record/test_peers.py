@@ -188,7 +188,7 @@ def test_folder_that_cannot_be_written_is_warned_of_once(
         accepted = pace.accepted
         until(lambda: pace.accepted > accepted + 50)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "by its own answers" in caplog.text
+    assert "by its own throttled calls" in caplog.text
 
 
 class IllStore(MemoryFileSystem):
