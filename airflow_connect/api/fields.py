@@ -568,8 +568,15 @@ def _contact_id(shape: Shape) -> Converter:
 
     def convert(value: Any, path: str, faults: list[Fault]) -> Any:
         text = text_of(value)
-        found = _CONTACT_ARN.fullmatch(text) if text else None
-        return string(found[2] if found else value, path, faults)
+        if text is None:
+            return string(value, path, faults)
+        text = text.strip()  # the output of a command ends with a line break
+        if len(text.split()) > 1 or text == "None":
+            given = "the text None, as a template without a value gives it" if text == "None" else describe(value)
+            faults.append(Fault(path, "must be the ID or ARN of one contact, without white space", given))
+            return ABSENT
+        found = _CONTACT_ARN.fullmatch(text)
+        return string(found[2] if found else text, path, faults)
 
     return convert
 
@@ -608,7 +615,7 @@ def fault_of_instance(name: str, value: Any, instance_id: Any) -> Fault | None:
     :param instance_id: the instance that is called, ``None`` if that is not known
     """
     text = text_of(value)
-    found = _CONTACT_ARN.fullmatch(text) if text else None
+    found = _CONTACT_ARN.fullmatch(text.strip()) if text else None
     if found is None or instance_id is None or found[1] == instance_id:
         return None
     return Fault(name, "must be a contact of the instance that is called", "the ARN of a contact of another instance")

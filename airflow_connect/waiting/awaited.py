@@ -325,7 +325,7 @@ def contact_ids_of(given: object, instance_id: Callable[[], str]) -> list[str]:
         given = [given]
     if not isinstance(given, Iterable) or isinstance(given, Mapping):
         raise TypeError("contact_id is a contact's ID or a list of them.")
-    ids = [text_of(one) or "" if isinstance(one, _TEXTS) else "" for one in given]
+    ids = [(text_of(one) or "").strip() if isinstance(one, _TEXTS) else "" for one in given]
     if not all(_CONTACT_ID.fullmatch(one) and one != "None" for one in ids):
         raise ValueError(
             "contact_id has an item that is not a contact's ID: it is empty, is not text, or is the text of a list or "

@@ -33,6 +33,7 @@ from airflow_connect.api.fields import (
 )
 from airflow_connect.api.operations import (
     CreateContact,
+    DescribeContact,
     StartOutboundVoiceContact,
     StartTaskContact,
     StopContact,
@@ -1422,3 +1423,17 @@ def test_an_address_in_a_link_is_the_address(given: str, sent: tuple[str, str]) 
     assert (reference["Type"], reference["Value"]) == sent
     if sent[0] == "STRING":
         assert fields(TASK | {"references": {"r": {"Type": "EMAIL", "Value": given}}}) == ["references.r.Value"]
+
+
+@pytest.mark.parametrize("kind", [DescribeContact, StopContact])
+def test_contact_is_one_id(kind: Any) -> None:
+    """Blanks around an ID or an ARN, such as a command's output has, do not count; what cannot be an ID is refused."""
+    contact = "aaaaaaaa-1234-4123-8123-123456789012"
+    arn = f"arn:aws:connect:eu-central-1:123456789012:instance/{INSTANCE}/contact/{contact}"
+    for given in (contact, f"{contact}\n", f" {arn} \n"):
+        assert kind(instance_id=INSTANCE, contact_id=given).params()["ContactId"] == contact
+    for given in (" ", "\n", f"{contact} {contact}", "None", f"['{contact}', '{contact}']"):
+        with pytest.raises(InvalidRequestError, match="contact_id: "):
+            kind(instance_id=INSTANCE, contact_id=given).params()
+    with pytest.raises(InvalidRequestError, match="must be a contact of the instance that is called"):
+        kind(instance_id=INSTANCE, contact_id=f"{arn.replace(INSTANCE, contact)}\n").params()

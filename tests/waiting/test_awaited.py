@@ -191,6 +191,7 @@ def test_no_results_are_an_error(tmp_path: Path) -> None:
         (iter(["a"]), ["a"]),
         (b"a", ["a"]),
         ([UUID(int=1), b"a"], [str(UUID(int=1)), "a"]),
+        (["a\n", " b "], ["a", "b"]),
     ],
 )
 def test_contacts_are_given_in_many_forms(given: Iterable[str], ids: list[str]) -> None:
