@@ -28,7 +28,7 @@ from airflow_connect._compat import (
 from airflow_connect._frames import forget_variables
 from airflow_connect.api.errors import InvalidRequestError, RequestError
 from airflow_connect.api.fields import Fault, describe
-from airflow_connect.calls.retry import MAX_RETRY_TIME
+from airflow_connect.calls.defaults import MAX_RETRY_TIME
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
 

@@ -341,7 +341,7 @@ async def take_back(folder: Path, hook: ConnectHook) -> None:
     """Stop the contacts that have no outcome, and record that."""
     from airflow_connect.api.operations import StopContact
     from airflow_connect.record.results import created_contacts
-    from airflow_connect.waiting.act import STOP_SAYS_ENDED, Fate, act_on_each
+    from airflow_connect.waiting.act import Fate, act_on_each
     from airflow_connect.waiting.awaited import recorder_of
     from airflow_connect.waiting.watch import Reads
 
@@ -354,7 +354,12 @@ async def take_back(folder: Path, hook: ConnectHook) -> None:
     failed = 0
     with recorder_of(str(folder), None, found.header) as ledger:
         acts = act_on_each(
-            open_ones, StopContact.name, params, reads=Reads(hook, clock=clock), clock=clock, says_ended=STOP_SAYS_ENDED
+            open_ones,
+            StopContact.name,
+            params,
+            reads=Reads(hook, clock=clock),
+            clock=clock,
+            says_ended=StopContact.says_ended,
         )
         async for acted in acts:
             failed += acted.fate is Fate.FAILED

@@ -142,6 +142,60 @@ def test_light_modules_import_nothing_heavy() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+#: What a task needs when it runs: a Dag file, which is parsed every 30 seconds, does not.
+AT_RUN_TIME: Final = (
+    "airflow_connect.api.answers",
+    "airflow_connect.api.quoting",
+    "airflow_connect.assets",
+    "airflow_connect.bulk.live",
+    "airflow_connect.bulk.outbox",
+    "airflow_connect.bulk.plan",
+    "airflow_connect.bulk.report",
+    "airflow_connect.bulk.send",
+    "airflow_connect.bulk.sources.database_words",
+    "airflow_connect.bulk.sources.parquet_files",
+    "airflow_connect.bulk.template",
+    "airflow_connect.calls.clock",
+    "airflow_connect.calls.each",
+    "airflow_connect.calls.pace",
+    "airflow_connect.calls.retry",
+    "airflow_connect.calls.sharing",
+    "airflow_connect.record",
+    "airflow_connect.triggers",
+    "airflow_connect.waiting.act",
+    "airflow_connect.waiting.wait",
+    "airflow_connect.waiting.watch",
+    "difflib",
+    "fractions",
+    "pyarrow",
+    "sqlite3",
+)
+
+
+def test_a_dag_file_does_not_import_what_only_a_task_needs() -> None:
+    """Every file of Dags is parsed again and again: what calls, plans, records and waits is imported where it runs."""
+    program = (
+        "import importlib, sys\n"
+        "import airflow.providers.amazon.aws.operators.base_aws\n"
+        "before = set(sys.modules)\n"
+        "for name in ('operators.bulk', 'operators.connect', 'decorators.connect', 'notifications.connect',\n"
+        "             'sensors.connect'):\n"
+        "    importlib.import_module(f'airflow_connect.{name}')\n"
+        f"if found := sorted(name for name in set(sys.modules) - before if name.startswith({AT_RUN_TIME})):\n"
+        "    sys.exit(str(found))\n"
+        "from airflow_connect.operators.bulk import count_results, export_results, read_results\n"
+        "import airflow_connect.operators.bulk\n"
+        "for name in airflow_connect.operators.bulk.__all__:\n"
+        "    getattr(airflow_connect.operators.bulk, name)\n"
+        "if hasattr(airflow_connect.operators.bulk, 'read_result'):\n"
+        "    sys.exit('read_result is a name')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2_000:]
+
+
 def test_trigger_brings_nothing_heavy_to_a_triggerer() -> None:
     """A triggerer imports a trigger in its event loop, where all others wait: boto3 comes in a thread, later."""
     program = (

@@ -11,6 +11,7 @@ import ast
 import enum
 import functools
 import inspect
+import itertools
 import json
 import re
 import sys
@@ -424,7 +425,9 @@ def _linked(path: str) -> str:
 
 
 def _summary(path: str, name: str) -> str:
-    for node in ast.parse((CHECKOUT / path).read_text(encoding="utf-8")).body:
+    tree = ast.parse((CHECKOUT / path).read_text(encoding="utf-8"))
+    lazily = [node.body for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    for node in itertools.chain(tree.body, *lazily):
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
             summary = " ".join((ast.get_docstring(node) or "").strip().partition("\n\n")[0].split())
             return re.sub(r":\w+:`~?\.?([^`]+)`", r"`\1`", summary).replace("``", "`")

@@ -634,17 +634,14 @@ def cut_instance_arn(instance: str) -> str:
 
 #: ALIAS in https://ALIAS.my.connect.aws.
 #: https://docs.aws.amazon.com/connect/latest/APIReference/API_CreateInstance.html
-_ALIAS: Final = re.compile(r"[0-9A-Za-z]+(?:-+[0-9A-Za-z]+)*")
+_ALIAS: Final = r"[0-9A-Za-z]+(?:-+[0-9A-Za-z]+)*"
 _LABEL: Final = r"[0-9a-z_](?:[0-9a-z_-]*[0-9a-z_])?"
-_WEBSITE: Final = re.compile(
-    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?(?:/[0-9a-z._~-]+)*",
-    re.ASCII | re.IGNORECASE,
-)
+_WEBSITE: Final = rf"https?://(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?(?:/[0-9a-z._~-]+)*"
 
 
 def website_of_alias(alias: object) -> str | None:
     """Return the address of the website of an instance with this alias; ``None`` if it is not an alias."""
-    found = isinstance(alias, str) and len(alias) <= 62 and _ALIAS.fullmatch(alias)
+    found = isinstance(alias, str) and len(alias) <= 62 and re.fullmatch(_ALIAS, alias)
     return f"https://{alias}.my.connect.aws" if found else None
 
 
@@ -656,7 +653,7 @@ def website(address: object) -> str | None:
     or a fragment, and never ``javascript:``.
     """
     bare = address.rstrip("/") if isinstance(address, str) and len(address) < 1024 else ""
-    return bare if _WEBSITE.fullmatch(bare) else None
+    return bare if re.fullmatch(_WEBSITE, bare, re.ASCII | re.IGNORECASE) else None
 
 
 def _phone_number(value: Any, path: str, faults: list[Fault]) -> Any:

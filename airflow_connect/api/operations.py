@@ -35,7 +35,6 @@ from airflow_connect.api.fields import (
     key_path,
     service_model,
 )
-from airflow_connect.api.quoting import FRAGMENT, Contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from botocore.model import Shape, StructureShape
 
     from airflow_connect.api.fields import Converter
+    from airflow_connect.api.quoting import Contents
 
 __all__ = [
     "CreateContact",
@@ -182,6 +182,8 @@ class Operation:
 
         :param params: the request, as botocore's client takes it
         """
+        from airflow_connect.api.quoting import Contents
+
         members = cls.input_shape().members
         return Contents(
             text
@@ -507,6 +509,9 @@ class StopContact(Operation):
     identifying = ("InstanceId", "ContactId")
     __slots__ = ()
 
+    #: Error codes which say that the contact has ended. If it was transferred, its successor is stopped.
+    says_ended: ClassVar[frozenset[str]] = frozenset({"ContactNotFoundException"})
+
 
 class UpdateContact(Operation):
     """
@@ -761,6 +766,8 @@ def _texts(value: Any, shape: Shape | None) -> Iterator[str]:
     Short keys (``order``) and short words of the model (``TASK``) stand in many of the service's sentences, and say
     nothing about a customer.
     """
+    from airflow_connect.api.quoting import FRAGMENT
+
     if isinstance(value, Mapping):
         members = shape.members if shape is not None and shape.type_name == "structure" else {}
         inside = shape.value if shape is not None and shape.type_name == "map" else None

@@ -36,8 +36,9 @@ from airflow_connect.api.errors import (
 )
 from airflow_connect.bulk.outbox import Outbox, Row, Verdict
 from airflow_connect.calls.clock import Clock
-from airflow_connect.calls.pace import MAX_IN_FLIGHT, Answer, PaceState
-from airflow_connect.calls.retry import MAX_RETRY_TIME, can_pass
+from airflow_connect.calls.defaults import MAX_IN_FLIGHT, MAX_RETRY_TIME, QUOTA_TIMEOUT
+from airflow_connect.calls.pace import Answer, PaceState
+from airflow_connect.calls.retry import can_pass
 from airflow_connect.record.format import RowState
 from airflow_connect.record.results import Known
 
@@ -49,10 +50,7 @@ if TYPE_CHECKING:
     from airflow_connect.record.ledger import Ledger
     from airflow_connect.record.results import History
 
-__all__ = ["QUOTA_TIMEOUT", "Progress", "Sender"]
-
-#: Seconds to wait by default for active contacts to end where their number is at its quota.
-QUOTA_TIMEOUT: Final = 3_600.0
+__all__ = ["Progress", "Sender"]
 
 #: Contacts whose intent is recorded at once: few at first, so that the first call leaves at once.
 FIRST_BLOCK: Final = 8

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from asgiref.sync import sync_to_async
 
 from airflow_connect.api.errors import ConnectError
+from airflow_connect.calls.defaults import MAX_RETRY_TIME, THREADS
 from airflow_connect.calls.pace import Answer, Pace
-from airflow_connect.calls.retry import MAX_RETRY_TIME, Again, Attempts, Over, Retries
+from airflow_connect.calls.retry import Again, Attempts, Over, Retries
 
 if TYPE_CHECKING:
     from collections import deque
@@ -33,13 +34,11 @@ if TYPE_CHECKING:
 
     from airflow_connect.calls.clock import Clock
 
-__all__ = ["THREADS", "Answered", "Paced"]
+__all__ = ["Answered", "Paced"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Threads of a process that call; a thread waits for the network alone, so that they may be more than its cores.
-THREADS: Final = 32
 #: Seconds between two checks of the first call in the queue, and of a task that gets more items while it runs.
 POLL: Final = 0.1
 #: Calls after a pause of so many seconds that leave with more room between them, once one was throttled, and how much.

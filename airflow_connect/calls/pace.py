@@ -71,16 +71,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from airflow_connect.api.errors import QuotaError, RequestError, ThrottledError
+from airflow_connect.calls.defaults import MAX_IN_FLIGHT
 from airflow_connect.calls.sharing import BEAT, Said, fair_share
 
 if TYPE_CHECKING:
     from airflow_connect.api.errors import ConnectError
     from airflow_connect.calls.sharing import Group
 
-__all__ = ["MAX_IN_FLIGHT", "Answer", "Call", "Pace", "PaceState"]
-
-#: Calls in flight at most, by default: at 50 ms latency enough for 5,000 calls a second.
-MAX_IN_FLIGHT: Final = 256
+__all__ = ["Answer", "Call", "Pace", "PaceState"]
 
 # What is said of a constant below is what got worse without it, in some 70 simulated situations with 8 seeds each.
 

@@ -26,12 +26,12 @@ from airflow_connect.api.errors import (
     ThrottledError,
 )
 from airflow_connect.calls.clock import Clock
+from airflow_connect.calls.defaults import MAX_RETRY_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
-    "MAX_RETRY_TIME",
     "Again",
     "Attempts",
     "Over",
@@ -41,9 +41,6 @@ __all__ = [
     "decide",
     "wait_before_attempt",
 ]
-
-#: Seconds for which a call is retried by default.
-MAX_RETRY_TIME: Final = 300.0
 
 #: Seconds: the wait before attempt n is a random share of ``FIRST_WAIT * 2 ** (n - 2)``, at most ``LONGEST_WAIT``.
 FIRST_WAIT: Final = 0.5

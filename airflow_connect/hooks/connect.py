@@ -23,14 +23,6 @@ from uuid import uuid4
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
 from airflow_connect._compat import AirflowNotFoundException, stored_connection
-from airflow_connect.api.answers import (
-    Exchange,
-    answer_cut_off,
-    answer_unreadable,
-    client_missing,
-    is_answer,
-    sort_error,
-)
 from airflow_connect.api.errors import (
     ConnectError,
     RequestError,
@@ -56,8 +48,7 @@ from airflow_connect.api.operations import (
     operation_named,
     operations,
 )
-from airflow_connect.calls.each import THREADS
-from airflow_connect.calls.retry import MAX_RETRY_TIME, call_with_retries
+from airflow_connect.calls.defaults import MAX_RETRY_TIME, THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,6 +56,7 @@ if TYPE_CHECKING:
     from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
     from botocore.config import Config
 
+    from airflow_connect.api.answers import Exchange
     from airflow_connect.api.operations import Operation
 
 __all__ = ["ConnectHook"]
@@ -131,6 +123,8 @@ def _exchange(
 
     :raises ConnectError: whatever the client raises, or if the answer cannot be read
     """
+    from airflow_connect.api.answers import Exchange, answer_cut_off, answer_unreadable, is_answer, sort_error
+
     exchange = Exchange(answered_before=answered_before)
     response: dict[str, Any] = {}
     failure: ConnectError | None = None
@@ -294,6 +288,8 @@ class ConnectHook(AwsBaseHook):
 
     @cached_property
     def _connect(self) -> Any:
+        from airflow_connect.api.answers import client_missing
+
         # To create a client is not safe in threads, to use one is.
         try:
             with self._lock:
@@ -384,6 +380,8 @@ class ConnectHook(AwsBaseHook):
         :return: the response; ``ResponseMetadata.RetryAttempts`` counts the attempts after the first
         :raises ConnectError: sorted by what helps, see :mod:`airflow_connect.api.errors`
         """
+        from airflow_connect.calls.retry import call_with_retries
+
         called = operation_named(operation)
         time_allowed = self.max_retry_time if max_retry_time is None else max_retry_time
         response, attempts = call_with_retries(

@@ -55,17 +55,10 @@ from airflow_connect.api.errors import (
 )
 from airflow_connect.api.fields import Fault, checked_key, describe
 from airflow_connect.api.operations import CreateContact, operations_for_rows
-from airflow_connect.assets.lineage import contacts_lineage, update_outlets
-from airflow_connect.bulk.live import Live
-from airflow_connect.bulk.report import Report, counted, estimate, in_words
-from airflow_connect.bulk.send import QUOTA_TIMEOUT, Progress
 from airflow_connect.bulk.sources import FileRows, RowSource, SqlRows, TextRows, json_line, source_of
-from airflow_connect.calls.pace import MAX_IN_FLIGHT
+from airflow_connect.calls.defaults import MAX_IN_FLIGHT, QUOTA_TIMEOUT
 from airflow_connect.links.connect import InstanceLink
 from airflow_connect.operators.base_connect import ConnectBaseOperator
-from airflow_connect.record.format import RowState
-from airflow_connect.record.results import count_results, export_results, first_attempt, last_attempt, read_results
-from airflow_connect.record.storage import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -75,10 +68,13 @@ if TYPE_CHECKING:
     from airflow_connect._compat import BaseOperatorLink
     from airflow_connect._task import Rule
     from airflow_connect.api.operations import Operation
+    from airflow_connect.bulk.live import Live
     from airflow_connect.bulk.plan import Plan, TaskInstance
-    from airflow_connect.bulk.send import Sender
+    from airflow_connect.bulk.report import Report
+    from airflow_connect.bulk.send import Progress, Sender
+    from airflow_connect.record.format import RowState
     from airflow_connect.record.ledger import Ledger
-    from airflow_connect.record.results import History
+    from airflow_connect.record.results import History, count_results, export_results, read_results
 
 __all__ = [
     "BulkCreateContactsOperator",
@@ -91,6 +87,17 @@ __all__ = [
     "json_line",
     "read_results",
 ]
+
+if not TYPE_CHECKING:  # mypy would take any name for one that this module has
+
+    def __getattr__(name: str) -> Any:
+        # A task calls these; a Dag file that does not import them should not pay for what reads a record.
+        if name not in {"count_results", "export_results", "read_results"}:
+            raise AttributeError(name)
+        from airflow_connect.record import results
+
+        return getattr(results, name)
+
 
 #: Types whose values are not the output of a task and do not hold one: most of what rows consist of.
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
@@ -396,8 +403,10 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         :param context: the context of the task instance
         """
         from airflow_connect.bulk.plan import TaskInstance
+        from airflow_connect.bulk.report import Report, estimate, in_words
+        from airflow_connect.bulk.send import Progress
         from airflow_connect.record.ledger import Ledger, run_folder
-        from airflow_connect.record.results import History
+        from airflow_connect.record.results import History, first_attempt
 
         started = datetime.now(UTC)
         options = _Options(self)
@@ -505,10 +514,14 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
     @confidential
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:
         """Return the instance as output and the file or tables of the rows as input; for OpenLineage."""
+        from airflow_connect.assets.lineage import contacts_lineage
+
         return contacts_lineage(self.hook.instance_id, self.rows)
 
     def _results_root(self, options: _Options) -> Any:
         """Return the folder below which results are recorded: the author's, the configuration's, or one of ours."""
+        from airflow_connect.record.storage import Place
+
         root = results_root(given_text(self.results_path), options.operation.name)
         if not tasks_share_a_disk() and not Place(root).may_be_shared:
             retry = (
@@ -573,6 +586,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         :param earlier: the attempt that recorded last, as far as Airflow knows
         :raises RequestError: if it may have called customers, who are not to be called twice
         """
+        from airflow_connect.record.results import last_attempt
+        from airflow_connect.record.storage import Place
+
         here, number = socket.gethostname(), context["ti"].try_number
         if number == 1 and earlier is None:
             return
@@ -601,6 +617,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     def _kept_states(self, options: _Options) -> set[RowState]:
         """Return the states whose rows go into the file of failed rows."""
+        from airflow_connect.record.format import RowState
+
         if given_text(self.failed_rows_path) is None:
             return set()
         # Another run would create the unknown ones twice, unless a key says that they are the same and Amazon knows it.
@@ -640,6 +658,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     def _new_live(self, context: Context, folder: Any) -> Live | None:
         """Return what shows the progress in Airflow's UI, ``None`` where this Airflow cannot show it."""
+        from airflow_connect.bulk.live import Live
+
         store = live_store(context)
         if store is None:
             return None
@@ -765,6 +785,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         return done, sender.stopped_by
 
     def _summary(self, report: Report, done: Progress, folder: Any) -> dict[str, Any]:
+        from airflow_connect.bulk.report import counted
+
         return {
             **counted(report.states(done)),
             "changed": done.changed,
@@ -777,6 +799,8 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
 
     def _failure(self, report: Report, done: Progress, options: _Options) -> ConnectError | None:
         """Return why the task fails although nothing ended the sending early, ``None`` if it succeeds."""
+        from airflow_connect.record.format import RowState
+
         operation = options.operation.name
         states = report.states(done)
         if self._killed:
@@ -791,6 +815,9 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         self, context: Context, report: Report, done: Progress, summary: dict[str, Any], error: BaseException | None
     ) -> None:
         """Write what became of the rows to log, XCom and the asset's event: a failed task does not return it."""
+        from airflow_connect.assets.lineage import update_outlets
+        from airflow_connect.bulk.report import counted, in_words
+
         states = report.states(done)
         self.log.info("%s Results: %s", in_words(states), summary["results"])
         if done.changed:

@@ -45,17 +45,8 @@ from airflow_connect.api.operations import (
     TransferContact,
     UpdateContactAttributes,
 )
-from airflow_connect.api.outcome import Outcome, decision_of, is_missing, missing_in_words
-from airflow_connect.assets.lineage import contacts_lineage, update_outlets
-from airflow_connect.calls.clock import Clock
 from airflow_connect.operators.base_connect import ConnectBaseOperator
 from airflow_connect.operators.each_contact import EachContactOperator
-from airflow_connect.record.once import ContactRecord, FolderStore
-from airflow_connect.triggers.connect import ContactTrigger, connection_of
-from airflow_connect.waiting.act import STOP_SAYS_ENDED
-from airflow_connect.waiting.awaited import InMemory, contact_ids_of
-from airflow_connect.waiting.wait import Wait
-from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -65,6 +56,8 @@ if TYPE_CHECKING:
 
     from airflow_connect._task import Rule
     from airflow_connect.record.once import Store
+    from airflow_connect.waiting.awaited import InMemory
+    from airflow_connect.waiting.wait import Wait
 
 __all__ = [
     "ContactBranchOperator",
@@ -162,6 +155,9 @@ class _CreatesContactOperator(ConnectBaseOperator):
         :param arguments: its arguments, in place of the operator's
         :return: the contact's ID
         """
+        from airflow_connect.assets.lineage import update_outlets
+        from airflow_connect.record.once import ContactRecord, FolderStore
+
         token = self._token(context, request.name)
         own = {name: getattr(self, name) for name in request.parameters}
         params = request(**{**own, **arguments, "instance_id": self.hook.instance_id, "client_token": token}).params()
@@ -238,6 +234,8 @@ class _CreatesContactOperator(ConnectBaseOperator):
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:
         """Return the instance's contacts as the output, for OpenLineage."""
+        from airflow_connect.assets.lineage import contacts_lineage
+
         return contacts_lineage(self.hook.instance_id)
 
     # --- wait_for_completion --------------------------------------------------------------------------------------
@@ -250,6 +248,9 @@ class _CreatesContactOperator(ConnectBaseOperator):
         :param contact_id: the contact
         :raises AirflowSensorTimeout: if the contact has not ended in time
         """
+        from airflow_connect.triggers.connect import ContactTrigger, connection_of
+        from airflow_connect.waiting.awaited import InMemory
+
         deadline = self._waiting_since(context) + self.waiter_delay * self.waiter_max_attempts
         if self.deferrable:
             trigger = ContactTrigger(
@@ -283,6 +284,10 @@ class _CreatesContactOperator(ConnectBaseOperator):
         :param event: what the trigger says
         :raises AirflowSensorTimeout: if the contact has not ended in time
         """
+        from airflow_connect.api.outcome import Outcome
+        from airflow_connect.assets.lineage import update_outlets
+        from airflow_connect.waiting.awaited import InMemory
+
         event = event or {}
         if event.get("status") == "error":
             raise SetupError(event["message"])
@@ -305,11 +310,17 @@ class _CreatesContactOperator(ConnectBaseOperator):
             self.log.error("The task was killed, and its contact could not be stopped: %s", error)  # noqa: TRY400
 
     def _new_wait(self, awaited: InMemory, deadline: float | None = None) -> Wait:
+        from airflow_connect.calls.clock import Clock
+        from airflow_connect.waiting.wait import Wait
+        from airflow_connect.waiting.watch import Reads
+
         clock = Clock()
         reads = Reads(self.hook, clock=clock, max_retry_time=self.max_retry_time)
         return Wait(awaited, reads, clock=clock, interval=self.waiter_delay, deadline=deadline)
 
     def _report(self, context: Context, wait: Wait) -> str:
+        from airflow_connect.api.outcome import is_missing, missing_in_words
+
         awaited: Any = wait.awaited
         for outcome in awaited.ended():
             if is_missing(outcome.as_dict()):
@@ -690,6 +701,8 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
         :param context: the context of the task instance
         :raises InvalidRequestError: if other runs are to know of the call, and they do not share a place
         """
+        from airflow_connect.record.once import FolderStore
+
         given = given_text(self.results_path)
         path = given or conf.get("amazon_connect", "results_path", fallback="")
         of_this_task = self.idempotency_key is None and self.client_token is None
@@ -736,7 +749,7 @@ class StopContactOperator(EachContactOperator):
 
     operation = StopContact
     done = "stopped"
-    says_ended = STOP_SAYS_ENDED
+    says_ended = StopContact.says_ended
     ends = True
     default_state = "open"
 
@@ -999,6 +1012,8 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
 
         :param context: the context of the task instance
         """
+        from airflow_connect.waiting.awaited import contact_ids_of
+
         given: Any = self.contact_id
         if isinstance(given, Mapping):
             given = given.get("transferred_to") or given.get("contact_id") or ""
@@ -1027,6 +1042,8 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
         self, contact_id: str, named: Mapping[str | None, str | list[str]]
     ) -> tuple[str | list[str] | None, str]:
         """Return the branch, and why there may be none: the value is a customer's, and must not be logged."""
+        from airflow_connect.api.outcome import missing_in_words
+
         try:
             value = self.hook.get_contact_attributes(contact_id).get(self.attribute)
         except ConnectError as error:
@@ -1056,4 +1073,6 @@ def _named_branches(branches: Mapping[Any, Any], *, exact: bool) -> dict[str | N
 
 
 def _comparable(text: str | None, *, exact: bool) -> str | None:
+    from airflow_connect.api.outcome import decision_of
+
     return text if text is None or exact else decision_of(text)

@@ -13,20 +13,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow_connect._compat import AirflowFailException
 from airflow_connect._task import ConnectTask, one_of, truth, truth_value
 from airflow_connect.api.errors import ConnectError, RequestError, RetryableError
-from airflow_connect.api.outcome import OutcomeState
-from airflow_connect.calls.clock import Clock
 from airflow_connect.operators.base_connect import ConnectBaseOperator
-from airflow_connect.record.format import RowState
-from airflow_connect.waiting.act import Acted, Fate, act_on_each
-from airflow_connect.waiting.awaited import (
-    contact_ids_of,
-    is_list,
-    name_unknown,
-    recorder_of,
-    results_of,
-    unknown_in_words,
-)
-from airflow_connect.waiting.watch import Reads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_connect.record.ledger import Ledger
     from airflow_connect.record.peers import Peers
     from airflow_connect.record.results import CreatedContact
+    from airflow_connect.waiting.act import Acted
 
 __all__ = ["EachContactOperator"]
 
@@ -49,12 +37,13 @@ OPEN: Final = "open"
 MOST_NAMED: Final = 100
 
 
-_one_state: Final = one_of(OPEN, RowState.ALREADY_CREATED, *OutcomeState)
-
-
 def _state_rule(value: Any) -> str | None:
     """Return the rule of a state, or of a list of them, that a value breaks."""
-    return next(filter(None, map(_one_state, value if isinstance(value, list | tuple | set) else [value])), None)
+    from airflow_connect.api.outcome import OutcomeState
+    from airflow_connect.record.format import RowState
+
+    one_state = one_of(OPEN, RowState.ALREADY_CREATED, *OutcomeState)
+    return next(filter(None, map(one_state, value if isinstance(value, list | tuple | set) else [value])), None)
 
 
 class EachContactOperator(ConnectBaseOperator):
@@ -113,6 +102,8 @@ class EachContactOperator(ConnectBaseOperator):
         :param params: returns the checked parameters of the call for a contact
         :return: for one contact its ID, or that of the contact it was transferred to; for many the counts
         """
+        from airflow_connect.waiting.awaited import unknown_in_words
+
         try:
             chosen = self._chosen(context)
             dry_run = truth("dry_run", self.is_dry_run)
@@ -131,6 +122,8 @@ class EachContactOperator(ConnectBaseOperator):
         return self._act_on_many(context, chosen, params)
 
     def _act_on_one(self, context: Context, contact_id: str, params: Callable[[str], dict[str, Any]]) -> str:
+        from airflow_connect.waiting.act import Fate
+
         found: list[Acted] = []
         asyncio.run(self._call_each([contact_id], params, found.append))
         [acted] = found
@@ -151,6 +144,9 @@ class EachContactOperator(ConnectBaseOperator):
     def _act_on_many(
         self, context: Context, chosen: _Chosen, params: Callable[[str], dict[str, Any]]
     ) -> dict[str, Any]:
+        from airflow_connect.waiting.act import Fate
+        from airflow_connect.waiting.awaited import name_unknown
+
         contacts = chosen.contacts
         before = chosen.done_before
         counts = Counter({"contacts": len(contacts) + before, self.done: before, "already_ended": 0, "failed": 0})
@@ -201,6 +197,10 @@ class EachContactOperator(ConnectBaseOperator):
         report: Callable[[Acted], None],
         peers: Peers | None = None,
     ) -> None:
+        from airflow_connect.calls.clock import Clock
+        from airflow_connect.waiting.act import act_on_each
+        from airflow_connect.waiting.watch import Reads
+
         clock = Clock()
         acts = act_on_each(
             contact_ids,
@@ -218,6 +218,9 @@ class EachContactOperator(ConnectBaseOperator):
 
     def _chosen(self, context: Context) -> _Chosen:
         """Return the contacts, each once."""
+        from airflow_connect.record.results import created_contacts
+        from airflow_connect.waiting.awaited import contact_ids_of, is_list, results_of
+
         if (self.contact_id is None) == (self.results is None):
             raise ValueError("give contact_id or results, and not both.")
         if self.results is None:
@@ -233,8 +236,6 @@ class EachContactOperator(ConnectBaseOperator):
             raise ValueError(f"state {broken}.")
         if isinstance(self.results, Mapping) and "results" not in self.results and _names_contacts(self.results):
             return self._called_for(_from_outcomes(self.results, states))
-        from airflow_connect.record.results import created_contacts
-
         path, conn_id = results_of(self.results)
         found = created_contacts(path, conn_id=conn_id)
         done_before = 0
@@ -292,6 +293,8 @@ class _Chosen(NamedTuple):
         """Return what records transfers and ends in the results that the contacts are from."""
         if self.results is None or not self.contacts:
             return contextlib.nullcontext()
+        from airflow_connect.waiting.awaited import recorder_of
+
         path, conn_id = self.results
         return recorder_of(path, conn_id, self.header)
 
@@ -315,6 +318,8 @@ def _from_results(
     contacts: Iterable[CreatedContact], states: set[str], *, listed: bool
 ) -> Iterator[tuple[str, str | None]]:
     """Yield contacts, and what those that are open were transferred to."""
+    from airflow_connect.record.format import RowState
+
     for contact in contacts:
         if contact.state is RowState.ALREADY_CREATED and not listed:
             # Another task's contact, which may be another team's: only if the author names the state.

@@ -36,8 +36,15 @@ from airflow_connect.api.outcome import (
     open_contact,
 )
 from airflow_connect.hooks.connect import ConnectHook
-from airflow_connect.triggers.connect import ContactTrigger, connection_of
-from airflow_connect.waiting.awaited import contact_ids_of, name_unknown, results_of, unknown_in_words
+from airflow_connect.waiting.awaited import (
+    InMemory,
+    InResults,
+    contact_ids_of,
+    contacts_needed,
+    name_unknown,
+    results_of,
+    unknown_in_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +53,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_connect._task import Rule
+    from airflow_connect.triggers.connect import ContactTrigger
     from airflow_connect.waiting.awaited import Awaited
     from airflow_connect.waiting.wait import Wait
 
@@ -168,8 +176,6 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
 
         :param arguments: by their names
         """
-        from airflow_connect.waiting.watch import contacts_needed
-
         yield from super().wrong_constants(arguments)
         checks: dict[str, Callable[[Any], object]] = {
             "wait_for": lambda given: contacts_needed(given, 0),
@@ -271,8 +277,6 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
 
     def _check(self, context: Context) -> None:
         """Check the arguments before anything is read, and store the links."""
-        from airflow_connect.waiting.watch import contacts_needed
-
         try:
             contacts_needed(self.wait_for, 0)
             choice("on_timeout", self.on_timeout, ON_TIMEOUT)
@@ -303,8 +307,6 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
 
     def _awaited(self, context: Context) -> Awaited:
         """Return what to wait for, and where its outcomes are kept."""
-        from airflow_connect.waiting.awaited import InMemory, InResults
-
         if self.results is None and len(ids := self._contact_ids()) <= MOST_IDS:
             return InMemory(ids)
         path, conn_id = self._results(context)
@@ -338,7 +340,7 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
     ) -> Wait:
         from airflow_connect.calls.clock import Clock
         from airflow_connect.waiting.wait import Wait
-        from airflow_connect.waiting.watch import Reads, contacts_needed
+        from airflow_connect.waiting.watch import Reads
 
         clock = Clock()
         awaited = self._awaited(context)
@@ -360,6 +362,8 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
         return wait
 
     def _trigger(self, context: Context, deadline: float) -> ContactTrigger:
+        from airflow_connect.triggers.connect import ContactTrigger, connection_of
+
         if self.results is None and len(ids := self._contact_ids()) <= MOST_IDS:
             contacts: dict[str, Any] = {"contact_ids": ids}
         else:
@@ -436,8 +440,6 @@ class ContactSensor(ConnectTask, AwsBaseSensor[ConnectHook]):
 
     @staticmethod
     def _is_small(wait: Wait) -> bool:
-        from airflow_connect.waiting.awaited import InMemory
-
         return isinstance(wait.awaited, InMemory)
 
     def _end_if(self, outcomes: Iterable[dict[str, Any]], total: int) -> None:

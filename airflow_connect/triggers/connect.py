@@ -22,7 +22,7 @@ from airflow_connect._compat import TRIGGERS_HAVE_ON_KILL, is_deferred
 from airflow_connect._frames import forget_variables
 from airflow_connect.api.errors import ConnectError
 from airflow_connect.calls.clock import Clock
-from airflow_connect.calls.retry import MAX_RETRY_TIME
+from airflow_connect.calls.defaults import MAX_RETRY_TIME
 from airflow_connect.waiting.awaited import Awaited, InMemory, InResults
 from airflow_connect.waiting.wait import Wait
 from airflow_connect.waiting.watch import Reads

@@ -33,12 +33,10 @@ if TYPE_CHECKING:
     from airflow_connect.record.peers import Peers
     from airflow_connect.waiting.watch import Reads
 
-__all__ = ["STOP_SAYS_ENDED", "Acted", "Fate", "Stopped", "act_on_each", "stop_contacts"]
+__all__ = ["Acted", "Fate", "Stopped", "act_on_each", "stop_contacts"]
 
 log = logging.getLogger(__name__)
 
-#: What StopContact answers with if the contact has ended. If it was transferred, its successor is stopped.
-STOP_SAYS_ENDED = frozenset({"ContactNotFoundException"})
 #: Seconds between two lines of progress in the log, as a bulk task has them.
 PROGRESS_EVERY: Final = 5.0
 
@@ -213,7 +211,7 @@ async def stop_contacts(contact_ids: Iterable[str], reads: Reads, *, clock: Cloc
         params,
         reads=reads,
         clock=clock,
-        says_ended=STOP_SAYS_ENDED,
+        says_ended=StopContact.says_ended,
     )
     async with contextlib.aclosing(acts):
         async for acted in acts:

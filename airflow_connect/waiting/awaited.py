@@ -6,6 +6,7 @@ This module does not know Airflow or a client; it imports Airflow's object stora
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,6 @@ from uuid import UUID
 from airflow_connect.api.errors import RecordError
 from airflow_connect.api.fields import contact_id_of, text_of
 from airflow_connect.api.outcome import ALL_ATTRIBUTES, OutcomeState
-from airflow_connect.record.format import RowState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -30,6 +30,7 @@ __all__ = [
     "InMemory",
     "InResults",
     "contact_ids_of",
+    "contacts_needed",
     "count_states",
     "is_list",
     "list_contacts",
@@ -43,8 +44,39 @@ __all__ = [
 #: Rows with an unknown result that a summary, and the log, name at most.
 MOST_NAMED: Final = 100
 MOST_IN_LOG: Final = 10
+#: The numbers that ``wait_for`` takes: a count of contacts, or a share of them.
+_COUNT_OR_PERCENT: Final = re.compile(r"(\d+)|(\d+(?:\.\d+)?) ?%", re.ASCII)
 #: Amazon's are UUIDs; what else it may be is not documented.
 _CONTACT_ID: Final = re.compile(r"[\w.:/-]+", re.ASCII)
+
+
+def contacts_needed(wait_for: str | int, total: int) -> int:
+    """
+    Return how many contacts have to end.
+
+    :param wait_for: ``"all"``, ``"any"``, a number of contacts from 1 (``3`` or ``"3"``; all, if there are fewer),
+        or a share of them above 0% and up to 100% (``"80%"``), rounded up to whole contacts
+    :param total: how many there are
+    :raises ValueError: if it is something else
+    """
+    from fractions import Fraction
+
+    text = str(wait_for).strip()
+    if text == "all":
+        return total
+    if text == "any":
+        return min(1, total)
+    found = _COUNT_OR_PERCENT.fullmatch(text)
+    count, percent = found.groups() if found else (None, None)
+    if count is not None and int(count) >= 1:
+        return min(int(count), total)
+    # As it was written: 16.1 % of 1,000 is 161, and by floats a little more.
+    if percent is not None and 0 < (share := Fraction(percent)) <= 100:
+        return math.ceil(total * share / 100)
+    raise ValueError(
+        'wait_for must be "all", "any", a number of contacts from 1, or a share of them above 0% and up to 100%, such '
+        'as "80%".'
+    )
 
 
 class Awaited(Protocol):
@@ -175,6 +207,7 @@ class InResults:
     """
 
     def __init__(self, path: str, *, conn_id: str | None = None, attributes: Sequence[str] = ()) -> None:
+        from airflow_connect.record.format import RowState
         from airflow_connect.record.results import created_contacts
 
         self.path = path

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Final
 from airflow_connect.api.errors import ConnectError
 from airflow_connect.calls.retry import can_pass
 from airflow_connect.waiting.act import stop_contacts
-from airflow_connect.waiting.awaited import InMemory
-from airflow_connect.waiting.watch import Watch, contacts_needed
+from airflow_connect.waiting.awaited import InMemory, contacts_needed
+from airflow_connect.waiting.watch import Watch
 
 if TYPE_CHECKING:
     from airflow_connect.api.outcome import Outcome
@@ -54,7 +54,7 @@ class Wait:
     :param clock: the time
     :param interval: seconds between two polls
     :param deadline: when the wait is over anyway (seconds since 1970), ``None`` for never
-    :param wait_for: see :func:`~airflow_connect.waiting.watch.contacts_needed`
+    :param wait_for: see :func:`~airflow_connect.waiting.awaited.contacts_needed`
     :param polled_before: whether another process has polled for the same contacts before, and kept nothing
     """
 

@@ -23,16 +23,15 @@ import asyncio
 import contextlib
 import logging
 import math
-import re
 from collections import deque
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from airflow_connect.api.errors import ConnectError, RequestError, SetupError
 from airflow_connect.api.operations import DescribeInstance, SearchContacts
 from airflow_connect.api.outcome import Outcome, OutcomeState, contact_may_go_on, outcome_of, unknown_contact
+from airflow_connect.calls.defaults import MAX_RETRY_TIME
 from airflow_connect.calls.each import Paced
-from airflow_connect.calls.retry import MAX_RETRY_TIME, can_pass
+from airflow_connect.calls.retry import can_pass
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from airflow_connect.calls.clock import Clock
     from airflow_connect.calls.each import Answered
 
-__all__ = ["INDEX_LAG", "Reader", "Reads", "Watch", "contacts_needed"]
+__all__ = ["INDEX_LAG", "Reader", "Reads", "Watch"]
 
 log = logging.getLogger(__name__)
 
@@ -62,36 +61,6 @@ POLLS_TO_BELIEVE: Final = 2
 
 _TRANSFERS: Final = frozenset({"TRANSFER", "QUEUE_TRANSFER"})
 _DENIED: Final = frozenset({"AccessDeniedException", "AccessDenied"})
-
-#: The numbers that ``wait_for`` takes: a count of contacts, or a share of them.
-_COUNT_OR_PERCENT: Final = re.compile(r"(\d+)|(\d+(?:\.\d+)?) ?%", re.ASCII)
-
-
-def contacts_needed(wait_for: str | int, total: int) -> int:
-    """
-    Return how many contacts have to end.
-
-    :param wait_for: ``"all"``, ``"any"``, a number of contacts from 1 (``3`` or ``"3"``; all, if there are fewer),
-        or a share of them above 0% and up to 100% (``"80%"``), rounded up to whole contacts
-    :param total: how many there are
-    :raises ValueError: if it is something else
-    """
-    text = str(wait_for).strip()
-    if text == "all":
-        return total
-    if text == "any":
-        return min(1, total)
-    found = _COUNT_OR_PERCENT.fullmatch(text)
-    count, percent = found.groups() if found else (None, None)
-    if count is not None and int(count) >= 1:
-        return min(int(count), total)
-    # As it was written: 16.1 % of 1,000 is 161, and by floats a little more.
-    if percent is not None and 0 < Fraction(percent) <= 100:
-        return math.ceil(total * Fraction(percent) / 100)
-    raise ValueError(
-        'wait_for must be "all", "any", a number of contacts from 1, or a share of them above 0% and up to 100%, such '
-        'as "80%".'
-    )
 
 
 class Reader(Protocol):

@@ -22,8 +22,8 @@ from airflow_connect.bulk.plan import Plan, PlannedContact, TaskInstance
 from airflow_connect.bulk.send import Sender
 from airflow_connect.bulk.sources import FileRows
 from airflow_connect.bulk.template import compile_contact
+from airflow_connect.calls.defaults import MAX_RETRY_TIME
 from airflow_connect.calls.pace import Call, Pace
-from airflow_connect.calls.retry import MAX_RETRY_TIME
 from airflow_connect.emulator.resources import CALLS_FLOW, CALLS_QUEUE
 from airflow_connect.emulator.resources import DEFAULT_INSTANCE_ID as INSTANCE
 from airflow_connect.emulator.resources import DEFAULT_REGION as REGION

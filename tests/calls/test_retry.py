@@ -21,10 +21,10 @@ from airflow_connect.api.errors import (
     ThrottledError,
 )
 from airflow_connect.calls.clock import Clock
+from airflow_connect.calls.defaults import MAX_RETRY_TIME
 from airflow_connect.calls.retry import (
     FIRST_WAIT,
     LONGEST_WAIT,
-    MAX_RETRY_TIME,
     Again,
     Attempts,
     Over,

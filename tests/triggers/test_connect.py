@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_connect.calls.each import THREADS
+from airflow_connect.calls.defaults import THREADS
 from airflow_connect.emulator.resources import TO_QUEUE_FLOW
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.triggers import connect as triggers

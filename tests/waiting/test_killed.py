@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from airflow_connect.calls.clock import Clock
-from airflow_connect.calls.each import THREADS
+from airflow_connect.calls.defaults import THREADS
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.record.ledger import Ledger
 from airflow_connect.record.results import read_results

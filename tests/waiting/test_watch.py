@@ -12,7 +12,8 @@ from airflow_connect.api.errors import RetryableError, SetupError, ThrottledErro
 from airflow_connect.emulator.resources import TO_QUEUE_FLOW
 from airflow_connect.emulator.server import Emulator
 from airflow_connect.hooks.connect import ConnectHook
-from airflow_connect.waiting.watch import FEW, INDEX_LAG, contacts_needed
+from airflow_connect.waiting.awaited import contacts_needed
+from airflow_connect.waiting.watch import FEW, INDEX_LAG
 from tests.waiting.scene import TASK, Scene
 
 if TYPE_CHECKING:

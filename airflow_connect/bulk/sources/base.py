@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
 import re
 from dataclasses import dataclass, field
@@ -219,6 +218,8 @@ def are_names(there: Collection[str], wanted: Collection[str]) -> bool:
     :param there: the texts
     :param wanted: the columns that templates name
     """
+    from difflib import get_close_matches
+
     if any(_DATA.search(name) or not any(map(str.isalpha, name)) for name in there if name.strip()):
         return False
     folded = set(map(_folded, wanted))
@@ -227,7 +228,7 @@ def are_names(there: Collection[str], wanted: Collection[str]) -> bool:
         return True
     if not all(map(_IDENTIFIER.fullmatch, there)):
         return False
-    return any(difflib.get_close_matches(name.casefold(), folded, 1, _ALIKE) for name in there)
+    return any(get_close_matches(name.casefold(), folded, 1, _ALIKE) for name in there)
 
 
 def alike_name(name: str, there: Collection[str], wanted: Collection[str]) -> str | None:
@@ -238,8 +239,10 @@ def alike_name(name: str, there: Collection[str], wanted: Collection[str]) -> st
     :param there: the names of the columns
     :param wanted: the columns that templates name
     """
+    from difflib import get_close_matches
+
     names = there if are_names(there, wanted) else list(filter(_IDENTIFIER.fullmatch, there))
-    alike = difflib.get_close_matches(name, names, 1, _ALIKE)
+    alike = get_close_matches(name, names, 1, _ALIKE)
     return alike[0] if alike else next((one for one in names if one.casefold() == name.casefold()), None)
 
 

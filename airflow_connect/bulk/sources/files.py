@@ -22,7 +22,6 @@ from airflow_connect.api.errors import InputError
 from airflow_connect.bulk.sources.base import InvalidRow, Values, first_line, type_name
 from airflow_connect.bulk.sources.csv_files import QUOTING, SEPARATOR, Dialect, rows_of_csv
 from airflow_connect.bulk.sources.json_lines import rows_of_json_lines
-from airflow_connect.bulk.sources.parquet_files import rows_of_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
@@ -62,7 +61,7 @@ _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
-    ("\ufeff".encode("gb18030"), "gb18030"),
+    (b"\x84\x31\x95\x33", "gb18030"),
 )
 #: Which of four bytes are mostly zero in text of an encoding.
 _WIDE: Final = (("utf-32-le", (1, 2, 3)), ("utf-32-be", (0, 1, 2)), ("utf-16-le", (1, 3)), ("utf-16-be", (0, 2)))
@@ -270,6 +269,8 @@ class FileRows:
     def _rows_of(self, file: _File, required: Collection[str]) -> Iterator[Values | InvalidRow]:
         format_ = self._format_of(file.name)
         if format_ == "parquet":
+            from airflow_connect.bulk.sources.parquet_files import rows_of_parquet
+
             with file.open() as plain:
                 yield from rows_of_parquet(plain, file.name, required)
             return

@@ -59,12 +59,19 @@ class ListRows:
             yield number, _from_mapping(row)
 
 
-@dataclass(frozen=True, slots=True)
 class _Raised:
-    """An item for which a function raised."""
+    """
+    An item for which a function raised.
 
-    item: Any
-    error: str
+    :param item: the item
+    :param error: what was raised, in words without values
+    """
+
+    __slots__ = ("error", "item")
+
+    def __init__(self, item: Any, error: str) -> None:
+        self.item = item
+        self.error = error
 
 
 def _is_here(items: Any) -> bool:

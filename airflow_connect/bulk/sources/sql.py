@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow_connect.api.errors import InputError
 from airflow_connect.bulk.sources.base import BATCH, InvalidRow, Values, check_columns, column_names, first_line
-from airflow_connect.bulk.sources.database_words import database_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
@@ -130,6 +129,8 @@ class SqlRows:
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001  # each driver raises its own
+            from airflow_connect.bulk.sources.database_words import database_words
+
             failure = self._failed(database_words(error, query=self.sql, written=self._written))
         # Out here the driver's error, which holds values of the query, is not a part of this one.
         raise failure
