@@ -15,7 +15,9 @@ Exit codes: 0 if all is well, 1 if there are faults, 2 if a command cannot do wh
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import math
 import os
 import sys
 import tempfile
@@ -45,6 +47,8 @@ _INTERRUPTED: Final = 130
 _NO_INSTANCE: Final = "00000000-0000-0000-0000-000000000000"
 #: Columns of a row that fit beside each other.
 _SHOWN: Final = ("row", "state", "contact_id", "attempts", "outcome", "message")
+#: Seconds between two readings at most.
+_LONGEST: Final = 86_400
 #: Rows of a table, where nobody says how many.
 _ROWS_SHOWN: Final = 50
 _FORMATS: Final = ("table", "csv", "jsonl", "parquet")
@@ -67,19 +71,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return emulator(given[1:])
     options = _parser().parse_args(given)
+    options.out = sys.stdout or io.StringIO()  # None where it was closed
     try:
-        code: int = options.command(options)
-        sys.stdout.flush()
+        with redirect_stdout(sys.stderr):  # what Airflow logs, and a Dag file prints, is not a part of the answer
+            code: int = options.command(options)
+        options.out.flush()
     except (ConnectError, _UsageError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201  # the program's output
-        return _TROUBLE
+        return _fail(str(error))
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Who reads has enough. Python would complain of it when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Who reads has enough.
+        _discard(options.out)
         return 0
+    except OSError as error:
+        _discard(options.out)
+        what = f"{error.filename} cannot be used" if error.filename else "The output cannot be written"
+        return _fail(f"{what}: {error.strerror or type(error).__name__}.")
     return code
+
+
+def _fail(words: str) -> int:
+    print(f"error: {words}", file=sys.stderr)  # noqa: T201  # the program's output
+    return _TROUBLE
+
+
+def _discard(file: IO[str]) -> None:
+    """Discard what could not be written: Python would complain of it when it flushes at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,11 +130,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--state", action="append", choices=list(RowState), help="rows of this state; may be given again")
     add("--format", default="table", choices=_FORMATS, help="default: %(default)s")
     add("--output", metavar="FILE", help="write to a file (default: the terminal); Parquet needs one")
-    add("--limit", type=int, default=_ROWS_SHOWN, help="rows of a table; 0 for all (default: %(default)s)")
+    add("--limit", type=_whole_number, default=_ROWS_SHOWN, help="rows of a table; 0 for all (default: %(default)s)")
 
     add = command("watch", _watch, "follow a bulk task until it ends")
     _add_record(add)
-    add("--every", type=float, default=1.0, metavar="SECONDS", help="between two readings (default: %(default)s)")
+    add("--every", type=_seconds, default=1.0, metavar="SECONDS", help="between two readings (default: %(default)s)")
 
     add = command("iam", _iam, "print the least IAM policy for the operators that a Dag file uses")
     add("file", type=Path, help="a Dag file")
@@ -126,6 +145,22 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("emulator", help="run the local Amazon Connect", add_help=False)
     return parser
+
+
+def _whole_number(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, and up to {_LONGEST:,}")
+    return seconds
 
 
 def _add_record(add: Callable[..., Any]) -> None:
@@ -168,10 +203,13 @@ def _check(options: argparse.Namespace) -> int:
     )
     with plan:
         for fault in plan.faults() if options.all else plan.shared_faults():
-            _print(str(fault))
+            _print(options.out, str(fault))
         skipped = plan.rows - plan.valid - plan.invalid
         more = f", {skipped:,} skipped" if skipped else ""
-        _print(f"{plan.rows:,} rows: {plan.valid:,} valid, {plan.invalid:,} with faults{more}. Nothing was sent.")
+        _print(
+            options.out,
+            f"{plan.rows:,} rows: {plan.valid:,} valid, {plan.invalid:,} with faults{more}. Nothing was sent.",
+        )
         return _FAULTS if plan.invalid else 0
 
 
@@ -228,10 +266,10 @@ def _results(options: argparse.Namespace) -> int:
         if not options.output:
             raise _UsageError("Parquet is not for a terminal. Name a file: --output results.parquet")
         count = export_results(options.path, options.output, conn_id=options.conn_id, states=options.state)
-        _print(f"{count:,} rows written to {options.output}.")
+        _print(options.out, f"{count:,} rows written to {options.output}.")
         return 0
     rows = read_results(options.path, conn_id=options.conn_id, states=options.state)
-    with _output(options.output) as file:
+    with _output(options) as file:
         if options.format == "jsonl":
             for row in rows:
                 file.write(f"{json.dumps(row, ensure_ascii=False)}\n")
@@ -243,10 +281,11 @@ def _results(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _output(name: str | None) -> Iterator[IO[str]]:
+def _output(options: argparse.Namespace) -> Iterator[IO[str]]:
     """Give the file that results go to, or the process's output where it has no name."""
+    name = options.output
     if name is None:
-        yield sys.stdout
+        yield options.out
         return
     with ExitStack() as stack:
         try:
@@ -263,7 +302,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write_table(file: IO[str], rows: Iterator[dict[str, Any]], options: argparse.Namespace) -> None:
     shown = list(islice(rows, options.limit)) if options.limit else list(rows)
-    cells = [["" if row[name] is None else str(row[name]) for name in _SHOWN] for row in shown]
+    cells = [["" if row[name] is None else _printable(str(row[name])) for name in _SHOWN] for row in shown]
     if file.isatty():
         from rich.console import Console
         from rich.table import Table
@@ -281,6 +320,15 @@ def _write_table(file: IO[str], rows: Iterator[dict[str, Any]], options: argpars
         file.write(f"These are the first {options.limit:,} rows. See more of them with --limit, or --format jsonl.\n")
 
 
+def _printable(text: str) -> str:
+    """Return a text that moves no cursor and colours nothing: a terminal obeys what it is shown."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+    )
+
+
 # --- watch ----------------------------------------------------------------------------------------------------------
 
 
@@ -289,10 +337,8 @@ def _watch(options: argparse.Namespace) -> int:
     from airflow_connect.record.results import has_ended
     from airflow_connect.record.storage import place_of
 
-    if options.every <= 0:
-        raise _UsageError("--every must be more than 0 seconds.")
     place = place_of(options.path, options.conn_id)
-    with tempfile.TemporaryDirectory() as folder, _Progress() as progress:
+    with tempfile.TemporaryDirectory() as folder, _Progress(options.out) as progress:
         index = Index(Path(folder), place)
         while True:
             ended = has_ended(place)  # before the reading: what was recorded since is in it
@@ -313,18 +359,20 @@ _BAD: Final = (RowState.FAILED, RowState.UNKNOWN, RowState.INVALID, RowState.NOT
 class _Progress(ExitStack):
     """How far a task is: a bar where the output is a terminal, else a line whenever something changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: IO[str]) -> None:
         super().__init__()
+        self._out = out
         self._bar: Any = None
         self._before = ""
 
     def __enter__(self) -> _Progress:
         super().__enter__()
-        if sys.stdout.isatty():
+        if self._out.isatty():
+            from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}")
-            self._bar = self.enter_context(Progress(*columns))
+            self._bar = self.enter_context(Progress(*columns, console=Console(file=self._out)))
             self._bar.add_task("", total=None)
         return self
 
@@ -341,7 +389,7 @@ class _Progress(ExitStack):
             self._bar.update(self._bar.task_ids[0], total=rows, completed=done, description=words)
         elif (line := f"{done:,} of {rows:,} rows done: {words}") != self._before:
             self._before = line
-            _print(line)
+            _print(self._out, line)
 
 
 # --- iam ------------------------------------------------------------------------------------------------------------
@@ -364,18 +412,24 @@ def _iam(options: argparse.Namespace) -> int:
         account=options.account,
         partition=options.partition,
     )
-    _print(json.dumps(allowed, indent=2))
+    _print(options.out, json.dumps(allowed, indent=2))
     return 0
 
 
 def _dags(file: Path) -> list[Any]:
     from airflow_connect._compat import dags_of
 
-    with redirect_stdout(sys.stderr):  # what the file prints, and Airflow logs, is not a part of the policy
-        dags, errors = dags_of(file)
+    dags, errors = dags_of(file)
     if errors:
-        raise _UsageError(f"{file} cannot be imported: {errors.strip().splitlines()[-1]}")
+        raise _UsageError(f"{file} cannot be imported: {_raised(errors)}")
     return dags
+
+
+def _raised(errors: str) -> str:
+    """Return what was raised, which follows the last line of a traceback, and may have lines of its own."""
+    lines = errors.strip().splitlines()
+    last = max((number for number, line in enumerate(lines) if line.startswith('  File "')), default=-1)
+    return next((line for line in lines[last + 1 :] if line.strip() and not line.startswith(" ")), lines[-1])
 
 
 def _actions(one: Any) -> set[str]:
@@ -412,8 +466,8 @@ def _known(value: Any) -> Any:
     return UNKNOWN if isinstance(value, str) and ("{{" in value or "{%" in value) else value
 
 
-def _print(text: str) -> None:
-    print(text)  # noqa: T201  # the program's output
+def _print(out: IO[str], text: str) -> None:
+    print(text, file=out)
 
 
 if __name__ == "__main__":

@@ -133,6 +133,17 @@ def test_table(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines()[-1].startswith("These are the first 1 rows.")
 
 
+def test_a_terminal_does_not_obey_what_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A record is a file: what would move the cursor, colour or clear a terminal is not printed."""
+    with Ledger(run_folder(tmp_path, **IDENTITY), header=HEADER | {"rows": 1}) as ledger:
+        ledger.intend([(1, "k-1", "t-1", "c-1")])
+        ledger.failed(1, RequestError("\x1b[2Jgone \x9b31m\u202etxt"), attempts=1)
+    assert main(["results", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "\N{REPLACEMENT CHARACTER}[2Jgone" in shown
+    assert [one for one in shown if not one.isprintable() and one != "\n"] == []
+
+
 def test_states(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Rows of some states alone, one JSON object a line."""
     assert main(["results", str(record), "--state", "failed", "--state", "invalid", "--format", "jsonl"]) == 0
@@ -245,6 +256,56 @@ def test_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     reported = capsys.readouterr().out
     assert all(command in reported for command in ("check", "results", "watch", "iam", "emulator"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["results", "--limit", "-3"], "argument --limit: '-3' is not a whole number from 0"),
+        (["results", "--limit", "1e3"], "argument --limit: '1e3' is not a whole number from 0"),
+        (["watch", "--every", "0"], "argument --every: '0' is not a number of seconds above 0"),
+        (["watch", "--every", "nan"], "argument --every: 'nan' is not a number of seconds above 0"),
+        (["watch", "--every", "1e30"], "argument --every: '1e30' is not a number of seconds above 0"),
+    ],
+)
+def test_number_out_of_range(
+    record: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    """It is refused before anything is read, without a traceback."""
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, str(record)])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_what_others_print_is_not_in_the_answer(
+    record: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Airflow logs to the standard output: a script that reads CSV or JSON there does not get it."""
+    from airflow_connect.record import results
+
+    def reads(*arguments: Any, **options: Any) -> Any:
+        print("No credentials found, using anonymous access")
+        yield from read(*arguments, **options)
+
+    read = results.read_results
+    monkeypatch.setattr(results, "read_results", reads)
+    assert main(["results", str(record), "--format", "jsonl"]) == 0
+    printed = capsys.readouterr()
+    assert [json.loads(line)["row"] for line in printed.out.splitlines()] == [1, 2, 3]
+    assert printed.err == "No credentials found, using anonymous access\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--output", "/dev/full"]])
+def test_disk_that_is_full(record: Path, arguments: list[str]) -> None:
+    """One line says so, on the way to a file or to a pipe; the exit code is 2."""
+    command = [sys.executable, "-m", "airflow_connect", "results", str(record), "--format", "csv", *arguments]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: The output cannot be written: No space left on device.\n",
+    )
 
 
 def test_reader_that_has_enough(record: Path) -> None:
