@@ -86,8 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         _discard(options.out)
-        what = f"{error.filename} cannot be used" if error.filename else "The output cannot be written"
-        return _fail(f"{what}: {error.strerror or type(error).__name__}.")
+        why = error.strerror or type(error).__name__
+        return _fail(f"{error.filename}: {why}." if error.filename else f"The output cannot be written: {why}.")
     return code
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, StreamingResponse
 
 from airflow_connect._compat import conf, default_results_path
@@ -80,6 +81,8 @@ User = Annotated[Any, Depends(metadata.get_user)]
 Days = Annotated[int, Query(ge=1, le=90)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 Name = Annotated[str, Query(max_length=250)]
+#: What a column of integers can hold in every database.
+MapIndex = Annotated[int, PathParameter(ge=-1, le=2**31 - 1)]
 
 
 class _Headers:
@@ -244,7 +247,9 @@ class _Tab:
         """Yield the lines of the download of a task instance's rows that failed."""
         task, snapshot, notice = self._record(whose)
         if snapshot is None or snapshot.totals is None:
-            raise HTTPException(404, notice or "The record is being read. Try again in a moment.")
+            is_building = snapshot is not None and snapshot.is_building
+            missing = "The record is being read. Try again in a moment." if is_building else "The task has no record."
+            raise HTTPException(404, notice or missing)
         columns = ["row", *(["key"] if self.show_keys else []), "state", "contact_id", "attempts", "at", "error"]
         rows = snapshot.pages.problems(with_keys=self.show_keys, is_running=is_active(task.state))
         return csv_lines(columns, islice(rows, _MOST_ROWS))
@@ -387,7 +392,7 @@ def create_app() -> FastAPI:
         return tab.run(dag_id, run_id, limit=limit, offset=offset)
 
     @guarded.get(in_task)
-    def task(dag_id: str, run_id: str, task_id: str, map_index: int) -> dict[str, Any]:
+    def task(dag_id: str, run_id: str, task_id: str, map_index: MapIndex) -> dict[str, Any]:
         return tab.task(dag_id, run_id, task_id, map_index)
 
     @guarded.get(f"{in_task}/contacts")
@@ -395,7 +400,7 @@ def create_app() -> FastAPI:
         dag_id: str,
         run_id: str,
         task_id: str,
-        map_index: int,
+        map_index: MapIndex,
         state: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006  # FastAPI copies it
         outcome: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006
         q: Annotated[str, Query(max_length=200)] = "",
@@ -417,7 +422,7 @@ def create_app() -> FastAPI:
         )
 
     @guarded.get(f"{in_task}/failed.csv")
-    def failed(dag_id: str, run_id: str, task_id: str, map_index: int) -> StreamingResponse:
+    def failed(dag_id: str, run_id: str, task_id: str, map_index: MapIndex) -> StreamingResponse:
         lines = tab.failed((dag_id, run_id, task_id, map_index))
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{dag_id}-{task_id}-{run_id}-failed.csv")
         headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}

@@ -197,8 +197,14 @@ def test_paths_lead_nowhere_else(run_dag: Callable[..., Any], somebody: Callable
     for path in ("docs", "redoc", "openapi.json", "static/", "static/..%2fapp.py", "static/%2e%2e%2fcontacts.py"):
         assert ann.ask(path).status_code == 404, path
     task = f"api/dags/red_paths/runs/{run.run_id}/tasks"
-    for path in ("../../etc/-1", "..%2f..%2fetc/-1", "%2fetc%2fpasswd/-1", "call/-2", "call%00/-1"):
+    for path in ("../../etc/-1", "..%2f..%2fetc/-1", "%2fetc%2fpasswd/-1", "call%00/-1"):
         assert ann.ask(f"{task}/{path}").status_code in (403, 404), path
+    for map_index in (-2, 2**31, 10**30):  # no column of a database takes all of them
+        assert ann.ask(f"{task}/call/{map_index}/contacts").status_code == 422
+    with new_dag("red_dry") as dag:
+        bulk(dry_run=True)
+    nothing = ann.ask(f"api/dags/red_dry/runs/{run_dag(dag).run_id}/tasks/call/-1/failed.csv")
+    assert (nothing.status_code, nothing.json()) == (404, {"detail": "The task has no record."})
     for answer in (ann.ask("api/runs"), ann.ask("static/contacts.js"), somebody(None).ask("api/runs"), ann.ask("x")):
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert "unsafe" not in answer.headers["content-security-policy"]
