@@ -19,8 +19,8 @@ CHECKOUT: Final = Path(__file__).resolve().parents[1]
 PACKAGE: Final = CHECKOUT / "airflow_connect"
 #: The local Amazon Connect answers as Amazon does, in Amazon's words.
 LEFT_OUT: Final = ("emulator",)
-#: Calls whose first argument is a message; of a fault it is the second.
-_RAISED: Final = re.compile(r"(Error|Exception|Timeout|InvalidRow|Fault|^kind|^end)$")
+#: Calls whose first argument is a message; of a fault it is the second, of a damaged record the third.
+_RAISED: Final = re.compile(r"(Error|Exception|Timeout|InvalidRow|Fault|^kind|^end|^damaged)$")
 #: Bases whose text is nobody's to read: they end a generator, or say that a method is missing.
 _SILENT: Final = {"NotImplementedError", "AssertionError", "KeyError", "StopIteration"}
 _GAP: Final = "…"
@@ -52,7 +52,7 @@ def _message(call: ast.Call) -> ast.expr | None:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if not _RAISED.search(name) or name in _SILENT:
         return None
-    position = 1 if name in ("Fault", "InvalidRequestError") else 0
+    position = {"Fault": 1, "InvalidRequestError": 1, "damaged": 2}.get(name, 0)
     return call.args[position] if len(call.args) > position else None
 
 

@@ -1009,7 +1009,7 @@ class _Records:
                     elif kind != "counts":
                         raise ValueError("has an unknown kind")  # noqa: TRY301
                 except KeyError as error:
-                    raise damaged(segment.path, line, f"has no {error.args[0]}") from None
+                    raise damaged(segment.path, line, f"does not have the field {error.args[0]}") from None
                 except ValueError as error:
                     raise damaged(segment.path, line, str(error)) from None
                 except (TypeError, AttributeError):
@@ -1044,9 +1044,9 @@ class _Records:
             )
         for name, kind in _HEADER.items():
             if type(header.get(name)) not in kind:
-                raise damaged(segment.path, 1, f"has another {name} than a header has")
+                raise damaged(segment.path, 1, f"has {name} of another type")
         if (header.get("rows") or 0) < 0:
-            raise damaged(segment.path, 1, "has another rows than a header has")
+            raise damaged(segment.path, 1, "has a negative number of rows")
         number = len(self.writers) + len(self._outside)
         writers = self._outside if is_outside else self.writers
         return writers.setdefault((segment.folder, segment.writer), (number, header))[0]

@@ -271,7 +271,7 @@ def test_a_record_that_was_replaced_is_read_anew(index: Index, record: Path) -> 
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("{}", "has no kind"),
+        ("{}", "does not have the field kind"),
         ('{"kind":"failed","row":4,"at":"x"}', "has row 4, and the last row of the input is 3"),
         ('{"kind":"created","row":1,"at":"x","contact_id":" "}', "has contact_id that is not an ID"),
         ('{"kind":"failed","kind":"failed","row":1,"at":"x"}', "has one name twice"),
