@@ -27,7 +27,7 @@ from airflow_connect._compat import (
 )
 from airflow_connect._frames import forget_variables
 from airflow_connect.api.errors import InvalidRequestError, RequestError
-from airflow_connect.api.fields import Fault, describe
+from airflow_connect.api.fields import ID_RULE, PHONE_NUMBER_RULE, Fault, describe, is_phone_number
 from airflow_connect.calls.defaults import MAX_RETRY_TIME
 from airflow_connect.hooks.connect import ConnectHook
 from airflow_connect.links.connect import ContactLink, InstanceLink, contact_url
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from airflow.sdk import Context
+
+    from airflow_connect.api.operations import Operation
 
 __all__ = [
     "ConnectTask",
@@ -50,6 +52,7 @@ __all__ = [
     "number",
     "one_of",
     "results_root",
+    "rules_of",
     "truth",
     "truth_value",
 ]
@@ -203,6 +206,27 @@ def truth_value(value: Any) -> str | None:
     return None if str(value).strip().lower() in _TRUTH else "must be true or false"
 
 
+def rules_of(operation: type[Operation]) -> dict[str, Rule]:
+    """
+    Return the rules of an operation's arguments that need neither the service's model nor another argument.
+
+    :param operation: the operation
+    """
+    return {
+        **{name: _identifier for name in operation.parameters if name.endswith("_id")},
+        **{name: _phone_number for name in operation.parameters if name.endswith("_phone_number")},
+        **{name: one_of(*words) for name, words in operation.words.items()},
+    }
+
+
+def _identifier(value: Any) -> str | None:
+    return ID_RULE if isinstance(value, str) and len(value.split()) > 1 else None
+
+
+def _phone_number(value: Any) -> str | None:
+    return None if is_phone_number(str(value)) else PHONE_NUMBER_RULE
+
+
 def choice(name: str, value: object, choices: Collection[str]) -> str:
     """
     Return a rendered argument that is one of a few words.
@@ -270,7 +294,9 @@ def broken_rules(rules: Mapping[str, Rule], arguments: Mapping[str, Any], prefix
         if name not in rules or not is_constant(value) or given_text(value) is None:
             continue
         if broken := rules[name](value):
-            shown = repr(value) if len(repr(value)) <= _QUOTED else describe(value)
+            # A number may be a customer's, also where the author wrote it.
+            is_shown = len(repr(value)) <= _QUOTED and rules[name] is not _phone_number
+            shown = repr(value) if is_shown else describe(value)
             yield f"{prefix}{name} {broken}, not {shown}"
 
 

@@ -63,7 +63,9 @@ __all__ = [
     "ABSENT",
     "ATTRIBUTES_MAX_BYTES",
     "EXPIRY_ATTRIBUTE",
+    "ID_RULE",
     "MISSING",
+    "PHONE_NUMBER_RULE",
     "REFERENCES_MAX_BYTES",
     "TEXT_RULE",
     "Converter",
@@ -78,6 +80,7 @@ __all__ = [
     "describe",
     "fault_of_instance",
     "is_absent",
+    "is_phone_number",
     "json_of",
     "json_scalar",
     "key_path",
@@ -100,6 +103,7 @@ _ATTRIBUTE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SEGMENT_ATTRIBUTE_KEY: Final = re.compile(r"(?:connect:)?[A-Za-z0-9_-]+")
 _AMAZONS: Final = "connect:"
 EXPIRY_ATTRIBUTE: Final = "connect:ContactExpiry"
+ID_RULE: Final = "must be an ID or an ARN, and not a name"
 _ARN: Final = re.compile(r"arn:[^:\s]+:[^:\s]+:[^:\s]*:[^:\s]*:\S+")
 _URL: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 # A URL whose host is a plain name, without a port: nothing in it that needs to be taken apart.
@@ -508,7 +512,7 @@ def _string(shape: Shape) -> Converter:
         elif matches is not None and not matches(text):
             faults.append(Fault(path, f"must match {shape.metadata['pattern']}", describe(text)))
         elif is_id and _BLANK.search(text):
-            faults.append(Fault(path, "must be an ID or an ARN, and not a name", f"{describe(text)} with blanks"))
+            faults.append(Fault(path, ID_RULE, f"{describe(text)} with blanks"))
         elif not text.isprintable():
             control(text, path, faults)
         return text
@@ -656,11 +660,18 @@ def website(address: object) -> str | None:
     return bare if re.fullmatch(_WEBSITE, bare, re.ASCII | re.IGNORECASE) else None
 
 
+PHONE_NUMBER_RULE: Final = "must be a phone number in E.164 format: + and 2 to 15 digits, as +14155550100"
+
+
+def is_phone_number(text: str) -> bool:
+    """Return whether a text is a phone number in E.164 format."""
+    return _E164.fullmatch(text) is not None
+
+
 def _phone_number(value: Any, path: str, faults: list[Fault]) -> Any:
     text = _text(value, path, faults)
-    if text is not ABSENT and not _E164.fullmatch(text):
-        rule = "must be a phone number in E.164 format: + and 2 to 15 digits, as +14155550100"
-        faults.append(Fault(path, rule, describe(value)))
+    if text is not ABSENT and not is_phone_number(text):
+        faults.append(Fault(path, PHONE_NUMBER_RULE, describe(value)))
     return text
 
 

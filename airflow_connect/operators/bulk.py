@@ -40,6 +40,7 @@ from airflow_connect._task import (
     number,
     one_of,
     results_root,
+    rules_of,
     truth,
     truth_value,
 )
@@ -342,7 +343,7 @@ class BulkCreateContactsOperator(ConnectBaseOperator):
         request = operations_for_rows().get(operation) if isinstance(operation, str) else None
         if request is None or not isinstance(contact, Mapping):
             return
-        yield from broken_rules({name: one_of(*words) for name, words in request.words.items()}, contact, "contact.")
+        yield from broken_rules(rules_of(request), contact, "contact.")
         unknown = [name for name in contact if name not in request.parameters]
         if unknown:
             yield f"contact has {', '.join(map(repr, unknown))}; {request.name} takes {', '.join(request.parameters)}"

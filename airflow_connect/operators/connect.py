@@ -27,8 +27,8 @@ from airflow_connect._task import (
     given_text,
     is_constant,
     number,
-    one_of,
     results_root,
+    rules_of,
     truth,
     truth_value,
 )
@@ -397,7 +397,7 @@ class CreateContactOperator(_CreatesContactOperator):
     }
     rules: ClassVar[Mapping[str, Rule]] = {
         **_CreatesContactOperator.rules,
-        **{name: one_of(*words) for name, words in CreateContact.words.items()},
+        **rules_of(CreateContact),
         "expiry_duration_in_minutes": number(1),
     }
 
@@ -436,6 +436,8 @@ class CreateContactOperator(_CreatesContactOperator):
             initiation_method=initiation_method,
             initiate_as=initiate_as,
             expiry_duration_in_minutes=expiry_duration_in_minutes,
+            related_contact_id=related_contact_id,
+            previous_contact_id=previous_contact_id,
         )
 
     @confidential
@@ -509,6 +511,7 @@ class StartTaskContactOperator(_CreatesContactOperator):
         "references": "json",
         "segment_attributes": "json",
     }
+    rules: ClassVar[Mapping[str, Rule]] = {**_CreatesContactOperator.rules, **rules_of(StartTaskContact)}
 
     def __init__(
         self,
@@ -540,6 +543,13 @@ class StartTaskContactOperator(_CreatesContactOperator):
         self.previous_contact_id = previous_contact_id
         self.related_contact_id = related_contact_id
         self.attachments = attachments
+        self.check_constants(
+            contact_flow_id=contact_flow_id,
+            task_template_id=task_template_id,
+            quick_connect_id=quick_connect_id,
+            previous_contact_id=previous_contact_id,
+            related_contact_id=related_contact_id,
+        )
 
     @confidential
     def execute(self, context: Context) -> str:
@@ -632,7 +642,7 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
     }
     rules: ClassVar[Mapping[str, Rule]] = {
         **_CreatesContactOperator.rules,
-        **{name: one_of(*words) for name, words in StartOutboundVoiceContact.words.items()},
+        **rules_of(StartOutboundVoiceContact),
         "retry_unknown": truth_value,
         "ring_timeout_in_seconds": number(15, 60),
     }
@@ -679,6 +689,10 @@ class StartOutboundVoiceContactOperator(_CreatesContactOperator):
             traffic_type=traffic_type,
             retry_unknown=retry_unknown,
             ring_timeout_in_seconds=ring_timeout_in_seconds,
+            destination_phone_number=destination_phone_number,
+            source_phone_number=source_phone_number,
+            contact_flow_id=contact_flow_id,
+            queue_id=queue_id,
         )
 
     @confidential
@@ -903,6 +917,7 @@ class TransferContactOperator(EachContactOperator):
     needs_open = True
     default_state = "open"
     template_fields: Sequence[str] = (*EachContactOperator.template_fields, "contact_flow_id", "queue_id", "user_id")
+    rules: ClassVar[Mapping[str, Rule]] = {**rules_of(TransferContact), **EachContactOperator.rules}
 
     def __init__(
         self, *, contact_flow_id: str, queue_id: str | None = None, user_id: str | None = None, **kwargs: Any
@@ -911,6 +926,7 @@ class TransferContactOperator(EachContactOperator):
         self.contact_flow_id = contact_flow_id
         self.queue_id = queue_id
         self.user_id = user_id
+        self.check_constants(contact_flow_id=contact_flow_id, queue_id=queue_id, user_id=user_id)
 
     @confidential
     def execute(self, context: Context) -> Any:

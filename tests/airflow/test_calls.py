@@ -94,7 +94,7 @@ def test_number_is_not_shown(
 
 def test_number_that_is_not_e164(run_dag: Callable[..., Any], amazon_connect: LocalConnect) -> None:
     """What cannot be called is refused before anything is sent."""
-    assert run_dag(call_dag("wrong", destination_phone_number="206 555 0123")).state == "failed"
+    assert run_dag(call_dag("wrong", destination_phone_number="{{ '206 555 0123' }}")).state == "failed"
     assert calls(amazon_connect) == 0
 
 

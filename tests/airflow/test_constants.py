@@ -12,7 +12,9 @@ from airflow_connect.operators.connect import (
     ContactBranchOperator,
     CreateContactOperator,
     StartOutboundVoiceContactOperator,
+    StartTaskContactOperator,
     StopContactOperator,
+    TransferContactOperator,
 )
 from airflow_connect.sensors.connect import ContactSensor
 from tests.airflow.runs import new_dag
@@ -60,6 +62,27 @@ WRONG: list[tuple[type[Any], dict[str, Any], str]] = [
     (ContactSensor, {"contact_id": "c", "wait_for": "most"}, "wait_for must be .* .given: 'most'."),
     (ContactSensor, {"contact_id": "c", "fail_if": {"staet": "failed"}}, "fail_if has unknown fields: staet"),
     (ContactSensor, {"contact_id": "c", "skip_if": {"state": "expird"}}, "skip_if has an unknown state; .*'expird'"),
+    (
+        StartTaskContactOperator,
+        {"name": "x", "contact_flow_id": "Sample flow"},
+        "contact_flow_id must be an ID or an ARN, and not a name, not 'Sample flow'",
+    ),
+    (StartOutboundVoiceContactOperator, {**CALL, "queue_id": "Sales team"}, "queue_id must be .*, not 'Sales team'"),
+    (
+        StartOutboundVoiceContactOperator,
+        {**CALL, "destination_phone_number": "0041791234567"},
+        "destination_phone_number must be a phone number in E.164 format: .*, not text of 13 characters",
+    ),
+    (
+        TransferContactOperator,
+        {"contact_id": ["a", "b"], "contact_flow_id": "Sample flow"},
+        "contact_flow_id must be an ID or an ARN, and not a name",
+    ),
+    (
+        BulkCreateContactsOperator,
+        BULK | {"operation": "start_task", "contact": {"name": "x", "contact_flow_id": "Sample flow"}},
+        "contact.contact_flow_id must be an ID or an ARN, and not a name, not 'Sample flow'",
+    ),
     (BulkCreateContactsOperator, BULK | {"operation": "call"}, "operation must be create, .*, not 'call'"),
     (BulkCreateContactsOperator, BULK | {"on_invalid": "stop"}, "on_invalid must be fail or skip, not 'stop'"),
     (BulkCreateContactsOperator, BULK | {"failed_rows_path": "f.csv"}, "must be a file of JSON Lines, .* not 'f.csv'"),
