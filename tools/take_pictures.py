@@ -77,7 +77,9 @@ def _fill_in(page: Page) -> None:
     form = page.get_by_role("dialog")
     form.locator("[name=element_campaign]").fill("winter-2026")
     form.get_by_text("1 Rows to paste").click()
-    form.locator("[name=element_rows]").fill(_rows_to_paste())
+    rows = form.locator("[name=element_rows]")
+    rows.fill(_rows_to_paste())
+    rows.evaluate("field => { field.scrollTop = 0 }")  # the cursor is at the end
 
 
 def _rows_to_paste() -> str:
