@@ -229,18 +229,17 @@ class Unlimited:
 
 
 class Faulty:
-    """No quota, but a share of the calls is refused by chance, whatever their pace."""
+    """A share of the calls is refused by chance, whatever their pace, before a limiter that may be behind it."""
 
-    burst = 0.0
-
-    def __init__(self, share: float, chance: random.Random) -> None:
-        self.share, self._random = share, chance.random
+    def __init__(self, share: float, chance: random.Random, behind: Limiter | None = None) -> None:
+        self.share, self._random, self.behind = share, chance.random, behind or Unlimited()
+        self.burst = self.behind.burst
 
     def take(self, now: float) -> bool:
-        return self._random() >= self.share
+        return self._random() >= self.share and self.behind.take(now)
 
     def set_rate(self, now: float, rate: float) -> None:
-        """There is none."""
+        self.behind.set_rate(now, rate)
 
 
 class Simulation:
@@ -253,8 +252,13 @@ class Simulation:
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = count()
         self._gauss = chance.gauss
-        variance = math.log(1 + jitter**2)
-        self._mean, self._deviation = math.log(latency / 2) - variance / 2, math.sqrt(variance)
+        self._variance = math.log(1 + jitter**2)
+        self._deviation = math.sqrt(self._variance)
+        self.set_latency(latency)
+
+    def set_latency(self, latency: float) -> None:
+        """Let each half of a round trip take half of *latency* seconds in the mean from now on."""
+        self._mean = math.log(latency / 2) - self._variance / 2
 
     def at(self, time: float, do: Callable[..., None], *arguments: Any) -> None:
         heapq.heappush(self._events, (time, next(self._order), do, arguments))
@@ -264,12 +268,12 @@ class Simulation:
 
     def call(self, client: Client, answer: Callable[..., None], *arguments: Any) -> None:
         """Send a call now; *answer* is called with the arguments and whether it was let through."""
-        self.at(self.now + self.half_a_latency(), self._arrive, client, answer, arguments)
+        self.at(self.now + client.distance * self.half_a_latency(), self._arrive, client, answer, arguments)
 
     def _arrive(self, client: Client, answer: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         passed = self.limiter.take(self.now)
         client.log(self.now, passed)
-        self.at(self.now + self.half_a_latency(), answer, *arguments, passed)
+        self.at(self.now + client.distance * self.half_a_latency(), answer, *arguments, passed)
 
     def run(self, until: float) -> None:
         events = self._events
@@ -289,6 +293,8 @@ class Client:
     def __init__(self, simulation: Simulation, half: float) -> None:
         self.simulation, self.half = simulation, half
         self.stop = self.rows = math.inf
+        #: Its latency in units of that of the simulation.
+        self.distance = 1.0
         #: When calls were let through and throttled at the service.
         self.times: list[float] = []
         self.throttled_at: list[float] = []
@@ -564,7 +570,17 @@ def boto(mode: str, threads: int) -> Callable[[Simulation, float, float, random.
 
 @dataclass(frozen=True)
 class Scenario:
-    """A quota and those who use it. *changes* are (seconds, rate); *starts* are those of the clients."""
+    """
+    A quota and those who use it.
+
+    :param changes: (seconds, rate)
+    :param starts: when the clients start
+    :param stops: when those who started leave
+    :param rows: how many calls each has to make
+    :param latencies: (seconds, latency) from then on
+    :param distances: the latency of each client in units of the scenario's
+    :param chance: the share of the calls that is throttled by chance, whatever the pace
+    """
 
     rate: float
     burst: float
@@ -573,9 +589,11 @@ class Scenario:
     changes: Sequence[tuple[float, float]] = ()
     starts: Sequence[float] = (0.0,)
     limiter: str = "bucket"
-    #: When those who started leave, and how many rows each has.
     stops: Sequence[float] = ()
     rows: float = math.inf
+    latencies: Sequence[tuple[float, float]] = ()
+    distances: Sequence[float] = ()
+    chance: float = 0.0
 
     def quota(self, since: float, until: float) -> float:
         """Return the tokens that flow between two times."""
@@ -596,6 +614,8 @@ class Scenario:
             limiter = ShardedBucket(self.rate, self.burst, random.Random(seed + 1))
         else:
             limiter = TokenBucket(self.rate, self.burst)
+        if self.chance:
+            limiter = Faulty(self.chance, random.Random(seed + 2), limiter)
         simulation = Simulation(limiter, self.latency, chance)
         half = self.seconds / 2
         clients = [
@@ -604,6 +624,10 @@ class Scenario:
         ]
         for client, stop in zip_longest(clients, self.stops, fillvalue=math.inf):
             client.stop, client.rows = stop, self.rows
+        for client, distance in zip(clients, self.distances, strict=False):
+            client.distance = distance
+        for time, latency in self.latencies:
+            simulation.at(time, simulation.set_latency, latency)
         for time, rate in self.changes:
             simulation.at(time, lambda rate=rate: limiter.set_rate(simulation.now, rate))
         simulation.run(self.seconds)

@@ -49,7 +49,8 @@ call, and how many may be in flight (twice rate x latency).
     Six calls in a row are throttled, and nothing was accepted for some time: that is not a low quota, but none. Single
     calls leave after 0.5, 1, 2, 4, 5, 5 … seconds. The first one that is accepted ends it.
 ``RETURN``
-    After that the pace doubles from a fourth of the old one; there the old phase goes on. A throttled answer on the way
+    After that the pace doubles from a fourth of the old one; there the old phase goes on. (A task that sees the news of
+    another one goes on with its share at once.) A throttled answer on the way
     stops it: it was a false alarm, or the quota is lower now. But the first one after three single calls does not: the
     bucket is still empty when several come back, and four at 2/s then left half of the quota unused for minutes.
 
@@ -165,8 +166,9 @@ SHARED_DROP: Final = 0.85
 MOST_GAIN: Final = 16
 
 #: Those who see each other grow after so many times M of all their calls without a throttled answer, and so many beats.
-#: After one time M, twice as much is throttled, and one that joins gets 0.78 of its share instead of 0.93.
-SHARED_SILENCE: Final = 6.0
+#: After one time M, twice as much is throttled, and one that joins gets 0.78 of its share instead of 0.93. After six,
+#: four at 20/s use 0.82 of a quota that halves and doubles every minute, not 0.91.
+SHARED_SILENCE: Final = 2.0
 
 #: The part of its share that a task takes until the others have seen that it joins. With all of it, eight that join one
 #: at once use 0.66 of the quota in the next minute instead of 0.92: all throttle one another, and believe in less.
@@ -626,7 +628,7 @@ class Pace:
         self._set_share(share / JOINING if group.joining else share)
         if self._phase is Phase.DARK:
             if group.light:
-                self._end_dark(now)
+                self._end_dark(now, seen=True)
             elif group.probed:
                 self._next = math.inf
             else:
@@ -721,7 +723,11 @@ class Pace:
         """Go on in SHARED: every call raises the pace a little, and long silence more."""
         if not self._late:
             self._pace = min(self._pace * (1 + self._gain() / self._shared_calls()), self._max_rate)
-        self._doubt_at = max(self._doubt_at, self._doubtful_pace())
+        # A pace at which few are throttled is right, however much faster it was before: no fall counts from there.
+        is_right = (
+            len(self._last_calls) == DOUBTFUL_CALLS and 2 * sum(self._last_calls) < DOUBTFUL_SHARE * DOUBTFUL_CALLS
+        )
+        self._doubt_at = max(0.0 if is_right else self._doubt_at, self._doubtful_pace())
         calls: float = self._calls
         if self._group:
             # Silence of all counts for each, and has to be longer: those who leave are seen, and news take their time.
@@ -844,11 +850,16 @@ class Pace:
         self._dark_wait = DOUBLING
         self._next = now + self._dark_wait * (0.9 + 0.2 * self._random())
 
-    def _end_dark(self, now: float) -> None:
+    def _end_dark(self, now: float, *, seen: bool = False) -> None:
+        """Return from DARK, since a call was accepted; *seen* where it was another task's."""
         self._phase = Phase.RETURN
+        # What was throttled in the dark does not begin another row.
+        self._in_a_row = 0
+        self._accepted_at = now
         # Dark for one or two single calls may be chance. After more of them all come back to a bucket that is empty.
-        self._is_hindered = self._dark_wait <= 4 * DOUBLING
-        self._rate = self._pace = self._before[1] * DARK_RETURN
+        self._is_hindered = self._dark_wait <= 4 * DOUBLING and not seen
+        # Those who hear that it is over do so one after the other: the pace of all grows by that.
+        self._rate = self._pace = self._before[1] * (1.0 if seen else DARK_RETURN)
         self._forget_anchors()
         self._dark_since = math.inf
         self._reacted = now
@@ -884,6 +895,9 @@ class Pace:
         if self._phase is Phase.SHARED and pace <= self._doubt_at and self._is_throttled_in_vain():
             self._doubt(now)
             return
+        if self._phase is Phase.SHARED and not self._group and self._calls > SHARED_CALLS * math.sqrt(call.pace):
+            # Silence let it grow, and it went on while the answer was under way.
+            pace = min(pace, call.pace)
         anchors.append(anchor)
         self._rate_known = True
         self._measure(self._rate * LARGEST_DROP)
@@ -941,6 +955,8 @@ class Pace:
 
     def _doubt(self, now: float) -> None:
         self._phase = Phase.REGARDLESS
+        # What it tries is not a quota to tell the others of.
+        self._group = None
         # One more that was accepted, so that the share is never all of them.
         self._windows = Windows(now, self._pace, sum(self._last_calls) / (len(self._last_calls) + 1))
         self._rate = self._pace = min(self._windows.pace, self._max_rate)

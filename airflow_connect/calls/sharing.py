@@ -218,8 +218,9 @@ class Sharing:
         :param now: the time
         :param is_dark: whether nothing is accepted now: when it is dark no longer, the others wait for that news
         """
-        if self._looks < 2:
-            return self._started + self._looks * FIRST_WRITE
+        if self._looks < 3:
+            # The third is as soon as all have read that this task is there.
+            return self._started + (0.0, FIRST_WRITE, FIRST_WRITE + UNPROVEN * BEAT)[self._looks]
         if self._said is not None and self._said.dark and not is_dark:
             return now
         return self._looked_at + min(BEAT * 2.0**self._failures, LONGEST_WAIT)
@@ -292,7 +293,7 @@ class Sharing:
 
     def failed(self, now: float) -> None:
         """Note that the files could not be read or written: the next beat is later each time, a minute at most."""
-        self._looks = max(self._looks, 2)
+        self._looks = max(self._looks, 3)
         self._looked_at = now
         self._failures += 1
 
@@ -324,7 +325,7 @@ class Sharing:
             quotas=tuple(one.quota for _, one in fresh if one.quota),
             rate=own + (rate * len(alive) / len(said) if said else 0.0),
             quiet=min(quiet, default=math.inf),
-            joining=self._found_peers and now < self._first_written + 1.1 * BEAT,
+            joining=self._found_peers and now < self._first_written + UNPROVEN * BEAT,
             formed=now >= self._started + FIRST_WRITE + BEAT,
             dark=any(one.dark for one in said.values()),
             probed=any(one.dark and name < self.name for name, one in said.items()),
