@@ -52,7 +52,8 @@ def main() -> None:
         chromium = shutil.which("chromium") or shutil.which("chromium-browser")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for theme in COLOURS:
-            run = _shot(browser, f"{airflow.url}/dags/{demo.APPROVAL}/runs/{approval}", theme, HALF)
+            page = f"{airflow.url}/dags/{demo.APPROVAL}/runs/{approval}"
+            run = _shot(browser, page, theme, HALF, until=r"text=/\d+ Task Instances/")
             contact = _shot(browser, f"{connect.url}{CONTACT_PATH}/{contact_id}", theme, HALF)
             _compose(browser, theme, run, contact)
             for size, name in ((DESKTOP, "desktop"), (PHONE, "phone")):
@@ -110,7 +111,7 @@ def _shot(
     page.set_default_timeout(120_000)
     page.goto(url)
     if until is not None:
-        page.locator(until).wait_for()
+        page.locator(until).first.wait_for()
     if prepare is not None:
         prepare(page)
     page.wait_for_timeout(6_000)
