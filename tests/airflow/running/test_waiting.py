@@ -56,7 +56,7 @@ def test_execution_timeout_stops_the_contact(local_airflow: LocalAirflow, emulat
 def test_killed_triggerer_loses_and_doubles_no_outcome() -> None:
     """A triggerer that is killed twice in a wait: each outcome is reported once, none early, none wrong."""
     program = Path(__file__).parents[3] / "benchmarks" / "wait_through_kills.py"
-    command = [sys.executable, "-W", "ignore", str(program), "--contacts", "60", "--seconds", "20", "--lag", "3"]
+    command = [sys.executable, "-W", "ignore", str(program), "--contacts", "60", "--seconds", "10", "--lag", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert done.stdout.count("triggerer killed") == 2
