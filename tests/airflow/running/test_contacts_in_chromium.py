@@ -128,7 +128,7 @@ def test_progress_is_seen_while_the_task_runs(
     assert int(tab.get_by_role("button", name=re.compile("not sent")).inner_text().split()[-1]) > 0
     # The chart needs two reports of the rate, which a fast machine does not send once the quota is lifted.
     chart = tab.get_by_role("img", name=re.compile("contacts a second at the end"))
-    chart.wait_for()
+    chart.wait_for(timeout=120_000)
 
     emulator.set_rate(None)
     tab.get_by_text(re.compile(r"took \d")).wait_for()
