@@ -451,7 +451,7 @@ def mapped_arguments(operator: Any) -> set[str]:
     mapped: Any = operator.dag.task_dict.get(operator.task_id) if operator.has_dag() else None
     if not is_from_mapped(operator) or not hasattr(mapped, "partial_kwargs"):
         return set()
-    return set(operator._BaseOperator__init_kwargs) - set(mapped.partial_kwargs)  # noqa: SLF001  # no public way
+    return set(operator._BaseOperator__init_kwargs) - set(mapped.partial_kwargs)  # noqa: SLF001  # only a private name has it
 
 
 def arguments_from_rows(operator: Any, map_index: int) -> dict[str, Any]:
@@ -465,7 +465,7 @@ def arguments_from_rows(operator: Any, map_index: int) -> dict[str, Any]:
     mapped: Any = operator.dag.task_dict.get(operator.task_id) if operator.has_dag() else None
     if not hasattr(mapped, "partial_kwargs"):  # a task in a mapped task group is not mapped itself
         return {}
-    rows = getattr(mapped._get_specified_expand_input(), "value", None)  # noqa: SLF001  # no public way leads there
+    rows = getattr(mapped._get_specified_expand_input(), "value", None)  # noqa: SLF001  # only a private name leads there
     if isinstance(rows, Mapping) or (isinstance(rows, Sequence) and isinstance(rows[map_index], Mapping)):
         return {}
     partial = mapped.partial_kwargs

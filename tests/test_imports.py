@@ -172,6 +172,14 @@ AT_RUN_TIME: Final = (
 )
 
 
+def assert_succeeds(program: str) -> None:
+    """Run a program in a process of its own, which has imported nothing."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2_000:]
+
+
 def test_a_dag_file_does_not_import_what_only_a_task_needs() -> None:
     """Every file of Dags is parsed again and again: what calls, plans, records and waits is imported where it runs."""
     program = (
@@ -190,10 +198,7 @@ def test_a_dag_file_does_not_import_what_only_a_task_needs() -> None:
         "if hasattr(airflow_connect.operators.bulk, 'read_result'):\n"
         "    sys.exit('read_result is a name')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2_000:]
+    assert_succeeds(program)
 
 
 def test_trigger_brings_nothing_heavy_to_a_triggerer() -> None:
@@ -207,10 +212,7 @@ def test_trigger_brings_nothing_heavy_to_a_triggerer() -> None:
         "if found := sorted(name for name in set(sys.modules) - before if name.startswith(heavy)):\n"
         "    sys.exit(str(found))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2_000:]
+    assert_succeeds(program)
 
 
 #: Where the name of a distribution is not that of the package that it brings.

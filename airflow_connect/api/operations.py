@@ -113,6 +113,8 @@ class Operation:
         quoted in a message. Everything else that a request holds is struck out of the service's words.
     ``creates_contact``
         whether it creates a contact from its arguments alone, so that rows can be turned into contacts
+    ``ends_contact``
+        whether it ends a contact, so that results that name the contact record its end
     ``promise``
         what its client token promises, a :class:`Promise`
     ``words``
@@ -128,6 +130,7 @@ class Operation:
     answer: ClassVar[str | None] = None
     identifying: ClassVar[tuple[str, ...]]
     creates_contact: ClassVar[bool] = False
+    ends_contact: ClassVar[bool] = False
     promise: ClassVar[Promise] = Promise.REPEATABLE
     words: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     quota: ClassVar[tuple[str, str]] = ("ServiceQuotaExceededException", "active contacts")
@@ -509,6 +512,7 @@ class StopContact(Operation):
     identifying = ("InstanceId", "ContactId")
     __slots__ = ()
 
+    ends_contact: ClassVar[bool] = True
     #: Error codes which say that the contact has ended. If it was transferred, its successor is stopped.
     says_ended: ClassVar[frozenset[str]] = frozenset({"ContactNotFoundException"})
 

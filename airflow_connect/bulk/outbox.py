@@ -214,7 +214,7 @@ class _QuotaWait:
         self._waits = min(self._waits + 1, 10)
         left = self.since + self._timeout - now
         # Full jitter would try at once; it is enough that tasks that wait together do not try together.
-        self.until = now + min(random.uniform(0.5, 1.0) * wait, left)  # noqa: S311  # no secret
+        self.until = now + min(random.uniform(0.5, 1.0) * wait, left)  # noqa: S311  # not a secret
         return False
 
     def end(self) -> None:

@@ -764,7 +764,6 @@ class StopContactOperator(EachContactOperator):
     operation = StopContact
     done = "stopped"
     says_ended = StopContact.says_ended
-    ends = True
     default_state = "open"
 
     @confidential
@@ -973,7 +972,7 @@ class ContactBranchOperator(ConnectBaseOperator, BaseBranchOperator):
     :param max_retry_time: seconds for which a call is retried after its first failure, throttling included; 0 for a
         single attempt (default: 300)
     :return: the task ID or IDs that follow
-    :raises AirflowFailException: if the contact does not exist, or its value has no branch and there is no default
+    :raises AirflowFailException: if the contact does not exist, or its value does not match, and a default is not set
     """
 
     template_fields: Sequence[str] = aws_template_fields(

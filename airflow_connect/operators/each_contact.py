@@ -68,8 +68,6 @@ class EachContactOperator(ConnectBaseOperator):
     says_ended: ClassVar[frozenset[str]] = frozenset()
     #: Whether the operation fails for a contact that has ended, without an error code of its own.
     needs_open: ClassVar[bool] = False
-    #: Whether the operation ends the contact, which is recorded with the results that name it.
-    ends: ClassVar[bool] = False
     #: States of results that are chosen where the author names none; ``None`` for all that the task created.
     default_state: ClassVar[str | None] = None
 
@@ -159,7 +157,8 @@ class EachContactOperator(ConnectBaseOperator):
             counts[self.done if acted.fate is Fate.DONE else acted.fate] += 1
             successor = (acted.response or {}).get("ContactId")
             given = contacts.get(acted.contact_id, acted.contact_id)
-            if self.ends and acted.response is not None and ledger is not None and acted.contact_id in contacts:
+            was_ended = self.operation.ends_contact and acted.response is not None
+            if was_ended and ledger is not None and acted.contact_id in contacts:
                 ledger.stopped(given, token=self.token_for_task(context, self.operation.name, given))
             if successor:
                 if ledger is not None:
@@ -174,7 +173,8 @@ class EachContactOperator(ConnectBaseOperator):
                 self.log.warning("Contact %s: %s", acted.contact_id, acted.error)
 
         self.store_link(context, **chosen.folder())
-        with chosen.recorder() if self.needs_open or self.ends else contextlib.nullcontext() as ledger:
+        records = self.needs_open or self.operation.ends_contact
+        with chosen.recorder() if records else contextlib.nullcontext() as ledger:
             peers = self.peers(context, self.operation.name)
             asyncio.run(self._call_each(contacts, params, count, peers))
         self.log.info("%s: %s", self.operation.name, dict(counts))

@@ -484,8 +484,8 @@ def test_the_words_of_a_source_s_error_are_not_shown(source: Callable[[Exception
 
 def test_what_a_source_says_may_be_shown_is_shown() -> None:
     """An InputError keeps its words."""
-    with pytest.raises(InputError, match="no tickets today"):
-        planned(Breaking(InputError("There are no tickets today.")))
+    with pytest.raises(InputError, match="list of tickets is empty"):
+        planned(Breaking(InputError("The list of tickets is empty.")))
 
 
 # --- Rows that can be read once, and the disk ---------------------------------------------------------------------

@@ -61,7 +61,7 @@ def test_eight_tasks_are_done_when_the_quota_allows() -> None:
 
 def test_four_tasks_at_the_default_quota_are_done_when_it_allows() -> None:
     """The same for four tasks of 300 rows at 2/s, where botocore has half of all calls throttled."""
-    # Here a task was dark before it knew of the others, and reported to them that there is no quota at all.
+    # Here a task was dark before it knew of the others, and reported to them that the quota is zero.
     scenario = equal_work(2, 5, 0.2, 4, 300)
     outcomes = runs(scenario)
     assert max(outcome.end for outcome in outcomes) <= 1.08 * (1_200 - 5) / 2
