@@ -2,10 +2,11 @@
 A campaign of many contacts, from Parquet and from PostgreSQL, while the service and the workers fail: lost 0, twice 0.
 
 The local Amazon Connect throttles, fails, cuts connections before and after it has created a contact, and answers
-slowly. The task that sends is killed with SIGKILL again and again, after a random number of answers, and the next
-attempt continues. Then half of the contacts of each source end and are waited for, and the other half is stopped, while
-the service fails as before and throttles only what exceeds its quota. At the end the service's log is compared with the
-record, row by row. Exit code 1 where a contact is missing or there twice, or the two do not agree.
+slowly. The tasks that send, one for each source, are killed with SIGKILL again and again, after a random number of
+answers, and the next attempts continue. Then half of the contacts of each source end and are waited for, and the other
+half is stopped, while the service fails as before and throttles only what exceeds its quota. At the end the service's
+log is compared with the record, row by row. Exit code 1 where a contact is missing or there twice, or the two do not
+agree.
 
 Where calls are throttled by chance, whatever the pace, a task that knows the quota uses it at once. One that does not
 (``--no-rate-quota``) takes one to three minutes to find out.
@@ -20,6 +21,7 @@ import argparse
 import asyncio
 import collections
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -31,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +93,7 @@ class Campaign:
 
     def __init__(self, home: Path, connect: LocalConnect, options: argparse.Namespace) -> None:
         self.home, self.connect, self.options = home, connect, options
-        self.chance = random.Random(options.seed)
+        self.chances = {source: random.Random(f"{source} {options.seed}") for source in SOURCES}
         self.port = free_port()
         self.database = Programs(home / "programs")
         self.kills: list[str] = []
@@ -109,24 +112,16 @@ class Campaign:
         self.write(each)
         by_chance = f"throttle={self.options.throttle}, " if self.options.throttle else ""
         self.connect.emulator.set_faults(FAULTS.format(throttle=by_chance), self.options.seed)
-        took = {}
-        for source in SOURCES:
-            start = time.monotonic()
-            self.step("send", source)
-            took[source] = time.monotonic() - start
+        took = {"send": self.take("send")}
         wrong = self.check(each)
 
         self.connect.emulator.set_faults(FAULTS.format(throttle=""), self.options.seed)
         half = each // 2
         for source in SOURCES:
             contacts = [row["contact_id"] for row in read_results(self.home / source)]
-            for contact_id in self.chance.sample(contacts, half):
+            for contact_id in self.chances[source].sample(contacts, half):
                 self.connect.complete(contact_id)
-        for step in ("wait", "take back"):
-            start = time.monotonic()
-            for source in SOURCES:
-                self.step(step, source)
-            took[step] = time.monotonic() - start
+        took |= {step: self.take(step) for step in ("wait", "take back")}
         reasons = collections.Counter(contact["disconnect_reason"] for contact in self.connect.contacts())
         outcomes = collections.Counter(row["outcome"] for source in SOURCES for row in read_results(self.home / source))
         words = {"ended by staff": "AGENT_COMPLETED", "taken back": "API", "still open": None}
@@ -164,8 +159,16 @@ class Campaign:
                 raise SystemExit(f"PostgreSQL is not up:\n{self.database.log_tail('postgres')}")
             time.sleep(0.2)
 
+    def take(self, step: str) -> float:
+        """Take a step with both sources at once, and return the seconds that it took."""
+        start = time.monotonic()
+        with ThreadPoolExecutor(len(SOURCES)) as threads:
+            list(threads.map(self.step, itertools.repeat(step), SOURCES))
+        print(f"{step}: {time.monotonic() - start:.0f} s", flush=True)
+        return time.monotonic() - start
+
     def step(self, step: str, source: str) -> None:
-        """Take a step in attempts, and kill each of them after so many answers, until one comes to its end."""
+        """Take a step with a source in attempts, each killed after so many answers, until one comes to its end."""
         for number in range(1, PATIENCE + 1):
             reading, answered = os.pipe()
             arguments = {
@@ -187,7 +190,7 @@ class Campaign:
             )
             os.close(answered)
             # After so many answers, not seconds: on a slow machine an attempt gets as far as on a fast one.
-            most = self.chance.uniform(0.1, 1.9) * self.options.kill_every
+            most = self.chances[source].uniform(0.1, 1.9) * self.options.kill_every
             answers = peak = 0
             while process.poll() is None and answers < most:
                 peak = max(peak, _memory(process.pid))
@@ -197,10 +200,7 @@ class Campaign:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 self.kills.append(step)
-                print(
-                    f"{step} from {source}: attempt {number} killed; {len(self.connect.contacts()):,} contacts",
-                    flush=True,
-                )
+                print(f"{step} from {source}: attempt {number} killed after {answers:,} answers", flush=True)
             os.close(reading)
             _, said = process.communicate()
             if process.returncode == 0:
@@ -264,9 +264,8 @@ class Campaign:
         print(f"{'repeats of what was done':<44}{done - rows:>10,}")
         print(f"{'  of which answers were lost':<44}{lost:>10,}")
         print(f"{'  at most in flight at a kill':<44}{kills * IN_FLIGHT:>10,}  ({kills} kills)")
-        sending = sum(took[source] for source in SOURCES)
         # A call that is throttled by chance, fails or is cut uses the quota as well.
-        print(f"{'seconds to send':<44}{sending:>10.0f}\n{'  by the quota alone':<44}{rows / rate:>10.0f}")
+        print(f"{'seconds to send':<44}{took['send']:>10.0f}\n{'  by the quota alone':<44}{rows / rate:>10.0f}")
         print(f"{'seconds to wait':<44}{took['wait']:>10.0f}\n{'seconds to take back':<44}{took['take back']:>10.0f}")
         for step, peaks in self.peaks.items():
             print(f"{f'MB at most: {step}':<44}{max(peaks) / 1024:>10.0f}")

@@ -79,15 +79,19 @@ class Search:
         where, parameters = self._conditions(request, horizon)
         sort = request.get("Sort", {"FieldName": "INITIATION_TIMESTAMP", "Order": "DESCENDING"})
         column = _SORTABLE[sort["FieldName"]]
-        key = f"coalesce({_seen(column, horizon)}, '')" if column in _LATER else f"coalesce({column}, '')"
+        if column == _TIMES[request["TimeRange"]["Type"]]:
+            key = column  # of all that are in the range, so that the index gives the order
+        else:
+            key = f"coalesce({_seen(column, horizon) if column in _LATER else column}, '')"
         order, beyond = ("ASC", ">") if sort["Order"] == "ASCENDING" else ("DESC", "<")
         limit = request.get("MaxResults", DEFAULT_RESULTS)
-        total = self._store.query(f"SELECT count(*) FROM contacts WHERE {where}", tuple(parameters))[0][0]
         page, page_parameters = where, list(parameters)
         if "NextToken" in request:
-            last = read_token(request)
+            total, *last = read_token(request)  # counted once: to count is to read all of them
             page += f" AND ({key}, sequence) {beyond} (?, ?)"
             page_parameters += last
+        else:
+            total = self._store.query(f"SELECT count(*) FROM contacts WHERE {where}", tuple(parameters))[0][0]
         rows = self._store.query(
             f"SELECT id, {key}, sequence FROM contacts WHERE {page} ORDER BY {key} {order}, sequence {order} LIMIT ?",
             (*page_parameters, limit + 1),
@@ -98,7 +102,7 @@ class Search:
             "TotalCount": total,
         }
         if len(rows) > limit:
-            answer["NextToken"] = write_token(request, *rows[limit - 1][1:])
+            answer["NextToken"] = write_token(request, total, *rows[limit - 1][1:])
         return answer
 
     def _conditions(self, request: Request, horizon: float) -> Condition:
