@@ -193,9 +193,11 @@ class Campaign:
             most = self.chances[source].uniform(0.1, 1.9) * self.options.kill_every
             answers = peak = 0
             while process.poll() is None and answers < most:
+                # Not at each answer: the local Amazon Connect is in this process.
+                time.sleep(0.1)
                 peak = max(peak, _memory(process.pid))
-                if select.select([reading], [], [], 0.05)[0]:
-                    answers += len(os.read(reading, 1 << 16))
+                while select.select([reading], [], [], 0)[0] and (read := os.read(reading, 1 << 16)):
+                    answers += len(read)
             self.peaks[step].append(peak)
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)

@@ -53,8 +53,9 @@ call, and how many may be in flight (twice rate x latency).
 ``RETURN``
     After that the pace doubles from a fourth of the old one; there the old phase goes on. (A task that sees the news of
     another one goes on with its share at once.) A throttled answer on the way
-    stops it: it was a false alarm, or the quota is lower now. But the first one does not: the bucket is still empty
-    when several come back, and four at 2/s then left half of the quota unused for minutes.
+    stops it: it was a false alarm, or the quota is lower now. But after five seconds without an accepted call, the
+    first one does not: the bucket is still empty when several come back, and four at 2/s then left half of the quota
+    unused for minutes.
 
 **The others.** Those who share a quota are often tasks that see each other: :mod:`airflow_connect.calls.sharing`. Then
 the quota for all is known, the pace is the share of it that is ours, and what SHARED learns from our own answers counts
@@ -804,10 +805,10 @@ class Pace:
         if answer is Answer.ACCEPTED:
             self._accepted += 1
             self._meter.let_through(middle)
-            self._accepted_at = now
-            self._in_a_row = 0
             if self._phase is Phase.DARK and call.sent >= self._dark_since:
                 self._end_dark(now)
+            self._accepted_at = now
+            self._in_a_row = 0
             return
         self._throttled += 1
         self._throttled_at = now
@@ -859,8 +860,9 @@ class Pace:
         self._phase = Phase.RETURN
         # What was throttled in the dark does not begin another row.
         self._in_a_row = 0
+        # Dark for a moment may be chance, or one that joins. After longer all come back to a bucket that is empty.
+        self._is_hindered = now - self._accepted_at < DARK_LONGEST_WAIT and not seen
         self._accepted_at = now
-        self._is_hindered = False
         # Those who hear that it is over do so one after the other: the pace of all grows by that.
         self._rate = self._pace = self._before[1] * (1.0 if seen else DARK_RETURN)
         self._forget_anchors()
