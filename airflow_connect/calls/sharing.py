@@ -76,7 +76,8 @@ class Said:
     :param pace: calls per second that it aims at
     :param quota: calls per second that all who see each other get together, ``None`` where it does not know that
     :param wants: calls per second that are enough for it, ``None`` if it takes what it can get
-    :param quiet: seconds since a call was throttled, as far as it knows of all of them; ``None`` if none was
+    :param quiet: seconds since a call of its own was throttled, ``None`` if none was. A task does not repeat what
+        others say: it reads that late, and for all the seconds would go by at half their speed
     :param dark: whether nothing is accepted any more
     :param accepted: its calls that were accepted
     :param throttled: its calls that were throttled
