@@ -95,7 +95,7 @@ class Paced(Generic[Item, Result]):
         self.throttled = 0
         self._left = -math.inf
         self._in_a_row = 0
-        self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Lock, asyncio.Lock] | None = None
+        self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Lock, asyncio.Lock, asyncio.Event] | None = None
 
     async def one(self, item: Item) -> Result:
         """
@@ -168,12 +168,18 @@ class Paced(Generic[Item, Result]):
             self._retries.forget(attempts)
 
     async def _call_once(self, item: Item, *, is_first: bool) -> Result:
-        queue, turn = self._turns_of(asyncio.get_running_loop())
+        queue, turn, news = self._turns_of(asyncio.get_running_loop())
         # Calls wait in a queue, and only the first watches the pace: there may be thousands of triggers. What has
         # failed overtakes what was not called yet, since its time runs.
         async with queue if is_first else contextlib.nullcontext(), turn:
             while (wait := self._send_at(self._clock.now()) - self._clock.now()) > 0:
-                await self._clock.async_sleep(min(wait, POLL))
+                if wait < math.inf:
+                    await self._clock.async_sleep(min(wait, POLL))
+                    continue
+                # Until one of those under way is answered, which takes a millisecond where the service is near.
+                news.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(news.wait(), POLL)
             now = self._clock.now()
             self._in_a_row = self._in_a_row + 1 if now - self._left < PAUSE else 1
             self._left = now
@@ -190,6 +196,7 @@ class Paced(Generic[Item, Result]):
         finally:
             self.ended += 1
             self.pace.answered(ticket, self._clock.now(), answer)
+            news.set()
         self._retries.accepted(self._clock.now())
         return result
 
@@ -206,10 +213,14 @@ class Paced(Generic[Item, Result]):
             send_at = max(send_at, self._left + MORE_ROOM / self.pace.rate)
         return send_at if self.pace.in_flight else min(send_at, self._retries.last_attempt_at)
 
-    def _turns_of(self, loop: asyncio.AbstractEventLoop) -> tuple[asyncio.Lock, asyncio.Lock]:
-        """Return the queue and the turn in an event loop: a sensor that pokes has a new one each time."""
+    def _turns_of(self, loop: asyncio.AbstractEventLoop) -> tuple[asyncio.Lock, asyncio.Lock, asyncio.Event]:
+        """
+        Return the queue, the turn and what tells of an answer in an event loop.
+
+        A sensor that pokes has a new one each time.
+        """
         if self._turns is None or self._turns[0] is not loop:
-            self._turns = loop, asyncio.Lock(), asyncio.Lock()
+            self._turns = loop, asyncio.Lock(), asyncio.Lock(), asyncio.Event()
         return self._turns[1:]
 
 

@@ -7,13 +7,13 @@ import contextlib
 import threading
 import time
 from collections import Counter, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
 from airflow_connect.api.errors import ConnectError, RequestError, RetryableError, ThrottledError
 from airflow_connect.calls.clock import Clock
-from airflow_connect.calls.each import Paced
+from airflow_connect.calls.each import POLL, Paced
 from airflow_connect.calls.pace import LONGEST_GAP, Pace
 from airflow_connect.hooks.connect import ConnectHook
 from tests.waiting.scene import EmulatorTime
@@ -260,6 +260,23 @@ def test_short_looks_are_not_throttled_each_time(amazon_connect: LocalConnect) -
 
     found = asyncio.run(looks())
     assert sum(found[3:]) <= 2, found
+
+
+def test_next_call_leaves_when_one_is_answered() -> None:
+    """Where only so many calls may be under way, the next one does not wait longer than for an answer."""
+
+    class Recording(Clock):
+        slept: ClassVar[list[float]] = []
+
+        async def async_sleep(self, seconds: float) -> None:
+            self.slept.append(seconds)
+            await super().async_sleep(seconds)
+
+    # Once, it was looked for every tenth of a second: against a service near by, a hundred calls a second were made.
+    clock = Recording()
+    calls = Paced(lambda item: item, clock=clock, pace=Pace(clock.now(), rate_quota=1_000_000, max_in_flight=1))
+    assert len(answers(calls, list(range(50)))) == 50
+    assert max(clock.slept, default=0) < POLL
 
 
 def test_closed_iterator_sends_nothing_more() -> None:
