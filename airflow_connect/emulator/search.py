@@ -90,6 +90,9 @@ class Search:
             total, *last = read_token(request)  # counted once: to count is to read all of them
             page += f" AND ({key}, sequence) {beyond} (?, ?)"
             page_parameters += last
+            if key == column:
+                # The range of the index begins at the last one of the page before, or ends there.
+                page_parameters[0 if order == "ASC" else 1] = last[0]
         else:
             total = self._store.query(f"SELECT count(*) FROM contacts WHERE {where}", tuple(parameters))[0][0]
         rows = self._store.query(
