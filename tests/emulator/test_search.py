@@ -83,6 +83,26 @@ def test_sorted_pages(emulator: Emulator, search: Any, make: Any, field: str, or
         assert ended == ([made[3], made[1]] if order == "ASCENDING" else [made[1], made[3]])
 
 
+@pytest.mark.parametrize("order", ["ASCENDING", "DESCENDING"])
+def test_pages_sorted_by_the_time_of_their_range(emulator: Emulator, client: Any, make: Any, order: str) -> None:
+    """Those that ended are read once each, in order, and TotalCount is the same on each page."""
+    made = [make() for _ in range(9)]
+    for contact_id in made[:7]:
+        emulator.complete(contact_id)
+    now = emulator.clock.now()
+    query = {
+        "InstanceId": emulator.instance_id,
+        "TimeRange": {"Type": "DISCONNECT_TIMESTAMP", "StartTime": now - 60, "EndTime": now + 60},
+        "Sort": {"FieldName": "DISCONNECT_TIMESTAMP", "Order": order},
+        "MaxResults": 2,
+    }
+    pages = [client.search_contacts(**query)]
+    while token := pages[-1].get("NextToken"):
+        pages.append(client.search_contacts(**query, NextToken=token))
+    assert [page["TotalCount"] for page in pages] == [7] * 4
+    assert [contact_id for page in pages for contact_id in ids(page)] == made[:7][:: 1 if order == "ASCENDING" else -1]
+
+
 def test_time_ranges(emulator: Emulator, client: Any, search: Any, make: Any) -> None:
     """Each type of range looks at its own timestamp."""
     at = emulator.clock.now() + 1800
