@@ -12,7 +12,7 @@ Where calls are throttled by chance, whatever the pace, a task that knows the qu
 (``--no-rate-quota``) takes one to three minutes to find out.
 
     python benchmarks/campaign.py [--rows 20000] [--rate 400] [--kill-every 3000] [--throttle 0.2] [--seed 1]
-    python benchmarks/campaign.py --rows 1000000 --rate 600 --kill-every 60000     # about an hour
+    python benchmarks/campaign.py --rows 1000000 --rate 1000 --kill-every 60000     # about an hour to send them
 """
 
 from __future__ import annotations
