@@ -179,7 +179,8 @@ class Paced(Generic[Item, Result]):
                 # Until one of those under way is answered, which takes a millisecond where the service is near.
                 news.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), POLL)
+                    async with self._clock.timeout(POLL):
+                        await news.wait()
             now = self._clock.now()
             self._in_a_row = self._in_a_row + 1 if now - self._left < PAUSE else 1
             self._left = now
