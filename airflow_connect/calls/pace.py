@@ -187,7 +187,7 @@ MOST_CHANGE: Final = 4.0
 DARK_IN_A_ROW: Final = 6
 
 #: Seconds between two single calls in DARK at most: they double from those of DOUBLING. With a minute, half of the two
-#: minutes after darkness may be lost.
+#: minutes after darkness may be lost. What is dark for less may be a task that joins.
 DARK_LONGEST_WAIT: Final = 5.0
 
 #: The share of the pace before DARK from which it doubles back. With half, a quota that fell to a fiftieth throttles

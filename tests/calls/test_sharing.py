@@ -178,7 +178,7 @@ def test_darkness_is_probed_by_one(scenario: Scenario, back: float, least: float
 
 @pytest.mark.parametrize("seed", [30_009, 30_022, 30_036])
 def test_start_is_not_taken_for_clients_that_do_not_slow_down(seed: int) -> None:
-    """At 2/s the throttled calls of the start are among the last 80 for minutes, and are no reason to try faster."""
+    """At 2/s the throttled calls of the start are among the last 80 for minutes, and do not make a task try faster."""
     # With these seeds one of the four tried four times its pace, and all throttled one another.
     outcome = Scenario(2, 5, 0.2, 400, starts=(0.0,) * 4).run(seeing(), seed)
     assert outcome.goodput >= 0.98
